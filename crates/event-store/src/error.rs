@@ -1,0 +1,48 @@
+use thiserror::Error;
+
+/// The text does not name an event store.
+#[derive(Debug, Error)]
+#[error(
+    "`{given}` is not an event store's address ({reason}): give one such as esdb://127.0.0.1:2113?tls=false"
+)]
+pub struct InvalidConnectionString {
+    /// What was given.
+    pub given: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why a read got no answer.
+#[derive(Debug, Clone, Error)]
+pub enum EventStoreError {
+    /// The node cannot be reached, or did not answer.
+    #[error("the event store cannot be reached ({0}): check that it runs and that its address is right")]
+    Unavailable(String),
+    /// The store answered something else than events.
+    #[error("the event store refused the request: {0}")]
+    Refused(String),
+}
+
+/// Why an append was not taken, or not known to be.
+#[derive(Debug, Clone, Error)]
+pub enum AppendError {
+    /// The stream does not stand where it was expected: somebody else wrote.
+    #[error("the stream has moved on: read it again and decide again")]
+    Conflict,
+    /// More bytes than the store takes at once.
+    #[error("an append of {bytes} bytes is more than the event store takes at once ({max})")]
+    TooLarge {
+        /// Bytes of payloads and metadata.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// No answer came: it may have been taken or not. Read the stream again to know.
+    #[error(
+        "the event store did not answer ({0}): read the stream again to see whether the append was taken"
+    )]
+    Unknown(String),
+    /// The store answered something else.
+    #[error("the event store refused the append: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,94 @@
+use crate::{Metadata, Position};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Where a stream must stand for an append to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedRevision {
+    /// The stream has no events yet.
+    NoStream,
+    /// Its last event has this revision.
+    Exact(u64),
+}
+
+/// An event to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its identity; the same id again at the same place is the same event.
+    pub id: Uuid,
+    /// Its name on disk.
+    pub event_type: &'static str,
+    /// JSON.
+    pub data: Vec<u8>,
+    /// Who, when, why.
+    pub metadata: Metadata,
+}
+
+/// What the store says of an append that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The revision of the last appended event.
+    pub revision: u64,
+    /// The position of the last appended event.
+    pub position: Position,
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// Its stream's name.
+    pub stream: String,
+    /// Its number in the stream, from 0.
+    pub revision: u64,
+    /// Its place in the log.
+    pub position: Position,
+    /// Its identity.
+    pub id: Uuid,
+    /// Its name on disk.
+    pub event_type: String,
+    /// The payload: JSON.
+    pub data: Bytes,
+    /// The metadata: JSON; see [`RecordedEvent::metadata`].
+    pub metadata: Bytes,
+    /// When the store took it, cut to the second by the official client.
+    pub recorded_at: DateTime<Utc>,
+}
+
+impl RecordedEvent {
+    /// What every event of ours carries.
+    ///
+    /// # Errors
+    /// When the event was written by somebody else, who does not keep to our metadata.
+    pub fn metadata(&self) -> Result<Metadata, serde_json::Error> {
+        serde_json::from_slice(&self.metadata)
+    }
+
+    /// The stream's category: all before its first `-`.
+    #[must_use]
+    pub fn category(&self) -> &str {
+        self.stream.split_once('-').map_or(self.stream.as_str(), |(category, _)| category)
+    }
+
+    /// The id of the stream's aggregate: all after its first `-`.
+    #[must_use]
+    pub fn stream_id(&self) -> &str {
+        self.stream.split_once('-').map_or("", |(_, id)| id)
+    }
+}
+
+/// What a subscription delivers.
+#[derive(Debug, Clone)]
+pub enum SubscriptionItem {
+    /// The next event.
+    Event(RecordedEvent),
+    /// Nothing of interest up to here.
+    Checkpoint(Position),
+    /// All that was in the log is delivered; from now on events come as they happen.
+    CaughtUp,
+    /// The store is away. The subscription goes on by itself when it is back; nothing is lost or repeated.
+    Disconnected {
+        /// What went wrong.
+        error: String,
+    },
+}

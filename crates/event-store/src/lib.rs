@@ -1,0 +1,22 @@
+//! Our vocabulary over the official EventStoreDB (KurrentDB) client.
+//!
+//! The service knows streams, revisions, positions and the metadata that every event of ours carries. The
+//! official client's types appear in `client` only, which also mends what that client lacks: it is rebuilt when
+//! the node went away, subscriptions start again after the last event that was delivered, and an append whose
+//! answer was lost is asked again with the same event ids, which the server answers as the first time.
+
+mod client;
+mod error;
+mod event;
+mod metadata;
+mod position;
+
+pub use client::EventStore;
+pub use error::{AppendError, EventStoreError, InvalidConnectionString};
+pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
+pub use metadata::Metadata;
+pub use position::Position;
+
+/// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
+/// some of that goes into names and framing.
+pub const MAX_APPEND_BYTES: usize = 900 * 1024;

@@ -1,0 +1,38 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What every event of ours carries beside its payload. The names with a `$` are EventStoreDB's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The same for everything that one request of the outer world set off.
+    #[serde(rename = "$correlationId")]
+    pub correlation_id: Uuid,
+    /// What this event follows from: a command's id, or an event's.
+    #[serde(rename = "$causationId")]
+    pub causation_id: Uuid,
+    /// The command that was decided. A caller's idempotency key always gives the same one.
+    pub command_id: Uuid,
+    /// Who asked: `operator`, `shopper`, or a process of ours by name.
+    pub actor: String,
+    /// Business time, to the microsecond: an importer may give past times.
+    #[serde(with = "microseconds")]
+    pub occurred_at: DateTime<Utc>,
+    /// A digest of the command's body: the same idempotency key with another body is refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+}
+
+/// RFC 3339 with exactly six decimals, so that text order is time order.
+mod microseconds {
+    use chrono::{DateTime, SecondsFormat, Utc};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+        DateTime::deserialize(deserializer)
+    }
+}

@@ -1,0 +1,101 @@
+//! Who is asking. The one place where the bearer token is looked at; finer roles come here.
+
+use crate::Problem;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The operator's token. Only its digest is kept in memory.
+#[derive(Clone)]
+pub struct OperatorToken([u8; 32]);
+
+impl OperatorToken {
+    /// The token as the operator sends it.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Compares in constant time, so that the answer's delay says nothing about the token.
+    fn is(&self, given: &str) -> bool {
+        Sha256::digest(given.as_bytes()).as_slice().ct_eq(&self.0).into()
+    }
+}
+
+impl std::fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OperatorToken(…)")
+    }
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Whoever runs the shop: sent the operator's token.
+    Operator,
+    /// Anybody: sent no token.
+    Shopper,
+}
+
+impl Caller {
+    /// Its name in the events' metadata.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Shopper => "shopper",
+        }
+    }
+
+    /// Whether it is the operator.
+    #[must_use]
+    pub fn is_operator(self) -> bool {
+        self == Self::Operator
+    }
+
+    /// Lets only the operator pass.
+    ///
+    /// # Errors
+    /// 403 `operator-only` for everybody else.
+    pub fn require_operator(self) -> Result<(), Problem> {
+        match self {
+            Self::Operator => Ok(()),
+            Self::Shopper => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "operator-only",
+                "Only the operator may do this",
+                "Send the operator's token: `Authorization: Bearer …`.",
+            )),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    OperatorToken: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Some(authorization) = parts.headers.get(header::AUTHORIZATION) else {
+            return Ok(Self::Shopper);
+        };
+        let token = authorization.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        match token {
+            Some(token) if OperatorToken::from_ref(state).is(token) => Ok(Self::Operator),
+            _ => Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unknown-token",
+                "The token is not known",
+                "Send the operator's token as `Authorization: Bearer …`, or no such header at all.",
+            )
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What every HTTP service of ours does at its edge.
+//!
+//! Refusals are problem documents (RFC 9457) with a stable id; the caller is known by the bearer token in one
+//! place; bodies and queries that cannot be read are answered in the same form; a service stops in order.
+
+mod access;
+mod extract;
+mod problem;
+mod serve;
+
+pub use access::{Caller, OperatorToken};
+pub use extract::{JsonBody, PathParams, QueryParams};
+pub use problem::Problem;
+pub use serve::{MAX_BODY_BYTES, serve, with_edge};

@@ -1,0 +1,58 @@
+use crate::Problem;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
+use std::any::Any;
+use std::io;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::warn;
+
+/// Bytes that a request's body may have.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The router with what every service has at its edge: a limit for bodies, problem documents for unknown
+/// addresses, and an answer even when a handler panics.
+pub fn with_edge(router: Router) -> Router {
+    router
+        .fallback(unknown_address)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(|cause: Box<dyn Any + Send>| panicked(cause.as_ref())))
+}
+
+/// Answers requests until told to stop, and then finishes those that are under way.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
+        }
+    });
+    axum::serve(listener, with_edge(router)).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn unknown_address(uri: Uri) -> Problem {
+    Problem::not_found(format!("There is nothing at {}.", uri.path()))
+}
+
+async fn unknown_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "The address does not take this method",
+        format!("{method} is not possible at {}.", uri.path()),
+    )
+}
+
+fn panicked(cause: &(dyn Any + Send)) -> Response {
+    let message = cause.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(message, "a handler panicked");
+    Problem::internal().into_response()
+}

@@ -1,0 +1,149 @@
+use super::{
+    Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved,
+    LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection,
+};
+use crate::{Aggregate, Country, LineId, Money, OrderId, Quantity};
+use std::collections::{HashMap, HashSet};
+
+impl Aggregate for Cart {
+    const CATEGORY: &'static str = "cart";
+
+    type Command = Command;
+    type Event = Event;
+    type Rejection = Rejection;
+
+    fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        match (self, command) {
+            (Self::Unopened, Command::Open { currency, customer_id }) => {
+                Ok(vec![Event::Opened(Opened { currency: *currency, customer_id: customer_id.clone() })])
+            }
+            (Self::Unopened, _) => Err(Rejection::NotFound),
+            (Self::Open(cart), Command::Open { currency, customer_id }) => {
+                if (cart.currency, &cart.customer_id) == (*currency, customer_id) {
+                    Ok(vec![])
+                } else {
+                    Err(Rejection::AlreadyOpen)
+                }
+            }
+            (Self::Open(cart), Command::PutLines { lines }) => put_lines(cart, lines),
+            (Self::Open(cart), Command::RemoveLines { line_ids }) => Ok(remove_lines(cart, line_ids)),
+            (Self::Open(cart), Command::CheckOut { order_id, country, expected_total, prices }) => {
+                check_out(cart, *order_id, country, *expected_total, prices)
+            }
+            (Self::Open(_), Command::Abandon) => Ok(vec![Event::Abandoned(Abandoned {})]),
+            (Self::CheckedOut(cart), Command::CheckOut { order_id, .. }) if cart.order_id == *order_id => {
+                Ok(vec![])
+            }
+            (Self::CheckedOut(cart), _) => Err(Rejection::CheckedOut { order_id: cart.order_id }),
+            (Self::Abandoned, Command::Abandon) => Ok(vec![]),
+            (Self::Abandoned, _) => Err(Rejection::Abandoned),
+        }
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        self.apply(event)
+    }
+}
+
+fn put_lines(cart: &OpenCart, lines: &[NewLine]) -> Result<Vec<Event>, Rejection> {
+    let mut events = Vec::with_capacity(lines.len());
+    let mut seen = HashSet::with_capacity(lines.len());
+    let mut count = cart.lines.len();
+    for line in lines {
+        if !seen.insert(line.line_id) {
+            return Err(Rejection::LineTwice { line_id: line.line_id });
+        }
+        if line.unit_price.currency() != cart.currency {
+            return Err(Rejection::CurrencyMismatch {
+                cart: cart.currency,
+                line: line.unit_price.currency(),
+            });
+        }
+        if line.quantity.units() > MAX_UNITS_OF_A_LINE {
+            return Err(Rejection::QuantityTooLarge { line_id: line.line_id, max: MAX_UNITS_OF_A_LINE });
+        }
+        match cart.line(line.line_id) {
+            None => {
+                count += 1;
+                events.push(Event::ItemAdded(added(line)));
+            }
+            Some(known) if known.sku != line.sku => {
+                return Err(Rejection::LineTaken { line_id: line.line_id, sku: known.sku.clone() });
+            }
+            // A new quoted price does not matter here: checkout prices every line anew.
+            Some(known)
+                if line.agreed != known.agreed || (line.agreed && line.unit_price != known.unit_price) =>
+            {
+                return Err(Rejection::LineTaken { line_id: line.line_id, sku: known.sku.clone() });
+            }
+            Some(known) if known.quantity == line.quantity => {}
+            Some(_) => events.push(Event::ItemQuantityChanged(ItemQuantityChanged {
+                line_id: line.line_id,
+                quantity: line.quantity,
+            })),
+        }
+    }
+    if count > MAX_LINES {
+        return Err(Rejection::TooManyLines { max: MAX_LINES });
+    }
+    Ok(events)
+}
+
+fn added(line: &NewLine) -> ItemAdded {
+    ItemAdded {
+        line_id: line.line_id,
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+        agreed: line.agreed,
+    }
+}
+
+fn remove_lines(cart: &OpenCart, line_ids: &[LineId]) -> Vec<Event> {
+    let mut seen = HashSet::with_capacity(line_ids.len());
+    line_ids
+        .iter()
+        .filter(|line_id| cart.line(**line_id).is_some() && seen.insert(**line_id))
+        .map(|line_id| Event::ItemRemoved(ItemRemoved { line_id: *line_id }))
+        .collect()
+}
+
+fn check_out(
+    cart: &OpenCart,
+    order_id: OrderId,
+    country: &Country,
+    expected_total: Money,
+    prices: &[PricedLine],
+) -> Result<Vec<Event>, Rejection> {
+    if cart.lines.is_empty() {
+        return Err(Rejection::Empty);
+    }
+    let prices: HashMap<LineId, &PricedLine> = prices.iter().map(|price| (price.line_id, price)).collect();
+    let mut total = Money::zero(cart.currency);
+    let mut units_of_sku: HashMap<_, Quantity> = HashMap::new();
+    let mut lines = Vec::with_capacity(cart.lines.len());
+    let mut changes = Vec::new();
+    for line in &cart.lines {
+        let price = *prices.get(&line.line_id).ok_or(Rejection::Changed)?;
+        let unit_price = if line.agreed { line.unit_price } else { price.unit_price };
+        if unit_price != line.unit_price {
+            changes.push(LinePriceChange {
+                line_id: line.line_id,
+                sku: line.sku.clone(),
+                old: line.unit_price,
+                new: unit_price,
+            });
+        }
+        total = unit_price
+            .times(line.quantity.units())
+            .and_then(|amount| total.plus(amount))
+            .map_err(Rejection::Total)?;
+        let units = units_of_sku.get(&line.sku).map_or(Ok(line.quantity), |units| units.plus(line.quantity));
+        units_of_sku.insert(&line.sku, units.map_err(|_| Rejection::TooManyUnits { sku: line.sku.clone() })?);
+        lines.push(PricedLine { unit_price, ..price.clone() });
+    }
+    if total != expected_total {
+        return Err(Rejection::PriceChanged { expected: expected_total, total, lines: changes });
+    }
+    Ok(vec![Event::CheckedOut(CheckedOut { order_id, country: country.clone(), lines, total })])
+}

@@ -1,0 +1,98 @@
+use crate::money::InvalidMoney;
+use crate::{Currency, LineId, Money, OrderId, Sku};
+use serde::Serialize;
+use thiserror::Error;
+
+/// Why a cart says no.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// Nobody has opened it.
+    #[error("there is no cart with this id: open one first")]
+    NotFound,
+    /// It is open with another currency or customer.
+    #[error("the cart is already open with another currency or customer")]
+    AlreadyOpen,
+    /// It became an order.
+    #[error("the cart is checked out and can no longer change: its order is {order_id}")]
+    CheckedOut {
+        /// The order.
+        order_id: OrderId,
+    },
+    /// It was given up.
+    #[error("the cart is abandoned: open a new one")]
+    Abandoned,
+    /// There is nothing to buy.
+    #[error("the cart is empty: put a line into it first")]
+    Empty,
+    /// A line in another currency.
+    #[error("the cart is in {cart} and the line in {line}: a cart has one currency")]
+    CurrencyMismatch {
+        /// The cart's.
+        cart: Currency,
+        /// The line's.
+        line: Currency,
+    },
+    /// The same line stands twice in one request.
+    #[error("the line {line_id} stands twice in the request: give each line an id of its own")]
+    LineTwice {
+        /// Which.
+        line_id: LineId,
+    },
+    /// The id belongs to another line.
+    #[error("the line {line_id} is there with SKU {sku}: remove it, or use another id")]
+    LineTaken {
+        /// Which.
+        line_id: LineId,
+        /// What it is.
+        sku: Sku,
+    },
+    /// Beyond what a line may have.
+    #[error("the line {line_id} has too many units: at most {max} are allowed")]
+    QuantityTooLarge {
+        /// Which.
+        line_id: LineId,
+        /// The limit, in units.
+        max: u32,
+    },
+    /// Beyond what a cart may have.
+    #[error("a cart has at most {max} lines")]
+    TooManyLines {
+        /// The limit.
+        max: usize,
+    },
+    /// The lines of one SKU together are more than can be reserved.
+    #[error("the cart has too many units of SKU {sku} in all its lines together")]
+    TooManyUnits {
+        /// Which SKU.
+        sku: Sku,
+    },
+    /// The sum cannot be money.
+    #[error("the cart's total is not possible: {0}")]
+    Total(#[source] InvalidMoney),
+    /// The cart changed while it was being priced: price it again.
+    #[error("the cart changed while it was checked out: try again")]
+    Changed,
+    /// The shopper saw another total.
+    #[error("the total is {total} and not {expected}: look at the new prices and confirm the new total")]
+    PriceChanged {
+        /// What the shopper saw.
+        expected: Money,
+        /// What it is now.
+        total: Money,
+        /// The lines whose price is not what the shopper saw when they came in.
+        lines: Vec<LinePriceChange>,
+    },
+}
+
+/// A line's price, then and now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinePriceChange {
+    /// Which line.
+    pub line_id: LineId,
+    /// What.
+    pub sku: Sku,
+    /// For one unit, when it came in.
+    pub old: Money,
+    /// For one unit, now.
+    pub new: Money,
+}

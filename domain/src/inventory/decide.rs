@@ -1,0 +1,114 @@
+use super::{
+    Adjusted, Command, Committed, Event, Inventory, Phase, Received, Rejection, Released, Reservation,
+    ReservationClosed, Reserved, Shipped,
+};
+use crate::{Aggregate, OrderId, Quantity};
+
+/// More units than any warehouse holds; keeps every sum far from overflow.
+const MAX_UNITS: u64 = 1_000_000_000_000;
+
+impl Aggregate for Inventory {
+    const CATEGORY: &'static str = "inventory";
+
+    type Command = Command;
+    type Event = Event;
+    type Rejection = Rejection;
+
+    fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        match command {
+            Command::Receive { receipt_id, .. } if self.knows_receipt(*receipt_id) => Ok(vec![]),
+            Command::Receive { receipt_id, quantity } => {
+                if self.received() + u64::from(quantity.units()) > MAX_UNITS {
+                    return Err(Rejection::TooMuchStock { max: MAX_UNITS });
+                }
+                Ok(vec![Event::Received(Received { receipt_id: *receipt_id, quantity: *quantity })])
+            }
+            Command::Adjust { adjustment_id, .. } if self.knows_adjustment(*adjustment_id) => Ok(vec![]),
+            Command::Adjust { adjustment_id, delta, reason } => {
+                self.check_adjustment(*delta)?;
+                Ok(vec![Event::Adjusted(Adjusted {
+                    adjustment_id: *adjustment_id,
+                    delta: *delta,
+                    reason: reason.clone(),
+                })])
+            }
+            Command::Reserve { order_id, quantity } => self.reserve(*order_id, *quantity),
+            Command::Release { order_id } => self.release(*order_id),
+            Command::Commit { order_id } => self.commit(*order_id),
+            Command::Ship { order_id } => self.ship(*order_id),
+        }
+    }
+
+    fn evolve(self, event: &Event) -> Self {
+        self.apply(event)
+    }
+}
+
+impl Inventory {
+    fn check_adjustment(&self, delta: i64) -> Result<(), Rejection> {
+        if delta == 0 {
+            return Err(Rejection::NothingToAdjust);
+        }
+        match self.available().checked_add_signed(delta) {
+            None => Err(Rejection::AdjustmentBelowReserved {
+                delta,
+                available: self.available(),
+                reserved: self.reserved(),
+            }),
+            Some(available) if available > MAX_UNITS => Err(Rejection::TooMuchStock { max: MAX_UNITS }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn reserve(&self, order_id: OrderId, quantity: Quantity) -> Result<Vec<Event>, Rejection> {
+        match self.reservation(order_id) {
+            Some(Reservation { phase: Phase::Released, .. }) => Err(Rejection::OrderSettled),
+            Some(Reservation { units, .. }) if units == quantity.units() => Ok(vec![]),
+            Some(Reservation { units, .. }) => {
+                Err(Rejection::ReservationDiffers { held: units, asked: quantity.units() })
+            }
+            None if u64::from(quantity.units()) > self.available() => {
+                Err(Rejection::OutOfStock { available: self.available(), asked: quantity.units() })
+            }
+            None => Ok(vec![Event::Reserved(Reserved { order_id, quantity })]),
+        }
+    }
+
+    fn release(&self, order_id: OrderId) -> Result<Vec<Event>, Rejection> {
+        let (units, was_committed) = match self.reservation(order_id) {
+            None => return Ok(vec![Event::ReservationClosed(ReservationClosed { order_id })]),
+            Some(Reservation { phase: Phase::Released, .. }) => return Ok(vec![]),
+            Some(Reservation { phase: Phase::Shipped, .. }) => return Err(Rejection::AlreadyShipped),
+            Some(Reservation { phase: Phase::Reserved, units }) => (units, false),
+            Some(Reservation { phase: Phase::Committed, units }) => (units, true),
+        };
+        let quantity = held(units)?;
+        Ok(vec![Event::Released(Released { order_id, quantity, was_committed })])
+    }
+
+    fn commit(&self, order_id: OrderId) -> Result<Vec<Event>, Rejection> {
+        match self.reservation(order_id) {
+            Some(Reservation { phase: Phase::Reserved, units }) => {
+                Ok(vec![Event::Committed(Committed { order_id, quantity: held(units)? })])
+            }
+            Some(Reservation { phase: Phase::Committed | Phase::Shipped, .. }) => Ok(vec![]),
+            Some(Reservation { phase: Phase::Released, .. }) | None => Err(Rejection::NotReserved),
+        }
+    }
+
+    fn ship(&self, order_id: OrderId) -> Result<Vec<Event>, Rejection> {
+        match self.reservation(order_id) {
+            Some(Reservation { phase: Phase::Committed, units }) => {
+                Ok(vec![Event::Shipped(Shipped { order_id, quantity: held(units)? })])
+            }
+            Some(Reservation { phase: Phase::Shipped, .. }) => Ok(vec![]),
+            Some(Reservation { phase: Phase::Reserved, .. }) => Err(Rejection::NotCommitted),
+            Some(Reservation { phase: Phase::Released, .. }) | None => Err(Rejection::NotReserved),
+        }
+    }
+}
+
+/// Only a settled reservation has no units, and the callers have looked at those before.
+fn held(units: u32) -> Result<Quantity, Rejection> {
+    Quantity::new(i64::from(units)).map_err(|_| Rejection::NotReserved)
+}

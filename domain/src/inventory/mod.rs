@@ -1,0 +1,18 @@
+//! The stock of one SKU: received, corrected, reserved for orders, committed to them, shipped.
+//!
+//! Every unit that came in is available, reserved or shipped, and never counted twice:
+//! received + adjusted = available + reserved + shipped (a committed unit is a reserved one that is paid for).
+//! An order reserves a SKU once, for all its lines together. Orders that are settled are remembered: a
+//! `Reserve` that arrives after its `Release` is refused, or a late message would hold stock for ever.
+
+mod command;
+mod decide;
+mod event;
+mod rejection;
+mod state;
+mod stored;
+
+pub use command::Command;
+pub use event::{Adjusted, Committed, Event, Received, Released, ReservationClosed, Reserved, Shipped};
+pub use rejection::Rejection;
+pub use state::{Inventory, Phase, Reservation};

@@ -1,0 +1,29 @@
+//! The rules of the shop.
+//!
+//! Four aggregates (`product`, `inventory`, `cart`, `order`) decide what a command means, and one process
+//! (`fulfilment`) says what an order still owes. Nothing here reads a clock, draws a random number or does
+//! I/O: times, ids and prices come in with the command, and the same history always gives the same state.
+//!
+//! Every aggregate's folder has the same files in the same order: `mod.rs` (what it is), `command.rs`,
+//! `event.rs`, `state.rs` (how events become state), `decide.rs`, `rejection.rs`, `stored.rs` (its names on
+//! disk).
+
+pub mod aggregate;
+pub mod cart;
+pub mod event;
+pub mod fulfilment;
+pub mod ids;
+pub mod inventory;
+pub mod money;
+pub mod order;
+pub mod product;
+pub mod quantity;
+pub mod stored;
+pub mod text;
+
+pub use aggregate::Aggregate;
+pub use event::Event;
+pub use ids::{AdjustmentId, CartId, LineId, OrderId, PaymentId, ReceiptId, RefundId};
+pub use money::{Currency, Money};
+pub use quantity::Quantity;
+pub use text::{Country, CustomerId, MerchantId, PaymentMethod, ProductName, Reason, Reference, Sku};

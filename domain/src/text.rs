@@ -1,0 +1,146 @@
+//! Names that people give: bounded, trimmed, without control characters. Cheap to clone.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a text cannot be used as a name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidText {
+    /// Nothing, or only white space.
+    #[error("{what} is empty: give at least one character")]
+    Empty {
+        /// What the text was meant to be.
+        what: &'static str,
+    },
+    /// Too many characters.
+    #[error("{what} has {length} characters: at most {max} are allowed")]
+    TooLong {
+        /// What the text was meant to be.
+        what: &'static str,
+        /// Characters it has.
+        length: usize,
+        /// Characters it may have.
+        max: usize,
+    },
+    /// A character that may not stand there.
+    #[error("{what} has the character {character:?}, which is not allowed: {allowed}")]
+    Forbidden {
+        /// What the text was meant to be.
+        what: &'static str,
+        /// The first character that is not allowed.
+        character: char,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+fn check(
+    what: &'static str,
+    max: usize,
+    allowed: &'static str,
+    is_allowed: fn(char) -> bool,
+    text: &str,
+) -> Result<Arc<str>, InvalidText> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InvalidText::Empty { what });
+    }
+    let length = text.chars().count();
+    if length > max {
+        return Err(InvalidText::TooLong { what, length, max });
+    }
+    match text.chars().find(|&character| !is_allowed(character)) {
+        Some(character) => Err(InvalidText::Forbidden { what, character, allowed }),
+        None => Ok(text.into()),
+    }
+}
+
+/// A code stands in stream names and in addresses, so it is kept to what needs no thought there.
+fn is_code(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ' ')
+}
+
+fn is_printable(character: char) -> bool {
+    !character.is_control()
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $is_allowed:ident, $allowed:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Trims and checks the text.
+            ///
+            /// # Errors
+            /// When it is empty, too long, or has a character that is not allowed.
+            pub fn new(text: &str) -> Result<Self, InvalidText> {
+                check($what, $max, $allowed, $is_allowed, text).map(Self)
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidText;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::new(&text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidText;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::new(text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(
+    /// A stock-keeping unit: what a product and its stock are known by. Case matters.
+    Sku, "the SKU", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+);
+text!(
+    /// Who sells a product.
+    MerchantId, "the merchant's id", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+);
+text!(
+    /// Who buys, as the storefront knows them. A guest has none.
+    CustomerId, "the customer's id", 64, is_printable, "anything but control characters"
+);
+text!(
+    /// What a product is called.
+    ProductName, "the product's name", 200, is_printable, "anything but control characters"
+);
+text!(
+    /// Where an order goes, as the shop writes it: an ISO 3166 code or a name.
+    Country, "the country", 56, is_printable, "anything but control characters"
+);
+text!(
+    /// Why something was done, in a person's words.
+    Reason, "the reason", 500, is_printable, "anything but control characters"
+);
+text!(
+    /// How somebody else's books name a payment or a refund.
+    Reference, "the reference", 200, is_printable, "anything but control characters"
+);
+text!(
+    /// How a payment was made: `card`, `invoice`, `voucher`.
+    PaymentMethod, "the payment method", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+);
