@@ -52,7 +52,7 @@ CREATE TABLE order_history (
 CREATE TABLE order_stock_answers (
     order_id uuid   NOT NULL,
     revision bigint NOT NULL,
-    answers  jsonb  NOT NULL, -- [{"sku": ..., "phase": "held|refused|committed|shipped|released", "available": ...}]
+    answers  jsonb  NOT NULL, -- [{"sku", "phase": held|refused|committed|shipped|released, "available"?}]
     PRIMARY KEY (order_id, revision)
 );
 

@@ -1,1 +1,14 @@
+//! The command side: HTTP to command to decision to append, and the order fulfilment process.
 
+mod answer;
+mod application;
+mod config;
+pub mod executor;
+mod fulfilment;
+mod ids;
+mod problems;
+mod request;
+mod routes;
+
+pub use application::{Application, BuildError};
+pub use config::Config;

@@ -1,1 +1,29 @@
+//! From the log to read models in Postgres.
+//!
+//! A projection (`projection`) says which events it wants and what they mean for its tables (`read_models`). A
+//! worker (`worker`) for each of them reads the whole log from the projection's checkpoint on, gathers what has
+//! come while the database was busy, and writes it in one transaction together with the new checkpoint
+//! (`checkpoint`): each event counts exactly once, whatever crashes. Nothing here sends commands or talks to the
+//! outer world, so tables can be filled again at any time.
+//!
+//! The sessions of the workers do not wait for the disk at a commit (`synchronous_commit = off`): a power cut
+//! can take back the newest transactions, effect and checkpoint together, and the worker then applies the same
+//! events again from the log, which is the truth.
 
+mod application;
+mod checkpoint;
+mod config;
+mod fact;
+mod gathering;
+mod projection;
+pub mod read_models;
+mod status;
+mod worker;
+
+pub use application::{Application, BuildError, RunError, migrate};
+pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, load, step};
+pub use config::Config;
+pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
+pub use projection::{ApplyError, Projection};
+pub use status::{Readiness, State, Status};
+pub use worker::Worker;

@@ -5,10 +5,13 @@
 
 mod access;
 mod extract;
+mod health;
 mod problem;
+pub mod process;
 mod serve;
 
 pub use access::{Caller, OperatorToken};
-pub use extract::{JsonBody, PathParams, QueryParams};
+pub use extract::{PathParams, QueryParams};
+pub use health::Health;
 pub use problem::Problem;
 pub use serve::{MAX_BODY_BYTES, serve, with_edge};

@@ -57,11 +57,23 @@ fn owner_of(path: &Path) -> Result<Option<(u32, u32)>, Error> {
     }
 }
 
-/// Only the folder itself is private: the server's user must be able to pass through the ones above it.
+/// Only the folder itself is private: the server's user must be able to pass through the ones above it. Those that we
+/// make here let everybody pass, whatever the umask says; those that exist are not touched.
 fn make(path: &Path) -> Result<(), Error> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent).map_err(Error::io("make the folder", parent))?;
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
+    for above in missing.into_iter().rev() {
+        create(above)?;
+        fs::set_permissions(above, Permissions::from_mode(0o755))
+            .map_err(Error::io("open the way to", above))?;
     }
+    create(path)
+}
+
+fn create(path: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map_err(Error::io("make the folder", path)),

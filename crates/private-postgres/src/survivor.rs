@@ -115,6 +115,7 @@ fn command_line(pid: Pid) -> Option<Vec<OsString>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::process::{Command, Stdio};
 
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -136,13 +137,16 @@ mod tests {
         let program = folder.path().join("postgres");
         std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
         let mut child = Command::new(&program)
-            .args(["-c", "read line", "-D"])
+            .args(["-c", "echo; read line", "-D"])
             .arg(folder.path())
             .args(["-c", "port=1"])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let pid = Pid::from_child(&child);
+        // Once it has said something, it has its own command line.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         assert!(is_postmaster(pid, folder.path()));
         assert!(!is_postmaster(pid, Path::new("/elsewhere")));
 

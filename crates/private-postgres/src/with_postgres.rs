@@ -179,7 +179,11 @@ impl Signals {
 }
 
 fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
-    let root = env::temp_dir();
+    let mut root = env::temp_dir();
+    // Root's own TMPDIR is often closed to the user who runs the server.
+    if Account::choose(None).first_blocked(&root)?.is_some() {
+        root = "/tmp".into();
+    }
     remove_abandoned(&root);
     tempfile::Builder::new().prefix(PREFIX).tempdir_in(&root).map_err(|source| Failure::Folder(root, source))
 }
@@ -209,6 +213,8 @@ fn is_abandoned(folder: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn parsed(line: &str) -> Option<Invocation> {
@@ -235,7 +241,8 @@ mod tests {
 
     #[test]
     fn an_abandoned_folder_is_removed_and_a_fresh_one_is_not() {
-        let root = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir_in("/tmp").unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let make = |name: &str, age: Duration| {
             let folder = root.path().join(name);
             fs::create_dir(&folder).unwrap();

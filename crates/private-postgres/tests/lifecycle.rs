@@ -1,5 +1,7 @@
 //! Starting, stopping, and starting again after a crash.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 mod support;
 
 use std::fs;
@@ -7,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use private_postgres::{Config, Error, PrivatePostgres};
 use rustix::process::{Signal, kill_process};
-use support::{ask, folder, gone, pid, start};
+use support::{ask, ended, folder, pid, start};
 
 const CREATE: &str = "create table kept as select 'still here' as word";
 const READ: &str = "select word from kept";
@@ -54,7 +56,7 @@ async fn a_second_start_after_an_orderly_stop_keeps_the_data_and_needs_no_recove
     ask(first.database_url(), CREATE).await;
     let process = pid(first.pid());
     first.stop().await.unwrap();
-    gone(process).await;
+    ended(process).await;
     assert!(!folder.path().join("cluster/postmaster.pid").exists());
 
     let second = start(folder.path()).await;
@@ -116,7 +118,7 @@ async fn a_server_that_is_only_dropped_ends_too() {
     let server = start(folder.path()).await;
     let process = pid(server.pid());
     drop(server);
-    gone(process).await;
+    ended(process).await;
     start(folder.path()).await.stop().await.unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! What cannot be started, and whether the message says why and what to do.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 mod support;
 
 use std::fs::{self, Permissions};
@@ -28,19 +30,21 @@ async fn a_machine_without_a_server_is_told_what_to_install() {
 #[tokio::test]
 async fn binaries_are_found_behind_a_link_after_a_useless_folder() {
     let folder = folder();
+    let data_dir = folder.path().join("data");
+    let first = start(&data_dir).await;
+    let binaries = server_binaries(&first).await;
+    first.stop().await.unwrap();
     let links = folder.path().join("bin");
     fs::create_dir(&links).unwrap();
-    symlink(server_binaries().join("postgres"), links.join("postgres")).unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    symlink(binaries.join("postgres"), links.join("postgres")).unwrap();
     let search = vec![PathBuf::from("/nonexistent"), links];
-    let config = Config { server_binaries: Some(search), ..Config::throwaway(folder.path().join("data")) };
+    let config = Config { server_binaries: Some(search), ..Config::throwaway(data_dir) };
     PrivatePostgres::start(config).await.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_long_or_odd_path_gets_its_socket_elsewhere() {
     let folder = folder();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let long = folder.path().join("a folder, with a \"long\" name ".repeat(4));
     let server = start(&long).await;
     assert!(server.database_url().contains("%2Ftmp%2Femporium-postgres-"), "{}", server.database_url());
@@ -63,7 +67,6 @@ async fn a_folder_that_the_server_may_not_enter_is_named() {
     let folder = folder();
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&closed, Permissions::from_mode(0o600)).unwrap();
     let error = PrivatePostgres::start(Config::throwaway(closed.join("data"))).await.unwrap_err();
     assert!(error.to_string().contains(closed.to_str().unwrap()), "{error}");
@@ -78,7 +81,6 @@ async fn a_folder_that_the_server_may_not_enter_is_named() {
 async fn a_folder_with_somebody_elses_files_is_left_alone() {
     let folder = folder();
     fs::write(folder.path().join("letter.txt"), "dear").unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let error = PrivatePostgres::start(Config::throwaway(folder.path())).await.unwrap_err();
     assert!(matches!(error, Error::NotOurs(_)), "{error}");
     assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o755);

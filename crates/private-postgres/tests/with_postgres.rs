@@ -1,5 +1,7 @@
 //! The program `with-postgres`, as `make test` uses it.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 mod support;
 
 use std::fs;
@@ -12,7 +14,6 @@ use rustix::process::{Signal, kill_process};
 use support::{folder, pid};
 
 fn with_postgres(temporary: &Path) -> Command {
-    fs::set_permissions(temporary, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_with-postgres"));
     command.env("TMPDIR", temporary).env_remove("DATABASE_URL");
     command
@@ -58,6 +59,16 @@ fn a_command_that_a_signal_ended_gives_the_shells_code() {
     let folder = folder();
     let status = with_postgres(folder.path()).args(["sh", "-c", "kill -KILL $$"]).status().unwrap();
     assert_eq!(status.code(), Some(128 + 9));
+}
+
+#[test]
+fn a_closed_temporary_folder_of_root_is_passed_over() {
+    let folder = folder();
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let status = with_postgres(&closed).args(["--", "sh", "-c", "exit 5"]).status().unwrap();
+    assert_eq!(status.code(), Some(5));
 }
 
 #[test]

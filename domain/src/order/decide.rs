@@ -33,7 +33,12 @@ impl PlacedOrder {
             Command::RecordCommitted { skus } => Ok(self.record_committed(skus)),
             Command::RecordStockShipped { skus } => {
                 let skus = self.in_phase(skus, |phase| phase == StockPhase::Committed);
-                Ok(if skus.is_empty() { vec![] } else { vec![Event::StockShipped(StockShipped { skus })] })
+                let goods_left = matches!(
+                    self.status,
+                    Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true }
+                );
+                let nothing_new = skus.is_empty() || !goods_left;
+                Ok(if nothing_new { vec![] } else { vec![Event::StockShipped(StockShipped { skus })] })
             }
             Command::RecordReleased { skus } => {
                 let skus =

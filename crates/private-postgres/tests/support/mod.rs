@@ -3,22 +3,25 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-use std::{fs, str};
 
 use private_postgres::{Config, PrivatePostgres};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A folder that the server's user can reach, also when the tests run as root with a private TMPDIR.
+/// A folder that the server's user may pass through, whatever TMPDIR and umask are.
 pub fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("private-postgres-test-").tempdir_in("/tmp").unwrap()
+    let folder = tempfile::Builder::new().prefix("private-postgres-test-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }
 
 pub async fn start(data_dir: &Path) -> PrivatePostgres {
@@ -42,9 +45,19 @@ pub fn postmaster_pid(data_dir: &Path) -> u32 {
     content.lines().next().unwrap().parse().unwrap()
 }
 
-/// Waits until a process is gone: not even a zombie of it is left.
-pub async fn gone(process: Pid) {
-    until("the process is gone", || test_kill_process(process).is_err()).await;
+/// Waits until a process has ended. A zombie counts: in a container, process 1 may never reap orphans.
+pub async fn ended(process: Pid) {
+    until("the process has ended", || !lives(process)).await;
+}
+
+#[cfg(target_os = "linux")]
+pub fn lives(process: Pid) -> bool {
+    fs::read(format!("/proc/{}/cmdline", process.as_raw_nonzero())).is_ok_and(|line| !line.is_empty())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn lives(process: Pid) -> bool {
+    rustix::process::test_kill_process(process).is_ok()
 }
 
 pub async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -91,14 +104,8 @@ impl Owner {
     }
 }
 
-/// The folder of the server's binaries on this machine.
-pub fn server_binaries() -> PathBuf {
-    let bindir = Command::new("pg_config").arg("--bindir").output().ok().map(|answer| answer.stdout);
-    let from_pg_config = bindir.and_then(|bytes| Some(PathBuf::from(str::from_utf8(&bytes).ok()?.trim())));
-    let on_path =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|folder| folder.join("postgres"));
-    let on_path =
-        on_path.filter_map(|program| fs::canonicalize(program).ok()?.parent().map(Path::to_path_buf));
-    let mut candidates = on_path.chain(from_pg_config);
-    candidates.find(|folder| folder.join("initdb").exists()).expect("the server binaries are installed")
+/// The folder of the server's binaries on this machine, as a server tells it.
+pub async fn server_binaries(server: &PrivatePostgres) -> PathBuf {
+    let sql = "select setting from pg_config where name = 'BINDIR'";
+    ask(server.database_url(), sql).await.unwrap().into()
 }

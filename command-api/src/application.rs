@@ -1,0 +1,73 @@
+use crate::config::Config;
+use crate::executor::Executor;
+use crate::fulfilment::FulfilmentRunner;
+use crate::ids::CartIdSecret;
+use crate::routes::{self, Shared};
+use axum::Router;
+use event_store::{EventStore, InvalidConnectionString};
+use http_boundary::{Health, OperatorToken};
+use std::io;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The command side, ready to run.
+pub struct Application {
+    config: Config,
+    store: EventStore,
+    executor: Arc<Executor>,
+    health: Health,
+}
+
+/// Why the command side cannot run.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// The event store's address is wrong.
+    #[error(transparent)]
+    EventStore(#[from] InvalidConnectionString),
+}
+
+impl Application {
+    /// Puts the parts together. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn build(config: Config, health: Health) -> Result<Self, BuildError> {
+        let store = EventStore::connect(&config.event_store)?;
+        let executor = Arc::new(Executor::new(&store, config.max_staleness()));
+        Ok(Self { config, store, executor, health })
+    }
+
+    /// The commands over HTTP.
+    pub fn router(&self) -> Router {
+        routes::router(Shared {
+            executor: Arc::clone(&self.executor),
+            operator_token: OperatorToken::new(&self.config.operator_token),
+            cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
+        })
+    }
+
+    /// Runs the order fulfilment process until told to stop. Should it fail, `/readyz` and the log say so, and
+    /// commands are still taken: what they set off is made up for when the process runs again.
+    pub async fn run_processes(&self, stop: CancellationToken) {
+        let runner =
+            FulfilmentRunner::new(self.store.clone(), Arc::clone(&self.executor), self.health.clone());
+        if let Err(error) = runner.run(stop).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "order fulfilment has stopped");
+        }
+    }
+
+    /// Answers HTTP on the configured address and runs the process, until told to stop.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
+        let listener = TcpListener::bind(self.config.listen).await?;
+        tracing::info!(address = %listener.local_addr()?, "command-api answers");
+        let router = self.router().merge(self.health.routes());
+        let serving = http_boundary::serve(listener, router, stop.clone());
+        let (served, ()) = tokio::join!(serving, self.run_processes(stop));
+        served
+    }
+}

@@ -1,0 +1,120 @@
+//! A stream as it stands in memory.
+
+use super::{Envelope, ExecuteError, ViewError};
+use domain::Aggregate;
+use domain::stored::StoredEvent;
+use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
+use futures::{StreamExt, pin_mut};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// The folded state, where the stream stands, and which keyed commands it has answered.
+pub(super) struct Loaded<A> {
+    pub aggregate: A,
+    pub end: Option<End>,
+    answered: HashMap<Uuid, Answered>,
+    read_at: Instant,
+}
+
+/// Where a stream that has events stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub revision: u64,
+    pub position: Position,
+}
+
+/// What was said to a command that came with an idempotency key.
+pub(super) struct Answered {
+    pub fingerprint: Box<str>,
+    pub end: End,
+}
+
+/// The part of the metadata that the executor needs; events of other writers may have none of it.
+#[derive(Deserialize)]
+struct Keyed {
+    command_id: Uuid,
+    #[serde(default)]
+    fingerprint: Box<str>,
+}
+
+impl<A: Aggregate> Loaded<A> {
+    pub async fn read(store: &EventStore, stream: &str) -> Result<Self, ViewError> {
+        let mut loaded =
+            Self { aggregate: A::default(), end: None, answered: HashMap::new(), read_at: Instant::now() };
+        loaded.catch_up(store, stream).await?;
+        Ok(loaded)
+    }
+
+    /// Reads what others have appended since.
+    pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<(), ViewError> {
+        let read_at = Instant::now();
+        let from = self.next_revision();
+        let events = store.read_stream(stream, from, usize::MAX);
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            let event = event.map_err(ExecuteError::Store)?;
+            let end = End { revision: event.revision, position: event.position };
+            let read = A::Event::read(&event.event_type, &event.data);
+            let fact = read.map_err(|source| ExecuteError::Unreadable {
+                stream: stream.to_owned(),
+                revision: event.revision,
+                source: Arc::new(source),
+            })?;
+            self.evolve(&fact);
+            self.end = Some(end);
+            if let Ok(keyed) = serde_json::from_slice::<Keyed>(&event.metadata) {
+                self.remember(keyed.command_id, &keyed.fingerprint, end);
+            }
+        }
+        self.read_at = read_at;
+        Ok(())
+    }
+
+    pub fn evolve(&mut self, fact: &A::Event) {
+        self.aggregate = std::mem::take(&mut self.aggregate).evolve(fact);
+    }
+
+    /// Only commands with an idempotency key have a fingerprint.
+    pub fn remember(&mut self, command_id: Uuid, fingerprint: &str, end: End) {
+        if !fingerprint.is_empty() {
+            self.answered.insert(command_id, Answered { fingerprint: fingerprint.into(), end });
+        }
+    }
+
+    pub fn answered(&self, envelope: &Envelope) -> Option<&Answered> {
+        if envelope.fingerprint.is_empty() { None } else { self.answered.get(&envelope.command_id) }
+    }
+
+    pub fn next_revision(&self) -> u64 {
+        self.end.map_or(0, |end| end.revision + 1)
+    }
+
+    pub fn expected(&self) -> ExpectedRevision {
+        self.end.map_or(ExpectedRevision::NoStream, |end| ExpectedRevision::Exact(end.revision))
+    }
+
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        self.read_at.elapsed() > age
+    }
+
+    /// An append at the expected revision shows that nobody else has written until now.
+    pub fn seen_now(&mut self) {
+        self.read_at = Instant::now();
+    }
+}
+
+/// A command's events, ready to be appended. Their ids follow from the command, so that the same command decided
+/// again at the same place makes the same events.
+pub(super) fn new_events<E: StoredEvent>(stream: &str, envelope: &Envelope, facts: &[E]) -> Vec<NewEvent> {
+    let metadata: Metadata = envelope.metadata();
+    let event = |(index, fact): (usize, &E)| NewEvent {
+        id: Uuid::new_v5(&envelope.command_id, format!("{stream}/{index}").as_bytes()),
+        event_type: fact.type_name(),
+        data: fact.payload(),
+        metadata: metadata.clone(),
+    };
+    facts.iter().enumerate().map(event).collect()
+}

@@ -1,0 +1,141 @@
+//! Runs commands: read the stream, fold, decide, append at the expected revision.
+//!
+//! Each stream has one writer in this process. Commands queue up behind it, and what queued while an append was
+//! in flight is decided together and appended as one batch. The state stays in memory, so a warm command costs
+//! no read. Other processes are kept out by the expected revision: on a conflict, or when the outcome of an
+//! append is not known, the stream is read again and everything is decided again.
+
+mod loaded;
+mod stream;
+mod streams;
+
+pub use streams::Streams;
+
+use chrono::{DateTime, Utc};
+use domain::cart::Cart;
+use domain::inventory::Inventory;
+use domain::order::Order;
+use domain::product::Product;
+use domain::stored::UnreadableEvent;
+use event_store::{EventStore, EventStoreError, Metadata, Position};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The streams of all aggregates.
+pub struct Executor {
+    pub products: Streams<Product>,
+    pub stock: Streams<Inventory>,
+    pub carts: Streams<Cart>,
+    pub orders: Streams<Order>,
+}
+
+/// How many streams of each kind stay in memory.
+const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
+const WARM_STOCK: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
+const WARM_CARTS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
+const WARM_ORDERS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
+
+impl Executor {
+    /// `max_staleness`: how old a state in memory may be when it is looked at, or when it says no.
+    #[must_use]
+    pub fn new(store: &EventStore, max_staleness: Duration) -> Self {
+        Self {
+            products: Streams::new(store.clone(), WARM_PRODUCTS, max_staleness),
+            stock: Streams::new(store.clone(), WARM_STOCK, max_staleness),
+            carts: Streams::new(store.clone(), WARM_CARTS, max_staleness),
+            orders: Streams::new(store.clone(), WARM_ORDERS, max_staleness),
+        }
+    }
+}
+
+/// Who asks, when, and under which identity: what goes into the metadata of the command's events.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The same for a repeated request with the same idempotency key.
+    pub command_id: Uuid,
+    /// The same for everything of one purchase.
+    pub correlation_id: Uuid,
+    /// What the command follows from.
+    pub causation_id: Uuid,
+    pub actor: &'static str,
+    pub occurred_at: DateTime<Utc>,
+    /// Of the request's body, when it came with an idempotency key; else empty, and the command is not
+    /// remembered: its decision is idempotent by itself.
+    pub fingerprint: String,
+}
+
+impl Envelope {
+    fn metadata(&self) -> Metadata {
+        Metadata {
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            command_id: self.command_id,
+            actor: self.actor.to_owned(),
+            occurred_at: self.occurred_at,
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+}
+
+/// The answer to a command that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The stream's revision after the command.
+    pub revision: u64,
+    /// A position of the log at or after the command's last event: a read model that has reached it shows the
+    /// command's effect.
+    pub position: Position,
+    /// Whether the command had been taken before, under the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Why a command was not taken.
+#[derive(Debug, Clone, Error)]
+pub enum ExecuteError<R: std::error::Error + 'static> {
+    /// A rule says no.
+    #[error("{0}")]
+    Rejected(#[source] R),
+    /// The idempotency key came before, with another body.
+    #[error("the idempotency key was used before with another request: use a new key")]
+    KeyReused,
+    /// The command makes more bytes of events than one append may have.
+    #[error("the request is too large to be taken at once: send it in parts")]
+    TooLarge,
+    /// Too many commands wait for this stream, or too many others write to it.
+    #[error("the stream `{stream}` is contended: try again")]
+    Contended { stream: String },
+    /// The event store did not answer.
+    #[error("the event store did not answer: try again")]
+    Store(#[source] EventStoreError),
+    /// The stream's events cannot be read.
+    #[error("the stream `{stream}` cannot be read at revision {revision}")]
+    Unreadable {
+        stream: String,
+        revision: u64,
+        #[source]
+        source: Arc<UnreadableEvent>,
+    },
+}
+
+/// Why a state cannot be looked at.
+pub type ViewError = ExecuteError<std::convert::Infallible>;
+
+impl ViewError {
+    /// The same failure, for a command.
+    #[must_use]
+    pub fn of_command<R: std::error::Error>(self) -> ExecuteError<R> {
+        match self {
+            Self::Rejected(never) => match never {},
+            Self::KeyReused => ExecuteError::KeyReused,
+            Self::TooLarge => ExecuteError::TooLarge,
+            Self::Contended { stream } => ExecuteError::Contended { stream },
+            Self::Store(error) => ExecuteError::Store(error),
+            Self::Unreadable { stream, revision, source } => {
+                ExecuteError::Unreadable { stream, revision, source }
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Runs the order fulfilment process: after every event of an order, and after every restart, it sends what the
+//! order owes to stock and tells the order what stock answered.
+//!
+//! It follows the log from a checkpoint before which every order is settled, so that a crash repeats work and
+//! never loses any; everything that it sends may come twice. An order is worked on by one task at a time.
+
+mod checkpoint;
+mod runner;
+mod settle;
+
+pub use runner::FulfilmentRunner;

@@ -1,0 +1,193 @@
+//! One order: send what it owes until it owes nothing.
+
+use crate::executor::{Envelope, ExecuteError, Executor, ViewError};
+use crate::ids::order_id_of;
+use chrono::{DateTime, Utc};
+use domain::cart::Cart;
+use domain::fulfilment::{Owed, StockRequest, order_of, owed};
+use domain::order::{self, ReservationAnswer};
+use domain::{CartId, OrderId, Sku, inventory};
+use futures::future::join_all;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The process's name in the metadata of what it does.
+pub const ACTOR: &str = "order-fulfilment";
+/// Rounds without any progress after which something is wrong that another round will not mend.
+const MAX_FRUITLESS_ROUNDS: usize = 5;
+
+/// What set the work off.
+#[derive(Debug, Clone, Copy)]
+pub struct Trigger {
+    pub event_id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// Why an order could not be settled.
+#[derive(Debug, Error)]
+pub enum SettleError {
+    /// Something is away for now.
+    #[error("the event store or a stream could not be used: {0}")]
+    ForNow(String),
+    /// Another try will not help.
+    #[error("order {order_id} cannot be settled: {why}")]
+    ForGood { order_id: OrderId, why: String },
+}
+
+/// Places the order of a checked-out cart, if that was not done yet.
+pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: Trigger) -> Result<(), SettleError> {
+    let order_id = order_id_of(cart_id);
+    let placed = executor.carts.view(cart_id, move |cart| match cart {
+        Cart::CheckedOut(cart) => Some(order_of(cart_id, cart)),
+        Cart::Unopened | Cart::Open(_) | Cart::Abandoned => None,
+    });
+    let Some(placed) = placed.await.map_err(|error| of_view(order_id, &error))? else { return Ok(()) };
+    let envelope = envelope(order_id, "place", trigger);
+    match executor.orders.execute(order_id, order::Command::Place(placed), envelope).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(of_command(order_id, &error)),
+    }
+}
+
+/// Sends what the order owes and records the answers, until nothing is owed.
+pub async fn settle(executor: &Executor, order_id: OrderId, trigger: Trigger) -> Result<(), SettleError> {
+    let mut before = Vec::new();
+    let mut fruitless = 0;
+    loop {
+        let now = executor.orders.view(order_id, owed).await.map_err(|error| of_view(order_id, &error))?;
+        if now.is_empty() {
+            return Ok(());
+        }
+        fruitless = if now == before { fruitless + 1 } else { 0 };
+        if fruitless == MAX_FRUITLESS_ROUNDS {
+            let why = format!("stock does not do what the order owes: {now:?}");
+            return Err(SettleError::ForGood { order_id, why });
+        }
+        let asked = now.iter().map(|owed| ask(executor, order_id, owed, trigger));
+        let mut answers = Answers::default();
+        let mut failure = None;
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(answer) => answers.add(answer),
+                Err(error) => failure = Some(error),
+            }
+        }
+        // What was answered is recorded also when others were not.
+        answers.record(executor, order_id, trigger).await?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        before = now;
+    }
+}
+
+/// A SKU's stock, and what it answered. A refusal of anything but a reservation is no answer: the order has moved
+/// on meanwhile, and the next look at what it owes says how.
+enum Answer {
+    Reservation(Sku, ReservationAnswer),
+    Committed(Sku),
+    Shipped(Sku),
+    Released(Sku),
+    None,
+}
+
+async fn ask(
+    executor: &Executor,
+    order_id: OrderId,
+    owed: &Owed,
+    trigger: Trigger,
+) -> Result<Answer, SettleError> {
+    let (name, command) = match owed.request {
+        StockRequest::Reserve(quantity) => ("reserve", inventory::Command::Reserve { order_id, quantity }),
+        StockRequest::Commit => ("commit", inventory::Command::Commit { order_id }),
+        StockRequest::Ship => ("ship", inventory::Command::Ship { order_id }),
+        StockRequest::Release => ("release", inventory::Command::Release { order_id }),
+    };
+    let sku = owed.sku.clone();
+    let envelope = envelope(order_id, name, trigger);
+    match (owed.request, executor.stock.execute(&sku, command, envelope).await) {
+        (StockRequest::Reserve(_), Ok(_)) => Ok(Answer::Reservation(sku, ReservationAnswer::Held)),
+        (StockRequest::Commit, Ok(_)) => Ok(Answer::Committed(sku)),
+        (StockRequest::Ship, Ok(_)) => Ok(Answer::Shipped(sku)),
+        (StockRequest::Release, Ok(_)) => Ok(Answer::Released(sku)),
+        (StockRequest::Reserve(_), Err(ExecuteError::Rejected(rejection))) => {
+            let available = match rejection {
+                inventory::Rejection::OutOfStock { available, .. } => available,
+                _ => 0,
+            };
+            Ok(Answer::Reservation(sku, ReservationAnswer::Refused { available }))
+        }
+        (_, Err(ExecuteError::Rejected(rejection))) => {
+            tracing::warn!(%order_id, %sku, request = name, %rejection, "stock refused what an order owes");
+            Ok(Answer::None)
+        }
+        (_, Err(error)) => Err(of_command(order_id, &error)),
+    }
+}
+
+#[derive(Default)]
+struct Answers {
+    reservations: Vec<(Sku, ReservationAnswer)>,
+    committed: Vec<Sku>,
+    shipped: Vec<Sku>,
+    released: Vec<Sku>,
+}
+
+impl Answers {
+    fn add(&mut self, answer: Answer) {
+        match answer {
+            Answer::Reservation(sku, answer) => self.reservations.push((sku, answer)),
+            Answer::Committed(sku) => self.committed.push(sku),
+            Answer::Shipped(sku) => self.shipped.push(sku),
+            Answer::Released(sku) => self.released.push(sku),
+            Answer::None => {}
+        }
+    }
+
+    async fn record(
+        self,
+        executor: &Executor,
+        order_id: OrderId,
+        trigger: Trigger,
+    ) -> Result<(), SettleError> {
+        let commands = [
+            (!self.reservations.is_empty())
+                .then_some(order::Command::RecordReservations { answers: self.reservations }),
+            (!self.committed.is_empty()).then_some(order::Command::RecordCommitted { skus: self.committed }),
+            (!self.shipped.is_empty()).then_some(order::Command::RecordStockShipped { skus: self.shipped }),
+            (!self.released.is_empty()).then_some(order::Command::RecordReleased { skus: self.released }),
+        ];
+        for command in commands.into_iter().flatten() {
+            let envelope = envelope(order_id, "record", trigger);
+            let recorded = executor.orders.execute(order_id, command, envelope).await;
+            recorded.map_err(|error| of_command(order_id, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// What follows from an event happened, in business terms, when the event did.
+fn envelope(order_id: OrderId, step: &str, trigger: Trigger) -> Envelope {
+    Envelope {
+        command_id: Uuid::new_v5(&trigger.event_id, step.as_bytes()),
+        correlation_id: order_id.0,
+        causation_id: trigger.event_id,
+        actor: ACTOR,
+        occurred_at: trigger.occurred_at,
+        fingerprint: String::new(),
+    }
+}
+
+fn of_view(order_id: OrderId, error: &ViewError) -> SettleError {
+    of_command::<std::convert::Infallible>(order_id, error)
+}
+
+fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
+    match error {
+        ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
+        ExecuteError::Rejected(_)
+        | ExecuteError::KeyReused
+        | ExecuteError::TooLarge
+        | ExecuteError::Unreadable { .. } => SettleError::ForGood { order_id, why: error.to_string() },
+    }
+}

@@ -1,0 +1,226 @@
+//! One exhaustive match from every failure to its problem document.
+
+use crate::executor::{ExecuteError, ViewError};
+use axum::http::StatusCode;
+use domain::{Sku, cart, inventory, order, product};
+use http_boundary::Problem;
+use serde_json::json;
+
+fn conflict(id: &'static str, title: &'static str, rejection: &impl std::error::Error) -> Problem {
+    Problem::new(StatusCode::CONFLICT, id, title, sentence(rejection))
+}
+
+/// The domain's messages as sentences.
+fn sentence(error: &impl std::error::Error) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
+        None => text,
+    }
+}
+
+fn not_found(rejection: &impl std::error::Error) -> Problem {
+    Problem::not_found(sentence(rejection))
+}
+
+/// No product of this SKU is on sale.
+pub fn unknown_sku(sku: &Sku) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown-sku",
+        "There is no product with this SKU",
+        format!("No product is defined under the SKU `{sku}`: look at GET /products."),
+    )
+    .with("sku", sku.as_str())
+}
+
+/// The product was taken off sale.
+pub fn retired_product(sku: &Sku) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "product-retired",
+        "The product is no longer sold",
+        format!("The product with SKU `{sku}` is retired: take it out of the cart."),
+    )
+    .with("sku", sku.as_str())
+}
+
+/// A repetition must prove that it comes from the same caller.
+pub fn key_too_short(min: usize) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "idempotency-key-too-short",
+        "The idempotency key can be guessed",
+        format!(
+            "Without a token, the Idempotency-Key is all that tells you from others: use at least {min} random \
+             characters, such as a UUID."
+        ),
+    )
+}
+
+/// A command's failure; `of_rule` says what a rule's no is.
+fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) -> Problem) -> Problem {
+    match error {
+        ExecuteError::Rejected(rejection) => of_rule(&rejection),
+        ExecuteError::KeyReused => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The idempotency key was used for another request",
+            "This Idempotency-Key came before with another method, address or body: use a new key.",
+        ),
+        ExecuteError::TooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-much-at-once",
+            "The request changes too much at once",
+            "The request makes more events than can be stored at once: send it in parts.",
+        ),
+        ExecuteError::Contended { stream } => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "contended",
+            "Too many commands at once",
+            format!("Too many commands wait for `{stream}`: nothing was changed, try again."),
+        )
+        .retry_after(1),
+        ExecuteError::Store(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a command could not be stored");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "event-store-unavailable",
+                "The event store does not answer",
+                "Whether the command was taken is not known: send it again with the same Idempotency-Key.",
+            )
+            .retry_after(1)
+        }
+        ExecuteError::Unreadable { ref stream, revision, ref source } => {
+            tracing::error!(
+                stream,
+                revision,
+                error = source as &dyn std::error::Error,
+                "a stream cannot be read: commands for it are refused"
+            );
+            Problem::internal()
+        }
+    }
+}
+
+/// Of looking at a state.
+pub fn of_view(error: ViewError) -> Problem {
+    failure(error, |never| match *never {})
+}
+
+pub fn of_product(error: ExecuteError<product::Rejection>) -> Problem {
+    failure(error, |rejection| match rejection {
+        product::Rejection::Undefined => not_found(rejection),
+        product::Rejection::AlreadyDefined => conflict("product-exists", "The SKU is taken", rejection),
+        product::Rejection::Retired => {
+            conflict("product-retired", "The product is no longer sold", rejection)
+        }
+        product::Rejection::CurrencyMismatch { product, price } => {
+            conflict("currency-mismatch", "The currencies differ", rejection)
+                .with("expected", product.code())
+                .with("given", price.code())
+        }
+    })
+}
+
+pub fn of_stock(error: ExecuteError<inventory::Rejection>) -> Problem {
+    failure(error, |rejection| match rejection {
+        inventory::Rejection::OutOfStock { available, asked } => {
+            conflict("out-of-stock", "Not enough is left", rejection)
+                .with("available", *available)
+                .with("asked", *asked)
+        }
+        inventory::Rejection::OrderSettled => conflict("order-settled", "The order is settled", rejection),
+        inventory::Rejection::ReservationDiffers { .. } => {
+            conflict("reservation-differs", "The order holds another quantity", rejection)
+        }
+        inventory::Rejection::NotReserved => conflict("not-reserved", "Nothing is reserved", rejection),
+        inventory::Rejection::NotCommitted => conflict("not-committed", "Nothing is committed", rejection),
+        inventory::Rejection::AlreadyShipped => conflict("already-shipped", "The units are gone", rejection),
+        inventory::Rejection::AdjustmentBelowReserved { delta, available, reserved } => {
+            conflict("adjustment-below-reserved", "The stock is promised to orders", rejection)
+                .with("delta", *delta)
+                .with("available", *available)
+                .with("reserved", *reserved)
+        }
+        inventory::Rejection::NothingToAdjust => Problem::invalid(sentence(rejection)),
+        inventory::Rejection::TooMuchStock { .. } => Problem::invalid(sentence(rejection)),
+    })
+}
+
+pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {
+    failure(error, |rejection| match rejection {
+        cart::Rejection::NotFound => {
+            Problem::new(StatusCode::NOT_FOUND, "unknown-cart", "There is no such cart", sentence(rejection))
+        }
+        cart::Rejection::AlreadyOpen => conflict("cart-exists", "The cart is already open", rejection),
+        cart::Rejection::CheckedOut { order_id } => {
+            conflict("cart-checked-out", "The cart is checked out", rejection)
+                .with("order_id", order_id.to_string())
+        }
+        cart::Rejection::Abandoned => conflict("cart-abandoned", "The cart is abandoned", rejection),
+        cart::Rejection::Empty => conflict("cart-empty", "The cart is empty", rejection),
+        cart::Rejection::CurrencyMismatch { cart, line } => {
+            conflict("currency-mismatch", "The currencies differ", rejection)
+                .with("expected", cart.code())
+                .with("given", line.code())
+        }
+        cart::Rejection::LineTaken { line_id, sku } => {
+            conflict("line-taken", "The line's id is taken", rejection)
+                .with("line_id", line_id.to_string())
+                .with("sku", sku.as_str())
+        }
+        cart::Rejection::LineTwice { .. }
+        | cart::Rejection::QuantityTooLarge { .. }
+        | cart::Rejection::TooManyUnits { .. }
+        | cart::Rejection::Total(_) => Problem::invalid(sentence(rejection)),
+        cart::Rejection::TooManyLines { max } => {
+            conflict("too-many-lines", "The cart is full", rejection).with("max", *max)
+        }
+        cart::Rejection::Changed => conflict("cart-changed", "The cart has changed", rejection),
+        cart::Rejection::PriceChanged { expected, total, lines } => {
+            conflict("price-changed", "The total is not what the shopper saw", rejection)
+                .with("expected", json!(expected))
+                .with("total", json!(total))
+                .with("lines", json!(lines))
+        }
+    })
+}
+
+pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
+    failure(error, |rejection| match rejection {
+        order::Rejection::NotFound => Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown-order",
+            "There is no such order",
+            sentence(rejection),
+        ),
+        order::Rejection::AlreadyPlaced => conflict("order-exists", "The order is another one", rejection),
+        order::Rejection::WrongStatus { status, wanted, needed } => {
+            conflict("wrong-order-status", "The order does not stand where it must", rejection)
+                .with("status", *status)
+                .with("wanted", *wanted)
+                .with("needed", *needed)
+        }
+        order::Rejection::CurrencyMismatch { order, given } => {
+            conflict("currency-mismatch", "The currencies differ", rejection)
+                .with("expected", order.code())
+                .with("given", given.code())
+        }
+        order::Rejection::PaymentNotDue { due, .. } => {
+            conflict("payment-not-due", "The payment is not what is due", rejection).with("due", *due)
+        }
+        order::Rejection::PaymentDiffers { recorded } => {
+            conflict("payment-differs", "The payment is recorded with another amount", rejection)
+                .with("recorded", json!(recorded))
+        }
+        order::Rejection::RefundTooLarge { left, .. } => {
+            conflict("refund-too-large", "More than can be given back", rejection).with("left", *left)
+        }
+        order::Rejection::RefundDiffers { recorded } => {
+            conflict("refund-differs", "The refund is recorded with another amount", rejection)
+                .with("recorded", json!(recorded))
+        }
+    })
+}

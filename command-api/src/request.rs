@@ -1,0 +1,189 @@
+//! What every command request has: a caller, perhaps an idempotency key, a business time, a body.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use chrono::{DateTime, SubsecRound, Utc};
+use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::executor::Envelope;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const MAX_KEY_CHARACTERS: usize = 255;
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The scope of the ids that follow from idempotency keys.
+const KEYS: Uuid = Uuid::from_u128(0x0d5f_1c1e_9a3e_4b1f_8a2c_6b1f_4e2d_7c10);
+
+/// A command request with its body read.
+#[derive(Debug, Clone)]
+pub struct CommandRequest<T> {
+    pub body: T,
+    pub context: Context,
+}
+
+/// A request's circumstances.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub caller: Caller,
+    pub idempotency_key: Option<String>,
+    /// Follows from the caller and the key; without a key it is new.
+    pub command_id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+    /// `Prefer: wait=N`.
+    pub wait: Option<Duration>,
+    fingerprint: String,
+}
+
+/// The body of a request that needs none.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoBody {}
+
+impl Context {
+    /// The metadata of a command of this request. `correlation_id` is the same for all of one purchase.
+    #[must_use]
+    pub fn envelope(&self, correlation_id: Uuid) -> Envelope {
+        Envelope {
+            command_id: self.command_id,
+            correlation_id,
+            causation_id: self.command_id,
+            actor: self.caller.name(),
+            occurred_at: self.occurred_at,
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+
+    /// A new id that a repetition of the request gets again.
+    #[must_use]
+    pub fn new_id(&self, of_what: &str) -> Uuid {
+        Uuid::new_v5(&self.command_id, of_what.as_bytes())
+    }
+}
+
+impl<T, S> FromRequest<S> for CommandRequest<T>
+where
+    T: DeserializeOwned,
+    OperatorToken: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
+        let body = read_body(&parts.headers, &bytes)?;
+        Ok(Self { body, context: Context::of(caller, &parts, &bytes)? })
+    }
+}
+
+impl Context {
+    fn of(caller: Caller, parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
+        let idempotency_key = idempotency_key(&parts.headers)?;
+        let command_id = match &idempotency_key {
+            Some(key) => Uuid::new_v5(&KEYS, format!("{}:{key}", caller.name()).as_bytes()),
+            None => Uuid::now_v7(),
+        };
+        let fingerprint = match &idempotency_key {
+            Some(_) => fingerprint(parts, body),
+            None => String::new(),
+        };
+        let occurred_at = occurred_at(&parts.headers, caller)?;
+        let wait = wait(&parts.headers);
+        Ok(Self { caller, idempotency_key, command_id, occurred_at, wait, fingerprint })
+    }
+}
+
+fn read_body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem> {
+    // A request without a body is one with an empty object; whether that is enough, its type says.
+    if bytes.is_empty() {
+        return Json::<T>::from_bytes(b"{}").map(|Json(body)| body).map_err(|error| unreadable(&error));
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-json",
+            "The body is not declared as JSON",
+            "Send the body with `Content-Type: application/json`.",
+        ));
+    }
+    Json::<T>::from_bytes(bytes).map(|Json(body)| body).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(rejection: &JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::JsonDataError(_) => Problem::invalid(rejection.body_text()),
+        _ => Problem::malformed(rejection.body_text()),
+    }
+}
+
+fn unreadable_bytes(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            format!("A request has at most {MAX_BODY_BYTES} bytes: send it in parts."),
+        );
+    }
+    Problem::malformed(rejection.body_text())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    match value.to_str().map(str::trim) {
+        Ok(key) if !key.is_empty() && key.len() <= MAX_KEY_CHARACTERS => Ok(Some(key.to_owned())),
+        _ => Err(Problem::malformed(format!(
+            "The Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} visible ASCII characters."
+        ))),
+    }
+}
+
+fn occurred_at(headers: &HeaderMap, caller: Caller) -> Result<DateTime<Utc>, Problem> {
+    let now = Utc::now().trunc_subsecs(6);
+    let Some(value) = headers.get(OCCURRED_AT) else { return Ok(now) };
+    caller.require_operator()?;
+    let time = value.to_str().ok().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let time = time.map(|time| time.with_timezone(&Utc).trunc_subsecs(6));
+    match time {
+        Some(time) if time <= now => Ok(time),
+        Some(_) => Err(Problem::invalid("Emporium-Occurred-At lies in the future: it may be past or now.")),
+        None => Err(Problem::invalid(
+            "Emporium-Occurred-At is not a time: give it as RFC 3339, for example 2010-12-01T08:26:00Z.",
+        )),
+    }
+}
+
+/// RFC 7240: an unknown or unreadable preference is ignored.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';']));
+    let seconds = preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().parse::<u64>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
+}
+
+/// What makes a request the same request: method, address and body. 128 bits are plenty to tell two apart.
+fn fingerprint(parts: &Parts, body: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(parts.method.as_str());
+    digest.update([0]);
+    digest.update(parts.uri.path());
+    digest.update([0]);
+    digest.update(body);
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,165 @@
+use super::Shared;
+use crate::answer::Answer;
+use crate::ids::order_id_of;
+use crate::problems;
+use crate::request::{CommandRequest, Context, NoBody};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{delete, post};
+use domain::cart::{Command, NewLine};
+use domain::product::{Definition, Product};
+use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
+use http_boundary::{PathParams, Problem};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Lines that one request may put or remove.
+const MAX_LINES_OF_A_REQUEST: usize = 500;
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/carts", post(open))
+        .route("/carts/{cart_id}", delete(abandon))
+        .route("/carts/{cart_id}/lines", post(put_lines))
+        .route("/carts/{cart_id}/lines/{line_id}", delete(remove_line))
+        .route("/carts/{cart_id}/lines/removals", post(remove_lines))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Open {
+    currency: Currency,
+    customer_id: Option<CustomerId>,
+}
+
+async fn open(
+    State(shared): State<Shared>,
+    CommandRequest { body, context }: CommandRequest<Open>,
+) -> Result<Answer, Problem> {
+    let cart_id = shared.cart_id_secret.cart_id(&context)?;
+    let command = Command::Open { currency: body.currency, customer_id: body.customer_id };
+    let answer = change(&shared, cart_id, command, &context, json!({ "cart_id": cart_id })).await?;
+    Ok(Answer::created(answer.accepted, answer.body, format!("/carts/{cart_id}")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutLines {
+    lines: Vec<PutLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutLine {
+    line_id: Option<LineId>,
+    sku: Sku,
+    quantity: Quantity,
+    agreed_unit_price: Option<Money>,
+}
+
+async fn put_lines(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    CommandRequest { body, context }: CommandRequest<PutLines>,
+) -> Result<Answer, Problem> {
+    check_count(body.lines.len())?;
+    if body.lines.iter().any(|line| line.agreed_unit_price.is_some()) {
+        context.caller.require_operator()?;
+    }
+    let skus = body.lines.iter().map(|line| &line.sku);
+    let products = shared.products_on_sale(skus).await?;
+    let lines: Vec<NewLine> = body
+        .lines
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, line)| {
+            let product = products.get(&line.sku)?;
+            Some(NewLine {
+                line_id: line.line_id.unwrap_or_else(|| LineId(context.new_id(&format!("line/{index}")))),
+                quantity: line.quantity,
+                unit_price: line.agreed_unit_price.unwrap_or(product.price),
+                agreed: line.agreed_unit_price.is_some(),
+                sku: line.sku,
+            })
+        })
+        .collect();
+    let line_ids: Vec<LineId> = lines.iter().map(|line| line.line_id).collect();
+    change(&shared, cart_id, Command::PutLines { lines }, &context, json!({ "line_ids": line_ids })).await
+}
+
+fn check_count(lines: usize) -> Result<(), Problem> {
+    if (1..=MAX_LINES_OF_A_REQUEST).contains(&lines) {
+        Ok(())
+    } else {
+        Err(Problem::invalid(format!(
+            "A request has 1 to {MAX_LINES_OF_A_REQUEST} lines, not {lines}: send them in parts."
+        )))
+    }
+}
+
+impl Shared {
+    /// The definitions of the products, each of which must be on sale.
+    pub async fn products_on_sale(
+        &self,
+        skus: impl Iterator<Item = &Sku>,
+    ) -> Result<HashMap<Sku, Definition>, Problem> {
+        let mut products = HashMap::new();
+        for sku in skus {
+            if products.contains_key(sku) {
+                continue;
+            }
+            match self.executor.products.view(sku, Product::clone).await.map_err(problems::of_view)? {
+                Product::Listed(definition) => products.insert(sku.clone(), definition),
+                Product::Retired(_) => return Err(problems::retired_product(sku)),
+                Product::Undefined => return Err(problems::unknown_sku(sku)),
+            };
+        }
+        Ok(products)
+    }
+}
+
+async fn remove_line(
+    State(shared): State<Shared>,
+    PathParams((cart_id, line_id)): PathParams<(CartId, LineId)>,
+    CommandRequest { context, .. }: CommandRequest<NoBody>,
+) -> Result<Answer, Problem> {
+    let command = Command::RemoveLines { line_ids: vec![line_id] };
+    change(&shared, cart_id, command, &context, json!({ "line_ids": [line_id] })).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoveLines {
+    line_ids: Vec<LineId>,
+}
+
+async fn remove_lines(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    CommandRequest { body, context }: CommandRequest<RemoveLines>,
+) -> Result<Answer, Problem> {
+    check_count(body.line_ids.len())?;
+    let answer = json!({ "line_ids": body.line_ids });
+    change(&shared, cart_id, Command::RemoveLines { line_ids: body.line_ids }, &context, answer).await
+}
+
+async fn abandon(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    CommandRequest { context, .. }: CommandRequest<NoBody>,
+) -> Result<Answer, Problem> {
+    change(&shared, cart_id, Command::Abandon, &context, json!({ "cart_id": cart_id })).await
+}
+
+async fn change(
+    shared: &Shared,
+    cart_id: CartId,
+    command: Command,
+    context: &Context,
+    body: Value,
+) -> Result<Answer, Problem> {
+    let envelope = context.envelope(order_id_of(cart_id).0);
+    let accepted = shared.executor.carts.execute(cart_id, command, envelope).await;
+    Ok(Answer::ok(accepted.map_err(problems::of_cart)?, body))
+}

@@ -1,0 +1,138 @@
+//! Checkout: the cart is priced from the products' current prices, locked, and becomes an order.
+//!
+//! Two streams change, one after the other. Should the process stop in between, the order fulfilment process
+//! finds the checked-out cart and places its order.
+
+use super::Shared;
+use crate::answer::Answer;
+use crate::executor::{Accepted, ExecuteError};
+use crate::ids::order_id_of;
+use crate::problems;
+use crate::request::{CommandRequest, Context};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
+use domain::order::{self, Order};
+use domain::{CartId, Country, Money, OrderId, fulfilment};
+use http_boundary::{PathParams, Problem};
+use serde::Deserialize;
+use serde_json::json;
+
+/// How often a cart is priced again because it changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/carts/{cart_id}/checkout", post(check_out))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckOut {
+    /// What the shopper saw.
+    total: Money,
+    country: Country,
+}
+
+async fn check_out(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    CommandRequest { body, context }: CommandRequest<CheckOut>,
+) -> Result<Answer, Problem> {
+    let order_id = order_id_of(cart_id);
+    let checked_out = lock_cart(&shared, cart_id, order_id, &body, &context).await?;
+    let placed = place_order(&shared, cart_id, order_id, &context).await?;
+    let status = match context.wait {
+        None => shared.status_of(order_id).await?,
+        Some(at_most) => {
+            let answered = shared.executor.orders.wait(order_id, at_most, |order| {
+                // Stock has answered when nothing more is owed to it.
+                fulfilment::owed(order).is_empty().then_some(())
+            });
+            answered.await.map_err(problems::of_view)?;
+            shared.status_of(order_id).await?
+        }
+    };
+    let accepted = Accepted { replayed: checked_out.replayed, ..placed };
+    Ok(Answer {
+        status: StatusCode::ACCEPTED,
+        accepted,
+        body: json!({ "order_id": order_id, "status": status }),
+        location: Some(format!("/orders/{order_id}")),
+    })
+}
+
+async fn lock_cart(
+    shared: &Shared,
+    cart_id: CartId,
+    order_id: OrderId,
+    body: &CheckOut,
+    context: &Context,
+) -> Result<Accepted, Problem> {
+    for _ in 0..ATTEMPTS {
+        let cart = shared.executor.carts.view(cart_id, |cart| match cart {
+            Cart::Open(cart) => Some(cart.clone()),
+            Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
+        });
+        let prices = match cart.await.map_err(problems::of_view)? {
+            Some(cart) => shared.price(&cart).await?,
+            // The cart itself says why not, or that it is done.
+            None => vec![],
+        };
+        let command =
+            Command::CheckOut { order_id, country: body.country.clone(), expected_total: body.total, prices };
+        match shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await {
+            Err(ExecuteError::Rejected(Rejection::Changed)) => {}
+            answer => return answer.map_err(problems::of_cart),
+        }
+    }
+    Err(problems::of_cart(ExecuteError::Rejected(Rejection::Changed)))
+}
+
+async fn place_order(
+    shared: &Shared,
+    cart_id: CartId,
+    order_id: OrderId,
+    context: &Context,
+) -> Result<Accepted, Problem> {
+    let order = shared.executor.carts.view(cart_id, move |cart| match cart {
+        Cart::CheckedOut(cart) => Some(fulfilment::order_of(cart_id, cart)),
+        Cart::Unopened | Cart::Open(_) | Cart::Abandoned => None,
+    });
+    let order = order.await.map_err(problems::of_view)?.ok_or_else(|| {
+        tracing::error!(%cart_id, "a cart that was checked out is not checked out");
+        Problem::internal()
+    })?;
+    let command = order::Command::Place(order);
+    let placed = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
+    placed.map_err(problems::of_order)
+}
+
+impl Shared {
+    /// The current price of each line, and who sells it.
+    async fn price(&self, cart: &OpenCart) -> Result<Vec<PricedLine>, Problem> {
+        let skus = cart.lines.iter().map(|line| &line.sku);
+        let products = self.products_on_sale(skus).await?;
+        let priced = |line: &domain::cart::Line| {
+            let product = products.get(&line.sku).ok_or_else(|| problems::unknown_sku(&line.sku))?;
+            Ok(PricedLine {
+                line_id: line.line_id,
+                merchant_id: product.merchant_id.clone(),
+                name: product.name.clone(),
+                unit_price: product.price,
+            })
+        };
+        cart.lines.iter().map(priced).collect()
+    }
+
+    /// Where an order stands, as clients see it.
+    pub async fn status_of(&self, order_id: OrderId) -> Result<&'static str, Problem> {
+        let status = self.executor.orders.view(order_id, |order| match order {
+            Order::Placed(order) => Some(order.status.name()),
+            Order::Unplaced => None,
+        });
+        let status = status.await.map_err(problems::of_view)?;
+        status.ok_or_else(|| problems::of_order(ExecuteError::Rejected(order::Rejection::NotFound)))
+    }
+}

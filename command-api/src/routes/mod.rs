@@ -1,0 +1,39 @@
+//! HTTP to command: one file for each kind of thing.
+
+mod carts;
+mod checkout;
+mod orders;
+mod products;
+mod stock;
+
+use crate::executor::Executor;
+use crate::ids::CartIdSecret;
+use axum::Router;
+use axum::extract::FromRef;
+use http_boundary::OperatorToken;
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Shared {
+    pub executor: Arc<Executor>,
+    pub operator_token: OperatorToken,
+    pub cart_id_secret: CartIdSecret,
+}
+
+impl FromRef<Shared> for OperatorToken {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.operator_token.clone()
+    }
+}
+
+/// All commands.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .merge(products::routes())
+        .merge(stock::routes())
+        .merge(carts::routes())
+        .merge(checkout::routes())
+        .merge(orders::routes())
+        .with_state(shared)
+}

@@ -1,0 +1,120 @@
+use super::Shared;
+use crate::answer::Answer;
+use crate::problems;
+use crate::request::{CommandRequest, Context, NoBody};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use domain::order::{Command, Order, Status};
+use domain::{Money, OrderId, PaymentId, PaymentMethod, Reason, Reference, RefundId, fulfilment};
+use http_boundary::{PathParams, Problem};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/orders/{order_id}/payments", post(record_payment))
+        .route("/orders/{order_id}/shipment", post(ship))
+        .route("/orders/{order_id}/delivery", post(deliver))
+        .route("/orders/{order_id}/cancellation", post(cancel))
+        .route("/orders/{order_id}/refunds", post(record_refund))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordPayment {
+    amount: Money,
+    method: PaymentMethod,
+    reference: Reference,
+    payment_id: Option<PaymentId>,
+}
+
+async fn record_payment(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<RecordPayment>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    let RecordPayment { amount, method, reference, payment_id } = body;
+    let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id("payment")));
+    let command = Command::RecordPayment { payment_id, amount, method, reference };
+    let more = json!({ "payment_id": payment_id });
+    change(&shared, order_id, command, &context, more).await
+}
+
+async fn ship(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { context, .. }: CommandRequest<NoBody>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    change(&shared, order_id, Command::Ship, &context, json!({})).await
+}
+
+async fn deliver(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { context, .. }: CommandRequest<NoBody>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    change(&shared, order_id, Command::Deliver, &context, json!({})).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel {
+    reason: Reason,
+}
+
+async fn cancel(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<Cancel>,
+) -> Result<Answer, Problem> {
+    change(&shared, order_id, Command::Cancel { reason: body.reason }, &context, json!({})).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordRefund {
+    amount: Money,
+    reference: Reference,
+    refund_id: Option<RefundId>,
+}
+
+async fn record_refund(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<RecordRefund>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id("refund")));
+    let command = Command::RecordRefund { refund_id, amount: body.amount, reference: body.reference };
+    change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await
+}
+
+async fn change(
+    shared: &Shared,
+    order_id: OrderId,
+    command: Command,
+    context: &Context,
+    mut body: Value,
+) -> Result<Answer, Problem> {
+    let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
+    let accepted = accepted.map_err(problems::of_order)?;
+    if let Some(at_most) = context.wait {
+        let settled = shared.executor.orders.wait(order_id, at_most, |order| is_settled(order).then_some(()));
+        settled.await.map_err(problems::of_view)?;
+    }
+    if let Value::Object(fields) = &mut body {
+        fields.insert("order_id".to_owned(), json!(order_id));
+        fields.insert("status".to_owned(), json!(shared.status_of(order_id).await?));
+    }
+    Ok(Answer::ok(accepted, body))
+}
+
+/// Whether the order waits for somebody outside: stock has answered everything, and a paid order is being packed.
+fn is_settled(order: &Order) -> bool {
+    let in_between = matches!(order, Order::Placed(order) if order.status == Status::Paid);
+    !in_between && fulfilment::owed(order).is_empty()
+}

@@ -1,0 +1,46 @@
+//! What can be set about the store.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The default port of an event store.
+pub const DEFAULT_PORT: u16 = 2113;
+
+/// The settings of an embedded event store.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds the log; made if it is not there. One store at a time may have it open.
+    pub data_dir: PathBuf,
+    /// Where to listen. Port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// The largest append, in bytes.
+    pub max_append_bytes: usize,
+    /// Memory for the newest events, which all live subscribers share, in bytes.
+    pub tail_cache_bytes: usize,
+    /// Memory for blocks read from disk, in bytes.
+    pub read_cache_bytes: u64,
+    /// Memory for appends that wait to be written, in bytes; writers beyond it wait.
+    pub waiting_appends_bytes: usize,
+    /// Appends are refused while the disk has less room than this, in bytes, so that the store itself never runs out.
+    pub reserved_disk_bytes: u64,
+}
+
+impl Config {
+    /// A store in `data_dir` that listens where clients expect one: 127.0.0.1, port 2113.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Config {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            max_append_bytes: 1024 * 1024,
+            tail_cache_bytes: 16 * 1024 * 1024,
+            read_cache_bytes: 32 * 1024 * 1024,
+            waiting_appends_bytes: 64 * 1024 * 1024,
+            reserved_disk_bytes: 32 * 1024 * 1024,
+        }
+    }
+
+    /// A store in `data_dir` that listens on any free port of 127.0.0.1.
+    pub fn on_any_port(data_dir: impl Into<PathBuf>) -> Self {
+        Config { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Config::new(data_dir) }
+    }
+}

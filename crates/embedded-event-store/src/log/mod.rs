@@ -1,0 +1,264 @@
+//! The log: every event in one order, on disk.
+//!
+//! A position is a plain count: the first event has 1, the next 2, without gaps. A missing record is therefore as plain
+//! to see as a damaged one. Records, index and heads live in one database of ordered key spaces, written together by one
+//! thread in [`writer`]. A record becomes visible to readers when the disk has it, and not before.
+
+mod decide;
+pub mod record;
+mod recent;
+mod tail;
+pub mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::index::Index;
+use record::{Record, RecordError};
+use tail::Tail;
+
+const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+const WRITE_BUFFER_BYTES: u64 = 64 * 1024 * 1024;
+const JOURNAL_BYTES: u64 = 192 * 1024 * 1024;
+/// How many of the newest records are checked when the store opens.
+const CHECKED_AT_OPEN: usize = 1000;
+
+/// Why the disk did not give what was asked of it.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// The database underneath failed.
+    #[error("the event store's database failed; look at the disk and at the log lines before this one")]
+    Database(#[from] fjall::Error),
+    /// A record is damaged.
+    #[error("the record at position {position} is damaged; restore the data folder from a copy")]
+    Corrupt {
+        /// The position of the damaged record.
+        position: u64,
+        /// What is wrong with it.
+        #[source]
+        source: RecordError,
+    },
+    /// A record is not there.
+    #[error("the record at position {position} is missing; restore the data folder from a copy")]
+    Missing {
+        /// The position where a record should be.
+        position: u64,
+    },
+    /// An entry of the index has the wrong size.
+    #[error("an index entry for a {what} has {bytes} bytes instead of 8; restore the data folder from a copy")]
+    Index {
+        /// What the entry should have held.
+        what: &'static str,
+        /// The bytes that it has.
+        bytes: usize,
+    },
+    /// A reading task was lost.
+    #[error("a task that read the disk ended without an answer; restart the event store")]
+    Reader(#[source] tokio::task::JoinError),
+}
+
+/// Why the data folder could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Somebody else has it open.
+    #[error("the data folder {} is in use by another event store; stop that one, or choose another folder", .data_dir.display())]
+    Locked {
+        /// The folder.
+        data_dir: PathBuf,
+    },
+    /// The folder cannot be made.
+    #[error("the data folder {} cannot be made; check its parent and its owner", .data_dir.display())]
+    Folder {
+        /// The folder.
+        data_dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The disk or the data failed.
+    #[error("the data folder {} cannot be opened", .data_dir.display())]
+    Storage {
+        /// The folder.
+        data_dir: PathBuf,
+        /// What failed.
+        #[source]
+        source: StorageError,
+    },
+    /// The thread that writes could not be started.
+    #[error("the thread that writes the log cannot be started; look at the limits of the process")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The log's readable side; shared by everybody.
+pub struct Log {
+    database: Database,
+    records: Keyspace,
+    /// Where each stream's events stand.
+    pub index: Index,
+    tail: Tail,
+    head: watch::Sender<u64>,
+}
+
+impl Log {
+    /// Opens the log in the data folder and checks its newest records.
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
+        let data_dir = &config.data_dir;
+        std::fs::create_dir_all(data_dir)
+            .map_err(|source| OpenError::Folder { data_dir: data_dir.clone(), source })?;
+        let storage = |source| OpenError::Storage { data_dir: data_dir.clone(), source };
+        let database = open_database(config, data_dir)?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let records = database.keyspace("log", options).map_err(|e| storage(e.into()))?;
+        let index = Index::open(&database).map_err(storage)?;
+        let tail = Tail::new(config.tail_cache_bytes);
+        let log = Log { database, records, index, tail, head: watch::Sender::new(0) };
+        let newest = log.newest().map_err(storage)?;
+        log.head.send_replace(newest.last().map_or(0, |r| r.position()));
+        log.tail.push(newest);
+        Ok(log)
+    }
+
+    /// The newest records, oldest first, each checked.
+    fn newest(&self) -> Result<Vec<Arc<Record>>, StorageError> {
+        let mut records: Vec<Arc<Record>> = Vec::new();
+        for guard in self.records.iter().rev().take(CHECKED_AT_OPEN) {
+            let record = decode(guard.into_inner()?)?;
+            if let Some(later) = records.last()
+                && record.position() + 1 != later.position()
+            {
+                return Err(StorageError::Missing { position: later.position() - 1 });
+            }
+            records.push(Arc::new(record));
+        }
+        records.reverse();
+        Ok(records)
+    }
+
+    /// The position of the newest event; 0 in an empty log.
+    pub fn head(&self) -> u64 {
+        *self.head.borrow()
+    }
+
+    /// Follows the position of the newest event.
+    pub fn watch_head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// The records from `position` on, if they are all in memory.
+    pub fn page_in_memory(&self, position: u64, count: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
+        self.tail.page(position, count, bytes)
+    }
+
+    /// The records from `from` up to `to`, as many as the limits allow (at least one). May wait for the disk.
+    pub fn page(&self, (from, to): (u64, u64), count: usize, bytes: usize) -> Result<Vec<Arc<Record>>, StorageError> {
+        let mut page = Page::new(count, bytes);
+        if from > to {
+            return Ok(page.records);
+        }
+        let mut expected = from;
+        for guard in self.records.range(key(from)..=key(to)) {
+            let record = decode(guard.into_inner()?)?;
+            if record.position() != expected {
+                return Err(StorageError::Missing { position: expected });
+            }
+            expected += 1;
+            if !page.add(Arc::new(record)) {
+                break;
+            }
+        }
+        if page.records.is_empty() {
+            return Err(StorageError::Missing { position: from });
+        }
+        Ok(page.records)
+    }
+
+    /// The records from `to` down to `from`, as many as the limits allow (at least one). May wait for the disk.
+    pub fn page_backwards(
+        &self,
+        (from, to): (u64, u64),
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<Arc<Record>>, StorageError> {
+        let mut page = Page::new(count, bytes);
+        if from > to {
+            return Ok(page.records);
+        }
+        let mut expected = to;
+        for guard in self.records.range(key(from)..=key(to)).rev() {
+            let record = decode(guard.into_inner()?)?;
+            if record.position() != expected {
+                return Err(StorageError::Missing { position: expected });
+            }
+            expected -= 1;
+            if !page.add(Arc::new(record)) {
+                break;
+            }
+        }
+        if page.records.is_empty() {
+            return Err(StorageError::Missing { position: to });
+        }
+        Ok(page.records)
+    }
+
+    /// The record at one position. May wait for the disk.
+    pub fn record(&self, position: u64) -> Result<Arc<Record>, StorageError> {
+        if let Some(record) = self.tail.get(position) {
+            return Ok(record);
+        }
+        let found = self.records.get(key(position))?.ok_or(StorageError::Missing { position })?;
+        Ok(Arc::new(decode_at(position, found.into())?))
+    }
+}
+
+struct Page {
+    records: Vec<Arc<Record>>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Page {
+    fn new(count: usize, bytes: usize) -> Self {
+        Page { records: Vec::new(), count, bytes }
+    }
+
+    /// Adds a record; false when the page is full.
+    fn add(&mut self, record: Arc<Record>) -> bool {
+        self.bytes = self.bytes.saturating_sub(record.raw().len());
+        self.records.push(record);
+        self.records.len() < self.count && self.bytes > 0
+    }
+}
+
+fn open_database(config: &Config, data_dir: &Path) -> Result<Database, OpenError> {
+    Database::builder(data_dir)
+        .cache_size(config.read_cache_bytes)
+        .max_write_buffer_size(Some(WRITE_BUFFER_BYTES))
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(2)
+        .open()
+        .map_err(|error| match error {
+            fjall::Error::Locked => OpenError::Locked { data_dir: data_dir.to_path_buf() },
+            error => OpenError::Storage { data_dir: data_dir.to_path_buf(), source: error.into() },
+        })
+}
+
+fn key(position: u64) -> [u8; 8] {
+    position.to_be_bytes()
+}
+
+fn decode((key, value): (fjall::UserKey, fjall::UserValue)) -> Result<Record, StorageError> {
+    let position = <[u8; 8]>::try_from(&*key)
+        .map(u64::from_be_bytes)
+        .map_err(|_| StorageError::Index { what: "position", bytes: key.len() })?;
+    decode_at(position, value.into())
+}
+
+fn decode_at(position: u64, raw: Bytes) -> Result<Record, StorageError> {
+    Record::decode(position, raw).map_err(|source| StorageError::Corrupt { position, source })
+}

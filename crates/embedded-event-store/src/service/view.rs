@@ -1,0 +1,82 @@
+//! How much of a stream is to be seen: what its metadata hides, and whether it is deleted.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::index::StreamNumber;
+use crate::log::record::{Record, TOMBSTONE_REVISION};
+use crate::log::{Log, StorageError};
+use crate::metadata::{StreamMetadata, metadata_stream, subject_of};
+
+const TICKS_PER_SECOND: u64 = 10_000_000;
+
+/// What there is of a stream.
+#[derive(Debug, Clone, Copy)]
+pub enum StreamState {
+    /// Nothing, or nothing any more.
+    Missing,
+    /// It is closed for ever.
+    Deleted,
+    /// Events, seen through this.
+    Visible(View),
+}
+
+/// The visible part of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// The stream's number.
+    pub number: StreamNumber,
+    /// The oldest revision that is not hidden.
+    pub first: u64,
+    /// The newest revision.
+    pub last: u64,
+    /// Events recorded before this are hidden (ticks of 100 ns since 1970).
+    pub not_before_ticks: u64,
+}
+
+impl View {
+    /// Looks at a stream as of the position `visible`.
+    pub fn of(log: &Log, stream: &str, visible: u64) -> Result<StreamState, StorageError> {
+        let Some((number, last)) = last_of(log, stream, visible)? else { return Ok(StreamState::Missing) };
+        if last == TOMBSTONE_REVISION {
+            return Ok(StreamState::Deleted);
+        }
+        let metadata = match subject_of(stream) {
+            Some(subject) => {
+                if last_of(log, subject, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION) {
+                    return Ok(StreamState::Deleted);
+                }
+                StreamMetadata { max_count: Some(1), ..StreamMetadata::default() }
+            }
+            None => metadata_of(log, stream, visible)?,
+        };
+        let truncated = metadata.truncate_before.unwrap_or(0);
+        if truncated == TOMBSTONE_REVISION {
+            return Ok(StreamState::Missing);
+        }
+        let counted = metadata.max_count.map_or(0, |count| (last + 1).saturating_sub(count));
+        let not_before_ticks = metadata.max_age_seconds.map_or(0, age_limit);
+        Ok(StreamState::Visible(View { number, first: truncated.max(counted), last, not_before_ticks }))
+    }
+
+    /// Whether the event is young enough.
+    pub fn shows(&self, record: &Record) -> bool {
+        record.created_ticks() >= self.not_before_ticks
+    }
+}
+
+fn last_of(log: &Log, stream: &str, visible: u64) -> Result<Option<(StreamNumber, u64)>, StorageError> {
+    let Some(number) = log.index.stream(stream)? else { return Ok(None) };
+    Ok(log.index.last(number, visible)?.map(|(revision, _)| (number, revision)))
+}
+
+fn metadata_of(log: &Log, stream: &str, visible: u64) -> Result<StreamMetadata, StorageError> {
+    let Some(number) = log.index.stream(&metadata_stream(stream))? else { return Ok(StreamMetadata::default()) };
+    let Some((_, position)) = log.index.last(number, visible)? else { return Ok(StreamMetadata::default()) };
+    Ok(StreamMetadata::parse(log.record(position)?.data()))
+}
+
+fn age_limit(seconds: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ticks = u64::try_from(now.as_nanos() / 100).unwrap_or(u64::MAX);
+    now_ticks.saturating_sub(seconds.saturating_mul(TICKS_PER_SECOND))
+}

@@ -1,0 +1,283 @@
+//! The rules of a cart.
+
+mod samples;
+mod scenario;
+
+use domain::Aggregate;
+use domain::cart::{
+    Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved,
+    LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection,
+};
+use domain::money::InvalidMoney;
+use domain::{LineId, Money};
+use rstest::rstest;
+use samples::{country, currency, customer, eur, gbp, line_id, merchant, name, order_id, sku, units};
+use scenario::given;
+
+fn opened() -> Event {
+    Event::Opened(Opened { currency: currency("GBP"), customer_id: None })
+}
+
+fn open(code: &str, who: Option<&str>) -> Command {
+    Command::Open { currency: currency(code), customer_id: who.map(customer) }
+}
+
+fn line(line: u128, what: &str, quantity: u32, price: i64) -> NewLine {
+    let (line_id, sku, quantity, unit_price) = (line_id(line), sku(what), units(quantity), gbp(price));
+    NewLine { line_id, sku, quantity, unit_price, agreed: false }
+}
+
+fn agreed(new: NewLine) -> NewLine {
+    NewLine { agreed: true, ..new }
+}
+
+fn put(lines: &[NewLine]) -> Command {
+    Command::PutLines { lines: lines.to_vec() }
+}
+
+fn added(new: &NewLine) -> Event {
+    let NewLine { line_id, sku, quantity, unit_price, agreed } = new.clone();
+    Event::ItemAdded(ItemAdded { line_id, sku, quantity, unit_price, agreed })
+}
+
+fn changed(line: u128, quantity: u32) -> Event {
+    Event::ItemQuantityChanged(ItemQuantityChanged { line_id: line_id(line), quantity: units(quantity) })
+}
+
+fn removed(line: u128) -> Event {
+    Event::ItemRemoved(ItemRemoved { line_id: line_id(line) })
+}
+
+fn remove(lines: &[u128]) -> Command {
+    Command::RemoveLines { line_ids: lines.iter().copied().map(line_id).collect() }
+}
+
+fn price(line: u128, unit_price: Money) -> PricedLine {
+    PricedLine { line_id: line_id(line), merchant_id: merchant("pottery"), name: name("Mug"), unit_price }
+}
+
+fn check_out(total: Money, prices: &[PricedLine]) -> Command {
+    let (order_id, country) = (order_id(7), country("GB"));
+    Command::CheckOut { order_id, country, expected_total: total, prices: prices.to_vec() }
+}
+
+fn checked_out(total: i64, lines: &[PricedLine]) -> Event {
+    let (order_id, country) = (order_id(7), country("GB"));
+    Event::CheckedOut(CheckedOut { order_id, country, lines: lines.to_vec(), total: gbp(total) })
+}
+
+fn abandoned() -> Event {
+    Event::Abandoned(Abandoned {})
+}
+
+/// An open cart with these lines.
+fn with(lines: &[NewLine]) -> Vec<Event> {
+    std::iter::once(opened()).chain(lines.iter().map(added)).collect()
+}
+
+/// Two mugs at 10 and a bowl at 25.
+fn filled() -> Vec<Event> {
+    with(&[line(1, "MUG", 2, 10), line(2, "BOWL", 1, 25)])
+}
+
+fn prices(mug: i64, bowl: i64) -> [PricedLine; 2] {
+    [price(1, gbp(mug)), price(2, gbp(bowl))]
+}
+
+/// The filled cart after its checkout.
+fn sold() -> Vec<Event> {
+    [filled(), vec![checked_out(45, &prices(10, 25))]].concat()
+}
+
+/// So many lines of a million units of one SKU, or of one unit each of SKUs of their own.
+fn many(count: u128, quantity: u32) -> Vec<NewLine> {
+    let what = |number| if quantity == 1 { format!("SKU-{number}") } else { "PIN".to_owned() };
+    (1..=count).map(|number| line(number, &what(number), quantity, 1)).collect()
+}
+
+fn all_prices(count: u128) -> Vec<PricedLine> {
+    (1..=count).map(|number| price(number, gbp(1))).collect()
+}
+
+#[rstest]
+#[case::is_opened_by_a_guest(vec![], open("GBP", None), &[opened()])]
+#[case::is_opened_by_a_customer(
+    vec![], open("EUR", Some("ada")),
+    &[Event::Opened(Opened { currency: currency("EUR"), customer_id: Some(customer("ada")) })],
+)]
+#[case::is_opened_once(vec![opened()], open("GBP", None), &[])]
+#[case::takes_lines(
+    vec![opened()], put(&[line(1, "MUG", 2, 10), agreed(line(2, "MUG", 1, 9))]),
+    &[added(&line(1, "MUG", 2, 10)), added(&agreed(line(2, "MUG", 1, 9)))],
+)]
+#[case::takes_a_line_once(filled(), put(&[line(1, "MUG", 2, 10)]), &[])]
+#[case::keeps_the_price_that_was_seen(filled(), put(&[line(1, "MUG", 2, 12)]), &[])]
+#[case::takes_another_quantity(filled(), put(&[line(1, "MUG", 5, 10)]), &[changed(1, 5)])]
+#[case::takes_another_quantity_at_a_new_price(filled(), put(&[line(1, "MUG", 5, 12)]), &[changed(1, 5)])]
+#[case::takes_old_and_new_lines_together(
+    filled(), put(&[line(2, "BOWL", 1, 25), line(3, "JUG", 1, 40), line(1, "MUG", 1, 10)]),
+    &[added(&line(3, "JUG", 1, 40)), changed(1, 1)],
+)]
+#[case::takes_no_lines(vec![opened()], put(&[]), &[])]
+#[case::takes_the_largest_line(
+    vec![opened()], put(&[line(1, "PIN", MAX_UNITS_OF_A_LINE, 1)]),
+    &[added(&line(1, "PIN", MAX_UNITS_OF_A_LINE, 1))],
+)]
+#[case::takes_the_last_line(with(&many(1_999, 1)), put(&[line(2_000, "X", 1, 1)]), &[added(&line(2_000, "X", 1, 1))])]
+#[case::changes_a_line_when_full(with(&many(2_000, 1)), put(&[line(1, "SKU-1", 2, 1)]), &[changed(1, 2)])]
+#[case::gives_lines_back(filled(), remove(&[2, 1]), &[removed(2), removed(1)])]
+#[case::gives_a_line_back_once(filled(), remove(&[1, 1]), &[removed(1)])]
+#[case::has_lost_what_it_never_had(filled(), remove(&[9]), &[])]
+#[case::takes_a_removed_line_anew(
+    [filled(), vec![removed(1)]].concat(), put(&[line(1, "CUP", 1, 5)]), &[added(&line(1, "CUP", 1, 5))],
+)]
+#[case::is_checked_out(filled(), check_out(gbp(45), &prices(10, 25)), &[checked_out(45, &prices(10, 25))])]
+#[case::is_checked_out_at_the_new_prices(
+    filled(), check_out(gbp(47), &prices(11, 25)), &[checked_out(47, &prices(11, 25))],
+)]
+#[case::is_checked_out_when_prices_moved_and_the_total_did_not(
+    filled(), check_out(gbp(45), &prices(9, 27)), &[checked_out(45, &prices(9, 27))],
+)]
+#[case::is_checked_out_in_the_order_of_its_lines(
+    filled(), check_out(gbp(45), &[price(9, gbp(1)), price(2, gbp(25)), price(1, gbp(10))]),
+    &[checked_out(45, &prices(10, 25))],
+)]
+#[case::keeps_an_agreed_price(
+    with(&[agreed(line(1, "MUG", 2, 8))]), check_out(gbp(16), &[price(1, gbp(10))]),
+    &[checked_out(16, &[price(1, gbp(8))])],
+)]
+#[case::is_checked_out_free_of_charge(
+    with(&[line(1, "MUG", 2, 0)]), check_out(gbp(0), &[price(1, gbp(0))]),
+    &[checked_out(0, &[price(1, gbp(0))])],
+)]
+#[case::is_checked_out_at_the_limit_of_units(
+    with(&many(1_000, 1_000_000)), check_out(gbp(1_000_000_000), &all_prices(1_000)),
+    &[checked_out(1_000_000_000, &all_prices(1_000))],
+)]
+#[case::is_checked_out_once(sold(), check_out(gbp(45), &prices(10, 25)), &[])]
+#[case::is_checked_out_once_whatever_prices_are_now(sold(), check_out(gbp(99), &[]), &[])]
+#[case::is_abandoned(filled(), Command::Abandon, &[abandoned()])]
+#[case::is_abandoned_once(vec![opened(), abandoned()], Command::Abandon, &[])]
+fn a_cart(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
+    given::<Cart>(&history).when(command).then(events);
+}
+
+fn taken(line: u128, what: &str) -> Rejection {
+    Rejection::LineTaken { line_id: line_id(line), sku: sku(what) }
+}
+
+fn mug_price_changed(expected: Money, total: i64, new: i64) -> Rejection {
+    let change = LinePriceChange { line_id: line_id(1), sku: sku("MUG"), old: gbp(10), new: gbp(new) };
+    Rejection::PriceChanged { expected, total: gbp(total), lines: vec![change] }
+}
+
+#[rstest]
+#[case::lines_before_it_is_open(vec![], put(&[]), Rejection::NotFound)]
+#[case::removal_before_it_is_open(vec![], remove(&[]), Rejection::NotFound)]
+#[case::checkout_before_it_is_open(vec![], check_out(gbp(0), &[]), Rejection::NotFound)]
+#[case::abandonment_before_it_is_open(vec![], Command::Abandon, Rejection::NotFound)]
+#[case::a_second_currency(vec![opened()], open("EUR", None), Rejection::AlreadyOpen)]
+#[case::a_second_customer(vec![opened()], open("GBP", Some("ada")), Rejection::AlreadyOpen)]
+#[case::a_line_twice(
+    vec![opened()], put(&[line(1, "MUG", 1, 10), line(1, "MUG", 1, 10)]),
+    Rejection::LineTwice { line_id: line_id(1) },
+)]
+#[case::a_line_in_another_currency(
+    vec![opened()], put(&[NewLine { unit_price: eur(10), ..line(1, "MUG", 1, 10) }]),
+    Rejection::CurrencyMismatch { cart: currency("GBP"), line: currency("EUR") },
+)]
+#[case::a_line_too_large(
+    vec![opened()], put(&[line(1, "MUG", 1, 1), line(2, "PIN", MAX_UNITS_OF_A_LINE + 1, 1)]),
+    Rejection::QuantityTooLarge { line_id: line_id(2), max: MAX_UNITS_OF_A_LINE },
+)]
+#[case::another_sku_on_a_line(filled(), put(&[line(1, "CUP", 2, 10)]), taken(1, "MUG"))]
+#[case::agreeing_a_price_afterwards(filled(), put(&[agreed(line(1, "MUG", 2, 10))]), taken(1, "MUG"))]
+#[case::losing_an_agreed_price(with(&[agreed(line(1, "MUG", 2, 8))]), put(&[line(1, "MUG", 2, 8)]), taken(1, "MUG"))]
+#[case::another_agreed_price(
+    with(&[agreed(line(1, "MUG", 2, 8))]), put(&[agreed(line(1, "MUG", 2, 7))]), taken(1, "MUG"),
+)]
+#[case::a_line_too_many(
+    with(&many(2_000, 1)), put(&[line(2_001, "X", 1, 1)]), Rejection::TooManyLines { max: MAX_LINES },
+)]
+#[case::too_many_lines_at_once(vec![opened()], put(&many(2_001, 1)), Rejection::TooManyLines { max: MAX_LINES })]
+#[case::an_empty_checkout(vec![opened()], check_out(gbp(0), &[]), Rejection::Empty)]
+#[case::a_checkout_emptied_again(
+    [with(&[line(1, "MUG", 1, 1)]), vec![removed(1)]].concat(), check_out(gbp(0), &[]), Rejection::Empty,
+)]
+#[case::a_checkout_without_a_price(filled(), check_out(gbp(20), &[price(1, gbp(10))]), Rejection::Changed)]
+#[case::a_higher_price_unseen(filled(), check_out(gbp(45), &prices(11, 25)), mug_price_changed(gbp(45), 47, 11))]
+#[case::a_lower_price_unseen(filled(), check_out(gbp(45), &prices(9, 25)), mug_price_changed(gbp(45), 43, 9))]
+#[case::a_wrong_total(
+    filled(), check_out(gbp(44), &prices(10, 25)),
+    Rejection::PriceChanged { expected: gbp(44), total: gbp(45), lines: vec![] },
+)]
+#[case::a_total_in_another_currency(
+    filled(), check_out(eur(45), &prices(10, 25)),
+    Rejection::PriceChanged { expected: eur(45), total: gbp(45), lines: vec![] },
+)]
+#[case::a_total_without_the_changed_quantity(
+    [filled(), vec![changed(1, 3)]].concat(), check_out(gbp(45), &prices(10, 25)),
+    Rejection::PriceChanged { expected: gbp(45), total: gbp(55), lines: vec![] },
+)]
+#[case::an_impossible_line(
+    with(&[line(1, "MUG", 2, Money::MAX_AMOUNT)]), check_out(gbp(0), &[price(1, gbp(Money::MAX_AMOUNT))]),
+    Rejection::Total(InvalidMoney::OutOfRange(2 * i128::from(Money::MAX_AMOUNT))),
+)]
+#[case::an_impossible_sum(
+    with(&[line(1, "MUG", 1, Money::MAX_AMOUNT), line(2, "PIN", 1, 1)]),
+    check_out(gbp(0), &prices(Money::MAX_AMOUNT, 1)),
+    Rejection::Total(InvalidMoney::OutOfRange(i128::from(Money::MAX_AMOUNT) + 1)),
+)]
+#[case::a_product_whose_currency_is_another(
+    with(&[line(1, "MUG", 1, 10)]), check_out(gbp(10), &[price(1, eur(10))]),
+    Rejection::Total(InvalidMoney::CurrencyMismatch(currency("GBP"), currency("EUR"))),
+)]
+#[case::more_of_a_sku_than_can_be_reserved(
+    with(&many(1_001, 1_000_000)), check_out(gbp(1_001_000_000), &all_prices(1_001)),
+    Rejection::TooManyUnits { sku: sku("PIN") },
+)]
+#[case::a_second_order(
+    sold(),
+    Command::CheckOut { order_id: order_id(8), country: country("GB"), expected_total: gbp(45), prices: vec![] },
+    Rejection::CheckedOut { order_id: order_id(7) },
+)]
+#[case::opening_after_checkout(sold(), open("GBP", None), Rejection::CheckedOut { order_id: order_id(7) })]
+#[case::lines_after_checkout(sold(), put(&[]), Rejection::CheckedOut { order_id: order_id(7) })]
+#[case::removal_after_checkout(sold(), remove(&[1]), Rejection::CheckedOut { order_id: order_id(7) })]
+#[case::abandonment_after_checkout(sold(), Command::Abandon, Rejection::CheckedOut { order_id: order_id(7) })]
+#[case::opening_after_abandonment(vec![opened(), abandoned()], open("GBP", None), Rejection::Abandoned)]
+#[case::lines_after_abandonment(vec![opened(), abandoned()], put(&[]), Rejection::Abandoned)]
+#[case::removal_after_abandonment(vec![opened(), abandoned()], remove(&[]), Rejection::Abandoned)]
+#[case::checkout_after_abandonment(vec![opened(), abandoned()], check_out(gbp(0), &[]), Rejection::Abandoned)]
+fn a_cart_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] rejection: Rejection) {
+    given::<Cart>(&history).when(command).then_refused(&rejection);
+}
+
+#[rstest]
+#[case::a_line_before_it_is_open(vec![], added(&line(1, "MUG", 1, 1)))]
+#[case::a_second_opening(filled(), opened())]
+#[case::another_quantity_of_no_line(filled(), changed(9, 3))]
+#[case::removal_of_no_line(filled(), removed(9))]
+#[case::a_line_after_checkout(sold(), added(&line(3, "JUG", 1, 1)))]
+#[case::a_quantity_after_checkout(sold(), changed(1, 9))]
+#[case::removal_after_checkout(sold(), removed(1))]
+#[case::abandonment_after_checkout(sold(), abandoned())]
+#[case::checkout_after_abandonment(vec![opened(), abandoned()], checked_out(45, &[]))]
+fn a_cart_is_not_moved_by(#[case] history: Vec<Event>, #[case] nonsense: Event) {
+    let state = Cart::fold(&history);
+    assert_eq!(state.clone().evolve(&nonsense), state);
+}
+
+#[test]
+fn a_checked_out_cart_keeps_its_lines_and_their_locked_prices() {
+    let history = [filled(), vec![changed(1, 3), checked_out(58, &prices(11, 25))]].concat();
+    let Cart::CheckedOut(cart) = Cart::fold(&history) else { panic!("it is not checked out") };
+    let lines: Vec<(LineId, u32, Money)> = cart
+        .lines
+        .iter()
+        .map(|(line, price)| (line.line_id, line.quantity.units(), price.unit_price))
+        .collect();
+    assert_eq!(lines, [(line_id(1), 3, gbp(11)), (line_id(2), 1, gbp(25))]);
+    assert_eq!((cart.order_id, cart.country, cart.total), (order_id(7), country("GB"), gbp(58)));
+    assert_eq!(cart.customer_id, None);
+}

@@ -1,0 +1,176 @@
+//! Commands from small pools of ids and numbers, so that they repeat, cross and contradict each other.
+
+#![allow(dead_code, reason = "each test file uses a part of them")]
+
+use crate::samples::{
+    adjustment_id, cart_id, country, currency, customer, gbp, line_id, merchant, method, money, name,
+    order_id, payment_id, reason, receipt_id, reference, refund_id, sku, units,
+};
+use domain::cart::{NewLine, PricedLine};
+use domain::order::{OrderLine, Placed, ReservationAnswer};
+use domain::{CustomerId, Money, OrderId, Quantity, Sku, cart, inventory, order, product};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// The orders that random commands name.
+pub const ORDERS: std::ops::Range<u128> = 1..4;
+
+fn some_order() -> impl Strategy<Value = OrderId> {
+    ORDERS.prop_map(order_id)
+}
+
+fn some_sku() -> impl Strategy<Value = Sku> {
+    select(vec!["MUG", "BOWL", "JUG"]).prop_map(sku)
+}
+
+fn some_customer() -> impl Strategy<Value = Option<CustomerId>> {
+    prop_oneof![4 => Just(None), 1 => Just(Some(customer("ada")))]
+}
+
+/// Mostly small pounds; sometimes euros, and the most that there can be.
+fn some_money() -> impl Strategy<Value = Money> {
+    let code = prop_oneof![9 => Just("GBP"), 1 => Just("EUR")];
+    let amount = prop_oneof![30 => 0..8_i64, 1 => Just(Money::MAX_AMOUNT)];
+    (amount, code).prop_map(|(amount, code)| money(amount, code))
+}
+
+fn few() -> impl Strategy<Value = Quantity> {
+    (1..4_u32).prop_map(units)
+}
+
+pub fn product() -> impl Strategy<Value = product::Command> {
+    let names = (select(vec!["pottery", "forge"]), select(vec!["Mug", "Cup"]));
+    prop_oneof![
+        3 => (names, some_money()).prop_map(|((seller, called), price)| product::Command::Define {
+            sku: sku("MUG"),
+            merchant_id: merchant(seller),
+            name: name(called),
+            price,
+        }),
+        6 => some_money().prop_map(|price| product::Command::Reprice { price }),
+        1 => Just(product::Command::Retire),
+    ]
+}
+
+pub fn inventory() -> impl Strategy<Value = inventory::Command> {
+    use inventory::Command;
+    let much = prop_oneof![5 => (1..9_u32).prop_map(units), 1 => Just(units(Quantity::MAX))];
+    let delta = prop_oneof![9 => -5..6_i64, 1 => any::<i64>()];
+    prop_oneof![
+        3 => (1..6_u128, much).prop_map(|(receipt, quantity)| Command::Receive {
+            receipt_id: receipt_id(receipt),
+            quantity,
+        }),
+        3 => (1..6_u128, delta).prop_map(|(adjustment, delta)| Command::Adjust {
+            adjustment_id: adjustment_id(adjustment),
+            delta,
+            reason: reason("counted"),
+        }),
+        6 => (some_order(), few()).prop_map(|(order_id, quantity)| Command::Reserve { order_id, quantity }),
+        2 => some_order().prop_map(|order_id| Command::Release { order_id }),
+        4 => some_order().prop_map(|order_id| Command::Commit { order_id }),
+        4 => some_order().prop_map(|order_id| Command::Ship { order_id }),
+    ]
+}
+
+fn new_line() -> impl Strategy<Value = NewLine> {
+    (1..6_u128, some_sku(), few(), some_money(), prop::bool::weighted(0.2)).prop_map(
+        |(line, sku, quantity, unit_price, agreed)| NewLine {
+            line_id: line_id(line),
+            sku,
+            quantity,
+            unit_price,
+            agreed,
+        },
+    )
+}
+
+/// A checkout guesses the total, and is right now and then: the prices are few.
+pub fn cart() -> impl Strategy<Value = cart::Command> {
+    use cart::Command;
+    prop_oneof![
+        4 => (prop_oneof![9 => Just("GBP"), 1 => Just("EUR")], some_customer()).prop_map(
+            |(code, customer_id)| Command::Open { currency: currency(code), customer_id }
+        ),
+        8 => vec(new_line(), 0..3).prop_map(|lines| Command::PutLines { lines }),
+        3 => vec((1..6_u128).prop_map(line_id), 0..3).prop_map(|line_ids| Command::RemoveLines { line_ids }),
+        3 => (some_order(), 0..40_i64, 1..5_i64).prop_map(|(order_id, total, price)| check_out(
+            order_id,
+            gbp(total),
+            gbp(price)
+        )),
+        1 => Just(Command::Abandon),
+    ]
+}
+
+/// A checkout at one price for every line.
+pub fn check_out(order_id: OrderId, expected_total: Money, price: Money) -> cart::Command {
+    let price = |line| PricedLine {
+        line_id: line_id(line),
+        merchant_id: merchant("pottery"),
+        name: name("Mug"),
+        unit_price: price,
+    };
+    let (country, prices) = (country("GB"), (1..6).map(price).collect());
+    cart::Command::CheckOut { order_id, country, expected_total, prices }
+}
+
+/// An order of one to four lines whose total is their sum.
+pub fn placed() -> impl Strategy<Value = Placed> {
+    (1..3_u128, vec((some_sku(), few(), 0..4_i64), 1..4)).prop_map(|(cart, lines)| Placed {
+        cart_id: cart_id(cart),
+        customer_id: None,
+        country: country("GB"),
+        total: gbp(lines.iter().map(|(_, quantity, price)| i64::from(quantity.units()) * price).sum()),
+        lines: (1..)
+            .zip(lines)
+            .map(|(number, (sku, quantity, price))| line(number, sku, quantity, price))
+            .collect(),
+    })
+}
+
+fn line(number: u128, sku: Sku, quantity: Quantity, price: i64) -> OrderLine {
+    OrderLine {
+        line_id: line_id(number),
+        sku,
+        merchant_id: merchant("pottery"),
+        name: name("Mug"),
+        quantity,
+        unit_price: gbp(price),
+    }
+}
+
+fn answers() -> impl Strategy<Value = Vec<(Sku, ReservationAnswer)>> {
+    let refused = (0..3_u64).prop_map(|available| ReservationAnswer::Refused { available });
+    vec((some_sku(), prop_oneof![6 => Just(ReservationAnswer::Held), 1 => refused]), 0..4)
+}
+
+fn some_skus() -> impl Strategy<Value = Vec<Sku>> {
+    vec(some_sku(), 0..4)
+}
+
+pub fn order() -> impl Strategy<Value = order::Command> {
+    use order::Command;
+    prop_oneof![
+        4 => placed().prop_map(Command::Place),
+        8 => answers().prop_map(|answers| Command::RecordReservations { answers }),
+        6 => some_skus().prop_map(|skus| Command::RecordCommitted { skus }),
+        3 => some_skus().prop_map(|skus| Command::RecordStockShipped { skus }),
+        3 => some_skus().prop_map(|skus| Command::RecordReleased { skus }),
+        8 => (1..9_u128, some_money()).prop_map(|(payment, amount)| Command::RecordPayment {
+            payment_id: payment_id(payment),
+            amount,
+            method: method("card"),
+            reference: reference("bank"),
+        }),
+        3 => Just(Command::Ship),
+        3 => Just(Command::Deliver),
+        1 => Just(Command::Cancel { reason: reason("changed my mind") }),
+        5 => (1..9_u128, some_money()).prop_map(|(refund, amount)| Command::RecordRefund {
+            refund_id: refund_id(refund),
+            amount,
+            reference: reference("bank"),
+        }),
+    ]
+}

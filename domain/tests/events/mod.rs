@@ -1,0 +1,206 @@
+//! Events of every type with anything in them that their types allow, sensible or not.
+
+use domain::cart::{ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine};
+use domain::inventory::{Adjusted, Received, Released, ReservationClosed, Reserved};
+use domain::order::{
+    CancelReason, OrderLine, PaymentRecorded, Placed, RefundRecorded, RefusedReservation,
+    ReservationsAnswered,
+};
+use domain::{
+    AdjustmentId, CartId, Country, Currency, CustomerId, LineId, MerchantId, Money, OrderId, PaymentId,
+    PaymentMethod, ProductName, Quantity, Reason, ReceiptId, Reference, RefundId, Sku,
+};
+use domain::{cart, inventory, order, product};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($function:ident => $id:ident),+ $(,)?) => {
+        $(fn $function() -> impl Strategy<Value = $id> {
+            any::<u128>().prop_map(|number| $id(Uuid::from_u128(number)))
+        })+
+    };
+}
+
+ids! {
+    cart_id => CartId,
+    line_id => LineId,
+    order_id => OrderId,
+    receipt_id => ReceiptId,
+    adjustment_id => AdjustmentId,
+    payment_id => PaymentId,
+    refund_id => RefundId,
+}
+
+macro_rules! texts {
+    ($($function:ident => $text:ident from $characters:expr),+ $(,)?) => {
+        $(fn $function() -> impl Strategy<Value = $text> {
+            $characters.prop_filter_map("not such a text", |text: String| $text::new(&text).ok())
+        })+
+    };
+}
+
+/// What may stand in a code; spaces at its ends are trimmed.
+const CODE: &str = "[A-Za-z0-9._-][A-Za-z0-9._ -]{0,30}";
+
+fn anything() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 1..40)
+        .prop_map(|characters| characters.into_iter().filter(|c| !c.is_control()).collect())
+}
+
+texts! {
+    sku => Sku from CODE,
+    merchant_id => MerchantId from CODE,
+    method => PaymentMethod from CODE,
+    customer_id => CustomerId from anything(),
+    name => ProductName from anything(),
+    country => Country from anything(),
+    reason => Reason from anything(),
+    reference => Reference from anything(),
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    "[A-Z]{3}".prop_map(|code: String| code.parse().expect("three letters are a currency"))
+}
+
+fn money() -> impl Strategy<Value = Money> {
+    let amount = prop_oneof![Just(0), Just(Money::MAX_AMOUNT), 0..=Money::MAX_AMOUNT];
+    (amount, currency()).prop_map(|(amount, currency)| Money::new(amount, currency).expect("it is in range"))
+}
+
+fn quantity() -> impl Strategy<Value = Quantity> {
+    let units = prop_oneof![Just(1), Just(i64::from(Quantity::MAX)), 1..=i64::from(Quantity::MAX)];
+    units.prop_map(|units| Quantity::new(units).expect("it is in range"))
+}
+
+pub fn product() -> impl Strategy<Value = product::Event> {
+    use product::{Defined, Event, Repriced, Retired};
+    prop_oneof![
+        (sku(), merchant_id(), name(), money()).prop_map(|(sku, merchant_id, name, price)| {
+            Event::Defined(Defined { sku, merchant_id, name, price })
+        }),
+        money().prop_map(|price| Event::Repriced(Repriced { price })),
+        Just(Event::Retired(Retired {})),
+    ]
+}
+
+pub fn inventory() -> impl Strategy<Value = inventory::Event> {
+    use inventory::{Committed, Event, Shipped};
+    prop_oneof![
+        (receipt_id(), quantity())
+            .prop_map(|(receipt_id, quantity)| Event::Received(Received { receipt_id, quantity })),
+        (adjustment_id(), any::<i64>(), reason()).prop_map(|(adjustment_id, delta, reason)| {
+            Event::Adjusted(Adjusted { adjustment_id, delta, reason })
+        }),
+        (order_id(), quantity())
+            .prop_map(|(order_id, quantity)| Event::Reserved(Reserved { order_id, quantity })),
+        (order_id(), quantity(), any::<bool>()).prop_map(|(order_id, quantity, was_committed)| {
+            Event::Released(Released { order_id, quantity, was_committed })
+        }),
+        order_id().prop_map(|order_id| Event::ReservationClosed(ReservationClosed { order_id })),
+        (order_id(), quantity())
+            .prop_map(|(order_id, quantity)| Event::Committed(Committed { order_id, quantity })),
+        (order_id(), quantity())
+            .prop_map(|(order_id, quantity)| Event::Shipped(Shipped { order_id, quantity })),
+    ]
+}
+
+fn priced_line() -> impl Strategy<Value = PricedLine> {
+    (line_id(), merchant_id(), name(), money()).prop_map(|(line_id, merchant_id, name, unit_price)| {
+        PricedLine { line_id, merchant_id, name, unit_price }
+    })
+}
+
+pub fn cart() -> impl Strategy<Value = cart::Event> {
+    use cart::{Abandoned, CheckedOut, Event};
+    prop_oneof![
+        (currency(), option::of(customer_id()))
+            .prop_map(|(currency, customer_id)| Event::Opened(Opened { currency, customer_id })),
+        (line_id(), sku(), quantity(), money(), any::<bool>()).prop_map(
+            |(line_id, sku, quantity, unit_price, agreed)| {
+                Event::ItemAdded(ItemAdded { line_id, sku, quantity, unit_price, agreed })
+            }
+        ),
+        (line_id(), quantity()).prop_map(|(line_id, quantity)| {
+            Event::ItemQuantityChanged(ItemQuantityChanged { line_id, quantity })
+        }),
+        line_id().prop_map(|line_id| Event::ItemRemoved(ItemRemoved { line_id })),
+        (order_id(), country(), vec(priced_line(), 0..3), money()).prop_map(
+            |(order_id, country, lines, total)| {
+                Event::CheckedOut(CheckedOut { order_id, country, lines, total })
+            }
+        ),
+        Just(Event::Abandoned(Abandoned {})),
+    ]
+}
+
+fn order_line() -> impl Strategy<Value = OrderLine> {
+    (priced_line(), sku(), quantity()).prop_map(|(priced, sku, quantity)| OrderLine {
+        line_id: priced.line_id,
+        sku,
+        merchant_id: priced.merchant_id,
+        name: priced.name,
+        quantity,
+        unit_price: priced.unit_price,
+    })
+}
+
+fn placed() -> impl Strategy<Value = Placed> {
+    (cart_id(), option::of(customer_id()), country(), vec(order_line(), 0..3), money()).prop_map(
+        |(cart_id, customer_id, country, lines, total)| Placed {
+            cart_id,
+            customer_id,
+            country,
+            lines,
+            total,
+        },
+    )
+}
+
+fn refused() -> impl Strategy<Value = Vec<RefusedReservation>> {
+    let one = (sku(), any::<u64>()).prop_map(|(sku, available)| RefusedReservation { sku, available });
+    vec(one, 0..3)
+}
+
+fn skus() -> impl Strategy<Value = Vec<Sku>> {
+    vec(sku(), 0..3)
+}
+
+fn cancel_reason() -> impl Strategy<Value = CancelReason> {
+    prop_oneof![
+        refused().prop_map(|refused| CancelReason::OutOfStock { refused }),
+        reason().prop_map(|reason| CancelReason::Requested { reason }),
+    ]
+}
+
+pub fn order() -> impl Strategy<Value = order::Event> {
+    use order::{
+        Cancelled, Delivered, Event, Paid, ProcessingStarted, Refunded, Shipped, StockCommitted,
+        StockReleased, StockShipped,
+    };
+    prop_oneof![
+        3 => placed().prop_map(Event::Placed),
+        1 => (skus(), refused()).prop_map(|(held, refused)| {
+            Event::ReservationsAnswered(ReservationsAnswered { held, refused })
+        }),
+        1 => (payment_id(), money(), method(), reference()).prop_map(
+            |(payment_id, amount, method, reference)| {
+                Event::PaymentRecorded(PaymentRecorded { payment_id, amount, method, reference })
+            }
+        ),
+        1 => money().prop_map(|amount| Event::Paid(Paid { amount })),
+        1 => skus().prop_map(|skus| Event::StockCommitted(StockCommitted { skus })),
+        1 => Just(Event::ProcessingStarted(ProcessingStarted {})),
+        1 => Just(Event::Shipped(Shipped {})),
+        1 => skus().prop_map(|skus| Event::StockShipped(StockShipped { skus })),
+        1 => Just(Event::Delivered(Delivered {})),
+        1 => cancel_reason().prop_map(|reason| Event::Cancelled(Cancelled { reason })),
+        1 => skus().prop_map(|skus| Event::StockReleased(StockReleased { skus })),
+        1 => (refund_id(), money(), reference()).prop_map(|(refund_id, amount, reference)| {
+            Event::RefundRecorded(RefundRecorded { refund_id, amount, reference })
+        }),
+        1 => money().prop_map(|amount| Event::Refunded(Refunded { amount })),
+    ]
+}

@@ -1,0 +1,194 @@
+//! The rules of a SKU's stock.
+
+mod samples;
+mod scenario;
+
+use domain::Aggregate;
+use domain::inventory::{
+    Adjusted, Command, Committed, Event, Inventory, Phase, Received, Rejection, Released, Reservation,
+    ReservationClosed, Reserved, Shipped,
+};
+use rstest::rstest;
+use samples::{adjustment_id, order_id, reason, receipt_id, units};
+use scenario::given;
+
+/// What the rules allow of one SKU.
+const MAX_UNITS: u64 = 1_000_000_000_000;
+
+fn received(receipt: u128, quantity: u32) -> Event {
+    Event::Received(Received { receipt_id: receipt_id(receipt), quantity: units(quantity) })
+}
+
+fn adjusted(adjustment: u128, delta: i64) -> Event {
+    let reason = reason("counted");
+    Event::Adjusted(Adjusted { adjustment_id: adjustment_id(adjustment), delta, reason })
+}
+
+fn reserved(order: u128, quantity: u32) -> Event {
+    Event::Reserved(Reserved { order_id: order_id(order), quantity: units(quantity) })
+}
+
+fn released(order: u128, quantity: u32, was_committed: bool) -> Event {
+    Event::Released(Released { order_id: order_id(order), quantity: units(quantity), was_committed })
+}
+
+fn closed(order: u128) -> Event {
+    Event::ReservationClosed(ReservationClosed { order_id: order_id(order) })
+}
+
+fn committed(order: u128, quantity: u32) -> Event {
+    Event::Committed(Committed { order_id: order_id(order), quantity: units(quantity) })
+}
+
+fn shipped(order: u128, quantity: u32) -> Event {
+    Event::Shipped(Shipped { order_id: order_id(order), quantity: units(quantity) })
+}
+
+fn receive(receipt: u128, quantity: u32) -> Command {
+    Command::Receive { receipt_id: receipt_id(receipt), quantity: units(quantity) }
+}
+
+fn adjust(adjustment: u128, delta: i64) -> Command {
+    Command::Adjust { adjustment_id: adjustment_id(adjustment), delta, reason: reason("counted") }
+}
+
+fn reserve(order: u128, quantity: u32) -> Command {
+    Command::Reserve { order_id: order_id(order), quantity: units(quantity) }
+}
+
+fn release(order: u128) -> Command {
+    Command::Release { order_id: order_id(order) }
+}
+
+fn commit(order: u128) -> Command {
+    Command::Commit { order_id: order_id(order) }
+}
+
+fn ship(order: u128) -> Command {
+    Command::Ship { order_id: order_id(order) }
+}
+
+/// Ten units, of which order 1 has four, so far along.
+fn stock(phase: Option<Phase>) -> Vec<Event> {
+    let mut history = vec![received(1, 10)];
+    let steps: &[Event] = match phase {
+        None => &[],
+        Some(Phase::Reserved) => &[reserved(1, 4)],
+        Some(Phase::Committed) => &[reserved(1, 4), committed(1, 4)],
+        Some(Phase::Shipped) => &[reserved(1, 4), committed(1, 4), shipped(1, 4)],
+        Some(Phase::Released) => &[reserved(1, 4), released(1, 4, false)],
+    };
+    history.extend_from_slice(steps);
+    history
+}
+
+/// As much as can ever be received, for the limits.
+fn full() -> Vec<Event> {
+    (0..1_000).map(|receipt| received(receipt, 1_000_000_000)).collect()
+}
+
+#[rstest]
+#[case::comes_in(stock(None), receive(2, 5), &[received(2, 5)])]
+#[case::comes_in_where_none_was(vec![], receive(1, 5), &[received(1, 5)])]
+#[case::comes_in_once(stock(None), receive(1, 10), &[])]
+#[case::comes_in_once_whatever_the_repeat_says(stock(None), receive(1, 11), &[])]
+#[case::comes_in_up_to_the_limit(full()[1..].to_vec(), receive(0, 1_000_000_000), &[received(0, 1_000_000_000)])]
+#[case::is_found(stock(None), adjust(1, 3), &[adjusted(1, 3)])]
+#[case::is_lost(stock(None), adjust(1, -3), &[adjusted(1, -3)])]
+#[case::is_all_lost(stock(None), adjust(1, -10), &[adjusted(1, -10)])]
+#[case::is_lost_down_to_what_is_reserved(stock(Some(Phase::Reserved)), adjust(1, -6), &[adjusted(1, -6)])]
+#[case::is_corrected_once([stock(None), vec![adjusted(1, 3)]].concat(), adjust(1, 3), &[])]
+#[case::is_corrected_once_whatever_the_repeat_says([stock(None), vec![adjusted(1, 3)]].concat(), adjust(1, 0), &[])]
+#[case::is_found_up_to_the_limit(stock(None), adjust(1, 999_999_999_990), &[adjusted(1, 999_999_999_990)])]
+#[case::is_reserved(stock(None), reserve(1, 4), &[reserved(1, 4)])]
+#[case::is_reserved_to_the_last_unit(stock(None), reserve(1, 10), &[reserved(1, 10)])]
+#[case::is_reserved_beside_another_order(stock(Some(Phase::Reserved)), reserve(2, 6), &[reserved(2, 6)])]
+#[case::is_reserved_once(stock(Some(Phase::Reserved)), reserve(1, 4), &[])]
+#[case::is_not_reserved_again_once_committed(stock(Some(Phase::Committed)), reserve(1, 4), &[])]
+#[case::is_not_reserved_again_once_shipped(stock(Some(Phase::Shipped)), reserve(1, 4), &[])]
+#[case::is_reserved_again_by_another_after_a_release(
+    stock(Some(Phase::Released)), reserve(2, 10), &[reserved(2, 10)],
+)]
+#[case::is_committed(stock(Some(Phase::Reserved)), commit(1), &[committed(1, 4)])]
+#[case::is_committed_once(stock(Some(Phase::Committed)), commit(1), &[])]
+#[case::is_not_committed_again_once_shipped(stock(Some(Phase::Shipped)), commit(1), &[])]
+#[case::is_shipped(stock(Some(Phase::Committed)), ship(1), &[shipped(1, 4)])]
+#[case::is_shipped_once(stock(Some(Phase::Shipped)), ship(1), &[])]
+#[case::is_released(stock(Some(Phase::Reserved)), release(1), &[released(1, 4, false)])]
+#[case::is_released_after_the_commitment(stock(Some(Phase::Committed)), release(1), &[released(1, 4, true)])]
+#[case::is_released_once(stock(Some(Phase::Released)), release(1), &[])]
+#[case::is_closed_to_an_order_that_held_nothing(stock(None), release(1), &[closed(1)])]
+#[case::is_closed_to_an_order_once([stock(None), vec![closed(1)]].concat(), release(1), &[])]
+#[case::is_closed_where_none_was(vec![], release(1), &[closed(1)])]
+fn stock_that(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
+    given::<Inventory>(&history).when(command).then(events);
+}
+
+#[rstest]
+#[case::more_than_it_has(stock(None), reserve(1, 11), Rejection::OutOfStock { available: 10, asked: 11 })]
+#[case::more_than_others_leave(
+    stock(Some(Phase::Reserved)), reserve(2, 7), Rejection::OutOfStock { available: 6, asked: 7 },
+)]
+#[case::a_unit_that_was_shipped(
+    stock(Some(Phase::Shipped)), reserve(2, 7), Rejection::OutOfStock { available: 6, asked: 7 },
+)]
+#[case::anything_where_nothing_came_in(vec![], reserve(1, 1), Rejection::OutOfStock { available: 0, asked: 1 })]
+#[case::a_reservation_after_its_release(stock(Some(Phase::Released)), reserve(1, 4), Rejection::OrderSettled)]
+#[case::a_reservation_after_the_order_was_closed(
+    [stock(None), vec![closed(1)]].concat(), reserve(1, 4), Rejection::OrderSettled,
+)]
+#[case::another_number_of_units(
+    stock(Some(Phase::Reserved)), reserve(1, 5), Rejection::ReservationDiffers { held: 4, asked: 5 },
+)]
+#[case::another_number_of_units_once_committed(
+    stock(Some(Phase::Committed)), reserve(1, 3), Rejection::ReservationDiffers { held: 4, asked: 3 },
+)]
+#[case::to_commit_nothing(stock(None), commit(1), Rejection::NotReserved)]
+#[case::to_commit_what_was_released(stock(Some(Phase::Released)), commit(1), Rejection::NotReserved)]
+#[case::to_commit_for_a_closed_order([stock(None), vec![closed(1)]].concat(), commit(1), Rejection::NotReserved)]
+#[case::to_ship_nothing(stock(None), ship(1), Rejection::NotReserved)]
+#[case::to_ship_what_was_released(stock(Some(Phase::Released)), ship(1), Rejection::NotReserved)]
+#[case::to_ship_before_the_commitment(stock(Some(Phase::Reserved)), ship(1), Rejection::NotCommitted)]
+#[case::to_release_what_left_the_house(stock(Some(Phase::Shipped)), release(1), Rejection::AlreadyShipped)]
+#[case::to_lose_what_is_reserved(
+    stock(Some(Phase::Reserved)), adjust(1, -7),
+    Rejection::AdjustmentBelowReserved { delta: -7, available: 6, reserved: 4 },
+)]
+#[case::to_lose_what_is_committed(
+    stock(Some(Phase::Committed)), adjust(1, -7),
+    Rejection::AdjustmentBelowReserved { delta: -7, available: 6, reserved: 4 },
+)]
+#[case::to_lose_beyond_counting(
+    stock(None), adjust(1, i64::MIN),
+    Rejection::AdjustmentBelowReserved { delta: i64::MIN, available: 10, reserved: 0 },
+)]
+#[case::a_correction_by_nothing(stock(None), adjust(1, 0), Rejection::NothingToAdjust)]
+#[case::a_unit_over_the_limit(full(), receive(1_000, 1), Rejection::TooMuchStock { max: MAX_UNITS })]
+#[case::to_find_a_unit_over_the_limit(
+    stock(None), adjust(1, 999_999_999_991), Rejection::TooMuchStock { max: MAX_UNITS },
+)]
+#[case::to_find_beyond_counting(stock(None), adjust(1, i64::MAX), Rejection::TooMuchStock { max: MAX_UNITS })]
+fn stock_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] rejection: Rejection) {
+    given::<Inventory>(&history).when(command).then_refused(&rejection);
+}
+
+#[rstest]
+#[case::nothing_reserved(stock(None), (10, 0, 0), None)]
+#[case::reserved(stock(Some(Phase::Reserved)), (6, 4, 0), Some((4, Phase::Reserved)))]
+#[case::committed(stock(Some(Phase::Committed)), (6, 4, 0), Some((4, Phase::Committed)))]
+#[case::shipped(stock(Some(Phase::Shipped)), (6, 0, 4), Some((4, Phase::Shipped)))]
+#[case::released(stock(Some(Phase::Released)), (10, 0, 0), Some((4, Phase::Released)))]
+#[case::closed([stock(None), vec![closed(1)]].concat(), (10, 0, 0), Some((0, Phase::Released)))]
+#[case::lost_and_found([stock(None), vec![adjusted(1, -3), adjusted(2, 1)]].concat(), (8, 0, 0), None)]
+fn stock_counts(
+    #[case] history: Vec<Event>,
+    #[case] available_reserved_shipped: (u64, u64, u64),
+    #[case] reservation: Option<(u32, Phase)>,
+) {
+    let stock = Inventory::fold(&history);
+    assert_eq!((stock.available(), stock.reserved(), stock.shipped()), available_reserved_shipped);
+    let reservation = reservation.map(|(units, phase)| Reservation { units, phase });
+    assert_eq!(stock.reservation(order_id(1)), reservation);
+    assert_eq!(stock.reservation(order_id(9)), None);
+    assert_eq!(stock.received(), 10);
+}

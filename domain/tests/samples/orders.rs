@@ -1,0 +1,152 @@
+//! One order, at every stage of its life: two lines of mugs (three mugs in all) and a bowl, 35 GBP.
+
+use super::{
+    cart_id, country, gbp, line_id, merchant, method, name, payment_id, reason, reference, refund_id,
+};
+use super::{sku, skus, units};
+use domain::order::{
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentRecorded, Placed, ProcessingStarted,
+    RefundRecorded, Refunded, RefusedReservation, ReservationsAnswered, Shipped, StockCommitted,
+    StockReleased, StockShipped,
+};
+
+fn line(number: u128, what: &str, quantity: u32, price: i64) -> OrderLine {
+    OrderLine {
+        line_id: line_id(number),
+        sku: sku(what),
+        merchant_id: merchant("pottery"),
+        name: name(what),
+        quantity: units(quantity),
+        unit_price: gbp(price),
+    }
+}
+
+pub fn the_order() -> Placed {
+    Placed {
+        cart_id: cart_id(1),
+        customer_id: None,
+        country: country("GB"),
+        lines: vec![line(1, "MUG", 2, 10), line(2, "BOWL", 1, 5), line(3, "MUG", 1, 10)],
+        total: gbp(35),
+    }
+}
+
+pub fn answered(held: &[&str], refused: &[(&str, u64)]) -> Event {
+    let refused = refused_of(refused);
+    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused })
+}
+
+fn refused_of(refused: &[(&str, u64)]) -> Vec<RefusedReservation> {
+    refused.iter().map(|(what, left)| RefusedReservation { sku: sku(what), available: *left }).collect()
+}
+
+pub fn payment(number: u128, amount: i64) -> Event {
+    Event::PaymentRecorded(PaymentRecorded {
+        payment_id: payment_id(number),
+        amount: gbp(amount),
+        method: method("card"),
+        reference: reference("bank"),
+    })
+}
+
+pub fn paid_event(amount: i64) -> Event {
+    Event::Paid(Paid { amount: gbp(amount) })
+}
+
+pub fn committed(what: &[&str]) -> Event {
+    Event::StockCommitted(StockCommitted { skus: skus(what) })
+}
+
+pub fn processing_event() -> Event {
+    Event::ProcessingStarted(ProcessingStarted {})
+}
+
+pub fn shipped_event() -> Event {
+    Event::Shipped(Shipped {})
+}
+
+pub fn stock_shipped(what: &[&str]) -> Event {
+    Event::StockShipped(StockShipped { skus: skus(what) })
+}
+
+pub fn delivered_event() -> Event {
+    Event::Delivered(Delivered {})
+}
+
+pub fn cancelled_on_request() -> Event {
+    Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason: reason("changed my mind") } })
+}
+
+pub fn out_of_stock(refused: &[(&str, u64)]) -> Event {
+    Event::Cancelled(Cancelled { reason: CancelReason::OutOfStock { refused: refused_of(refused) } })
+}
+
+pub fn stock_released(what: &[&str]) -> Event {
+    Event::StockReleased(StockReleased { skus: skus(what) })
+}
+
+pub fn refund(number: u128, amount: i64) -> Event {
+    Event::RefundRecorded(RefundRecorded {
+        refund_id: refund_id(number),
+        amount: gbp(amount),
+        reference: reference("bank"),
+    })
+}
+
+pub fn refunded_event(amount: i64) -> Event {
+    Event::Refunded(Refunded { amount: gbp(amount) })
+}
+
+/// A history, and what happened after it.
+pub fn and(mut history: Vec<Event>, more: &[Event]) -> Vec<Event> {
+    history.extend_from_slice(more);
+    history
+}
+
+pub fn pending() -> Vec<Event> {
+    vec![Event::Placed(the_order())]
+}
+
+/// All stock is held, and no money is there.
+pub fn held() -> Vec<Event> {
+    and(pending(), &[answered(&["BOWL", "MUG"], &[])])
+}
+
+/// All money is there, and stock has not answered.
+pub fn prepaid() -> Vec<Event> {
+    and(pending(), &[payment(1, 35)])
+}
+
+pub fn paid() -> Vec<Event> {
+    and(held(), &[payment(1, 35), paid_event(35)])
+}
+
+pub fn processing() -> Vec<Event> {
+    and(paid(), &[committed(&["BOWL", "MUG"]), processing_event()])
+}
+
+pub fn shipped() -> Vec<Event> {
+    and(processing(), &[shipped_event()])
+}
+
+pub fn delivered() -> Vec<Event> {
+    and(shipped(), &[stock_shipped(&["BOWL", "MUG"]), delivered_event()])
+}
+
+/// Called off before anybody answered.
+pub fn cancelled_early() -> Vec<Event> {
+    and(pending(), &[cancelled_on_request()])
+}
+
+/// Called off when all was held and paid.
+pub fn cancelled_paid() -> Vec<Event> {
+    and(paid(), &[cancelled_on_request()])
+}
+
+pub fn refunded_before_shipping() -> Vec<Event> {
+    and(cancelled_paid(), &[refund(1, 35), refunded_event(35)])
+}
+
+pub fn refunded_after_shipping() -> Vec<Event> {
+    and(shipped(), &[refund(1, 35), refunded_event(35)])
+}

@@ -1,0 +1,109 @@
+//! An event of the log as a projection sees it: read, typed, and with what every read model asks of its metadata.
+
+use chrono::{DateTime, Utc};
+use domain::stored::UnreadableEvent;
+use domain::{CartId, Event, OrderId, Sku, cart, inventory, order, product};
+use event_store::{Position, RecordedEvent};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What happened, and to whom.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    Product(Sku, product::Event),
+    Inventory(Sku, inventory::Event),
+    Cart(CartId, cart::Event),
+    Order(OrderId, order::Event),
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    pub subject: Subject,
+    pub event_type: String,
+    pub revision: i64,
+    pub position: i64,
+    /// Business time.
+    pub occurred_at: DateTime<Utc>,
+    pub actor: String,
+}
+
+/// An event that a projection wants and cannot read. It stops the projection: to skip it would be a wrong figure
+/// that nobody sees.
+#[derive(Debug, Error)]
+#[error(
+    "the event {revision} of the stream `{stream}` at position {position} cannot be read: \
+     run a version of Emporium that knows it"
+)]
+pub struct UnreadableFact {
+    pub stream: String,
+    pub revision: u64,
+    pub position: Position,
+    #[source]
+    pub cause: UnreadableCause,
+}
+
+/// What is wrong with it.
+#[derive(Debug, Error)]
+pub enum UnreadableCause {
+    #[error(transparent)]
+    Event(#[from] UnreadableEvent),
+    #[error("its metadata is not ours")]
+    Metadata(#[source] serde_json::Error),
+    #[error("its stream is not named after the id of its aggregate")]
+    StreamName,
+    #[error("its numbers are larger than Postgres can store")]
+    TooLarge,
+}
+
+/// The part of the metadata that read models show.
+#[derive(Deserialize)]
+struct WhoAndWhen {
+    actor: String,
+    occurred_at: DateTime<Utc>,
+}
+
+impl Fact {
+    /// Reads an event of ours.
+    ///
+    /// # Errors
+    /// When the payload, the metadata or the stream's name is not as this program knows it.
+    pub fn read(recorded: &RecordedEvent) -> Result<Self, UnreadableFact> {
+        read(recorded).map_err(|cause| UnreadableFact {
+            stream: recorded.stream.clone(),
+            revision: recorded.revision,
+            position: recorded.position,
+            cause,
+        })
+    }
+}
+
+fn read(recorded: &RecordedEvent) -> Result<Fact, UnreadableCause> {
+    let WhoAndWhen { actor, occurred_at } =
+        serde_json::from_slice(&recorded.metadata).map_err(UnreadableCause::Metadata)?;
+    let id = recorded.stream_id();
+    let subject = match Event::read(&recorded.event_type, &recorded.data)? {
+        Event::Product(event) => Subject::Product(id_of(id)?, event),
+        Event::Inventory(event) => Subject::Inventory(id_of(id)?, event),
+        Event::Cart(event) => Subject::Cart(id_of(id)?, event),
+        Event::Order(event) => Subject::Order(id_of(id)?, event),
+    };
+    Ok(Fact {
+        subject,
+        event_type: recorded.event_type.clone(),
+        revision: i64::try_from(recorded.revision).map_err(|_| UnreadableCause::TooLarge)?,
+        position: stored_position(recorded.position).ok_or(UnreadableCause::TooLarge)?,
+        occurred_at,
+        actor,
+    })
+}
+
+fn id_of<Id: std::str::FromStr>(text: &str) -> Result<Id, UnreadableCause> {
+    text.parse().map_err(|_| UnreadableCause::StreamName)
+}
+
+/// A position as Postgres stores it.
+#[must_use]
+pub fn stored_position(position: Position) -> Option<i64> {
+    i64::try_from(position.value()).ok()
+}

@@ -1,0 +1,50 @@
+//! What a projection is: a name, a version, the events that it wants, and what they mean for its tables.
+
+use crate::fact::Fact;
+use event_store::RecordedEvent;
+use sqlx::PgConnection;
+use std::future::Future;
+use thiserror::Error;
+
+/// A read model that follows the log.
+///
+/// Its tables are written by nobody else, and only inside the transaction that moves its checkpoint. `apply` does
+/// no I/O but through that transaction, so to fill the tables again has no other effect.
+pub trait Projection: Send + Sync + 'static {
+    /// The name of its checkpoint.
+    const NAME: &'static str;
+    /// Changes whenever the same events would give other rows.
+    const VERSION: i32;
+    /// The event types that it wants, each as a beginning of whole words: `cart` is every cart event,
+    /// `order.paid` is that fact in any version. A version that this program does not know is thus wanted too,
+    /// and stops the projection, instead of being passed over.
+    const WANTS: &'static [&'static str];
+
+    /// Writes what these events mean. They come in the order of the log, each exactly once.
+    fn apply(
+        &self,
+        transaction: &mut PgConnection,
+        facts: &[Fact],
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// Whether it wants an event; looks at names only. An event whose type and stream are of different
+    /// categories is not ours.
+    #[must_use]
+    fn wants(event: &RecordedEvent) -> bool {
+        let is_of_type = |wanted: &&str| {
+            event.event_type.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        Self::WANTS.iter().any(is_of_type) && event.event_type.split('.').next() == Some(event.category())
+    }
+}
+
+/// Why events could not be applied.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    #[error("the read model could not be written")]
+    Database(#[from] sqlx::Error),
+    #[error("the value of a column could not be written as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("the event at position {position} speaks of the order {order_id}, which was never placed")]
+    UnknownOrder { order_id: domain::OrderId, position: i64 },
+}

@@ -1,0 +1,15 @@
+//! The read models. Each folds its batch in memory first, down to one change for each row, and then writes all
+//! changes of a kind with one statement.
+
+mod carts;
+mod order_history;
+mod orders;
+mod products;
+mod sales;
+mod stock;
+
+pub use carts::Carts;
+pub use orders::Orders;
+pub use products::Products;
+pub use sales::Sales;
+pub use stock::Stock;

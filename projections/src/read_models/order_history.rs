@@ -1,0 +1,67 @@
+//! One readable line for each event of an order.
+
+use domain::order::{CancelReason, Event};
+use domain::{Money, Sku};
+
+/// SKUs that a line names before it only counts the rest.
+const NAMED_SKUS: usize = 3;
+
+/// What happened, in a few words.
+pub fn summary(event: &Event) -> String {
+    match event {
+        Event::Placed(placed) => {
+            let units: u64 = placed.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
+            let what = format!("{}, {}", counted(placed.lines.len(), "line"), counted(units, "unit"));
+            format!("Placed: {what}, {} to {}", money(placed.total), placed.country)
+        }
+        Event::ReservationsAnswered(answered) => {
+            let refused = skus(answered.refused.iter().map(|refused| &refused.sku));
+            match (answered.held.is_empty(), answered.refused.is_empty()) {
+                (true, _) => format!("Stock refused {refused}"),
+                (false, true) => format!("Stock holds {}", skus(&answered.held)),
+                (false, false) => format!("Stock holds {} and refused {refused}", skus(&answered.held)),
+            }
+        }
+        Event::PaymentRecorded(payment) => {
+            let how = format!("by {}, reference {}", payment.method, payment.reference);
+            format!("Payment of {} {how}", money(payment.amount))
+        }
+        Event::Paid(paid) => format!("Paid in full: {}", money(paid.amount)),
+        Event::StockCommitted(committed) => format!("Stock committed {}", skus(&committed.skus)),
+        Event::ProcessingStarted(_) => "Processing started".to_owned(),
+        Event::Shipped(_) => "Shipped".to_owned(),
+        Event::StockShipped(shipped) => format!("Stock let go of {}", skus(&shipped.skus)),
+        Event::Delivered(_) => "Delivered".to_owned(),
+        Event::Cancelled(cancelled) => match &cancelled.reason {
+            CancelReason::OutOfStock { refused } => {
+                format!("Cancelled: too little stock of {}", skus(refused.iter().map(|refused| &refused.sku)))
+            }
+            CancelReason::Requested { reason } => format!("Cancelled: {reason}"),
+        },
+        Event::StockReleased(released) => format!("Stock took back {}", skus(&released.skus)),
+        Event::RefundRecorded(refund) => {
+            format!("Refund of {}, reference {}", money(refund.amount), refund.reference)
+        }
+        Event::Refunded(refunded) => format!("Refunded in full: {}", money(refunded.amount)),
+    }
+}
+
+/// In minor units: how many decimals a currency has is the reader's matter.
+fn money(money: Money) -> String {
+    format!("{money} (minor units)")
+}
+
+fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn skus<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> String {
+    let skus: Vec<&str> = skus.into_iter().map(Sku::as_str).collect();
+    match skus.len().checked_sub(NAMED_SKUS) {
+        Some(more) if more > 0 => format!("{} and {more} more", skus[..NAMED_SKUS].join(", ")),
+        _ => skus.join(", "),
+    }
+}

@@ -1,0 +1,355 @@
+use super::order_history::summary;
+use crate::fact::{Fact, Subject};
+use crate::projection::{ApplyError, Projection};
+use chrono::{DateTime, Utc};
+use domain::order::{CancelReason, Event, PaymentRecorded, Placed, RefundRecorded};
+use domain::{OrderId, Sku};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// Orders: lines, payments, refunds, what stock answered, and one row of history for each event.
+pub struct Orders;
+
+/// What a batch does to an order.
+struct Change<'a> {
+    placed: Option<(&'a Placed, DateTime<Utc>)>,
+    status: Option<&'static str>,
+    cancel_reason: Option<&'a CancelReason>,
+    paid: i64,
+    refunded: i64,
+    last: &'a Fact,
+}
+
+type Changes<'a> = BTreeMap<OrderId, Change<'a>>;
+/// The events of a batch that are about orders.
+type OrderFacts<'a> = [(OrderId, &'a Event, &'a Fact)];
+
+impl Projection for Orders {
+    const NAME: &'static str = "orders";
+    const VERSION: i32 = 1;
+    const WANTS: &'static [&'static str] = &["order"];
+
+    async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
+        let facts: Vec<(OrderId, &Event, &Fact)> = facts
+            .iter()
+            .filter_map(|fact| match &fact.subject {
+                Subject::Order(order_id, event) => Some((*order_id, event, fact)),
+                _ => None,
+            })
+            .collect();
+        let mut changes = Changes::new();
+        for &(order_id, event, fact) in &facts {
+            changes.entry(order_id).or_insert_with(|| Change::none(fact)).add(event, fact);
+        }
+        insert_orders(transaction, &changes).await?;
+        update_orders(transaction, &changes).await?;
+        insert_lines(transaction, &changes).await?;
+        insert_history(transaction, &facts).await?;
+        insert_stock_answers(transaction, &facts).await?;
+        insert_payments(transaction, &facts).await?;
+        insert_refunds(transaction, &facts).await
+    }
+}
+
+impl<'a> Change<'a> {
+    fn none(last: &'a Fact) -> Self {
+        Self { placed: None, status: None, cancel_reason: None, paid: 0, refunded: 0, last }
+    }
+
+    fn add(&mut self, event: &'a Event, fact: &'a Fact) {
+        self.last = fact;
+        match event {
+            Event::Placed(placed) => {
+                self.placed = Some((placed, fact.occurred_at));
+                self.status = Some("pending");
+            }
+            Event::PaymentRecorded(payment) => self.paid += payment.amount.amount(),
+            Event::Paid(_) => self.status = Some("paid"),
+            Event::ProcessingStarted(_) => self.status = Some("processing"),
+            Event::Shipped(_) => self.status = Some("shipped"),
+            Event::Delivered(_) => self.status = Some("delivered"),
+            Event::Cancelled(cancelled) => {
+                self.status = Some("cancelled");
+                self.cancel_reason = Some(&cancelled.reason);
+            }
+            Event::RefundRecorded(refund) => self.refunded += refund.amount.amount(),
+            Event::Refunded(_) => self.status = Some("refunded"),
+            Event::ReservationsAnswered(_)
+            | Event::StockCommitted(_)
+            | Event::StockShipped(_)
+            | Event::StockReleased(_) => {}
+        }
+    }
+
+    fn cancel_reason(&self) -> Result<Option<Value>, serde_json::Error> {
+        self.cancel_reason.map(serde_json::to_value).transpose()
+    }
+}
+
+async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
+    let (mut ids, mut carts, mut customers, mut countries) = (vec![], vec![], vec![], vec![]);
+    let (mut currencies, mut statuses, mut totals) = (vec![], vec![], vec![]);
+    let (mut paid, mut refunded, mut lines, mut units) = (vec![], vec![], vec![], vec![]);
+    let (mut reasons, mut placed_at, mut changed_at) = (vec![], vec![], vec![]);
+    let (mut revisions, mut positions) = (vec![], vec![]);
+    for (order_id, change) in changes {
+        let Some((placed, at)) = change.placed else { continue };
+        ids.push(order_id.0);
+        carts.push(placed.cart_id.0);
+        customers.push(placed.customer_id.as_ref().map(|customer| customer.as_str()));
+        countries.push(placed.country.as_str());
+        currencies.push(placed.total.currency().to_string());
+        statuses.push(change.status.unwrap_or("pending"));
+        totals.push(placed.total.amount());
+        paid.push(change.paid);
+        refunded.push(change.refunded);
+        lines.push(i64::try_from(placed.lines.len()).unwrap_or(i64::MAX));
+        units.push(placed.lines.iter().map(|line| i64::from(line.quantity.units())).sum::<i64>());
+        reasons.push(change.cancel_reason()?);
+        placed_at.push(at);
+        changed_at.push(change.last.occurred_at);
+        revisions.push(change.last.revision);
+        positions.push(change.last.position);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO orders (order_id, cart_id, customer_id, country, currency, status, total, paid, refunded,
+                             lines, units, cancel_reason, placed_at, changed_at, revision, position)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+                              $12::jsonb[], $13::timestamptz[], $14::timestamptz[], $15::bigint[],
+                              $16::bigint[])",
+        &ids,
+        &carts,
+        &customers as _,
+        &countries as _,
+        &currencies,
+        &statuses as _,
+        &totals,
+        &paid,
+        &refunded,
+        &lines,
+        &units,
+        &reasons as _,
+        &placed_at,
+        &changed_at,
+        &revisions,
+        &positions
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn update_orders(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
+    let (mut ids, mut statuses, mut reasons) = (vec![], vec![], vec![]);
+    let (mut paid, mut refunded) = (vec![], vec![]);
+    let (mut changed_at, mut revisions, mut positions) = (vec![], vec![], vec![]);
+    for (order_id, change) in changes.iter().filter(|(_, change)| change.placed.is_none()) {
+        ids.push(order_id.0);
+        statuses.push(change.status);
+        reasons.push(change.cancel_reason()?);
+        paid.push(change.paid);
+        refunded.push(change.refunded);
+        changed_at.push(change.last.occurred_at);
+        revisions.push(change.last.revision);
+        positions.push(change.last.position);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE orders AS o
+         SET status = coalesce(c.status, o.status), cancel_reason = coalesce(c.reason, o.cancel_reason),
+             paid = o.paid + c.paid, refunded = o.refunded + c.refunded, changed_at = c.changed_at,
+             revision = c.revision, position = c.position
+         FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+                     $7::bigint[], $8::bigint[])
+              AS c (order_id, status, reason, paid, refunded, changed_at, revision, position)
+         WHERE o.order_id = c.order_id",
+        &ids,
+        &statuses as _,
+        &reasons as _,
+        &paid,
+        &refunded,
+        &changed_at,
+        &revisions,
+        &positions
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn insert_lines(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
+    let (mut orders, mut numbers, mut ids, mut skus) = (vec![], vec![], vec![], vec![]);
+    let (mut merchants, mut names, mut quantities, mut prices) = (vec![], vec![], vec![], vec![]);
+    for (order_id, change) in changes {
+        let Some((placed, _)) = change.placed else { continue };
+        for (number, line) in (1_i64..).zip(&placed.lines) {
+            orders.push(order_id.0);
+            numbers.push(number);
+            ids.push(line.line_id.0);
+            skus.push(line.sku.as_str());
+            merchants.push(line.merchant_id.as_str());
+            names.push(line.name.as_str());
+            quantities.push(i64::from(line.quantity.units()));
+            prices.push(line.unit_price.amount());
+        }
+    }
+    if orders.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO order_lines (order_id, number, line_id, sku, merchant_id, name, quantity, unit_price)
+         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                              $7::bigint[], $8::bigint[])",
+        &orders,
+        &numbers,
+        &ids,
+        &skus as _,
+        &merchants as _,
+        &names as _,
+        &quantities,
+        &prices
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn insert_history(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<_> = facts.iter().map(|(order_id, ..)| order_id.0).collect();
+    let revisions: Vec<_> = facts.iter().map(|(.., fact)| fact.revision).collect();
+    let positions: Vec<_> = facts.iter().map(|(.., fact)| fact.position).collect();
+    let types: Vec<_> = facts.iter().map(|(.., fact)| fact.event_type.as_str()).collect();
+    let summaries: Vec<_> = facts.iter().map(|(_, event, _)| summary(event)).collect();
+    let actors: Vec<_> = facts.iter().map(|(.., fact)| fact.actor.as_str()).collect();
+    let times: Vec<_> = facts.iter().map(|(.., fact)| fact.occurred_at).collect();
+    sqlx::query!(
+        "INSERT INTO order_history (order_id, revision, position, event_type, summary, actor, occurred_at)
+         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+                              $7::timestamptz[])",
+        &orders,
+        &revisions,
+        &positions,
+        &types as _,
+        &summaries,
+        &actors as _,
+        &times
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// What stock says in an event: a phase for each SKU.
+fn stock_answers(event: &Event) -> Option<Value> {
+    let in_phase = |skus: &[Sku], phase: &str| -> Vec<Value> {
+        skus.iter().map(|sku| json!({"sku": sku.as_str(), "phase": phase})).collect()
+    };
+    let answers = match event {
+        Event::ReservationsAnswered(answered) => {
+            let refused = answered.refused.iter().map(|refused| {
+                json!({"sku": refused.sku.as_str(), "phase": "refused", "available": refused.available})
+            });
+            in_phase(&answered.held, "held").into_iter().chain(refused).collect()
+        }
+        Event::StockCommitted(committed) => in_phase(&committed.skus, "committed"),
+        Event::StockShipped(shipped) => in_phase(&shipped.skus, "shipped"),
+        Event::StockReleased(released) => in_phase(&released.skus, "released"),
+        _ => return None,
+    };
+    Some(Value::Array(answers))
+}
+
+async fn insert_stock_answers(
+    transaction: &mut PgConnection,
+    facts: &OrderFacts<'_>,
+) -> Result<(), ApplyError> {
+    let (mut orders, mut revisions, mut answers) = (vec![], vec![], vec![]);
+    for (order_id, event, fact) in facts {
+        if let Some(answer) = stock_answers(event) {
+            orders.push(order_id.0);
+            revisions.push(fact.revision);
+            answers.push(answer);
+        }
+    }
+    if orders.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO order_stock_answers (order_id, revision, answers)
+         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::jsonb[])",
+        &orders,
+        &revisions,
+        &answers
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn insert_payments(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    let payments: Vec<(OrderId, &PaymentRecorded, &Fact)> = facts
+        .iter()
+        .filter_map(|(order_id, event, fact)| match event {
+            Event::PaymentRecorded(payment) => Some((*order_id, payment, *fact)),
+            _ => None,
+        })
+        .collect();
+    if payments.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO order_payments (order_id, payment_id, amount, currency, method, reference, occurred_at,
+                                     revision)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+                              $7::timestamptz[], $8::bigint[])",
+        &payments.iter().map(|(order_id, ..)| order_id.0).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment, _)| payment.payment_id.0).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment, _)| payment.amount.amount()).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment, _)| payment.amount.currency().to_string()).collect::<Vec<_>>(),
+        &payments.iter().map(|(_, payment, _)| payment.method.as_str()).collect::<Vec<_>>() as _,
+        &payments.iter().map(|(_, payment, _)| payment.reference.as_str()).collect::<Vec<_>>() as _,
+        &payments.iter().map(|(.., fact)| fact.occurred_at).collect::<Vec<_>>(),
+        &payments.iter().map(|(.., fact)| fact.revision).collect::<Vec<_>>()
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn insert_refunds(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    let refunds: Vec<(OrderId, &RefundRecorded, &Fact)> = facts
+        .iter()
+        .filter_map(|(order_id, event, fact)| match event {
+            Event::RefundRecorded(refund) => Some((*order_id, refund, *fact)),
+            _ => None,
+        })
+        .collect();
+    if refunds.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO order_refunds (order_id, refund_id, amount, currency, reference, occurred_at, revision)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[],
+                              $6::timestamptz[], $7::bigint[])",
+        &refunds.iter().map(|(order_id, ..)| order_id.0).collect::<Vec<_>>(),
+        &refunds.iter().map(|(_, refund, _)| refund.refund_id.0).collect::<Vec<_>>(),
+        &refunds.iter().map(|(_, refund, _)| refund.amount.amount()).collect::<Vec<_>>(),
+        &refunds.iter().map(|(_, refund, _)| refund.amount.currency().to_string()).collect::<Vec<_>>(),
+        &refunds.iter().map(|(_, refund, _)| refund.reference.as_str()).collect::<Vec<_>>() as _,
+        &refunds.iter().map(|(.., fact)| fact.occurred_at).collect::<Vec<_>>(),
+        &refunds.iter().map(|(.., fact)| fact.revision).collect::<Vec<_>>()
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What a worker says of itself.
+
+use event_store::Position;
+use serde::Serialize;
+
+/// How a projection is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    pub name: &'static str,
+    pub version: i32,
+    /// The last position whose effect is in the tables.
+    pub position: Option<Position>,
+    /// Events applied by this worker since it started.
+    pub applied: u64,
+    #[serde(flatten)]
+    pub state: State,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Not yet at work.
+    Starting,
+    /// At work.
+    Running,
+    /// The database is away; it tries again and again.
+    DatabaseAway { error: String },
+    /// The event store is away; it tries again and again.
+    EventStoreAway { error: String },
+    /// It has given up. Somebody must look, and start the service again.
+    Failed { error: String },
+    /// It was told to stop.
+    Stopped,
+}
+
+impl Status {
+    pub(crate) fn new(name: &'static str, version: i32) -> Self {
+        Self { name, version, position: None, applied: 0, state: State::Starting }
+    }
+
+    /// Whether its tables follow the log.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+}
+
+/// What all workers say, as `/readyz` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether every projection is at work and the event store answers.
+    pub ready: bool,
+    /// The position of the last event of the log; none when the store is empty or away.
+    pub head: Option<Position>,
+    pub projections: Vec<Status>,
+}

@@ -1,0 +1,299 @@
+//! One task for each projection: from the subscription to the tables.
+
+use crate::checkpoint::{StepError, load, step};
+use crate::fact::UnreadableFact;
+use crate::gathering::{Batch, Gathering};
+use crate::projection::{ApplyError, Projection};
+use crate::status::{State, Status};
+use event_store::{EventStore, Position, SubscriptionItem};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// The longest rest between two transactions. While events come without end, a worker rests up to this long after
+/// each transaction: larger batches cost the machine less, and a shopper does not notice.
+const LONGEST_REST: Duration = Duration::from_millis(25);
+/// How often the checkpoint moves over events that are not wanted, while they come without end.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// How long a transaction that is under way may take when the service stops; what is not committed then is
+/// applied again at the next start.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs one projection.
+pub struct Worker<P> {
+    projection: P,
+    store: EventStore,
+    database: PgConnectOptions,
+    status: watch::Sender<Status>,
+}
+
+/// Why a session with the database ended.
+#[derive(Debug, Error)]
+enum Ended {
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFact),
+}
+
+impl From<sqlx::Error> for Ended {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Step(error.into())
+    }
+}
+
+/// A transaction under way. It owns the connection and hands it back with the outcome.
+type Writing<'a> = BoxFuture<'a, (PgConnection, Result<(), StepError>)>;
+
+impl<P: Projection> Worker<P> {
+    /// A worker that connects when it runs.
+    pub fn new(projection: P, store: EventStore, database: PgConnectOptions) -> Self {
+        let database = database
+            .application_name(&format!("emporium-projection-{}", P::NAME))
+            .options([("synchronous_commit", "off")]);
+        let status = watch::Sender::new(Status::new(P::NAME, P::VERSION));
+        Self { projection, store, database, status }
+    }
+
+    /// What it says of itself, now and later.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Works until it is told to stop, or must: then its status says why. While the database is away it tries
+    /// again.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut delay = FIRST_RETRY;
+        let mut is_away = false;
+        loop {
+            let before = self.status.borrow().position;
+            let ended = match self.session(&stop).await {
+                Ok(()) => {
+                    self.set_state(State::Stopped);
+                    return;
+                }
+                Err(ended) => ended,
+            };
+            let error = full_message(&ended);
+            if !is_passing(&ended) {
+                error!(projection = P::NAME, error, "the projection has stopped");
+                self.set_state(State::Failed { error });
+                return;
+            }
+            if self.status.borrow().position != before {
+                (delay, is_away) = (FIRST_RETRY, false);
+            }
+            if !is_away {
+                warn!(projection = P::NAME, error, "the database is away; trying again until it is back");
+                is_away = true;
+            }
+            self.set_state(State::DatabaseAway { error });
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(delay) => {}
+            }
+            delay = (delay * 2).min(LAST_RETRY);
+        }
+    }
+
+    /// From the stored checkpoint on, as long as the database answers.
+    async fn session(&self, stop: &CancellationToken) -> Result<(), Ended> {
+        let opened = async {
+            let mut connection = PgConnection::connect_with(&self.database).await?;
+            let position = load::<P>(&mut connection).await?;
+            Ok::<_, sqlx::Error>((connection, position))
+        };
+        let (connection, from) = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            opened = opened => opened?,
+        };
+        info!(projection = P::NAME, version = P::VERSION, ?from, "projecting");
+        self.status.send_modify(|status| {
+            status.position = from.and_then(position_of);
+            status.state = State::Running;
+        });
+        self.follow(connection, from, stop).await
+    }
+
+    /// Gathers from the subscription while a transaction is under way, and begins the next one when the
+    /// subscription has nothing more at the moment, or there is enough.
+    async fn follow(
+        &self,
+        connection: PgConnection,
+        mut from: Option<i64>,
+        stop: &CancellationToken,
+    ) -> Result<(), Ended> {
+        let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)));
+        let mut gathering = Gathering::<P>::new(from);
+        let mut idle = Some(connection);
+        let mut writing: Option<Writing<'_>> = None;
+        let (mut started, mut finished, mut rest) = (Instant::now(), Instant::now(), Duration::ZERO);
+        let (mut upto, mut count) = (0, 0);
+        loop {
+            let due = if !gathering.has_room() {
+                finished
+            } else if gathering.has_facts() {
+                finished + rest
+            } else {
+                finished + CHECKPOINT_INTERVAL
+            };
+            tokio::select! {
+                // The order matters: first all that is there is gathered, then a transaction begins.
+                biased;
+                () = stop.cancelled() => break,
+                (connection, outcome) = or_never(&mut writing) => {
+                    writing = None;
+                    idle = Some(connection);
+                    outcome?;
+                    from = Some(upto);
+                    finished = Instant::now();
+                    rest = ((finished - started) * 2).min(LONGEST_REST);
+                    self.advanced(upto, count);
+                }
+                // Without a budget: a task that must yield would take that for a pause of the subscription.
+                item = tokio::task::unconstrained(events.next()), if gathering.has_room() => {
+                    self.gather(&mut gathering, item);
+                }
+                () = tokio::time::sleep_until(due), if idle.is_some() && !gathering.is_empty() => {
+                    if let (Some(connection), Some(batch)) = (idle.take(), gathering.take()) {
+                        started = Instant::now();
+                        (upto, count) = (batch.upto, batch.facts.len());
+                        writing = Some(self.write(connection, from, batch));
+                    }
+                }
+                () = std::future::ready(()), if idle.is_some() && !gathering.has_room() => {
+                    if let Some(unreadable) = gathering.dead_end() {
+                        return Err(unreadable.into());
+                    }
+                }
+            }
+        }
+        self.finish(writing, idle).await;
+        Ok(())
+    }
+
+    fn gather(&self, gathering: &mut Gathering<P>, item: Option<SubscriptionItem>) {
+        match item {
+            Some(SubscriptionItem::Event(event)) => gathering.add(&event),
+            Some(SubscriptionItem::Checkpoint(position)) => gathering.add_checkpoint(position),
+            Some(SubscriptionItem::CaughtUp) => {}
+            Some(SubscriptionItem::Disconnected { error }) => return self.event_store_away(error),
+            None => return self.event_store_away("the subscription has ended".to_owned()),
+        }
+        self.status.send_if_modified(|status| {
+            let was_away = matches!(status.state, State::EventStoreAway { .. });
+            if was_away {
+                info!(projection = P::NAME, "the event store is back");
+                status.state = State::Running;
+            }
+            was_away
+        });
+    }
+
+    fn event_store_away(&self, error: String) {
+        if self.status.borrow().is_running() {
+            warn!(projection = P::NAME, error, "the event store is away; the subscription tries again");
+        }
+        self.set_state(State::EventStoreAway { error });
+    }
+
+    fn write(&self, mut connection: PgConnection, from: Option<i64>, batch: Batch) -> Writing<'_> {
+        async move {
+            let outcome = step(&self.projection, &mut connection, from, batch.upto, &batch.facts).await;
+            (connection, outcome)
+        }
+        .boxed()
+    }
+
+    fn advanced(&self, upto: i64, count: usize) {
+        self.status.send_modify(|status| {
+            status.position = position_of(upto);
+            status.applied += u64::try_from(count).unwrap_or(u64::MAX);
+        });
+    }
+
+    async fn finish(&self, writing: Option<Writing<'_>>, idle: Option<PgConnection>) {
+        let closing = async {
+            let connection = match writing {
+                Some(writing) => Some(writing.await.0),
+                None => idle,
+            };
+            if let Some(connection) = connection {
+                // Whatever goes wrong here, the checkpoint tells at the next start what is done.
+                let _ = connection.close().await;
+            }
+        };
+        if tokio::time::timeout(STOP_GRACE, closing).await.is_err() {
+            warn!(projection = P::NAME, "the last transaction did not end in time and is left to the database");
+        }
+    }
+
+    fn set_state(&self, state: State) {
+        self.status.send_if_modified(|status| {
+            let is_new = status.state != state;
+            status.state = state;
+            is_new
+        });
+    }
+}
+
+/// The outcome of the transaction, if one is under way; otherwise waits for ever.
+async fn or_never(writing: &mut Option<Writing<'_>>) -> (PgConnection, Result<(), StepError>) {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn position_of(stored: i64) -> Option<Position> {
+    u64::try_from(stored).ok().map(Position::new)
+}
+
+/// Whether the trouble is the database's and may pass: then the worker begins again from its checkpoint.
+fn is_passing(ended: &Ended) -> bool {
+    match ended {
+        Ended::Step(StepError::WentBack { .. }) => true,
+        Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
+        Ended::Step(_) | Ended::Unreadable(_) => false,
+    }
+}
+
+fn is_passing_trouble(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Connection exceptions, rolled back for other transactions, no resources, an operator's hand, the
+        // system; no such database or table yet: somebody else is about to make them.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57", "58", "55"].iter().any(|class| code.starts_with(class))
+                || code == "3D000"
+                || code == "42P01"
+        }),
+        _ => false,
+    }
+}
+
+/// The error and what it comes from, in one line.
+fn full_message(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}
