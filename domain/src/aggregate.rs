@@ -21,8 +21,8 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     /// The rule that forbids the command, with the data that explains it.
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// The state after the event. Total: it never fails, also not on an event that makes no sense here, which
-    /// leaves the state as it was.
+    /// The state after the event. Total: it never fails, also not on an event that makes no sense here. `decide`
+    /// keeps such events out of the log; what the state is after one is not promised.
     #[must_use]
     fn evolve(self, event: &Self::Event) -> Self;
 

@@ -50,6 +50,10 @@ fn check(
     if length > max {
         return Err(InvalidText::TooLong { what, length, max });
     }
+    // `.` and `..` mean something else in addresses, whatever stands around them.
+    if text.chars().all(|character| character == '.') {
+        return Err(InvalidText::Forbidden { what, character: '.', allowed: "not dots alone" });
+    }
     match text.chars().find(|&character| !is_allowed(character)) {
         Some(character) => Err(InvalidText::Forbidden { what, character, allowed }),
         None => Ok(text.into()),

@@ -52,7 +52,48 @@ impl From<sqlx::Error> for Ended {
 }
 
 /// A transaction under way. It owns the connection and hands it back with the outcome.
-type Writing<'a> = BoxFuture<'a, (PgConnection, Result<(), StepError>)>;
+type Writing<'a> = BoxFuture<'a, Written>;
+
+/// A transaction that has ended.
+struct Written {
+    connection: PgConnection,
+    outcome: Result<(), StepError>,
+    upto: i64,
+    count: usize,
+}
+
+/// When the next transaction may begin.
+struct Pace {
+    started: Instant,
+    finished: Instant,
+    rest: Duration,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { started: now, finished: now, rest: Duration::ZERO }
+    }
+
+    fn started(&mut self) {
+        self.started = Instant::now();
+    }
+
+    /// Rests for twice as long as the transaction took, so that a steady stream of events is written in larger
+    /// batches and never takes more than a third of this worker's time. An event after a pause does not wait.
+    fn finished(&mut self) {
+        self.finished = Instant::now();
+        self.rest = ((self.finished - self.started) * 2).min(LONGEST_REST);
+    }
+
+    fn pause<P: Projection>(&self, gathering: &Gathering<P>) -> Duration {
+        if !gathering.has_room() {
+            return Duration::ZERO;
+        }
+        let rest = if gathering.has_facts() { self.rest } else { CHECKPOINT_INTERVAL };
+        (self.finished + rest).saturating_duration_since(Instant::now())
+    }
+}
 
 impl<P: Projection> Worker<P> {
     /// A worker that connects when it runs.
@@ -136,43 +177,34 @@ impl<P: Projection> Worker<P> {
         let mut gathering = Gathering::<P>::new(from);
         let mut idle = Some(connection);
         let mut writing: Option<Writing<'_>> = None;
-        let (mut started, mut finished, mut rest) = (Instant::now(), Instant::now(), Duration::ZERO);
-        let (mut upto, mut count) = (0, 0);
+        let mut pace = Pace::new();
         loop {
-            let due = if !gathering.has_room() {
-                finished
-            } else if gathering.has_facts() {
-                finished + rest
-            } else {
-                finished + CHECKPOINT_INTERVAL
-            };
+            if idle.is_some()
+                && let Some(unreadable) = gathering.dead_end()
+            {
+                return Err(unreadable.into());
+            }
+            let pause = pace.pause(&gathering);
             tokio::select! {
                 // The order matters: first all that is there is gathered, then a transaction begins.
                 biased;
                 () = stop.cancelled() => break,
-                (connection, outcome) = or_never(&mut writing) => {
+                written = or_never(&mut writing) => {
                     writing = None;
-                    idle = Some(connection);
-                    outcome?;
-                    from = Some(upto);
-                    finished = Instant::now();
-                    rest = ((finished - started) * 2).min(LONGEST_REST);
-                    self.advanced(upto, count);
+                    idle = Some(written.connection);
+                    written.outcome?;
+                    from = Some(written.upto);
+                    pace.finished();
+                    self.advanced(written.upto, written.count);
                 }
                 // Without a budget: a task that must yield would take that for a pause of the subscription.
                 item = tokio::task::unconstrained(events.next()), if gathering.has_room() => {
                     self.gather(&mut gathering, item);
                 }
-                () = tokio::time::sleep_until(due), if idle.is_some() && !gathering.is_empty() => {
+                () = rest(pause), if idle.is_some() && !gathering.is_empty() => {
                     if let (Some(connection), Some(batch)) = (idle.take(), gathering.take()) {
-                        started = Instant::now();
-                        (upto, count) = (batch.upto, batch.facts.len());
+                        pace.started();
                         writing = Some(self.write(connection, from, batch));
-                    }
-                }
-                () = std::future::ready(()), if idle.is_some() && !gathering.has_room() => {
-                    if let Some(unreadable) = gathering.dead_end() {
-                        return Err(unreadable.into());
                     }
                 }
             }
@@ -208,8 +240,9 @@ impl<P: Projection> Worker<P> {
 
     fn write(&self, mut connection: PgConnection, from: Option<i64>, batch: Batch) -> Writing<'_> {
         async move {
-            let outcome = step(&self.projection, &mut connection, from, batch.upto, &batch.facts).await;
-            (connection, outcome)
+            let Batch { facts, upto } = batch;
+            let outcome = step(&self.projection, &mut connection, from, upto, &facts).await;
+            Written { connection, outcome, upto, count: facts.len() }
         }
         .boxed()
     }
@@ -224,7 +257,7 @@ impl<P: Projection> Worker<P> {
     async fn finish(&self, writing: Option<Writing<'_>>, idle: Option<PgConnection>) {
         let closing = async {
             let connection = match writing {
-                Some(writing) => Some(writing.await.0),
+                Some(writing) => Some(writing.await.connection),
                 None => idle,
             };
             if let Some(connection) = connection {
@@ -247,10 +280,17 @@ impl<P: Projection> Worker<P> {
 }
 
 /// The outcome of the transaction, if one is under way; otherwise waits for ever.
-async fn or_never(writing: &mut Option<Writing<'_>>) -> (PgConnection, Result<(), StepError>) {
+async fn or_never(writing: &mut Option<Writing<'_>>) -> Written {
     match writing {
         Some(writing) => writing.await,
         None => std::future::pending().await,
+    }
+}
+
+/// A timer is only as fine as a millisecond, so no rest must be none.
+async fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
     }
 }
 

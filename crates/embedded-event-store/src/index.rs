@@ -25,7 +25,10 @@ impl Index {
     /// Opens the index inside the database.
     pub fn open(database: &Database) -> Result<Self, StorageError> {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        Ok(Index { names: database.keyspace("streams", options)?, entries: database.keyspace("positions", options)? })
+        Ok(Index {
+            names: database.keyspace("streams", options)?,
+            entries: database.keyspace("positions", options)?,
+        })
     }
 
     /// The stream's number, if it was ever written.

@@ -22,7 +22,9 @@ pub struct StreamMetadata {
 impl StreamMetadata {
     /// Reads metadata. What is not a JSON object says nothing.
     pub fn parse(json: &[u8]) -> Self {
-        let Ok(Value::Object(mut other)) = serde_json::from_slice(json) else { return StreamMetadata::default() };
+        let Ok(Value::Object(mut other)) = serde_json::from_slice(json) else {
+            return StreamMetadata::default();
+        };
         let mut take = |key| other.remove(key).as_ref().and_then(Value::as_u64);
         let max_count = take(MAX_COUNT);
         let max_age_seconds = take(MAX_AGE);
@@ -33,8 +35,11 @@ impl StreamMetadata {
     /// The metadata as JSON.
     pub fn to_json(&self) -> Bytes {
         let mut object = self.other.clone();
-        let numbers =
-            [(MAX_COUNT, self.max_count), (MAX_AGE, self.max_age_seconds), (TRUNCATE_BEFORE, self.truncate_before)];
+        let numbers = [
+            (MAX_COUNT, self.max_count),
+            (MAX_AGE, self.max_age_seconds),
+            (TRUNCATE_BEFORE, self.truncate_before),
+        ];
         for (key, number) in numbers {
             if let Some(number) = number {
                 object.insert(key.to_owned(), number.into());

@@ -1,1 +1,6 @@
-//! test
+//! The one binary of the shop, as a library: its command line, the services in one process, the importer of real
+//! orders and the demo shop.
+
+pub mod demo_shop;
+pub mod import;
+pub mod shop_client;

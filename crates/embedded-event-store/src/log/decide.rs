@@ -97,7 +97,12 @@ impl Decider {
     }
 
     /// Decides one change.
-    pub fn decide(&mut self, stream: &str, expected: Expected, change: &Change) -> Result<Written, WriteError> {
+    pub fn decide(
+        &mut self,
+        stream: &str,
+        expected: Expected,
+        change: &Change,
+    ) -> Result<Written, WriteError> {
         let head = self.head(stream)?;
         if head.is_tombstoned() {
             return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
@@ -153,7 +158,9 @@ impl Decider {
             (Expected::StreamExists, Some(_)) if head.is_soft_deleted() => {
                 return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
             }
-            (Expected::Any | Expected::StreamExists, _) => self.seen_recently(head, events).map_err(|()| wrong())?,
+            (Expected::Any | Expected::StreamExists, _) => {
+                self.seen_recently(head, events).map_err(|()| wrong())?
+            }
         };
         if let Some(seen) = repeated {
             return Ok(Written { revision: Some(seen.revision), position: Some(seen.position) });
@@ -190,7 +197,12 @@ impl Decider {
     }
 
     /// The last of the events, if exactly these stand in the stream from `revision` on.
-    fn repeated_at(&self, head: Head, revision: u64, events: &[ProposedEvent]) -> Result<Option<Seen>, StorageError> {
+    fn repeated_at(
+        &self,
+        head: Head,
+        revision: u64,
+        events: &[ProposedEvent],
+    ) -> Result<Option<Seen>, StorageError> {
         let (Some(number), Some(newest)) = (head.number, head.last) else { return Ok(None) };
         let mut last = None;
         for (revision, event) in (revision..=newest).zip(events) {
@@ -201,7 +213,9 @@ impl Decider {
             last = Some((revision, record.position()));
         }
         let end = revision + events.len() as u64;
-        Ok(last.filter(|(revision, _)| revision + 1 == end).map(|(revision, position)| Seen { revision, position }))
+        Ok(last
+            .filter(|(revision, _)| revision + 1 == end)
+            .map(|(revision, position)| Seen { revision, position }))
     }
 
     fn seen_recently(&self, head: Head, events: &[ProposedEvent]) -> Result<Option<Seen>, ()> {
@@ -285,7 +299,9 @@ impl Decider {
     }
 
     fn metadata_from(&self, head: Head) -> Result<StreamMetadata, StorageError> {
-        let (Some(number), Some(last)) = (head.number, head.last) else { return Ok(StreamMetadata::default()) };
+        let (Some(number), Some(last)) = (head.number, head.last) else {
+            return Ok(StreamMetadata::default());
+        };
         let record = self.record_at(number, last)?;
         Ok(record.map(|record| StreamMetadata::parse(record.data())).unwrap_or_default())
     }

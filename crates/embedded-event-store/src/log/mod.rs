@@ -5,8 +5,8 @@
 //! thread in [`writer`]. A record becomes visible to readers when the disk has it, and not before.
 
 mod decide;
-pub mod record;
 mod recent;
+pub mod record;
 mod tail;
 pub mod writer;
 
@@ -51,7 +51,9 @@ pub enum StorageError {
         position: u64,
     },
     /// An entry of the index has the wrong size.
-    #[error("an index entry for a {what} has {bytes} bytes instead of 8; restore the data folder from a copy")]
+    #[error(
+        "an index entry for a {what} has {bytes} bytes instead of 8; restore the data folder from a copy"
+    )]
     Index {
         /// What the entry should have held.
         what: &'static str,
@@ -156,7 +158,12 @@ impl Log {
     }
 
     /// The records from `from` up to `to`, as many as the limits allow (at least one). May wait for the disk.
-    pub fn page(&self, (from, to): (u64, u64), count: usize, bytes: usize) -> Result<Vec<Arc<Record>>, StorageError> {
+    pub fn page(
+        &self,
+        (from, to): (u64, u64),
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<Arc<Record>>, StorageError> {
         let mut page = Page::new(count, bytes);
         if from > to {
             return Ok(page.records);

@@ -90,7 +90,10 @@ mod tests {
         }
         assert_eq!(recent.compare(STREAM, ids(&[7, 8])), Verdict::New);
         assert_eq!(recent.compare(StreamNumber(2), ids(&[0])), Verdict::New);
-        assert_eq!(recent.compare(STREAM, ids(&[0, 1])), Verdict::Repeated(Seen { revision: 1, position: 11 }));
+        assert_eq!(
+            recent.compare(STREAM, ids(&[0, 1])),
+            Verdict::Repeated(Seen { revision: 1, position: 11 })
+        );
         assert_eq!(recent.compare(STREAM, ids(&[2, 8])), Verdict::Mixed);
         assert_eq!(recent.compare(STREAM, ids(&[8, 2])), Verdict::Mixed);
         assert_eq!(recent.compare(STREAM, ids(&[1, 0])), Verdict::Mixed);

@@ -71,7 +71,9 @@ pub struct Written {
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// The stream is not as expected.
-    #[error("stream {stream} is not as expected ({expected:?}): its revision is {current:?}; read it and decide again")]
+    #[error(
+        "stream {stream} is not as expected ({expected:?}): its revision is {current:?}; read it and decide again"
+    )]
     WrongExpected {
         /// The stream.
         stream: String,
@@ -95,7 +97,9 @@ pub enum WriteError {
         max: usize,
     },
     /// The disk is nearly full.
-    #[error("the disk has {free} bytes left and {reserved} are reserved; make room, and appends are taken again")]
+    #[error(
+        "the disk has {free} bytes left and {reserved} are reserved; make room, and appends are taken again"
+    )]
     DiskFull {
         /// Bytes that are free.
         free: u64,
@@ -170,7 +174,12 @@ impl Writer {
     }
 
     /// Hands a change to the writer; waits while too many others wait. Changes are decided in the order of handing over.
-    pub async fn hand_over(&self, stream: String, expected: Expected, change: Change) -> Result<Reply, WriteError> {
+    pub async fn hand_over(
+        &self,
+        stream: String,
+        expected: Expected,
+        change: Change,
+    ) -> Result<Reply, WriteError> {
         let permits = (1 + change.size() / PERMIT_BYTES).min(self.permits);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let room =

@@ -10,7 +10,11 @@ use crate::log::{Log, StorageError};
 const LINK_TYPE: &[u8] = b"$>";
 
 /// Follows the links among the records, if `follow`. What is not a link stays as it is.
-pub async fn resolve(log: &Arc<Log>, records: Vec<Arc<Record>>, follow: bool) -> Result<Vec<Resolved>, StorageError> {
+pub async fn resolve(
+    log: &Arc<Log>,
+    records: Vec<Arc<Record>>,
+    follow: bool,
+) -> Result<Vec<Resolved>, StorageError> {
     if follow && records.iter().any(|record| record.event_type() == LINK_TYPE) {
         let log = Arc::clone(log);
         return on_disk(move || records.into_iter().map(|record| resolve_one(&log, record)).collect()).await;

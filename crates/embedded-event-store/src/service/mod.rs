@@ -59,7 +59,9 @@ pub enum ReadError {
         stream: String,
     },
     /// The position is beyond the log.
-    #[error("position {position} is beyond the end of the log ({head}); this checkpoint comes from another store")]
+    #[error(
+        "position {position} is beyond the end of the log ({head}); this checkpoint comes from another store"
+    )]
     BeyondEnd {
         /// The position that was asked for.
         position: u64,
@@ -87,7 +89,10 @@ pub struct Store {
 
 impl Store {
     /// Opens the store. Waits for the disk. `ended` turns true when the writing thread is gone, for whatever reason.
-    pub fn open(config: &Config, ended: watch::Sender<bool>) -> Result<(Arc<Self>, JoinHandle<()>), OpenError> {
+    pub fn open(
+        config: &Config,
+        ended: watch::Sender<bool>,
+    ) -> Result<(Arc<Self>, JoinHandle<()>), OpenError> {
         let log = Arc::new(Log::open(config)?);
         let (writer, thread) = Writer::start(Arc::clone(&log), config, ended)?;
         let store = Store {

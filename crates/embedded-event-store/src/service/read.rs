@@ -107,7 +107,9 @@ impl Rest {
         let wanted = usize::try_from(self.count).unwrap_or(usize::MAX).min(PAGE_EVENTS);
         let entries = match self.direction {
             Direction::Forwards => log.index.forwards(self.view.number, self.range, self.visible, wanted)?,
-            Direction::Backwards => log.index.backwards(self.view.number, self.range, self.visible, wanted)?,
+            Direction::Backwards => {
+                log.index.backwards(self.view.number, self.range, self.visible, wanted)?
+            }
         };
         let full = entries.len() == wanted;
         let mut bytes = 0;

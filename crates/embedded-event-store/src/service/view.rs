@@ -70,7 +70,9 @@ fn last_of(log: &Log, stream: &str, visible: u64) -> Result<Option<(StreamNumber
 }
 
 fn metadata_of(log: &Log, stream: &str, visible: u64) -> Result<StreamMetadata, StorageError> {
-    let Some(number) = log.index.stream(&metadata_stream(stream))? else { return Ok(StreamMetadata::default()) };
+    let Some(number) = log.index.stream(&metadata_stream(stream))? else {
+        return Ok(StreamMetadata::default());
+    };
     let Some((_, position)) = log.index.last(number, visible)? else { return Ok(StreamMetadata::default()) };
     Ok(StreamMetadata::parse(log.record(position)?.data()))
 }

@@ -1,0 +1,204 @@
+//! Starting and stopping: the store, the port, and the thread that writes.
+
+mod socket;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::config::Config;
+use crate::log::OpenError;
+use crate::service::Store;
+use crate::wire;
+use socket::Socket;
+
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long open calls have to end by themselves when the store stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Why the store could not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data folder could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}; stop what listens there, or choose another address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The task that opens the store was lost.
+    #[error("the task that opened the event store ended without an answer; start again")]
+    Lost(#[source] tokio::task::JoinError),
+}
+
+/// What ended although nobody stopped the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Death {
+    /// The task that serves connections.
+    #[error("the event store's server ended unexpectedly; start the store again")]
+    Server,
+    /// The thread that writes the log.
+    #[error("the event store's writing thread ended unexpectedly; start the store again")]
+    Writer,
+}
+
+/// A running event store.
+pub struct EmbeddedEventStore {
+    address: SocketAddr,
+    store: Arc<Store>,
+    writer: std::thread::JoinHandle<()>,
+    writer_ended: watch::Receiver<bool>,
+    server: JoinHandle<()>,
+    server_ended: watch::Receiver<bool>,
+    stop_listening: CancellationToken,
+    cut_connections: CancellationToken,
+}
+
+impl EmbeddedEventStore {
+    /// Opens the data folder and serves it.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listen = config.listen;
+        let (writer_signal, writer_ended) = watch::channel(false);
+        let opened = tokio::task::spawn_blocking(move || Store::open(&config, writer_signal)).await;
+        let (store, writer) = opened.map_err(StartError::Lost)??;
+        let bound = async {
+            let listener = TcpListener::bind(listen).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = match bound.await {
+            Ok(bound) => bound,
+            Err(source) => {
+                close(store, writer).await;
+                return Err(StartError::Listen { address: listen, source });
+            }
+        };
+        let stop_listening = CancellationToken::new();
+        let cut_connections = CancellationToken::new();
+        let (server_signal, server_ended) = watch::channel(false);
+        let serving = serve(&store, listener, address, stop_listening.clone(), cut_connections.clone());
+        let server = tokio::spawn(async move {
+            let _ended = SetOnDrop(server_signal);
+            serving.await;
+        });
+        tracing::info!(%address, "the event store is open");
+        Ok(EmbeddedEventStore {
+            address,
+            store,
+            writer,
+            writer_ended,
+            server,
+            server_ended,
+            stop_listening,
+            cut_connections,
+        })
+    }
+
+    /// The address on which it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The connection string for clients on this machine.
+    pub fn connection_string(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            });
+        }
+        format!("esdb://{address}?tls=false")
+    }
+
+    /// Waits until a part of the store has ended although nobody stopped it.
+    pub async fn died(&self) -> Death {
+        let mut server = self.server_ended.clone();
+        let mut writer = self.writer_ended.clone();
+        // An error means that the sender is gone, which is the same news.
+        tokio::select! {
+            _ = writer.wait_for(|ended| *ended) => Death::Writer,
+            _ = server.wait_for(|ended| *ended) => Death::Server,
+        }
+    }
+
+    /// Stops: ends subscriptions with Unavailable, finishes the appends that are under way, closes the data folder.
+    pub async fn stop(self) {
+        self.store.end_subscriptions();
+        self.stop_listening.cancel();
+        let mut server = self.server;
+        if tokio::time::timeout(GRACE, &mut server).await.is_err() {
+            tracing::warn!("calls were still open when the event store stopped; their connections are cut");
+            self.cut_connections.cancel();
+            if tokio::time::timeout(GRACE, &mut server).await.is_err() {
+                server.abort();
+            }
+        }
+        self.cut_connections.cancel();
+        close(self.store, self.writer).await;
+        tracing::info!(address = %self.address, "the event store is closed");
+    }
+}
+
+struct SetOnDrop(watch::Sender<bool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Ends the writing thread and closes the data folder.
+async fn close(store: Arc<Store>, writer: std::thread::JoinHandle<()>) {
+    store.stop_writing();
+    let closed = tokio::task::spawn_blocking(move || {
+        let panicked = writer.join().is_err();
+        drop(store);
+        panicked
+    });
+    if !matches!(closed.await, Ok(false)) {
+        tracing::error!("the event store's writing thread had panicked; restart the process");
+    }
+}
+
+fn serve(
+    store: &Arc<Store>,
+    listener: TcpListener,
+    address: SocketAddr,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let incoming = stream::unfold((listener, cut), |(listener, cut)| async move {
+        let accepted = listener.accept().await.map(|(stream, _)| Socket::new(stream, &cut));
+        Some((accepted, (listener, cut)))
+    });
+    let served = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .max_concurrent_streams(None)
+        .add_routes(wire::routes(store, address))
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+    async move {
+        if let Err(error) = served.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the event store's server failed");
+        }
+    }
+}

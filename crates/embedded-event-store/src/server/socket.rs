@@ -1,0 +1,98 @@
+//! An accepted connection, set up for quick answers.
+//!
+//! Clients that leave Nagle's algorithm on send an append as two small packets, and hold the second back until the first
+//! is acknowledged. Linux delays that acknowledgement by 40 ms unless it is told not to, after every read anew.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// A connection that can be cut from our side.
+pub struct Socket {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Socket {
+    /// Sets the connection up. It ends when `cut` is cancelled.
+    pub fn new(stream: TcpStream, cut: &CancellationToken) -> Self {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::warn!(%error, "TCP_NODELAY could not be set; answers may be late");
+        }
+        let socket = Socket { stream, cut: Box::pin(cut.clone().cancelled_owned()) };
+        socket.acknowledge_at_once();
+        socket
+    }
+
+    #[cfg(target_os = "linux")]
+    fn acknowledge_at_once(&self) {
+        // A connection that is just closing refuses; the next read says so.
+        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn acknowledge_at_once(&self) {}
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the event store is stopping",
+            )));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(context, buf);
+        if matches!(read, Poll::Ready(Ok(()))) {
+            self.acknowledge_at_once();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Connected for Socket {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}

@@ -1,0 +1,157 @@
+//! Appends, one per call: the options first, then one message for each event. Deletes and tombstones too.
+
+use tonic::{Status, Streaming};
+
+use super::errors::write_status;
+use super::messages::Empty;
+use super::messages::streams::append_req::Content;
+use super::messages::streams::append_req::options::ExpectedStreamRevision as ExpectedForAppend;
+use super::messages::streams::append_resp::success::{CurrentRevisionOption, PositionOption};
+use super::messages::streams::append_resp::wrong_expected_version as wrong;
+use super::messages::streams::append_resp::{
+    Position, Result as AppendResult, Success, WrongExpectedVersion,
+};
+use super::messages::streams::delete_req::options::ExpectedStreamRevision as ExpectedForDelete;
+use super::messages::streams::tombstone_req::options::ExpectedStreamRevision as ExpectedForTombstone;
+use super::messages::streams::{
+    AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, append_resp, delete_resp,
+    tombstone_resp,
+};
+use super::names::{proposed, writable_stream_name};
+use crate::log::writer::{Expected, WriteError, Written};
+use crate::service::Store;
+
+/// Takes a whole append and answers it.
+pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result<AppendResp, Status> {
+    let Some(Content::Options(options)) = requests.message().await?.and_then(|request| request.content)
+    else {
+        return Err(Status::invalid_argument("an append begins with its options; send them first"));
+    };
+    let stream = writable_stream_name(options.stream_identifier)?;
+    let expected = match options.expected_stream_revision {
+        Some(ExpectedForAppend::Revision(revision)) => Expected::Revision(revision),
+        Some(ExpectedForAppend::NoStream(_)) => Expected::NoStream,
+        Some(ExpectedForAppend::StreamExists(_)) => Expected::StreamExists,
+        Some(ExpectedForAppend::Any(_)) => Expected::Any,
+        None => return Err(no_expectation()),
+    };
+    let max = store.max_append_bytes();
+    let mut events = Vec::new();
+    let mut size = 0;
+    while let Some(request) = requests.message().await? {
+        let Some(Content::ProposedMessage(message)) = request.content else {
+            return Err(Status::invalid_argument("an append has its options once; start a new call"));
+        };
+        let event = proposed(message.id, message.metadata, message.custom_metadata, message.data)?;
+        size += event.size();
+        if size > max {
+            return Err(write_status(WriteError::TooLarge { size, max }));
+        }
+        events.push(event);
+    }
+    let written = match store.append(stream, expected, events).await {
+        Ok(reply) => reply.wait().await,
+        Err(error) => Err(error),
+    };
+    let result = match written {
+        Ok(written) => AppendResult::Success(success(written)),
+        Err(WriteError::WrongExpected { expected, current, .. }) => {
+            AppendResult::WrongExpectedVersion(wrong_expected(expected, current))
+        }
+        Err(error) => return Err(write_status(error)),
+    };
+    Ok(AppendResp { result: Some(result) })
+}
+
+/// Hides a stream.
+pub async fn delete(store: &Store, request: DeleteReq) -> Result<DeleteResp, Status> {
+    let options = request.options.ok_or_else(no_options)?;
+    let stream = writable_stream_name(options.stream_identifier)?;
+    let expected = match options.expected_stream_revision {
+        Some(ExpectedForDelete::Revision(revision)) => Expected::Revision(revision),
+        Some(ExpectedForDelete::NoStream(_)) => Expected::NoStream,
+        Some(ExpectedForDelete::StreamExists(_)) => Expected::StreamExists,
+        Some(ExpectedForDelete::Any(_)) => Expected::Any,
+        None => return Err(no_expectation()),
+    };
+    let written = store.delete(stream, expected).await.map_err(write_status)?;
+    let position = match written.position {
+        Some(at) => delete_resp::PositionOption::Position(delete_resp::Position {
+            commit_position: at,
+            prepare_position: at,
+        }),
+        None => delete_resp::PositionOption::NoPosition(Empty {}),
+    };
+    Ok(DeleteResp { position_option: Some(position) })
+}
+
+/// Closes a stream for ever.
+pub async fn tombstone(store: &Store, request: TombstoneReq) -> Result<TombstoneResp, Status> {
+    let options = request.options.ok_or_else(no_options)?;
+    let stream = writable_stream_name(options.stream_identifier)?;
+    let expected = match options.expected_stream_revision {
+        Some(ExpectedForTombstone::Revision(revision)) => Expected::Revision(revision),
+        Some(ExpectedForTombstone::NoStream(_)) => Expected::NoStream,
+        Some(ExpectedForTombstone::StreamExists(_)) => Expected::StreamExists,
+        Some(ExpectedForTombstone::Any(_)) => Expected::Any,
+        None => return Err(no_expectation()),
+    };
+    let written = store.tombstone(stream, expected).await.map_err(write_status)?;
+    let position = match written.position {
+        Some(at) => tombstone_resp::PositionOption::Position(tombstone_resp::Position {
+            commit_position: at,
+            prepare_position: at,
+        }),
+        None => tombstone_resp::PositionOption::NoPosition(Empty {}),
+    };
+    Ok(TombstoneResp { position_option: Some(position) })
+}
+
+fn no_options() -> Status {
+    Status::invalid_argument("the request has no options; set them")
+}
+
+fn no_expectation() -> Status {
+    Status::invalid_argument("the request expects nothing of the stream; set the expected revision, or any")
+}
+
+fn success(written: Written) -> append_resp::Success {
+    let revision = match written.revision {
+        Some(revision) => CurrentRevisionOption::CurrentRevision(revision),
+        None => CurrentRevisionOption::NoStream(Empty {}),
+    };
+    let position = match written.position {
+        Some(at) => PositionOption::Position(Position { commit_position: at, prepare_position: at }),
+        None => PositionOption::NoPosition(Empty {}),
+    };
+    Success { current_revision_option: Some(revision), position_option: Some(position) }
+}
+
+/// Says it in both the older and the newer way, for older and newer clients.
+fn wrong_expected(expected: Expected, current: Option<u64>) -> WrongExpectedVersion {
+    use wrong::{
+        CurrentRevisionOption as Current, CurrentRevisionOption2060 as OldCurrent,
+        ExpectedRevisionOption as NewExpected, ExpectedRevisionOption2060 as OldExpected,
+    };
+    let (old_current, current) = match current {
+        Some(revision) => (OldCurrent::CurrentRevision2060(revision), Current::CurrentRevision(revision)),
+        None => (OldCurrent::NoStream2060(Empty {}), Current::CurrentNoStream(Empty {})),
+    };
+    let (old_expected, expected) = match expected {
+        Expected::Revision(revision) => {
+            (Some(OldExpected::ExpectedRevision2060(revision)), NewExpected::ExpectedRevision(revision))
+        }
+        Expected::Any => (Some(OldExpected::Any2060(Empty {})), NewExpected::ExpectedAny(Empty {})),
+        Expected::StreamExists => {
+            (Some(OldExpected::StreamExists2060(Empty {})), NewExpected::ExpectedStreamExists(Empty {}))
+        }
+        // The older way has no word for it.
+        Expected::NoStream => (None, NewExpected::ExpectedNoStream(Empty {})),
+    };
+    WrongExpectedVersion {
+        current_revision_option_20_6_0: Some(old_current),
+        expected_revision_option_20_6_0: old_expected,
+        current_revision_option: Some(current),
+        expected_revision_option: Some(expected),
+    }
+}

@@ -1,0 +1,264 @@
+//! Appends, many per call: each has an id of its own and is answered by it.
+//!
+//! A batch may come in several parts. Appends of one call are decided in the order in which they were completed, and
+//! many of them may be on their way to the disk at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use prost::Message;
+use prost_types::Any;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use super::errors::write_status;
+use super::messages::streams::batch_append_req::options::ExpectedStreamPosition;
+use super::messages::streams::batch_append_req::{Options, ProposedMessage};
+use super::messages::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
+use super::messages::streams::batch_append_resp::{
+    ExpectedStreamPosition as Echoed, Result as BatchResult, Success,
+};
+use super::messages::streams::{BatchAppendReq, BatchAppendResp};
+use super::messages::wrong_expected_version::{CurrentStreamRevisionOption, ExpectedStreamPositionOption};
+use super::messages::{
+    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Uuid as WireUuid,
+    WrongExpectedVersion,
+};
+use super::names::{identifier, proposed, uuid, writable_stream_name};
+use super::protocol::google::rpc;
+use crate::log::record::ProposedEvent;
+use crate::log::writer::{Expected, Reply, WriteError, Written};
+use crate::service::Store;
+
+/// Appends of one call that may be on their way to the disk at once.
+const IN_FLIGHT: usize = 512;
+/// Appends of one call that may be incomplete at once.
+const INCOMPLETE: usize = 32;
+
+/// Answers the appends of one call, until the client ends it or the store stops.
+pub fn answers(
+    store: Arc<Store>,
+    requests: impl Stream<Item = Result<BatchAppendReq, Status>> + Send + 'static,
+) -> BoxStream<'static, Result<BatchAppendResp, Status>> {
+    let stopping = store.stopping().clone();
+    let mut session = Session { incomplete: HashMap::new(), max_bytes: store.max_append_bytes() };
+    let answers = requests
+        .take_until(stopping.clone().cancelled_owned())
+        .filter_map(move |request| {
+            std::future::ready(request.and_then(|request| session.accept(request)).transpose())
+        })
+        .then(move |complete| {
+            let store = Arc::clone(&store);
+            async move {
+                match complete {
+                    Ok(complete) => Ok(complete.hand_over(&store).await),
+                    Err(status) => Err(status),
+                }
+            }
+        })
+        .map(|handed_over| async move {
+            match handed_over {
+                Ok(handed_over) => Ok(handed_over.answer().await),
+                Err(status) => Err(status),
+            }
+        })
+        .buffered(IN_FLIGHT);
+    let farewell =
+        stream::once(async move { stopping.is_cancelled().then(|| Err(write_status(WriteError::Stopping))) });
+    answers.chain(farewell.filter_map(std::future::ready)).boxed()
+}
+
+/// What the client asked for, to be repeated in the answer.
+struct Asked {
+    correlation: Option<WireUuid>,
+    stream: String,
+    echoed: Option<Echoed>,
+}
+
+struct Incomplete {
+    asked: Asked,
+    expected: Expected,
+    events: Vec<ProposedEvent>,
+    size: usize,
+    refusal: Option<rpc::Status>,
+}
+
+struct Session {
+    incomplete: HashMap<Uuid, Incomplete>,
+    max_bytes: usize,
+}
+
+impl Session {
+    /// Takes one part; gives the whole append when this was its last.
+    fn accept(&mut self, request: BatchAppendReq) -> Result<Option<Incomplete>, Status> {
+        let id = uuid(request.correlation_id.clone())?;
+        let mut append = match self.incomplete.remove(&id) {
+            Some(append) => append,
+            None => begin(request.correlation_id, request.options)?,
+        };
+        append.add(request.proposed_messages, self.max_bytes);
+        if request.is_final {
+            return Ok(Some(append));
+        }
+        if self.incomplete.len() >= INCOMPLETE {
+            return Err(Status::resource_exhausted(format!(
+                "this call has {INCOMPLETE} incomplete appends; complete them first"
+            )));
+        }
+        self.incomplete.insert(id, append);
+        Ok(None)
+    }
+}
+
+fn begin(correlation: Option<WireUuid>, options: Option<Options>) -> Result<Incomplete, Status> {
+    let options = options
+        .ok_or_else(|| Status::invalid_argument("the first part of an append has its options; send them"))?;
+    let (expected, echoed) = match options.expected_stream_position {
+        Some(ExpectedStreamPosition::StreamPosition(revision)) => {
+            (Expected::Revision(revision), Some(Echoed::StreamPosition(revision)))
+        }
+        Some(ExpectedStreamPosition::NoStream(())) => (Expected::NoStream, Some(Echoed::NoStream(()))),
+        Some(ExpectedStreamPosition::StreamExists(())) => {
+            (Expected::StreamExists, Some(Echoed::StreamExists(())))
+        }
+        Some(ExpectedStreamPosition::Any(())) => (Expected::Any, Some(Echoed::Any(()))),
+        None => (Expected::Any, None),
+    };
+    let (stream, refusal) = match writable_stream_name(options.stream_identifier.clone()) {
+        Ok(stream) => (stream, None),
+        Err(status) => {
+            let name = options.stream_identifier.map(|i| i.stream_name).unwrap_or_default();
+            (String::from_utf8_lossy(&name).into_owned(), Some(bad_request(status.message())))
+        }
+    };
+    let asked = Asked { correlation, stream, echoed };
+    Ok(Incomplete { asked, expected, events: Vec::new(), size: 0, refusal })
+}
+
+impl Incomplete {
+    fn add(&mut self, messages: Vec<ProposedMessage>, max: usize) {
+        for message in messages {
+            if self.refusal.is_some() {
+                return;
+            }
+            match proposed(message.id, message.metadata, message.custom_metadata, message.data) {
+                Ok(event) => {
+                    self.size += event.size();
+                    self.events.push(event);
+                }
+                Err(status) => self.refusal = Some(bad_request(status.message())),
+            }
+            if self.size > max {
+                self.events = Vec::new();
+                self.refusal = Some(error_item(WriteError::TooLarge { size: self.size, max }));
+            }
+        }
+    }
+
+    async fn hand_over(self, store: &Store) -> HandedOver {
+        let reply = match self.refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                store.append(self.asked.stream.clone(), self.expected, self.events).await.map_err(error_item)
+            }
+        };
+        HandedOver { asked: self.asked, reply }
+    }
+}
+
+struct HandedOver {
+    asked: Asked,
+    reply: Result<Reply, rpc::Status>,
+}
+
+impl HandedOver {
+    async fn answer(self) -> BatchAppendResp {
+        let result = match self.reply {
+            Ok(reply) => reply.wait().await.map_err(error_item),
+            Err(refusal) => Err(refusal),
+        };
+        BatchAppendResp {
+            correlation_id: self.asked.correlation,
+            result: Some(match result {
+                Ok(written) => BatchResult::Success(success(written)),
+                Err(error) => BatchResult::Error(error),
+            }),
+            stream_identifier: Some(identifier(self.asked.stream)),
+            expected_stream_position: self.asked.echoed,
+        }
+    }
+}
+
+fn success(written: Written) -> Success {
+    let revision = match written.revision {
+        Some(revision) => CurrentRevisionOption::CurrentRevision(revision),
+        None => CurrentRevisionOption::NoStream(()),
+    };
+    let position = match written.position {
+        Some(at) => PositionOption::Position(AllStreamPosition { commit_position: at, prepare_position: at }),
+        None => PositionOption::NoPosition(()),
+    };
+    Success { current_revision_option: Some(revision), position_option: Some(position) }
+}
+
+fn error_item(error: WriteError) -> rpc::Status {
+    let message = error.to_string();
+    match error {
+        WriteError::WrongExpected { expected, current, .. } => {
+            let details = wrong_expected(expected, current);
+            item(
+                Code::FailedPrecondition,
+                message,
+                packed("event_store.client.WrongExpectedVersion", &details),
+            )
+        }
+        WriteError::StreamDeleted { stream } => {
+            let details = StreamDeleted { stream_identifier: Some(identifier(stream)) };
+            item(Code::FailedPrecondition, message, packed("event_store.client.StreamDeleted", &details))
+        }
+        WriteError::TooLarge { max, .. } => {
+            let details =
+                MaximumAppendSizeExceeded { max_append_size: u32::try_from(max).unwrap_or(u32::MAX) };
+            item(
+                Code::InvalidArgument,
+                message,
+                packed("event_store.client.MaximumAppendSizeExceeded", &details),
+            )
+        }
+        error => {
+            let status = write_status(error);
+            item(status.code(), message, packed("google.protobuf.Empty", &()))
+        }
+    }
+}
+
+fn bad_request(message: &str) -> rpc::Status {
+    let details = BadRequest { message: message.to_owned() };
+    item(Code::InvalidArgument, message.to_owned(), packed("event_store.client.BadRequest", &details))
+}
+
+fn item(code: Code, message: String, details: Any) -> rpc::Status {
+    rpc::Status { code: code.into(), message, details: Some(details) }
+}
+
+fn packed(name: &str, message: &impl Message) -> Any {
+    Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+fn wrong_expected(expected: Expected, current: Option<u64>) -> WrongExpectedVersion {
+    let current = match current {
+        Some(revision) => CurrentStreamRevisionOption::CurrentStreamRevision(revision),
+        None => CurrentStreamRevisionOption::CurrentNoStream(()),
+    };
+    let expected = match expected {
+        Expected::Revision(revision) => ExpectedStreamPositionOption::ExpectedStreamPosition(revision),
+        Expected::Any => ExpectedStreamPositionOption::ExpectedAny(()),
+        Expected::StreamExists => ExpectedStreamPositionOption::ExpectedStreamExists(()),
+        Expected::NoStream => ExpectedStreamPositionOption::ExpectedNoStream(()),
+    };
+    WrongExpectedVersion {
+        current_stream_revision_option: Some(current),
+        expected_stream_position_option: Some(expected),
+    }
+}

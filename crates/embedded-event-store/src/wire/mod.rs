@@ -1,0 +1,47 @@
+//! How the store speaks EventStoreDB's gRPC protocol: decoding of requests, encoding of answers, errors with their trailers.
+
+mod append;
+mod batch;
+mod errors;
+mod event_message;
+mod gossip;
+mod names;
+mod read;
+mod server_features;
+mod streams;
+
+#[allow(clippy::all, clippy::pedantic, unused_qualifications, rust_2018_idioms, missing_docs, dead_code)]
+mod protocol {
+    include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
+}
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+use crate::service::Store;
+use protocol::event_store::client as messages;
+
+pub use event_message::EventMessage;
+
+/// The largest request message, in bytes. Clients send appends of up to 16 MiB to be told that they are too large.
+const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
+
+/// All the services, ready to be served.
+pub fn routes(store: &Arc<Store>, address: SocketAddr) -> Routes {
+    let mut routes = Routes::builder();
+    routes
+        .add_service(
+            messages::streams::streams_server::StreamsServer::new(streams::StreamsService::new(Arc::clone(
+                store,
+            )))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(usize::MAX),
+        )
+        .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(address)))
+        .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
+            server_features::ServerFeaturesService,
+        ));
+    routes.routes()
+}

@@ -1,0 +1,189 @@
+//! Reads and subscriptions: one call for all of them.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use prost_types::Timestamp;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::errors::read_status;
+use super::event_message::{EventMessage, UuidForm};
+use super::messages::streams::read_req::Options;
+use super::messages::streams::read_req::options::all_options::AllOption;
+use super::messages::streams::read_req::options::filter_options::{Expression, Filter, Window};
+use super::messages::streams::read_req::options::stream_options::RevisionOption;
+use super::messages::streams::read_req::options::uuid_option::Content as UuidContent;
+use super::messages::streams::read_req::options::{
+    AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
+};
+use super::messages::streams::read_resp::{
+    CaughtUp, Checkpoint, Content, Position, StreamNotFound, SubscriptionConfirmation,
+};
+use super::messages::streams::{ReadReq, ReadResp};
+use super::names::{identifier, stream_name};
+use crate::service::{
+    AllRead, AllSubscription, Direction, EventFilter, FilterOn, From, Message, ReadError, Store, StreamRead,
+    StreamSubscription,
+};
+
+/// How many events a filter looks at between checkpoints, if the client leaves it to the server.
+const DEFAULT_WINDOW: u64 = 32;
+
+/// The answers to a read or a subscription.
+pub type Answers = BoxStream<'static, Result<ReadResp, Status>>;
+
+/// Starts a read or a subscription. What fails before the first answer fails here.
+pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Status> {
+    let options = request.options.ok_or_else(|| missing("options"))?;
+    let uuids = match options.uuid_option.and_then(|option| option.content) {
+        Some(UuidContent::Structured(_)) => UuidForm::Structured,
+        Some(UuidContent::String(_)) | None => UuidForm::Text,
+    };
+    let direction = match options.read_direction() {
+        ReadDirection::Forwards => Direction::Forwards,
+        ReadDirection::Backwards => Direction::Backwards,
+    };
+    let Options { stream_option, count_option, filter_option, resolve_links, .. } = options;
+    let filter = match filter_option {
+        Some(FilterOption::Filter(filter)) => Some(filter_of(filter)?),
+        Some(FilterOption::NoFilter(_)) | None => None,
+    };
+    let source = stream_option.ok_or_else(|| missing("stream or all"))?;
+    match (source, count_option.ok_or_else(|| missing("count or subscription"))?) {
+        (StreamOption::Stream(options), CountOption::Count(count)) => {
+            let (stream, from) = stream_and_start(options)?;
+            read_stream(store, StreamRead { stream, from, direction, count, resolve_links }, uuids).await
+        }
+        (StreamOption::All(options), CountOption::Count(count)) => {
+            let filter = filter.map(|(filter, _)| filter);
+            let read = AllRead { from: start_of_all(options)?, direction, count, filter, resolve_links };
+            first_of(store.read_all(read).map(move |event| {
+                let event = event.map_err(read_status)?;
+                Ok(answer(Content::Event(EventMessage::new(event, uuids))))
+            }))
+            .await
+        }
+        (_, CountOption::Subscription(_)) if direction == Direction::Backwards => {
+            Err(Status::invalid_argument("a subscription goes forwards; set the read direction to forwards"))
+        }
+        (StreamOption::Stream(options), CountOption::Subscription(_)) => {
+            let (stream, from) = stream_and_start(options)?;
+            let subscription = StreamSubscription { stream, from, resolve_links };
+            let messages = store.subscribe_to_stream(subscription).await.map_err(read_status)?;
+            Ok(subscription_answers(messages, uuids))
+        }
+        (StreamOption::All(options), CountOption::Subscription(_)) => {
+            let subscription = AllSubscription { from: start_of_all(options)?, filter, resolve_links };
+            let messages = store.subscribe_to_all(subscription).map_err(read_status)?;
+            Ok(subscription_answers(messages, uuids))
+        }
+    }
+}
+
+async fn read_stream(store: &Arc<Store>, read: StreamRead, uuids: UuidForm) -> Result<Answers, Status> {
+    let stream = read.stream.clone();
+    let Some(events) = store.read_stream(read).await.map_err(read_status)? else {
+        let not_found = StreamNotFound { stream_identifier: Some(identifier(stream)) };
+        return Ok(stream::iter([Ok(answer(Content::StreamNotFound(not_found)))]).boxed());
+    };
+    first_of(events.map(move |event| {
+        let event = event.map_err(read_status)?;
+        Ok(answer(Content::Event(EventMessage::new(event, uuids))))
+    }))
+    .await
+}
+
+/// Waits for the first answer: an error before it must be the whole answer.
+async fn first_of(
+    answers: impl Stream<Item = Result<ReadResp, Status>> + Send + 'static,
+) -> Result<Answers, Status> {
+    let mut answers = answers.boxed();
+    match answers.next().await {
+        None => Ok(stream::empty().boxed()),
+        Some(Err(status)) => Err(status),
+        Some(Ok(first)) => Ok(stream::once(std::future::ready(Ok(first))).chain(answers).boxed()),
+    }
+}
+
+fn subscription_answers(
+    messages: impl Stream<Item = Result<Message, ReadError>> + Send + 'static,
+    uuids: UuidForm,
+) -> Answers {
+    let confirmation = SubscriptionConfirmation { subscription_id: Uuid::new_v4().to_string() };
+    let answers = messages.map(move |message| {
+        Ok(answer(match message.map_err(read_status)? {
+            Message::Event(event) => Content::Event(EventMessage::new(event, uuids)),
+            Message::Checkpoint(position) => Content::Checkpoint(Checkpoint {
+                commit_position: position,
+                prepare_position: position,
+                timestamp: Some(now()),
+            }),
+            Message::CaughtUp { revision, position } => Content::CaughtUp(CaughtUp {
+                timestamp: Some(now()),
+                stream_revision: revision.and_then(|revision| i64::try_from(revision).ok()),
+                position: position.map(|at| Position { commit_position: at, prepare_position: at }),
+            }),
+        }))
+    });
+    let confirmation = Ok(answer(Content::Confirmation(confirmation)));
+    stream::once(std::future::ready(confirmation)).chain(answers).boxed()
+}
+
+fn answer(content: Content) -> ReadResp {
+    ReadResp { content: Some(content) }
+}
+
+fn missing(what: &str) -> Status {
+    Status::invalid_argument(format!("the read does not say its {what}; set it"))
+}
+
+fn stream_and_start(options: StreamOptions) -> Result<(String, From), Status> {
+    let from = match options.revision_option.ok_or_else(|| missing("revision, start or end"))? {
+        RevisionOption::Revision(revision) => From::At(revision),
+        RevisionOption::Start(_) => From::Start,
+        RevisionOption::End(_) => From::End,
+    };
+    Ok((stream_name(options.stream_identifier)?, from))
+}
+
+fn start_of_all(options: AllOptions) -> Result<From, Status> {
+    match options.all_option.ok_or_else(|| missing("position, start or end"))? {
+        AllOption::Position(position) if position.prepare_position > position.commit_position => {
+            Err(Status::invalid_argument(
+                "a position's prepare is not beyond its commit; pass a position that you were given",
+            ))
+        }
+        AllOption::Position(position) => Ok(From::At(position.commit_position)),
+        AllOption::Start(_) => Ok(From::Start),
+        AllOption::End(_) => Ok(From::End),
+    }
+}
+
+/// The filter, and after how many considered events a checkpoint is due.
+fn filter_of(options: FilterOptions) -> Result<(EventFilter, u64), Status> {
+    let (on, expression) = match options.filter.ok_or_else(|| missing("filter"))? {
+        Filter::StreamIdentifier(expression) => (FilterOn::StreamName, expression),
+        Filter::EventType(expression) => (FilterOn::EventType, expression),
+    };
+    let Expression { regex, prefix } = expression;
+    let filter = if prefix.is_empty() {
+        EventFilter::expression(on, &regex).map_err(|error| Status::invalid_argument(error.to_string()))?
+    } else {
+        EventFilter::prefixes(on, prefix)
+    };
+    let window = match options.window {
+        Some(Window::Max(max)) => u64::from(max.max(1)),
+        Some(Window::Count(_)) | None => DEFAULT_WINDOW,
+    };
+    Ok((filter, window.saturating_mul(u64::from(options.checkpoint_interval_multiplier.max(1)))))
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp {
+        seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(now.subsec_nanos()).unwrap_or(0),
+    }
+}

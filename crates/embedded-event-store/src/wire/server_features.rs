@@ -1,0 +1,42 @@
+//! Which methods this server has. Clients ask once for each connection.
+
+use tonic::{Request, Response, Status};
+
+use super::messages::Empty;
+use super::messages::server_features::server_features_server::ServerFeatures;
+use super::messages::server_features::{SupportedMethod, SupportedMethods};
+
+/// The version of EventStoreDB whose protocol this is.
+const VERSION: &str = "24.10.0";
+
+const STREAMS: &str = "event_store.client.streams.streams";
+const GOSSIP: &str = "event_store.client.gossip.gossip";
+const FEATURES: &str = "event_store.client.server_features.serverfeatures";
+
+const METHODS: [(&str, &str, &[&str]); 7] = [
+    (STREAMS, "read", &["position", "events"]),
+    (STREAMS, "append", &[]),
+    (STREAMS, "batchappend", &["deadline_duration"]),
+    (STREAMS, "delete", &[]),
+    (STREAMS, "tombstone", &[]),
+    (GOSSIP, "read", &[]),
+    (FEATURES, "getsupportedmethods", &[]),
+];
+
+/// Answers what can be asked.
+pub struct ServerFeaturesService;
+
+#[tonic::async_trait]
+impl ServerFeatures for ServerFeaturesService {
+    async fn get_supported_methods(&self, _: Request<Empty>) -> Result<Response<SupportedMethods>, Status> {
+        let methods = METHODS.iter().map(|(service, method, features)| SupportedMethod {
+            method_name: (*method).to_owned(),
+            service_name: (*service).to_owned(),
+            features: features.iter().map(|feature| (*feature).to_owned()).collect(),
+        });
+        Ok(Response::new(SupportedMethods {
+            methods: methods.collect(),
+            event_store_server_version: VERSION.to_owned(),
+        }))
+    }
+}

@@ -1,0 +1,55 @@
+//! The streams service: each of its methods, handed to the part that knows it.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::messages::streams::streams_server::Streams;
+use super::messages::streams::{
+    AppendReq, AppendResp, BatchAppendReq, BatchAppendResp, DeleteReq, DeleteResp, ReadReq, TombstoneReq,
+    TombstoneResp,
+};
+use super::{append, batch, read};
+use crate::service::Store;
+
+/// Serves a store's streams.
+pub struct StreamsService {
+    store: Arc<Store>,
+}
+
+impl StreamsService {
+    /// Serves the streams of `store`.
+    pub fn new(store: Arc<Store>) -> Self {
+        StreamsService { store }
+    }
+}
+
+#[tonic::async_trait]
+impl Streams for StreamsService {
+    type ReadStream = read::Answers;
+    type BatchAppendStream = BoxStream<'static, Result<BatchAppendResp, Status>>;
+
+    async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
+        Ok(Response::new(read::read(&self.store, request.into_inner()).await?))
+    }
+
+    async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
+        Ok(Response::new(append::append(&self.store, request.into_inner()).await?))
+    }
+
+    async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
+        Ok(Response::new(append::delete(&self.store, request.into_inner()).await?))
+    }
+
+    async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
+        Ok(Response::new(append::tombstone(&self.store, request.into_inner()).await?))
+    }
+
+    async fn batch_append(
+        &self,
+        request: Request<Streaming<BatchAppendReq>>,
+    ) -> Result<Response<Self::BatchAppendStream>, Status> {
+        Ok(Response::new(batch::answers(Arc::clone(&self.store), request.into_inner())))
+    }
+}

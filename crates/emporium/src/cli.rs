@@ -1,0 +1,42 @@
+//! The command line.
+
+use crate::import;
+use crate::serve::{self, ServeArgs};
+use clap::{Parser, Subcommand};
+use std::error::Error;
+
+/// Emporium: an event-sourced commerce service.
+#[derive(Parser)]
+#[command(name = "emporium", version, about)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole service in this process: commands, processes, projections, queries
+    Serve(ServeArgs),
+    /// Send somebody else's orders to a running service, as commands
+    #[command(subcommand)]
+    Import(Import),
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// The UCI Online Retail file: a year of a giftware retailer's invoices, as CSV or .zst
+    OnlineRetail(import::OnlineRetailArgs),
+}
+
+impl CommandLine {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done, as a sentence for a person.
+    pub async fn run(self) -> Result<(), Box<dyn Error>> {
+        match self.command {
+            Command::Serve(args) => Ok(serve::run(args).await?),
+            Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// How the service is run.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where everything is kept that this machine keeps: the event log, the read models, the secrets
+    #[arg(long, env = "EMPORIUM_DATA_DIR", default_value = ".data")]
+    pub data_dir: PathBuf,
+
+    /// Where to answer HTTP
+    #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// An EventStoreDB or KurrentDB to use, for example esdb://127.0.0.1:2113?tls=false; without it, the embedded
+    /// event store runs in this process
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", value_name = "URL")]
+    pub event_store: Option<String>,
+
+    /// Where the embedded event store answers EventStoreDB clients; port 0 takes any free one
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
+    pub event_store_listen: SocketAddr,
+
+    /// A Postgres to use, for example postgres://user@host/database; without it, a private server is started from
+    /// the binaries on this machine
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// The operator's bearer token; without it, the first start makes one in DATA_DIR/operator-token
+    #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
+    pub operator_token: Option<String>,
+
+    /// The secret that the ids of carts follow from, the same on all machines of a shop; without it, the first
+    /// start makes one in DATA_DIR/cart-id-secret
+    #[arg(long, env = "EMPORIUM_CART_ID_SECRET", hide_env_values = true)]
+    pub cart_id_secret: Option<String>,
+
+    /// Fill a small shop to try: a few dozen products with stock
+    #[arg(long)]
+    pub demo_shop: bool,
+
+    /// In production, nothing is embedded by accident: --event-store and --database-url are required
+    #[arg(long, env = "EMPORIUM_PROFILE", value_enum, default_value_t = Profile::Development)]
+    pub profile: Profile,
+}
+
+/// What the service is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Whatever is not given is embedded.
+    Development,
+    /// The event store and the database must be given.
+    Production,
+}

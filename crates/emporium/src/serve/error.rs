@@ -1,0 +1,43 @@
+use crate::demo_shop::DemoShopError;
+use crate::secrets::SecretError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why the service cannot run, or go on running.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("in production, {0} is required: nothing is embedded there")]
+    RequiredInProduction(&'static str),
+    #[error("the data folder `{}` cannot be made: choose another with --data-dir", path.display())]
+    DataFolder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("the embedded event store cannot start")]
+    EventStore(#[from] embedded_event_store::StartError),
+    #[error("the embedded event store has died ({0}); start the service again")]
+    EventStoreDied(String),
+    #[error("the private Postgres cannot start")]
+    Postgres(#[from] private_postgres::Error),
+    #[error("cannot listen on {address}: choose another address with --listen")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the command side cannot run")]
+    Commands(#[from] command_api::BuildError),
+    #[error("the projections cannot run")]
+    Projections(#[from] projections::BuildError),
+    #[error("the query side cannot run")]
+    Queries(#[from] query_api::BuildError),
+    #[error("HTTP can no longer be answered")]
+    Http(#[source] io::Error),
+    #[error("the demo shop could not be filled")]
+    DemoShop(#[from] DemoShopError),
+}

@@ -1,0 +1,238 @@
+//! The whole service in one process: the event store and Postgres unless they are given, the command side with its
+//! processes, the projections, the query side, on one port.
+
+mod args;
+mod error;
+mod postgres;
+mod welcome;
+
+pub use args::{Profile, ServeArgs};
+pub use error::ServeError;
+
+use crate::{demo_shop, secrets};
+use embedded_event_store::EmbeddedEventStore;
+use http_boundary::{Health, process};
+use private_postgres::PrivatePostgres;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How old a state in memory may be, in milliseconds, when this process is the event store's only writer.
+const ALONE_MAX_STALENESS_MS: u64 = 60_000;
+/// The same, when others write too.
+const SHARED_MAX_STALENESS_MS: u64 = 1_000;
+/// How long requests that are under way may take to finish.
+const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is embedded in this process.
+struct Embedded {
+    event_store: Option<EmbeddedEventStore>,
+    postgres: Option<(PrivatePostgres, PathBuf)>,
+}
+
+/// Where things are, and the secrets.
+struct Settings {
+    event_store: String,
+    database_url: String,
+    operator_token: String,
+    cart_id_secret: String,
+    token_file: Option<PathBuf>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When something cannot start, or the event store has died.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    let stop = process::stop_signal();
+    let (embedded, settings) = prepare(&args).await?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+    let address = listener.local_addr().map_err(ServeError::Http)?;
+    let services = Services::start(&args, &settings, embedded.postgres, listener)?;
+    println!("{}", welcome::addresses(address, &settings.event_store, settings.token_file.as_deref()));
+    if args.demo_shop {
+        fill_demo_shop(address, &settings).await?;
+    }
+    let died = async {
+        match &embedded.event_store {
+            Some(event_store) => event_store.died().await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        death = died => Err(ServeError::EventStoreDied(death.to_string())),
+    };
+    tracing::info!("stopping");
+    services.stop().await;
+    if let Some(event_store) = embedded.event_store {
+        event_store.stop().await;
+    }
+    result
+}
+
+async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
+    if args.profile == Profile::Production {
+        let required = |is_given, name| if is_given { Ok(()) } else { Err(ServeError::RequiredInProduction(name)) };
+        required(args.database_url.is_some(), "--database-url (DATABASE_URL)")?;
+        required(args.event_store.is_some(), "--event-store (EMPORIUM_EVENT_STORE)")?;
+    }
+    let data_dir = make_data_folder(&args.data_dir)?;
+    let token_file = data_dir.join("operator-token");
+    let token = |given: &Option<String>, file: &Path| match given {
+        Some(secret) => Ok(secret.clone()),
+        None => secrets::read_or_make(file),
+    };
+    let operator_token = token(&args.operator_token, &token_file)?;
+    let cart_id_secret = token(&args.cart_id_secret, &data_dir.join("cart-id-secret"))?;
+    let (event_store, postgres) =
+        tokio::try_join!(start_event_store(args, &data_dir), start_postgres(args, &data_dir))?;
+    let settings = Settings {
+        event_store: match (&args.event_store, &event_store) {
+            (_, Some(event_store)) => event_store.connection_string(),
+            (given, None) => given.clone().unwrap_or_default(),
+        },
+        database_url: match (&args.database_url, &postgres) {
+            (_, Some((postgres, _))) => postgres.database_url().to_owned(),
+            (given, None) => given.clone().unwrap_or_default(),
+        },
+        operator_token,
+        cart_id_secret,
+        token_file: args.operator_token.is_none().then_some(token_file),
+    };
+    Ok((Embedded { event_store, postgres }, settings))
+}
+
+fn make_data_folder(path: &Path) -> Result<PathBuf, ServeError> {
+    let failed = |source| ServeError::DataFolder { path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(failed)?;
+    path.canonicalize().map_err(failed)
+}
+
+async fn start_event_store(args: &ServeArgs, data_dir: &Path) -> Result<Option<EmbeddedEventStore>, ServeError> {
+    if args.event_store.is_some() {
+        return Ok(None);
+    }
+    let mut config = embedded_event_store::Config::new(data_dir.join("event-store"));
+    config.listen = args.event_store_listen;
+    Ok(Some(EmbeddedEventStore::start(config).await?))
+}
+
+async fn start_postgres(
+    args: &ServeArgs,
+    data_dir: &Path,
+) -> Result<Option<(PrivatePostgres, PathBuf)>, ServeError> {
+    if args.database_url.is_some() {
+        return Ok(None);
+    }
+    let data_dir = data_dir.join("postgres");
+    let server = PrivatePostgres::start(private_postgres::Config::durable(&data_dir)).await?;
+    Ok(Some((server, data_dir)))
+}
+
+async fn fill_demo_shop(address: SocketAddr, settings: &Settings) -> Result<(), ServeError> {
+    let url = format!("http://{address}");
+    let shop = demo_shop::fill(&url, &settings.operator_token).await?;
+    let token_file = settings.token_file.as_deref();
+    println!("{}", welcome::purchase(address, token_file, &shop.first_sku, shop.first_price));
+    Ok(())
+}
+
+/// The three services and what watches them, each stopped by a token of its own, in order.
+struct Services {
+    requests: CancellationToken,
+    work: CancellationToken,
+    postgres: CancellationToken,
+    serving: TaskTracker,
+    working: TaskTracker,
+    storing: TaskTracker,
+}
+
+impl Services {
+    fn start(
+        args: &ServeArgs,
+        settings: &Settings,
+        postgres: Option<(PrivatePostgres, PathBuf)>,
+        listener: TcpListener,
+    ) -> Result<Self, ServeError> {
+        let health = Health::default();
+        let services = Self {
+            requests: CancellationToken::new(),
+            work: CancellationToken::new(),
+            postgres: CancellationToken::new(),
+            serving: TaskTracker::new(),
+            working: TaskTracker::new(),
+            storing: TaskTracker::new(),
+        };
+        let commands = command_api::Application::build(command_config(args, settings), health.clone())?;
+        let projections = projections::Application::build(projections_config(args, settings), &health)?;
+        let queries = query_api::Application::build(query_config(args, settings), &health)?;
+        let router = commands.router().merge(queries.router()).merge(health.routes());
+
+        if let Some((server, data_dir)) = postgres {
+            let stop = services.postgres.clone();
+            services.storing.spawn(postgres::keep_running(server, data_dir, health, stop));
+        }
+        let stop = services.work.clone();
+        services.working.spawn(async move { commands.run_processes(stop).await });
+        let stop = services.work.clone();
+        services.working.spawn(async move { projections.run(stop).await });
+        let stop = services.work.clone();
+        services.working.spawn(async move { queries.run(stop).await });
+        let stop = services.requests.clone();
+        services.serving.spawn(async move {
+            if let Err(error) = http_boundary::serve(listener, router, stop).await {
+                tracing::error!(%error, "HTTP can no longer be answered");
+            }
+        });
+        Ok(services)
+    }
+
+    /// First no more requests, then no more work, then no more database.
+    async fn stop(self) {
+        self.requests.cancel();
+        self.serving.close();
+        if tokio::time::timeout(STOP_REQUESTS_WITHIN, self.serving.wait()).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+        self.work.cancel();
+        self.working.close();
+        self.working.wait().await;
+        self.postgres.cancel();
+        self.storing.close();
+        self.storing.wait().await;
+    }
+}
+
+fn command_config(args: &ServeArgs, settings: &Settings) -> command_api::Config {
+    let alone = args.event_store.is_none();
+    command_api::Config {
+        listen: args.listen,
+        event_store: settings.event_store.clone(),
+        operator_token: settings.operator_token.clone(),
+        cart_id_secret: settings.cart_id_secret.clone(),
+        max_staleness_ms: if alone { ALONE_MAX_STALENESS_MS } else { SHARED_MAX_STALENESS_MS },
+    }
+}
+
+fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Config {
+    projections::Config {
+        listen: args.listen,
+        event_store: settings.event_store.clone(),
+        database_url: settings.database_url.clone(),
+    }
+}
+
+fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
+    query_api::Config {
+        listen: args.listen,
+        event_store: settings.event_store.clone(),
+        database_url: settings.database_url.clone(),
+        operator_token: settings.operator_token.clone(),
+    }
+}

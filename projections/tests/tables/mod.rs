@@ -1,0 +1,82 @@
+//! Projecting without a subscription, and looking at everything that was written.
+
+use event_store::RecordedEvent;
+use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::{Fact, Projection, StepError, load, step};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeMap;
+
+const TABLES: [&str; 13] = [
+    "projection_checkpoints",
+    "products",
+    "carts",
+    "cart_lines",
+    "orders",
+    "order_lines",
+    "order_history",
+    "order_stock_answers",
+    "order_payments",
+    "order_refunds",
+    "stock",
+    "sales",
+    "sales_pending_orders",
+];
+
+/// Applies a part of the log as one batch of this projection, from its stored checkpoint on.
+pub async fn project<P: Projection>(
+    projection: &P,
+    connection: &mut PgConnection,
+    part: &[RecordedEvent],
+) -> Result<(), StepError> {
+    let from = load::<P>(connection).await?;
+    project_from(projection, connection, from, part).await
+}
+
+/// The same, from where the caller believes the checkpoint to be.
+pub async fn project_from<P: Projection>(
+    projection: &P,
+    connection: &mut PgConnection,
+    from: Option<i64>,
+    part: &[RecordedEvent],
+) -> Result<(), StepError> {
+    let Some(last) = part.last() else { return Ok(()) };
+    step(projection, connection, from, position(last), &wanted::<P>(part)).await
+}
+
+pub fn wanted<P: Projection>(part: &[RecordedEvent]) -> Vec<Fact> {
+    part.iter().filter(|event| P::wants(event)).map(|event| Fact::read(event).unwrap()).collect()
+}
+
+pub fn position(event: &RecordedEvent) -> i64 {
+    i64::try_from(event.position.value()).unwrap()
+}
+
+/// Applies a part of the log to all five.
+pub async fn project_all(connection: &mut PgConnection, part: &[RecordedEvent]) -> Result<(), StepError> {
+    project(&Products, connection, part).await?;
+    project(&Carts, connection, part).await?;
+    project(&Orders, connection, part).await?;
+    project(&Stock, connection, part).await?;
+    project(&Sales, connection, part).await
+}
+
+/// Every row of every table, in an order of its own; without the time at which a checkpoint moved.
+pub async fn dump(connection: &mut PgConnection) -> BTreeMap<&'static str, Value> {
+    let mut tables = BTreeMap::new();
+    for table in TABLES {
+        let rows = format!(
+            "SELECT coalesce(jsonb_agg(r ORDER BY r::text), '[]')
+             FROM (SELECT to_jsonb(t) - 'updated_at' AS r FROM {table} AS t) AS rows"
+        );
+        let rows: Value =
+            sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut *connection).await.unwrap();
+        tables.insert(table, rows);
+    }
+    tables
+}
+
+pub async fn empty(connection: &mut PgConnection) {
+    let truncate = format!("TRUNCATE {}", TABLES.join(", "));
+    sqlx::query(AssertSqlSafe(truncate)).execute(connection).await.unwrap();
+}
