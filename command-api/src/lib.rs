@@ -12,3 +12,4 @@ mod routes;
 
 pub use application::{Application, BuildError};
 pub use config::Config;
+pub use ids::order_id_of;

@@ -1,20 +1,22 @@
-//! The service: all workers, and the addresses that say how they are.
+//! The service: all workers, and what they say of themselves.
 
 use crate::config::Config;
 use crate::projection::Projection;
 use crate::read_models::{Carts, Orders, Products, Sales, Stock};
-use crate::status::{Readiness, State, Status};
+use crate::status::{State, Status};
 use crate::worker::Worker;
 use axum::extract::State as AppState;
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use event_store::{EventStore, InvalidConnectionString};
+use event_store::{EventStore, InvalidConnectionString, Position};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use http_boundary::{Health, process};
+use serde::Serialize;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -23,30 +25,41 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
-/// How long `/readyz` waits for the event store's answer.
+/// How long `GET /projections` waits for the event store to say where the log ends.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
+/// The name under which the tables' form shows in `/readyz`.
+const TABLES: &str = "read models' tables";
 
 /// The projections as a service.
 pub struct Application {
     listen: SocketAddr,
     database: PgConnectOptions,
     health: Health,
-    workers: Vec<Starter>,
+    board: Board,
+    starters: Vec<Starter>,
 }
 
 /// Starts a worker.
 type Starter = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What `/readyz` looks at.
+/// Where all workers' statuses can be read.
 #[derive(Clone)]
-struct Health {
+struct Board {
     store: EventStore,
-    board: Arc<Vec<(watch::Sender<Option<String>>, watch::Receiver<Status>)>>,
+    statuses: Arc<[watch::Receiver<Status>]>,
+}
+
+/// What `GET /projections` answers.
+#[derive(Serialize)]
+struct Progress {
+    /// The position of the last event of the log; none when the log is empty or the event store is away.
+    head: Option<Position>,
+    projections: Vec<Status>,
 }
 
 /// Why the service cannot be built.
@@ -56,19 +69,6 @@ pub enum BuildError {
     EventStore(#[from] InvalidConnectionString),
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
-}
-
-/// Why the service ended by itself.
-#[derive(Debug, Error)]
-pub enum RunError {
-    #[error("the service cannot listen on {address}: choose another address")]
-    Listen {
-        address: SocketAddr,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the service could not go on answering")]
-    Serve(#[source] std::io::Error),
 }
 
 /// Brings the tables to the form that this program knows.
@@ -87,44 +87,39 @@ impl Application {
     ///
     /// # Errors
     /// When an address cannot be read.
-    pub fn build(config: Config) -> Result<Self, BuildError> {
+    pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = EventStore::connect(&config.event_store)?;
         let database: PgConnectOptions = config.database_url.parse().map_err(BuildError::Database)?;
-        let mut board = Vec::new();
-        let mut workers = Vec::new();
-        add(&mut workers, &mut board, Worker::new(Products, store.clone(), database.clone()));
-        add(&mut workers, &mut board, Worker::new(Carts, store.clone(), database.clone()));
-        add(&mut workers, &mut board, Worker::new(Orders, store.clone(), database.clone()));
-        add(&mut workers, &mut board, Worker::new(Stock, store.clone(), database.clone()));
-        add(&mut workers, &mut board, Worker::new(Sales, store.clone(), database.clone()));
-        let health = Health { store, board: Arc::new(board) };
-        Ok(Self { listen: config.listen, database, health, workers })
+        health.is_ill(TABLES, "not looked at yet");
+        let workers = [
+            starter(Worker::new(Products, store.clone(), database.clone()), health),
+            starter(Worker::new(Carts, store.clone(), database.clone()), health),
+            starter(Worker::new(Orders, store.clone(), database.clone()), health),
+            starter(Worker::new(Stock, store.clone(), database.clone()), health),
+            starter(Worker::new(Sales, store.clone(), database.clone()), health),
+        ];
+        let (starters, statuses): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+        let board = Board { store, statuses: statuses.into() };
+        Ok(Self { listen: config.listen, database, health: health.clone(), board, starters })
     }
 
-    /// `GET /livez` and `GET /readyz`.
-    #[must_use]
+    /// `GET /projections`: how far each has come, and how it is.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/livez", get(|| async { StatusCode::NO_CONTENT }))
-            .route("/readyz", get(readyz))
-            .with_state(self.health.clone())
+        Router::new().route("/projections", get(progress)).with_state(self.board.clone())
     }
 
-    /// A way to ask how the projections are, also while [`Self::run`] has the application.
-    pub fn readiness(&self) -> impl Fn() -> BoxFuture<'static, Readiness> + Clone + Send + Sync + 'static {
-        let health = self.health.clone();
-        move || {
-            let health = health.clone();
-            async move { health.readiness().await }.boxed()
-        }
+    /// What each projection says of itself, now and later.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<watch::Receiver<Status>> {
+        self.board.statuses.to_vec()
     }
 
-    /// Migrates the tables, then projects until told to stop. Answers no requests.
+    /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
+    /// `/readyz` and in the log, and the others go on.
     pub async fn run(self, stop: CancellationToken) {
-        if migrate_until_done(&self.database, &stop, &self.health).await {
-            join_all(self.workers.into_iter().map(|start| tokio::spawn(start(stop.clone())))).await;
+        if migrate_until_done(&self.database, &self.health, &stop).await {
+            join_all(self.starters.into_iter().map(|start| tokio::spawn(start(stop.clone())))).await;
         }
-        // With every worker stopped or failed, the service stays to say so.
         stop.cancelled().await;
     }
 
@@ -132,38 +127,60 @@ impl Application {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), RunError> {
-        let address = self.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-        let serving = http_boundary::serve(listener, self.router(), stop.clone());
-        let projecting = self.run(stop.clone());
-        let (served, ()) = tokio::join!(serving.inspect(|_| stop.cancel()), projecting);
-        served.map_err(RunError::Serve)
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
+        let listener = TcpListener::bind(self.listen).await?;
+        info!(address = %listener.local_addr()?, "projections answers");
+        let router = self.router().merge(self.health.routes());
+        let serving = async {
+            let served = http_boundary::serve(listener, router, stop.clone()).await;
+            stop.cancel();
+            served
+        };
+        let (served, ()) = tokio::join!(serving, self.run(stop.clone()));
+        served
     }
 }
 
-/// Starts the worker so that a panic in it is seen like any other failure.
-fn add<P: Projection>(
-    workers: &mut Vec<Starter>,
-    board: &mut Vec<(watch::Sender<Option<String>>, watch::Receiver<Status>)>,
-    worker: Worker<P>,
-) {
-    let fault = watch::Sender::new(None);
-    board.push((fault.clone(), worker.status()));
-    workers.push(Box::new(move |stop| {
+/// What starts the worker, and where to read its status. A panic in it is seen like any other failure.
+fn starter<P: Projection>(worker: Worker<P>, health: &Health) -> (Starter, watch::Receiver<Status>) {
+    let status = worker.status();
+    let part = format!("projection {}", P::NAME);
+    health.is_ill(&part, "not started yet");
+    let (health, mut seen) = (health.clone(), status.clone());
+    let start: Starter = Box::new(move |stop| {
         async move {
-            if AssertUnwindSafe(worker.run(stop)).catch_unwind().await.is_err() {
+            let reporting = async {
+                while seen.changed().await.is_ok() {
+                    report(&health, &part, &seen.borrow_and_update().state);
+                }
+                // The worker is gone; its last word may have come together with its end.
+                report(&health, &part, &seen.borrow().state);
+            };
+            let working = AssertUnwindSafe(worker.run(stop)).catch_unwind();
+            let (worked, ()) = tokio::join!(working, reporting);
+            if worked.is_err() {
                 error!(projection = P::NAME, "the projection has panicked and stands still");
-                fault.send_replace(Some("it panicked; the log has the message".to_owned()));
+                health.is_ill(&part, "it panicked; the log has the message");
             }
         }
         .boxed()
-    }));
+    });
+    (start, status)
+}
+
+fn report(health: &Health, part: &str, state: &State) {
+    match state {
+        State::Running => health.is_well(part),
+        State::Starting => health.is_ill(part, "starting"),
+        State::Stopped => health.is_ill(part, "stopped"),
+        State::DatabaseAway { error } => health.is_ill(part, format!("the database is away: {error}")),
+        State::EventStoreAway { error } => health.is_ill(part, format!("the event store is away: {error}")),
+        State::Failed { error } => health.is_ill(part, error),
+    }
 }
 
 /// Whether the tables are there now; false when told to stop before.
-async fn migrate_until_done(database: &PgConnectOptions, stop: &CancellationToken, health: &Health) -> bool {
+async fn migrate_until_done(database: &PgConnectOptions, health: &Health, stop: &CancellationToken) -> bool {
     let mut is_logged = false;
     loop {
         let migrated = tokio::select! {
@@ -171,14 +188,15 @@ async fn migrate_until_done(database: &PgConnectOptions, stop: &CancellationToke
             migrated = migrate(database) => migrated,
         };
         let Err(error) = migrated else {
-            health.set_fault(None);
+            health.is_well(TABLES);
             return true;
         };
+        let error = process::with_causes(&error);
         if !is_logged {
-            warn!(%error, "the read models' tables could not be brought up to date; trying again");
+            warn!(error, "the read models' tables cannot be brought up to date; trying again");
             is_logged = true;
         }
-        health.set_fault(Some(format!("the tables could not be brought up to date: {error}")));
+        health.is_ill(TABLES, error);
         tokio::select! {
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(MIGRATION_RETRY) => {}
@@ -186,34 +204,9 @@ async fn migrate_until_done(database: &PgConnectOptions, stop: &CancellationToke
     }
 }
 
-impl Health {
-    fn set_fault(&self, error: Option<String>) {
-        for (fault, _) in self.board.iter() {
-            fault.send_replace(error.clone());
-        }
-    }
-
-    async fn readiness(&self) -> Readiness {
-        let projections: Vec<Status> = self
-            .board
-            .iter()
-            .map(|(fault, status)| {
-                let mut status = status.borrow().clone();
-                if let Some(error) = fault.borrow().clone() {
-                    status.state = State::Failed { error };
-                }
-                status
-            })
-            .collect();
-        let head = tokio::time::timeout(HEAD_DEADLINE, self.store.head()).await;
-        let ready = matches!(head, Ok(Ok(_))) && projections.iter().all(Status::is_running);
-        let head = head.ok().and_then(Result::ok).flatten();
-        Readiness { ready, head, projections }
-    }
-}
-
-async fn readyz(AppState(health): AppState<Health>) -> (StatusCode, Json<Readiness>) {
-    let readiness = health.readiness().await;
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness))
+async fn progress(AppState(board): AppState<Board>) -> Json<Progress> {
+    let head = tokio::time::timeout(HEAD_DEADLINE, board.store.head()).await;
+    let head = head.ok().and_then(Result::ok).flatten();
+    let projections = board.statuses.iter().map(|status| status.borrow().clone()).collect();
+    Json(Progress { head, projections })
 }

@@ -20,10 +20,10 @@ pub mod read_models;
 mod status;
 mod worker;
 
-pub use application::{Application, BuildError, RunError, migrate};
+pub use application::{Application, BuildError, migrate};
 pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, load, step};
 pub use config::Config;
 pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
 pub use projection::{ApplyError, Projection};
-pub use status::{Readiness, State, Status};
+pub use status::{State, Status};
 pub use worker::Worker;

@@ -1,32 +1,24 @@
-//! The projections as a process of their own.
+//! The projections as a service of their own.
 
 use clap::Parser;
+use http_boundary::{Health, process};
 use projections::{Application, Config};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-/// Fills the read models from the event store, until Ctrl-C or SIGTERM.
 #[derive(Parser)]
-#[command(name = "projections", version)]
-struct Arguments {
+#[command(name = "projections", about = "Fills the shop's read models from the event store", version)]
+struct CommandLine {
     #[command(flatten)]
     config: Config,
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let application = Application::build(Arguments::parse().config)?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        stopping.cancel();
-    });
-    Ok(application.run_until_stopped(stop).await?)
+async fn main() -> std::process::ExitCode {
+    process::log_to_stderr();
+    let CommandLine { config } = CommandLine::parse();
+    process::exit_code(async {
+        let application = Application::build(config, &Health::default())?;
+        application.run_until_stopped(process::stop_signal()).await?;
+        Ok(())
+    })
+    .await
 }

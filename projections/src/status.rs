@@ -45,13 +45,3 @@ impl Status {
         self.state == State::Running
     }
 }
-
-/// What all workers say, as `/readyz` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Readiness {
-    /// Whether every projection is at work and the event store answers.
-    pub ready: bool,
-    /// The position of the last event of the log; none when the store is empty or away.
-    pub head: Option<Position>,
-    pub projections: Vec<Status>,
-}

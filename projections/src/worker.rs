@@ -8,6 +8,7 @@ use crate::status::{State, Status};
 use event_store::{EventStore, Position, SubscriptionItem};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use http_boundary::process::with_causes;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
@@ -124,7 +125,7 @@ impl<P: Projection> Worker<P> {
                 }
                 Err(ended) => ended,
             };
-            let error = full_message(&ended);
+            let error = with_causes(&ended);
             if !is_passing(&ended) {
                 error!(projection = P::NAME, error, "the projection has stopped");
                 self.set_state(State::Failed { error });
@@ -324,16 +325,4 @@ fn is_passing_trouble(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
-}
-
-/// The error and what it comes from, in one line.
-fn full_message(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message.push_str(": ");
-        message.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    message
 }

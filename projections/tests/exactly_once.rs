@@ -65,6 +65,7 @@ async fn crash_between_effect_and_checkpoint<P: Projection>(pool: &PgPool, proje
     let log = Shop::after(11, 800).log;
     let (before, after) = log.split_at(log.len() / 2);
     let mut connection = pool.acquire().await.unwrap();
+    empty(&mut connection).await;
     project(&projection, &mut connection, before).await.unwrap();
     let stored = dump(&mut connection).await;
     let from = load::<P>(&mut connection).await.unwrap();

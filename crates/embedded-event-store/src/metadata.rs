@@ -20,6 +20,11 @@ pub struct StreamMetadata {
 }
 
 impl StreamMetadata {
+    /// What holds for every `$$` stream: only its newest event is read.
+    pub fn of_metadata_stream() -> Self {
+        StreamMetadata { max_count: Some(1), ..StreamMetadata::default() }
+    }
+
     /// Reads metadata. What is not a JSON object says nothing.
     pub fn parse(json: &[u8]) -> Self {
         let Ok(Value::Object(mut other)) = serde_json::from_slice(json) else {

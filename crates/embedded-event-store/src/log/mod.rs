@@ -24,7 +24,6 @@ use record::{Record, RecordError};
 use tail::Tail;
 
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-const WRITE_BUFFER_BYTES: u64 = 64 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 192 * 1024 * 1024;
 /// How many of the newest records are checked when the store opens.
 const CHECKED_AT_OPEN: usize = 1000;
@@ -245,7 +244,6 @@ impl Page {
 fn open_database(config: &Config, data_dir: &Path) -> Result<Database, OpenError> {
     Database::builder(data_dir)
         .cache_size(config.read_cache_bytes)
-        .max_write_buffer_size(Some(WRITE_BUFFER_BYTES))
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(2)
         .open()

@@ -20,7 +20,7 @@ use crate::log::record::{ProposedEvent, Record};
 use crate::log::writer::{Change, Expected, Reply, WriteError, Writer, Written};
 use crate::log::{Log, OpenError, StorageError};
 
-pub use filter::{BadFilter, EventFilter, FilterOn};
+pub use filter::{EventFilter, FilterOn};
 pub use read::{AllRead, Direction, StreamRead};
 pub use subscribe::{AllSubscription, Message, StreamSubscription};
 

@@ -45,7 +45,7 @@ impl View {
                 if last_of(log, subject, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION) {
                     return Ok(StreamState::Deleted);
                 }
-                StreamMetadata { max_count: Some(1), ..StreamMetadata::default() }
+                StreamMetadata::of_metadata_stream()
             }
             None => metadata_of(log, stream, visible)?,
         };

@@ -14,7 +14,7 @@ use super::messages::streams::append_resp::{
 use super::messages::streams::delete_req::options::ExpectedStreamRevision as ExpectedForDelete;
 use super::messages::streams::tombstone_req::options::ExpectedStreamRevision as ExpectedForTombstone;
 use super::messages::streams::{
-    AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, append_resp, delete_resp,
+    AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_resp,
     tombstone_resp,
 };
 use super::names::{proposed, writable_stream_name};
@@ -115,7 +115,7 @@ fn no_expectation() -> Status {
     Status::invalid_argument("the request expects nothing of the stream; set the expected revision, or any")
 }
 
-fn success(written: Written) -> append_resp::Success {
+fn success(written: Written) -> Success {
     let revision = match written.revision {
         Some(revision) => CurrentRevisionOption::CurrentRevision(revision),
         None => CurrentRevisionOption::NoStream(Empty {}),

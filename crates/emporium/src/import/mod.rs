@@ -1,0 +1,137 @@
+//! `emporium import`: brings the orders of a real retailer into a running shop.
+//!
+//! Reading (`online_retail`) turns a file into the domain's words, the plan picks what is needed, sending goes
+//! through the public HTTP API, and the report says what went in, what was left out and why.
+
+pub mod history;
+pub mod online_retail;
+mod plan;
+mod price;
+mod progress;
+mod report;
+mod send;
+
+pub use plan::Plan;
+pub use report::{Report, Tally};
+pub use send::SendError;
+
+use crate::shop_client::{InvalidClient, ShopClient, ShopError};
+use clap::{Args, Subcommand};
+use domain::Currency;
+use domain::money::InvalidCurrency;
+use progress::Progress;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+use tokio::task::JoinError;
+
+/// `emporium import …`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(subcommand)]
+    source: Source,
+}
+
+/// The files that can be imported.
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// The UCI file "Online Retail": a year of a British giftware retailer
+    OnlineRetail(OnlineRetailArgs),
+}
+
+/// `emporium import online-retail …`
+#[derive(Debug, Args)]
+pub struct OnlineRetailArgs {
+    /// The file online_retail.csv, plain or packed with zstd
+    pub file: PathBuf,
+    /// Import only the first N orders
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Address of the running shop
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// The operator's token
+    #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Where the operator's token stands, if it is not given
+    #[arg(long, value_name = "PATH", default_value = "./.data/operator-token")]
+    pub token_file: PathBuf,
+    /// How many orders are on their way at once
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+}
+
+/// The import could not begin.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// There is no token.
+    #[error(
+        "the operator's token cannot be read from {path}: give it with --token, EMPORIUM_OPERATOR_TOKEN or --token-file"
+    )]
+    Token {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: io::Error,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] online_retail::ReadError),
+    /// The address or the token has not the form of one.
+    #[error(transparent)]
+    Client(#[from] InvalidClient),
+    /// Nobody answers.
+    #[error(transparent)]
+    Shop(#[from] ShopError),
+    /// The file's currency.
+    #[error(transparent)]
+    Currency(#[from] InvalidCurrency),
+    /// The reading itself broke down.
+    #[error("reading the file broke down: report this with the file")]
+    Reading(#[source] JoinError),
+}
+
+/// Imports what the arguments say. Printing the report is the caller's.
+///
+/// # Errors
+/// When nothing could be sent. What the shop refused stands in the report.
+pub async fn run(args: ImportArgs) -> Result<Report, ImportError> {
+    match args.source {
+        Source::OnlineRetail(args) => import_online_retail(args).await,
+    }
+}
+
+/// Imports the file "Online Retail".
+///
+/// # Errors
+/// As [`run`].
+pub async fn import_online_retail(args: OnlineRetailArgs) -> Result<Report, ImportError> {
+    let client = ShopClient::new(&args.url, &operator_token(&args).await?)?;
+    client.find().await?;
+    let currency: Currency = "GBP".parse()?;
+    let file = args.file.clone();
+    let reading = tokio::task::spawn_blocking(move || online_retail::read_file(&file, currency));
+    let mut history = reading.await.map_err(ImportError::Reading)??;
+    let skipped = std::mem::take(&mut history.skipped);
+    let plan = Plan::new(&history, args.limit);
+    let progress = Progress::start(plan.orders.len(), plan.lines);
+    let tally = send::send(&client, &history, &plan, usize::from(args.concurrency), &progress).await;
+    Ok(Report {
+        file: args.file,
+        planned_orders: plan.orders.len() as u64,
+        tally,
+        skipped,
+        duration: progress.finish(),
+        currency,
+    })
+}
+
+async fn operator_token(args: &OnlineRetailArgs) -> Result<String, ImportError> {
+    match &args.token {
+        Some(token) => Ok(token.clone()),
+        None => tokio::fs::read_to_string(&args.token_file)
+            .await
+            .map_err(|source| ImportError::Token { path: args.token_file.clone(), source }),
+    }
+}

@@ -1,0 +1,74 @@
+//! Who may do what.
+
+use crate::harness::{Shop, TOKEN, gbp};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+#[sqlx::test(migrations = false)]
+async fn a_shopper_may_not_do_what_is_the_operators(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[]).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    let agreed = json!({ "lines": [{ "sku": "MUG", "quantity": 1, "agreed_unit_price": gbp(1) }] });
+    let forbidden: Vec<(Method, String, Value)> = vec![
+        (
+            Method::POST,
+            "/products".to_owned(),
+            json!({ "sku": "A", "merchant_id": "m", "name": "n", "price": gbp(1) }),
+        ),
+        (Method::PUT, "/products/MUG/price".to_owned(), json!({ "price": gbp(1) })),
+        (Method::DELETE, "/products/MUG".to_owned(), json!({})),
+        (Method::POST, "/stock/MUG/receipts".to_owned(), json!({ "quantity": 1 })),
+        (Method::POST, "/stock/MUG/adjustments".to_owned(), json!({ "delta": 1, "reason": "found" })),
+        (Method::POST, format!("/carts/{cart_id}/lines"), agreed),
+        (
+            Method::POST,
+            format!("/orders/{order_id}/payments"),
+            json!({ "amount": gbp(1000), "method": "card", "reference": "r" }),
+        ),
+        (Method::POST, format!("/orders/{order_id}/shipment"), json!({})),
+        (Method::POST, format!("/orders/{order_id}/delivery"), json!({})),
+        (Method::POST, format!("/orders/{order_id}/refunds"), json!({ "amount": gbp(1), "reference": "r" })),
+    ];
+    for (method, path, body) in forbidden {
+        let reply = shop.request(method, &path).json(&body).send().await;
+        reply.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+    }
+    for path in ["/carts", "/orders", "/stock", "/events", "/sales/days"] {
+        shop.get(path).await.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+    }
+    let past = shop.request(Method::POST, "/carts").header("emporium-occurred-at", "2010-12-01T08:26:00Z");
+    let past = past.json(&json!({ "currency": "GBP" })).send().await;
+    past.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_wrong_token_is_not_taken_for_none(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let cut = &TOKEN[..TOKEN.len() - 1];
+    for header in ["Bearer wrong", "Basic d3Jvbmc6d3Jvbmc=", "Bearer ", &format!("Bearer {cut}")] {
+        let reply = shop.request(Method::GET, "/products").header("authorization", header).send().await;
+        // Public reading looks at no token; a command does.
+        assert_eq!(reply.status, StatusCode::OK);
+        let reply = shop.request(Method::POST, "/carts").header("authorization", header);
+        let reply = reply.json(&json!({ "currency": "GBP" })).send().await;
+        reply.expect_problem(StatusCode::UNAUTHORIZED, "unknown-token");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_operator_may_give_past_times(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let open = |time: &str| {
+        let request = shop.request(Method::POST, "/carts").operator().header("emporium-occurred-at", time);
+        request.json(&json!({ "currency": "GBP" })).send()
+    };
+    let cart = open("2010-12-01T08:26:00Z").await.expect(StatusCode::CREATED);
+    let stream = format!("cart-{}", cart["cart_id"].as_str().unwrap());
+    let events = shop.get_now(&format!("/events?stream={stream}")).await.expect(StatusCode::OK);
+    assert_eq!(events["items"][0]["metadata"]["occurred_at"], "2010-12-01T08:26:00.000000Z");
+    open("2999-01-01T00:00:00Z").await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    open("yesterday").await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+}

@@ -1,0 +1,106 @@
+//! Bad input: a clear problem document, and nothing written.
+
+use crate::harness::{Shop, gbp};
+use event_store::Position;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+/// Nothing was written: the log ends where it ended.
+struct Unchanged<'shop> {
+    shop: &'shop Shop,
+    head: Option<Position>,
+}
+
+impl<'shop> Unchanged<'shop> {
+    async fn watch(shop: &'shop Shop) -> Self {
+        Self { shop, head: shop.events().head().await.unwrap() }
+    }
+
+    async fn check(self) {
+        assert_eq!(self.shop.events().head().await.unwrap(), self.head);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_cannot_be_read_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[]).await;
+    let lines = format!("/carts/{cart_id}/lines");
+    let unchanged = Unchanged::watch(&shop).await;
+
+    let post = |body: String| shop.request(Method::POST, &lines).body(body).send();
+    post("{\"lines\": [".to_owned()).await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    post("[]".to_owned()).await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    let huge = format!("{{\"lines\": [], \"padding\": \"{}\"}}", "x".repeat(2 * 1024 * 1024));
+    post(huge).await.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large");
+    for quantity in ["0", "-1", "1000000000000", "1.5", "\"2\"", "null", "99999999999999999999999"] {
+        let body = format!("{{\"lines\": [{{\"sku\": \"MUG\", \"quantity\": {quantity}}}]}}");
+        let reply = post(body).await;
+        assert!(reply.status.is_client_error(), "{quantity}: {}", reply.status);
+        let id = if quantity == "99999999999999999999999" { reply.body["type"].clone() } else { Value::Null };
+        if id.is_null() {
+            reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+        }
+    }
+    let unknown = json!({ "lines": [{ "sku": "NO SUCH", "quantity": 1 }] });
+    let problem = shop.post(&lines, unknown).await.expect_problem(StatusCode::NOT_FOUND, "unknown-sku");
+    assert_eq!(problem["sku"], "NO SUCH");
+    let without_type = shop.request(Method::POST, &lines).header("content-type", "text/plain");
+    let without_type = without_type.json(&json!({})).header("content-type", "text/plain");
+    assert!(without_type.send().await.status.is_client_error());
+    unchanged.check().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_the_cart_forbids_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let euro = json!({
+        "sku": "TASSE", "merchant_id": "acme", "name": "Tasse", "price": { "amount": 900, "currency": "EUR" }
+    });
+    shop.post_as_operator("/products", euro).await.expect(StatusCode::CREATED);
+    let cart_id = shop.cart(&[("MUG", 1)]).await;
+    let other = shop.cart(&[]).await;
+    shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+    shop.get_now("/products").await.expect(StatusCode::OK);
+    // The order's own events follow; only what the refused requests write counts.
+    let quiet = Unchanged::watch(&shop).await;
+
+    let mug = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    let done = shop.post(&format!("/carts/{cart_id}/lines"), mug.clone()).await;
+    done.expect_problem(StatusCode::CONFLICT, "cart-checked-out");
+    let tasse = json!({ "lines": [{ "sku": "TASSE", "quantity": 1 }] });
+    let problem = shop.post(&format!("/carts/{other}/lines"), tasse).await;
+    let problem = problem.expect_problem(StatusCode::CONFLICT, "currency-mismatch");
+    assert_eq!((&problem["expected"], &problem["given"]), (&json!("GBP"), &json!("EUR")));
+    let nowhere = format!("/carts/{}/lines", uuid::Uuid::now_v7());
+    shop.post(&nowhere, mug.clone()).await.expect_problem(StatusCode::NOT_FOUND, "unknown-cart");
+    shop.post("/carts/not-an-id/lines", mug).await.expect_problem(StatusCode::NOT_FOUND, "not-found");
+    shop.check_out(&other, 0).await.expect_problem(StatusCode::CONFLICT, "cart-empty");
+    let too_many: Vec<Value> = (0..501).map(|_| json!({ "sku": "MUG", "quantity": 1 })).collect();
+    let too_many = shop.post(&format!("/carts/{other}/lines"), json!({ "lines": too_many })).await;
+    too_many.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    quiet.check().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_stock_and_products_forbid_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 3).await;
+    let unchanged = Unchanged::watch(&shop).await;
+    let reply = shop.post_as_operator("/stock/NO-SUCH/receipts", json!({ "quantity": 1 })).await;
+    reply.expect_problem(StatusCode::NOT_FOUND, "unknown-sku");
+    let below = json!({ "delta": -4, "reason": "broken" });
+    let problem = shop.post_as_operator("/stock/MUG/adjustments", below).await;
+    let problem = problem.expect_problem(StatusCode::CONFLICT, "adjustment-below-reserved");
+    assert_eq!(problem["available"], 3);
+    let again = json!({ "sku": "MUG", "merchant_id": "acme", "name": "Another", "price": gbp(1) });
+    shop.post_as_operator("/products", again).await.expect_problem(StatusCode::CONFLICT, "product-exists");
+    let reply = shop.get("/nowhere").await;
+    reply.expect_problem(StatusCode::NOT_FOUND, "not-found");
+    let reply = shop.request(Method::PATCH, "/products/MUG").send().await;
+    reply.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
+    unchanged.check().await;
+}

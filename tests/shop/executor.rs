@@ -1,0 +1,131 @@
+//! The executor against a real event store: batches, conflicts, many at once.
+
+use chrono::Utc;
+use command_api::executor::{Envelope, ExecuteError, Executor};
+use domain::inventory::{Command, Rejection};
+use domain::{OrderId, Quantity, ReceiptId};
+use embedded_event_store::{Config, EmbeddedEventStore};
+use event_store::EventStore;
+use futures::StreamExt;
+use futures::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+struct Bench {
+    store: EmbeddedEventStore,
+    _folder: TempDir,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+        Self { store, _folder: folder }
+    }
+
+    /// An executor with a memory of its own, as another process would have.
+    fn executor(&self) -> Arc<Executor> {
+        let store = EventStore::connect(&self.store.connection_string()).unwrap();
+        Arc::new(Executor::new(&store, Duration::ZERO))
+    }
+
+    async fn events_of(&self, stream: &str) -> usize {
+        let store = EventStore::connect(&self.store.connection_string()).unwrap();
+        store.read_stream(stream, 0, usize::MAX).map(|event| event.unwrap()).count().await
+    }
+}
+
+fn envelope() -> Envelope {
+    let id = Uuid::now_v7();
+    Envelope {
+        command_id: id,
+        correlation_id: id,
+        causation_id: id,
+        actor: "test",
+        occurred_at: Utc::now(),
+        fingerprint: String::new(),
+    }
+}
+
+fn receive(units: i64) -> Command {
+    Command::Receive { receipt_id: ReceiptId(Uuid::now_v7()), quantity: Quantity::new(units).unwrap() }
+}
+
+fn reserve_one() -> Command {
+    Command::Reserve { order_id: OrderId(Uuid::now_v7()), quantity: Quantity::new(1).unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_commands_for_one_stream_at_once_each_get_their_own_answer() {
+    let bench = Bench::start().await;
+    let executor = bench.executor();
+    executor.stock.execute("HOT", receive(300), envelope()).await.unwrap();
+    let answers = join_all((0..1000).map(|_| {
+        let executor = Arc::clone(&executor);
+        tokio::spawn(async move { executor.stock.execute("HOT", reserve_one(), envelope()).await })
+    }))
+    .await;
+    let mut revisions = Vec::new();
+    let mut refused = 0;
+    for answer in answers {
+        match answer.unwrap() {
+            Ok(accepted) => revisions.push(accepted.revision),
+            Err(ExecuteError::Rejected(Rejection::OutOfStock { available: 0, .. })) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=300).collect::<Vec<u64>>());
+    assert_eq!(refused, 700);
+    assert_eq!(bench.events_of("inventory-HOT").await, 301);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_one_stream_never_sell_a_unit_twice() {
+    let bench = Bench::start().await;
+    let (one, other) = (bench.executor(), bench.executor());
+    one.stock.execute("HOT", receive(50), envelope()).await.unwrap();
+    let answers = join_all((0..200).map(|index| {
+        let executor = Arc::clone(if index % 2 == 0 { &one } else { &other });
+        tokio::spawn(async move {
+            let envelope = envelope();
+            let command = reserve_one();
+            // Contention may tell a caller to come back; the same command again is the same command.
+            loop {
+                match executor.stock.execute("HOT", command.clone(), envelope.clone()).await {
+                    Err(ExecuteError::Contended { .. } | ExecuteError::Store(_)) => {}
+                    answer => return answer.is_ok(),
+                }
+            }
+        })
+    }));
+    let answers = tokio::time::timeout(Duration::from_secs(60), answers).await.expect("in time");
+    assert_eq!(answers.into_iter().filter(|held| *held.as_ref().unwrap()).count(), 50);
+    assert_eq!(bench.events_of("inventory-HOT").await, 51);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_wrote_is_seen_before_anything_is_refused() {
+    let bench = Bench::start().await;
+    let (one, other) = (bench.executor(), bench.executor());
+    one.stock.execute("MUG", receive(1), envelope()).await.unwrap();
+    one.stock.execute("MUG", reserve_one(), envelope()).await.unwrap();
+    other.stock.execute("MUG", receive(1), envelope()).await.unwrap();
+    one.stock.execute("MUG", reserve_one(), envelope()).await.expect("the other's unit is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_sees_a_change_that_comes_later() {
+    let bench = Bench::start().await;
+    let executor = bench.executor();
+    executor.stock.execute("MUG", receive(1), envelope()).await.unwrap();
+    let look = |stock: &domain::inventory::Inventory| (stock.available() == 0).then_some(());
+    assert_eq!(executor.stock.wait("MUG", Duration::from_millis(20), look).await.unwrap(), None);
+    let waiting = executor.stock.wait("MUG", Duration::from_secs(20), look);
+    let selling = executor.stock.execute("MUG", reserve_one(), envelope());
+    let (seen, sold) = tokio::join!(waiting, selling);
+    sold.unwrap();
+    assert_eq!(seen.unwrap(), Some(()));
+}

@@ -1,0 +1,285 @@
+//! A shop for one test.
+
+use embedded_event_store::EmbeddedEventStore;
+use event_store::EventStore;
+use http_boundary::Health;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const TOKEN: &str = "the operator's token of the tests";
+
+/// The services of one shop, answering on one port as `emporium serve` does.
+pub struct Shop {
+    store: EmbeddedEventStore,
+    services: Services,
+    folder: TempDir,
+    database_url: String,
+    client: reqwest::Client,
+}
+
+struct Services {
+    url: String,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What the shop said.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub body: Value,
+    pub position: Option<u64>,
+    pub etag: Option<String>,
+    pub replayed: bool,
+    pub content_type: String,
+}
+
+impl Shop {
+    pub async fn open(pool: &PgPool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database_url = database_url(pool);
+        let store = start_store(&folder).await;
+        let services = Services::start(&store.connection_string(), &database_url).await;
+        Self { store, services, folder, database_url, client: reqwest::Client::new() }
+    }
+
+    /// Ends every service without any order, as a crash would, and starts them on the same data.
+    pub async fn crash_and_reopen(self) -> Self {
+        self.services.tasks.iter().for_each(JoinHandle::abort);
+        self.store.stop().await;
+        let store = start_store(&self.folder).await;
+        let services = Services::start(&store.connection_string(), &self.database_url).await;
+        Self { store, services, ..self }
+    }
+
+    /// Its event store, as an auditor sees it.
+    pub fn events(&self) -> EventStore {
+        EventStore::connect(&self.store.connection_string()).unwrap()
+    }
+
+    pub fn connection_string(&self) -> String {
+        self.store.connection_string()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.services.url
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> Request<'_> {
+        let builder = self.client.request(method, format!("{}{path}", self.services.url));
+        Request { builder: builder.timeout(Duration::from_secs(30)), shop: std::marker::PhantomData }
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.request(Method::POST, path).json(&body).send().await
+    }
+
+    pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
+        self.request(Method::POST, path).operator().json(&body).send().await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// What a query says when everything that is in the log now is applied.
+    pub async fn get_now(&self, path: &str) -> Reply {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}min-position=head");
+        self.request(Method::GET, &path).operator().send().await
+    }
+
+    /// A product with stock.
+    pub async fn define(&self, sku: &str, price: i64, stock: u32) {
+        let product = json!({ "sku": sku, "merchant_id": "acme", "name": format!("The {sku}"), "price": gbp(price) });
+        self.post_as_operator("/products", product).await.expect(StatusCode::CREATED);
+        if stock > 0 {
+            let receipt = json!({ "quantity": stock });
+            let path = format!("/stock/{sku}/receipts");
+            self.post_as_operator(&path, receipt).await.expect(StatusCode::CREATED);
+        }
+    }
+
+    /// A new cart with these SKUs and quantities.
+    pub async fn cart(&self, lines: &[(&str, u32)]) -> String {
+        let opened = self.post("/carts", json!({ "currency": "GBP" })).await.expect(StatusCode::CREATED);
+        let cart_id = opened["cart_id"].as_str().unwrap().to_owned();
+        let lines: Vec<Value> =
+            lines.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
+        if !lines.is_empty() {
+            let path = format!("/carts/{cart_id}/lines");
+            self.post(&path, json!({ "lines": lines })).await.expect(StatusCode::OK);
+        }
+        cart_id
+    }
+
+    /// Checks out and waits for what stock says.
+    pub async fn check_out(&self, cart_id: &str, total: i64) -> Reply {
+        let body = json!({ "total": gbp(total), "country": "United Kingdom" });
+        let path = format!("/carts/{cart_id}/checkout");
+        self.request(Method::POST, &path).header("prefer", "wait=20").json(&body).send().await
+    }
+
+    /// An order of these lines; its id.
+    pub async fn order(&self, lines: &[(&str, u32)], total: i64) -> String {
+        let cart_id = self.cart(lines).await;
+        let order = self.check_out(&cart_id, total).await.expect(StatusCode::ACCEPTED);
+        order["order_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Records the payment and waits until it has had its effect.
+    pub async fn pay(&self, order_id: &str, amount: i64) -> Reply {
+        let body = json!({ "amount": gbp(amount), "method": "card", "reference": "till 1" });
+        let request = self.request(Method::POST, &format!("/orders/{order_id}/payments"));
+        request.operator().header("prefer", "wait=20").json(&body).send().await
+    }
+}
+
+impl Services {
+    async fn start(event_store: &str, database_url: &str) -> Self {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let health = Health::default();
+        let commands = command_api::Application::build(
+            command_api::Config {
+                listen,
+                event_store: event_store.to_owned(),
+                operator_token: TOKEN.to_owned(),
+                cart_id_secret: "a secret of the tests".to_owned(),
+                max_staleness_ms: 1000,
+            },
+            health.clone(),
+        )
+        .unwrap();
+        let projections = projections::Application::build(
+            projections::Config {
+                listen,
+                event_store: event_store.to_owned(),
+                database_url: database_url.to_owned(),
+            },
+            &health,
+        )
+        .unwrap();
+        let queries = query_api::Application::build(
+            query_api::Config {
+                listen,
+                event_store: event_store.to_owned(),
+                database_url: database_url.to_owned(),
+                operator_token: TOKEN.to_owned(),
+            },
+            &health,
+        )
+        .unwrap();
+        let listener = TcpListener::bind(listen).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = commands.router().merge(queries.router()).merge(health.routes());
+        let stop = CancellationToken::new();
+        let (requests, commanding, projecting, querying) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
+        let tasks = vec![
+            tokio::spawn(async move { http_boundary::serve(listener, router, requests).await.unwrap() }),
+            tokio::spawn(async move { commands.run_processes(commanding).await }),
+            tokio::spawn(async move { projections.run(projecting).await }),
+            tokio::spawn(async move { queries.run(querying).await }),
+        ];
+        Self { url, stop, tasks }
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A request to the shop.
+pub struct Request<'shop> {
+    builder: reqwest::RequestBuilder,
+    shop: std::marker::PhantomData<&'shop Shop>,
+}
+
+impl Request<'_> {
+    pub fn operator(self) -> Self {
+        self.header("authorization", &format!("Bearer {TOKEN}"))
+    }
+
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self { builder: self.builder.header(name, value), ..self }
+    }
+
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        Self { builder: self.builder.json(body), ..self }
+    }
+
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        let builder = self.builder.header("content-type", "application/json").body(body);
+        Self { builder, ..self }
+    }
+
+    pub async fn send(self) -> Reply {
+        let response = self.builder.send().await.expect("the shop answers");
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (position, etag) = (header("emporium-position"), header("etag"));
+        let (replayed, content_type) = (header("idempotent-replayed"), header("content-type"));
+        let status = response.status();
+        let text = response.text().await.expect("the answer arrives whole");
+        Reply {
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            position: position.and_then(|position| position.parse().ok()),
+            etag,
+            replayed: replayed.is_some(),
+            content_type: content_type.unwrap_or_default(),
+        }
+    }
+}
+
+impl Reply {
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// A problem document of that id, complete in itself.
+    #[track_caller]
+    pub fn expect_problem(self, status: StatusCode, id: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.content_type, "application/problem+json");
+        assert_eq!(self.body["type"], format!("urn:emporium:problem:{id}"), "{}", self.body);
+        assert_eq!(self.body["status"], status.as_u16());
+        assert!(self.body["title"].as_str().is_some_and(|title| !title.is_empty()));
+        assert!(self.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        self.body
+    }
+}
+
+pub fn gbp(amount: i64) -> Value {
+    json!({ "amount": amount, "currency": "GBP" })
+}
+
+async fn start_store(folder: &TempDir) -> EmbeddedEventStore {
+    let config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
+    EmbeddedEventStore::start(config).await.unwrap()
+}
+
+/// The test's own database on the server that DATABASE_URL names.
+fn database_url(pool: &PgPool) -> String {
+    let server = std::env::var("DATABASE_URL").expect("tests run under with-postgres: see `make test`");
+    let (address, options) = server.split_once('?').unwrap_or((&server, ""));
+    let (server, _) = address.rsplit_once('/').expect("a database's address has a path");
+    let connect = pool.connect_options();
+    let database = connect.get_database().expect("the test has a database");
+    format!("{server}/{database}?{options}")
+}

@@ -1,0 +1,11 @@
+//! Journeys over everything: each test has a shop of its own, with the services built by the same function as in
+//! production, on an embedded event store with fsync and a database of its own.
+
+mod access;
+mod bad_input;
+mod executor;
+mod harness;
+mod idempotency;
+mod purchase;
+mod read_models;
+mod restart;

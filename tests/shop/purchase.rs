@@ -1,0 +1,117 @@
+//! Buying, from the first line to the door, and all the ways in which it ends early.
+
+use crate::harness::{Shop, gbp};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+#[sqlx::test(migrations = false)]
+async fn from_cart_to_delivery(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1250, 10).await;
+    shop.define("BOWL", 800, 5).await;
+
+    let order_id = shop.order(&[("MUG", 2), ("BOWL", 1)], 3300).await;
+    let paid = shop.pay(&order_id, 3300).await.expect(StatusCode::OK);
+    assert_eq!(paid["status"], "processing");
+    let path = format!("/orders/{order_id}");
+    let shipped = shop.post_as_operator(&format!("{path}/shipment"), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(shipped["status"], "shipped");
+    let delivered = shop.post_as_operator(&format!("{path}/delivery"), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(delivered["status"], "delivered");
+
+    let order = shop.get_now(&path).await.expect(StatusCode::OK);
+    assert_eq!(order["status"], "delivered");
+    assert_eq!(order["total"], gbp(3300));
+    assert_eq!(order["lines"].as_array().unwrap().len(), 2);
+    let mug = shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
+    assert_eq!((&mug["available"], &mug["reserved"]), (&json!(8), &json!(0)));
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_order_that_stock_cannot_fill_is_cancelled_and_holds_nothing(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    shop.define("BOWL", 500, 1).await;
+
+    let cart_id = shop.cart(&[("MUG", 2), ("BOWL", 3)]).await;
+    let order = shop.check_out(&cart_id, 3500).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(order["status"], "cancelled");
+
+    let stock = settled_stock(&shop, "MUG").await;
+    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(10), &json!(0)));
+    let order_id = order["order_id"].as_str().unwrap();
+    shop.pay(order_id, 3500).await.expect_problem(StatusCode::CONFLICT, "wrong-order-status");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_cancelled_order_gives_back_what_it_held(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 4)], 4000).await;
+    shop.pay(&order_id, 4000).await.expect(StatusCode::OK);
+
+    let cancel = shop.request(Method::POST, &format!("/orders/{order_id}/cancellation"));
+    let reason = json!({ "reason": "changed my mind" });
+    let cancelled = cancel.header("prefer", "wait=20").json(&reason).send().await.expect(StatusCode::OK);
+    assert_eq!(cancelled["status"], "cancelled");
+    let stock = settled_stock(&shop, "MUG").await;
+    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(10), &json!(0)));
+
+    let refund = json!({ "amount": gbp(4000), "reference": "bank 1" });
+    let refunded = shop.post_as_operator(&format!("/orders/{order_id}/refunds"), refund).await;
+    assert_eq!(refunded.expect(StatusCode::OK)["status"], "refunded");
+}
+
+#[sqlx::test(migrations = false)]
+async fn money_may_come_in_parts(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    assert_eq!(shop.pay(&order_id, 400).await.expect(StatusCode::OK)["status"], "pending");
+    let problem = shop.pay(&order_id, 700).await.expect_problem(StatusCode::CONFLICT, "payment-not-due");
+    assert_eq!(problem["due"], 600);
+    assert_eq!(shop.pay(&order_id, 600).await.expect(StatusCode::OK)["status"], "processing");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_price_that_moved_must_be_confirmed(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[("MUG", 2)]).await;
+    let reprice = shop.request(Method::PUT, "/products/MUG/price").operator();
+    reprice.json(&json!({ "price": gbp(1100) })).send().await.expect(StatusCode::OK);
+
+    let problem = shop.check_out(&cart_id, 2000).await.expect_problem(StatusCode::CONFLICT, "price-changed");
+    assert_eq!(problem["total"], gbp(2200));
+    assert_eq!(problem["lines"][0]["old"], gbp(1000));
+    assert_eq!(problem["lines"][0]["new"], gbp(1100));
+    shop.check_out(&cart_id, 2200).await.expect(StatusCode::ACCEPTED);
+}
+
+#[sqlx::test(migrations = false)]
+async fn many_shoppers_never_get_more_than_there_is(pool: PgPool) {
+    const UNITS: u32 = 20;
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, UNITS).await;
+    let buy = async |_: u32| {
+        let cart_id = shop.cart(&[("MUG", 1)]).await;
+        let order = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+        let order_id = order["order_id"].as_str().unwrap().to_owned();
+        let held = order["status"] == "pending";
+        if held {
+            let paid = shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
+            assert_eq!(paid["status"], "processing");
+        }
+        held
+    };
+    let bought = futures::future::join_all((0..60).map(buy)).await;
+    assert_eq!(bought.iter().filter(|held| **held).count(), UNITS as usize);
+    let stock = settled_stock(&shop, "MUG").await;
+    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(0), &json!(UNITS)));
+}
+
+/// A SKU's stock when the whole log is applied.
+async fn settled_stock(shop: &Shop, sku: &str) -> Value {
+    shop.get_now(&format!("/stock/{sku}")).await.expect(StatusCode::OK)
+}
