@@ -33,10 +33,10 @@ impl Application {
     ///
     /// # Errors
     /// When the configuration is wrong.
-    pub fn build(config: Config, health: Health) -> Result<Self, BuildError> {
+    pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = EventStore::connect(&config.event_store)?;
         let executor = Arc::new(Executor::new(&store, config.max_staleness()));
-        Ok(Self { config, store, executor, health })
+        Ok(Self { config, store, executor, health: health.clone() })
     }
 
     /// The commands over HTTP.

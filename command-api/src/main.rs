@@ -16,7 +16,7 @@ async fn main() -> std::process::ExitCode {
     process::log_to_stderr();
     let CommandLine { config } = CommandLine::parse();
     process::exit_code(async {
-        let application = Application::build(config, Health::default())?;
+        let application = Application::build(config, &Health::default())?;
         application.run_until_stopped(process::stop_signal()).await?;
         Ok(())
     })

@@ -5,32 +5,28 @@ use crate::projection::Projection;
 use crate::read_models::{Carts, Orders, Products, Sales, Stock};
 use crate::status::{State, Status};
 use crate::worker::Worker;
-use axum::extract::State as AppState;
-use axum::routing::get;
-use axum::{Json, Router};
-use event_store::{EventStore, InvalidConnectionString, Position};
+use event_store::{EventStore, InvalidConnectionString};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use http_boundary::{Health, process};
-use serde::Serialize;
+use http_boundary::{Finding, Health, process};
+use serde_json::json;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
-/// How long `GET /projections` waits for the event store to say where the log ends.
+/// How long `/readyz` waits for the event store to say where the log ends.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 /// The name under which the tables' form shows in `/readyz`.
 const TABLES: &str = "read models' tables";
@@ -54,14 +50,6 @@ struct Board {
     statuses: Arc<[watch::Receiver<Status>]>,
 }
 
-/// What `GET /projections` answers.
-#[derive(Serialize)]
-struct Progress {
-    /// The position of the last event of the log; none when the log is empty or the event store is away.
-    head: Option<Position>,
-    projections: Vec<Status>,
-}
-
 /// Why the service cannot be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
@@ -76,10 +64,11 @@ pub enum BuildError {
 /// # Errors
 /// When the database is away, or was changed by a newer program.
 pub async fn migrate(database: &PgConnectOptions) -> Result<(), MigrateError> {
-    let mut connection = PgConnection::connect_with(database).await?;
-    MIGRATIONS.run(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
+    // A pool of one: the migrator's future over a plain connection cannot be sent between threads.
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(database.clone()).await?;
+    let migrated = MIGRATIONS.run(&pool).await;
+    pool.close().await;
+    migrated
 }
 
 impl Application {
@@ -88,24 +77,22 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let store = EventStore::connect(&config.event_store)?;
-        let database: PgConnectOptions = config.database_url.parse().map_err(BuildError::Database)?;
+        let Config { listen, event_store, database_url } = config;
+        let store = EventStore::connect(&event_store)?;
+        let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         health.is_ill(TABLES, "not looked at yet");
         let workers = [
-            starter(Worker::new(Products, store.clone(), database.clone()), health),
-            starter(Worker::new(Carts, store.clone(), database.clone()), health),
-            starter(Worker::new(Orders, store.clone(), database.clone()), health),
-            starter(Worker::new(Stock, store.clone(), database.clone()), health),
-            starter(Worker::new(Sales, store.clone(), database.clone()), health),
+            starter(Worker::new(Products, store.clone(), database.clone())),
+            starter(Worker::new(Carts, store.clone(), database.clone())),
+            starter(Worker::new(Orders, store.clone(), database.clone())),
+            starter(Worker::new(Stock, store.clone(), database.clone())),
+            starter(Worker::new(Sales, store.clone(), database.clone())),
         ];
         let (starters, statuses): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
         let board = Board { store, statuses: statuses.into() };
-        Ok(Self { listen: config.listen, database, health: health.clone(), board, starters })
-    }
-
-    /// `GET /projections`: how far each has come, and how it is.
-    pub fn router(&self) -> Router {
-        Router::new().route("/projections", get(progress)).with_state(self.board.clone())
+        let asked = board.clone();
+        health.ask("projections", move || asked.clone().finding().boxed());
+        Ok(Self { listen, database, health: health.clone(), board, starters })
     }
 
     /// What each projection says of itself, now and later.
@@ -116,11 +103,13 @@ impl Application {
 
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
     /// `/readyz` and in the log, and the others go on.
-    pub async fn run(self, stop: CancellationToken) {
-        if migrate_until_done(&self.database, &self.health, &stop).await {
-            join_all(self.starters.into_iter().map(|start| tokio::spawn(start(stop.clone())))).await;
+    pub fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        async move {
+            if migrate_until_done(&self.database, &self.health, &stop).await {
+                join_all(self.starters.into_iter().map(|start| tokio::spawn(start(stop.clone())))).await;
+            }
+            stop.cancelled().await;
         }
-        stop.cancelled().await;
     }
 
     /// Projects and answers requests until told to stop.
@@ -130,9 +119,9 @@ impl Application {
     pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
         let listener = TcpListener::bind(self.listen).await?;
         info!(address = %listener.local_addr()?, "projections answers");
-        let router = self.router().merge(self.health.routes());
+        let health = self.health.routes();
         let serving = async {
-            let served = http_boundary::serve(listener, router, stop.clone()).await;
+            let served = http_boundary::serve(listener, health, stop.clone()).await;
             stop.cancel();
             served
         };
@@ -141,42 +130,30 @@ impl Application {
     }
 }
 
-/// What starts the worker, and where to read its status. A panic in it is seen like any other failure.
-fn starter<P: Projection>(worker: Worker<P>, health: &Health) -> (Starter, watch::Receiver<Status>) {
+/// What starts the worker, and where to read its status.
+fn starter<P: Projection>(worker: Worker<P>) -> (Starter, watch::Receiver<Status>) {
     let status = worker.status();
-    let part = format!("projection {}", P::NAME);
-    health.is_ill(&part, "not started yet");
-    let (health, mut seen) = (health.clone(), status.clone());
-    let start: Starter = Box::new(move |stop| {
-        async move {
-            let reporting = async {
-                while seen.changed().await.is_ok() {
-                    report(&health, &part, &seen.borrow_and_update().state);
-                }
-                // The worker is gone; its last word may have come together with its end.
-                report(&health, &part, &seen.borrow().state);
-            };
-            let working = AssertUnwindSafe(worker.run(stop)).catch_unwind();
-            let (worked, ()) = tokio::join!(working, reporting);
-            if worked.is_err() {
-                error!(projection = P::NAME, "the projection has panicked and stands still");
-                health.is_ill(&part, "it panicked; the log has the message");
-            }
-        }
-        .boxed()
-    });
-    (start, status)
+    (Box::new(move |stop| worker.run(stop).boxed()), status)
 }
 
-fn report(health: &Health, part: &str, state: &State) {
-    match state {
-        State::Running => health.is_well(part),
-        State::Starting => health.is_ill(part, "starting"),
-        State::Stopped => health.is_ill(part, "stopped"),
-        State::DatabaseAway { error } => health.is_ill(part, format!("the database is away: {error}")),
-        State::EventStoreAway { error } => health.is_ill(part, format!("the event store is away: {error}")),
-        State::Failed { error } => health.is_ill(part, error),
+impl Board {
+    async fn finding(self) -> Finding {
+        let head = tokio::time::timeout(HEAD_DEADLINE, self.store.head()).await;
+        let head = head.ok().and_then(Result::ok).flatten();
+        let projections: Vec<Status> = self.statuses.iter().map(last_word).collect();
+        let ready = projections.iter().all(Status::is_running);
+        Finding { ready, detail: json!({ "head": head, "projections": projections }) }
     }
+}
+
+/// What a worker last said. One that is gone without a word has panicked.
+fn last_word(status: &watch::Receiver<Status>) -> Status {
+    let is_gone = status.has_changed().is_err();
+    let mut status = status.borrow().clone();
+    if is_gone && !status.has_ended() {
+        status.state = State::Failed { error: "it panicked; the log has the message".to_owned() };
+    }
+    status
 }
 
 /// Whether the tables are there now; false when told to stop before.
@@ -202,11 +179,4 @@ async fn migrate_until_done(database: &PgConnectOptions, health: &Health, stop: 
             () = tokio::time::sleep(MIGRATION_RETRY) => {}
         }
     }
-}
-
-async fn progress(AppState(board): AppState<Board>) -> Json<Progress> {
-    let head = tokio::time::timeout(HEAD_DEADLINE, board.store.head()).await;
-    let head = head.ok().and_then(Result::ok).flatten();
-    let projections = board.statuses.iter().map(|status| status.borrow().clone()).collect();
-    Json(Progress { head, projections })
 }

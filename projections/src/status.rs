@@ -39,6 +39,11 @@ impl Status {
         Self { name, version, position: None, applied: 0, state: State::Starting }
     }
 
+    /// Whether it will never move again.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Failed { .. } | State::Stopped)
+    }
+
     /// Whether its tables follow the log.
     #[must_use]
     pub fn is_running(&self) -> bool {

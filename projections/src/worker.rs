@@ -267,7 +267,10 @@ impl<P: Projection> Worker<P> {
             }
         };
         if tokio::time::timeout(STOP_GRACE, closing).await.is_err() {
-            warn!(projection = P::NAME, "the last transaction did not end in time and is left to the database");
+            warn!(
+                projection = P::NAME,
+                "the last transaction did not end in time and is left to the database"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
 //! Each event counts exactly once: repeated, cut in any way, after a crash, with two runners.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod shop;
 mod tables;

@@ -153,7 +153,7 @@ impl Services {
                 cart_id_secret: "a secret of the tests".to_owned(),
                 max_staleness_ms: 1000,
             },
-            health.clone(),
+            &health,
         )
         .unwrap();
         let projections = projections::Application::build(

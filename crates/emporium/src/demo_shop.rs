@@ -42,10 +42,14 @@ pub struct DemoProduct {
 /// What the shop has after filling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The products, as they were generated.
-    pub products: Vec<DemoProduct>,
-    /// Products that were new; the others were there already.
+    /// Products of the demo shop.
+    pub products: usize,
+    /// Those of them that were new; the others were there already.
     pub new_products: usize,
+    /// The SKU of one of them, to try.
+    pub first_sku: String,
+    /// What it costs, in pennies.
+    pub first_price: i64,
 }
 
 /// The generator's word lists give something that the domain does not take.
@@ -166,7 +170,9 @@ pub async fn fill(url: &str, operator_token: &str) -> Result<Summary, FillError>
         .buffer_unordered(CONCURRENCY)
         .try_fold(0, async |count, is_new| Ok(count + usize::from(is_new)))
         .await?;
-    Ok(Summary { products, new_products })
+    let (first_sku, first_price) =
+        products.first().map(|first| (first.sku.to_string(), first.price.amount())).unwrap_or_default();
+    Ok(Summary { products: products.len(), new_products, first_sku, first_price })
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,9 @@
 //! The one binary of the shop, as a library: its command line, the services in one process, the importer of real
 //! orders and the demo shop.
 
+pub mod cli;
 pub mod demo_shop;
 pub mod import;
+mod secrets;
+pub mod serve;
 pub mod shop_client;

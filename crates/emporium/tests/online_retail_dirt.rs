@@ -1,5 +1,7 @@
 //! Hand-written lines with every kind of dirt that the real file has, and some that it might have.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use domain::Currency;
 use emporium::import::Plan;
 use emporium::import::history::{History, SkipCount, SkipReason, UnreadableRow};

@@ -2,6 +2,8 @@
 //!
 //! The answers are scripted, because a real service is busy or away only when it likes.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -24,8 +26,8 @@ struct Script {
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = Scripted>) -> Self {
-        Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() }
+    fn new<const N: usize>(answers: [Scripted; N]) -> Self {
+        Self { answers: Arc::new(Mutex::new(answers.into())), ..Self::default() }
     }
 
     fn seen(&self) -> Vec<(String, HeaderMap)> {
@@ -117,7 +119,7 @@ async fn a_real_no_is_not_asked_again() {
 #[tokio::test]
 async fn a_refused_token_concerns_every_command_and_a_refused_order_only_itself() {
     for (status, concerns_all) in [(401, true), (403, true), (404, false), (422, false), (500, false)] {
-        let script = Script::new([(status, [].as_slice(), problem("no"))]);
+        let script = Script::new([(status, &[], problem("no"))]);
         let error = post(&client(script.start().await)).await.unwrap_err();
         assert_eq!(error.concerns_all(), concerns_all, "{status}");
     }
@@ -128,7 +130,7 @@ async fn a_service_that_comes_back_gets_the_command() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = gone.local_addr().unwrap();
     // Accepts a connection and drops it, as a killed service does, and is away until that has been noticed.
-    let script = Script::new([(200, [].as_slice(), json!({ "id": 1 }))]);
+    let script = Script::new([(200, &[], json!({ "id": 1 }))]);
     let comes_back = script.clone();
     tokio::spawn(async move {
         drop(gone.accept().await.unwrap());
@@ -152,7 +154,7 @@ async fn a_service_that_stays_away_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_of_another_form_says_so() {
-    let script = Script::new([(200, [].as_slice(), Value::Null)]);
+    let script = Script::new([(200, &[], Value::Null)]);
     let error = post(&client(script.start().await)).await.unwrap_err();
     assert!(matches!(error, ShopError::UnreadableAnswer { .. }), "{error}");
     assert_eq!(script.seen().len(), 1);

@@ -4,39 +4,53 @@ use axum::Json;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What every part of a process last said of itself. Cheap to clone; all clones are one.
-#[derive(Debug, Clone, Default)]
+/// How the parts of a process are. Some say so whenever it changes, others are asked. Cheap to clone; all clones are
+/// one.
+#[derive(Clone, Default)]
 pub struct Health {
-    parts: Arc<Mutex<BTreeMap<String, Result<(), String>>>>,
+    parts: Arc<Mutex<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    said: BTreeMap<String, Result<(), String>>,
+    asked: BTreeMap<&'static str, Probe>,
+}
+
+type Probe = Arc<dyn Fn() -> BoxFuture<'static, Finding> + Send + Sync>;
+
+/// What a part says when it is asked.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Whether it does its work.
+    pub ready: bool,
+    /// More about it, for people and machines.
+    pub detail: Value,
 }
 
 impl Health {
     /// A part does its work.
     pub fn is_well(&self, part: &str) {
-        self.report(part, Ok(()));
+        self.say(part, Ok(()));
     }
 
     /// A part does not do its work, and why.
     pub fn is_ill(&self, part: &str, why: impl Into<String>) {
-        self.report(part, Err(why.into()));
+        self.say(part, Err(why.into()));
     }
 
-    /// Whether every part does its work.
-    #[must_use]
-    pub fn is_all_well(&self) -> bool {
-        self.lock().values().all(Result::is_ok)
-    }
-
-    fn report(&self, part: &str, state: Result<(), String>) {
-        self.lock().insert(part.to_owned(), state);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Result<(), String>>> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A part that is asked whenever somebody wants to know.
+    pub fn ask(
+        &self,
+        part: &'static str,
+        probe: impl Fn() -> BoxFuture<'static, Finding> + Send + Sync + 'static,
+    ) {
+        self.lock().asked.insert(part, Arc::new(probe));
     }
 
     /// `GET /livez`: the process answers. `GET /readyz`: every part does its work, or 503 with those that do not.
@@ -44,20 +58,67 @@ impl Health {
         let health = self.clone();
         Router::new()
             .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
-            .route("/readyz", get(move || async move { health.answer() }))
+            .route("/readyz", get(move || health.clone().answer()))
     }
 
-    fn answer(&self) -> (StatusCode, Json<Value>) {
-        let parts: BTreeMap<String, Value> = self
-            .lock()
-            .iter()
-            .map(|(part, state)| match state {
-                Ok(()) => (part.clone(), json!({ "ready": true })),
-                Err(why) => (part.clone(), json!({ "ready": false, "why": why })),
-            })
-            .collect();
-        let ready = self.is_all_well();
+    fn say(&self, part: &str, state: Result<(), String>) {
+        self.lock().said.insert(part.to_owned(), state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        // Nothing panics while it holds the lock, and the parts are valid at any time.
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(self) -> (StatusCode, Json<Value>) {
+        let (said, asked) = {
+            let parts = self.lock();
+            (parts.said.clone(), parts.asked.clone())
+        };
+        let findings =
+            join_all(asked.iter().map(|(part, probe)| async move { (*part, probe().await) })).await;
+        let mut ready = true;
+        let mut parts = BTreeMap::new();
+        for (part, state) in said {
+            ready &= state.is_ok();
+            parts.insert(
+                part,
+                match state {
+                    Ok(()) => json!({ "ready": true }),
+                    Err(why) => json!({ "ready": false, "why": why }),
+                },
+            );
+        }
+        for (part, finding) in findings {
+            ready &= finding.ready;
+            parts.insert(part.to_owned(), json!({ "ready": finding.ready, "detail": finding.detail }));
+        }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(json!({ "ready": ready, "parts": parts })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn one_part_that_is_ill_makes_the_whole_not_ready() {
+        let health = Health::default();
+        assert_eq!(health.clone().answer().await.0, StatusCode::OK);
+        health.is_well("a");
+        health.is_ill("b", "its leg is broken");
+        let (status, Json(body)) = health.clone().answer().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body["parts"]["b"]["why"], "its leg is broken");
+        health.is_well("b");
+        assert_eq!(health.clone().answer().await.0, StatusCode::OK);
+        health.ask("c", || async { Finding { ready: false, detail: json!({ "lag": 7 }) } }.boxed());
+        let (status, Json(body)) = health.answer().await;
+        assert_eq!(
+            (status, &body["parts"]["c"]["detail"]["lag"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!(7))
+        );
     }
 }

@@ -12,6 +12,6 @@ mod serve;
 
 pub use access::{Caller, OperatorToken};
 pub use extract::{PathParams, QueryParams};
-pub use health::Health;
+pub use health::{Finding, Health};
 pub use problem::Problem;
 pub use serve::{MAX_BODY_BYTES, serve, with_edge};

@@ -112,3 +112,21 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_problem_is_complete_and_of_its_own_media_type() {
+        let problem = Problem::not_found("There is nothing at /x.").with("sku", "A").retry_after(3);
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["type"], "urn:emporium:problem:not-found");
+        assert_eq!((&body["status"], &body["sku"]), (&json!(404), &json!("A")));
+    }
+}

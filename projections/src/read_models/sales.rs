@@ -77,9 +77,8 @@ impl Projection for Sales {
                     }
                 }
                 order::Event::Cancelled(_) => {
-                    if batch.placed.remove(order_id).is_none() {
-                        batch.cancelled.push(*order_id);
-                    }
+                    let was_placed_earlier = batch.placed.remove(order_id).is_none();
+                    batch.cancelled.extend(was_placed_earlier.then_some(*order_id));
                 }
                 _ => {}
             }

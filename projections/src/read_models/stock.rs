@@ -102,10 +102,7 @@ async fn insert_new(
     Ok(())
 }
 
-async fn add(
-    transaction: &mut PgConnection,
-    changes: &BTreeMap<&Sku, Change<'_>>,
-) -> Result<(), ApplyError> {
+async fn add(transaction: &mut PgConnection, changes: &BTreeMap<&Sku, Change<'_>>) -> Result<(), ApplyError> {
     let skus: Vec<&str> = changes.keys().map(|sku| sku.as_str()).collect();
     let column = |value: fn(&Change<'_>) -> i64| changes.values().map(value).collect::<Vec<i64>>();
     let changed_at: Vec<_> = changes.values().map(|change| change.last.occurred_at).collect();

@@ -69,8 +69,7 @@ pub async fn dump(connection: &mut PgConnection) -> BTreeMap<&'static str, Value
             "SELECT coalesce(jsonb_agg(r ORDER BY r::text), '[]')
              FROM (SELECT to_jsonb(t) - 'updated_at' AS r FROM {table} AS t) AS rows"
         );
-        let rows: Value =
-            sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut *connection).await.unwrap();
+        let rows: Value = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut *connection).await.unwrap();
         tables.insert(table, rows);
     }
     tables

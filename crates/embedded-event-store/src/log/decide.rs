@@ -177,7 +177,7 @@ impl Decider {
             written = self.push(stream, revision, event)?;
         }
         if let (Some(subject), Some(newest)) = (subject_of(stream), events.last()) {
-            self.note_metadata(subject, StreamMetadata::parse(&newest.data));
+            self.note_metadata(subject, &StreamMetadata::parse(&newest.data));
         }
         Ok(written)
     }
@@ -248,11 +248,11 @@ impl Decider {
             data: metadata.to_json(),
         };
         let written = self.push(&name, head.last.map_or(0, |last| last + 1), &event)?;
-        self.note_metadata(stream, metadata);
+        self.note_metadata(stream, &metadata);
         Ok(written)
     }
 
-    fn note_metadata(&mut self, stream: &str, metadata: StreamMetadata) {
+    fn note_metadata(&mut self, stream: &str, metadata: &StreamMetadata) {
         if let Some(head) = self.heads.peek_mut(stream) {
             head.truncate_before = metadata.truncate_before.unwrap_or(0);
         }

@@ -4,6 +4,7 @@
 //! to see as a damaged one. Records, index and heads live in one database of ordered key spaces, written together by one
 //! thread in [`writer`]. A record becomes visible to readers when the disk has it, and not before.
 
+mod confirmed;
 mod decide;
 mod recent;
 pub mod record;
@@ -11,7 +12,7 @@ mod tail;
 pub mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -20,11 +21,13 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::index::Index;
+use confirmed::Confirmed;
 use record::{Record, RecordError};
 use tail::Tail;
 
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 192 * 1024 * 1024;
+const DATABASE_FOLDER: &str = "log";
 /// How many of the newest records are checked when the store opens.
 const CHECKED_AT_OPEN: usize = 1000;
 
@@ -48,6 +51,16 @@ pub enum StorageError {
     Missing {
         /// The position where a record should be.
         position: u64,
+    },
+    /// The log ends too early.
+    #[error(
+        "the log ends at position {head}, but events up to {confirmed} were acknowledged; restore the data folder from a copy"
+    )]
+    Lost {
+        /// The newest position that is there.
+        head: u64,
+        /// The newest position that is known to have been acknowledged.
+        confirmed: u64,
     },
     /// An entry of the index has the wrong size.
     #[error(
@@ -104,6 +117,7 @@ pub struct Log {
     pub index: Index,
     tail: Tail,
     head: watch::Sender<u64>,
+    confirmed: Mutex<Confirmed>,
 }
 
 impl Log {
@@ -112,15 +126,28 @@ impl Log {
         let data_dir = &config.data_dir;
         std::fs::create_dir_all(data_dir)
             .map_err(|source| OpenError::Folder { data_dir: data_dir.clone(), source })?;
+        let (confirmed, confirmed_position) = Confirmed::open(data_dir)
+            .map_err(|source| OpenError::Folder { data_dir: data_dir.clone(), source })?;
         let storage = |source| OpenError::Storage { data_dir: data_dir.clone(), source };
         let database = open_database(config, data_dir)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let records = database.keyspace("log", options).map_err(|e| storage(e.into()))?;
         let index = Index::open(&database).map_err(storage)?;
         let tail = Tail::new(config.tail_cache_bytes);
-        let log = Log { database, records, index, tail, head: watch::Sender::new(0) };
+        let log = Log {
+            database,
+            records,
+            index,
+            tail,
+            head: watch::Sender::new(0),
+            confirmed: Mutex::new(confirmed),
+        };
         let newest = log.newest().map_err(storage)?;
-        log.head.send_replace(newest.last().map_or(0, |r| r.position()));
+        let head = newest.last().map_or(0, |r| r.position());
+        if head < confirmed_position {
+            return Err(storage(StorageError::Lost { head, confirmed: confirmed_position }));
+        }
+        log.head.send_replace(head);
         log.tail.push(newest);
         Ok(log)
     }
@@ -167,13 +194,11 @@ impl Log {
         if from > to {
             return Ok(page.records);
         }
-        let mut expected = from;
-        for guard in self.records.range(key(from)..=key(to)) {
+        for (expected, guard) in (from..).zip(self.records.range(key(from)..=key(to))) {
             let record = decode(guard.into_inner()?)?;
             if record.position() != expected {
                 return Err(StorageError::Missing { position: expected });
             }
-            expected += 1;
             if !page.add(Arc::new(record)) {
                 break;
             }
@@ -242,7 +267,7 @@ impl Page {
 }
 
 fn open_database(config: &Config, data_dir: &Path) -> Result<Database, OpenError> {
-    Database::builder(data_dir)
+    Database::builder(data_dir.join(DATABASE_FOLDER))
         .cache_size(config.read_cache_bytes)
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(2)

@@ -5,7 +5,7 @@
 //! nobody can know what it holds: the process ends, and the next start finds out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use fjall::PersistMode;
@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use super::confirmed::Confirmed;
 use super::decide::{Decided, Decider};
 use super::record::ProposedEvent;
 use super::{Log, OpenError, StorageError, key};
@@ -222,6 +223,7 @@ impl WriterThread {
                 self.write(group);
             }
             if stop {
+                self.note_confirmed(Confirmed::finish);
                 return;
             }
         }
@@ -295,6 +297,14 @@ impl WriterThread {
         }
         self.log.tail.push(decided.records.into_iter().map(|(_, record)| record));
         self.log.head.send_replace(head);
+        self.note_confirmed(Confirmed::note);
+    }
+
+    fn note_confirmed(&self, note: fn(&mut Confirmed, u64) -> std::io::Result<()>) {
+        let mut confirmed = self.log.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = note(&mut confirmed, self.log.head()) {
+            tracing::warn!(%error, "the confirmed position could not be noted; a lost end of the log would not be noticed");
+        }
     }
 
     /// The bytes that are free, if they are too few.

@@ -14,8 +14,7 @@ use super::messages::streams::append_resp::{
 use super::messages::streams::delete_req::options::ExpectedStreamRevision as ExpectedForDelete;
 use super::messages::streams::tombstone_req::options::ExpectedStreamRevision as ExpectedForTombstone;
 use super::messages::streams::{
-    AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_resp,
-    tombstone_resp,
+    AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_resp, tombstone_resp,
 };
 use super::names::{proposed, writable_stream_name};
 use crate::log::writer::{Expected, WriteError, Written};

@@ -1,5 +1,7 @@
 //! How the store speaks EventStoreDB's gRPC protocol: decoding of requests, encoding of answers, errors with their trailers.
 
+#![allow(clippy::result_large_err, reason = "the status is tonic's, and so is its size")]
+
 mod append;
 mod batch;
 mod errors;
@@ -18,6 +20,8 @@ mod protocol {
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tonic::Status;
+use tonic::body::Body;
 use tonic::service::Routes;
 
 use crate::service::Store;
@@ -27,6 +31,9 @@ pub use event_message::EventMessage;
 
 /// The largest request message, in bytes. Clients send appends of up to 16 MiB to be told that they are too large.
 const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
+
+const UNIMPLEMENTED: &str = "this event store serves streams, gossip and server features; it has no persistent \
+    subscriptions, projections, scavenging, users or cluster operations; use a full EventStoreDB for those";
 
 /// All the services, ready to be served.
 pub fn routes(store: &Arc<Store>, address: SocketAddr) -> Routes {
@@ -43,5 +50,9 @@ pub fn routes(store: &Arc<Store>, address: SocketAddr) -> Routes {
         .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
             server_features::ServerFeaturesService,
         ));
-    routes.routes()
+    let mut routes = routes.routes();
+    let router = routes.axum_router_mut();
+    *router =
+        std::mem::take(router).fallback(async || Status::unimplemented(UNIMPLEMENTED).into_http::<Body>());
+    routes
 }

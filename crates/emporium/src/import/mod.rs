@@ -16,7 +16,7 @@ pub use report::{Report, Tally};
 pub use send::SendError;
 
 use crate::shop_client::{InvalidClient, ShopClient, ShopError};
-use clap::{Args, Subcommand};
+use clap::Args;
 use domain::Currency;
 use domain::money::InvalidCurrency;
 use progress::Progress;
@@ -24,20 +24,6 @@ use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 use tokio::task::JoinError;
-
-/// `emporium import …`
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    #[command(subcommand)]
-    source: Source,
-}
-
-/// The files that can be imported.
-#[derive(Debug, Subcommand)]
-enum Source {
-    /// The UCI file "Online Retail": a year of a British giftware retailer
-    OnlineRetail(OnlineRetailArgs),
-}
 
 /// `emporium import online-retail …`
 #[derive(Debug, Args)]
@@ -61,7 +47,7 @@ pub struct OnlineRetailArgs {
     pub concurrency: u16,
 }
 
-/// The import could not begin.
+/// The import could not begin, or not everything went in.
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// There is no token.
@@ -90,23 +76,26 @@ pub enum ImportError {
     /// The reading itself broke down.
     #[error("reading the file broke down: report this with the file")]
     Reading(#[source] JoinError),
+    /// Something was refused.
+    #[error("not everything was imported: see the report above, mend what it says and import again")]
+    Incomplete,
 }
 
-/// Imports what the arguments say. Printing the report is the caller's.
+/// Imports the file "Online Retail" and prints the report.
 ///
 /// # Errors
-/// When nothing could be sent. What the shop refused stands in the report.
-pub async fn run(args: ImportArgs) -> Result<Report, ImportError> {
-    match args.source {
-        Source::OnlineRetail(args) => import_online_retail(args).await,
-    }
+/// When nothing could be sent, or not everything went in: the report has said what.
+pub async fn run(args: OnlineRetailArgs) -> Result<(), ImportError> {
+    let report = import(args).await?;
+    print!("{report}");
+    if report.is_complete() { Ok(()) } else { Err(ImportError::Incomplete) }
 }
 
 /// Imports the file "Online Retail".
 ///
 /// # Errors
-/// As [`run`].
-pub async fn import_online_retail(args: OnlineRetailArgs) -> Result<Report, ImportError> {
+/// When nothing could be sent. What the shop refused stands in the report.
+pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
     let client = ShopClient::new(&args.url, &operator_token(&args).await?)?;
     client.find().await?;
     let currency: Currency = "GBP".parse()?;

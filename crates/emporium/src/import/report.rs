@@ -18,7 +18,7 @@ const PROBLEM_SHOWN: usize = 600;
 pub struct Tally {
     /// Orders that were new.
     pub new: u64,
-    /// Orders of which an earlier import had sent the beginning.
+    /// Orders of which a part was there: an earlier import, or a lost answer of this one.
     pub completed: u64,
     /// Orders that were there already.
     pub already_there: u64,
@@ -173,7 +173,7 @@ impl Display for Report {
         writeln!(f, "Imported {}:", self.file.display())?;
         write!(f, "  {:>13} orders ({} new", grouped(tally.orders()), grouped(tally.new))?;
         if tally.completed > 0 {
-            write!(f, ", {} of an earlier import completed", grouped(tally.completed))?;
+            write!(f, ", {} begun before and completed", grouped(tally.completed))?;
         }
         writeln!(f, ", {} already there)", grouped(tally.already_there))?;
         writeln!(f, "  {:>13} lines", grouped(tally.lines))?;

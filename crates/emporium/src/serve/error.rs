@@ -1,4 +1,4 @@
-use crate::demo_shop::DemoShopError;
+use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
 use std::io;
 use std::net::SocketAddr;
@@ -39,5 +39,5 @@ pub enum ServeError {
     #[error("HTTP can no longer be answered")]
     Http(#[source] io::Error),
     #[error("the demo shop could not be filled")]
-    DemoShop(#[from] DemoShopError),
+    DemoShop(#[from] FillError),
 }

@@ -130,9 +130,7 @@ async fn start_postgres(
     if args.database_url.is_some() {
         return Ok(None);
     }
-    let data_dir = data_dir.join("postgres");
-    let server = PrivatePostgres::start(private_postgres::Config::durable(&data_dir)).await?;
-    Ok(Some((server, data_dir)))
+    Ok(Some(postgres::start(data_dir).await?))
 }
 
 async fn fill_demo_shop(address: SocketAddr, settings: &Settings) -> Result<(), ServeError> {
@@ -169,7 +167,7 @@ impl Services {
             working: TaskTracker::new(),
             storing: TaskTracker::new(),
         };
-        let commands = command_api::Application::build(command_config(args, settings), health.clone())?;
+        let commands = command_api::Application::build(command_config(args, settings), &health)?;
         let projections = projections::Application::build(projections_config(args, settings), &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
         let router = commands.router().merge(queries.router()).merge(health.routes());

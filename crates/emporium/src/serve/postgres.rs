@@ -2,12 +2,35 @@
 
 use backon::{ExponentialBuilder, Retryable};
 use http_boundary::Health;
-use private_postgres::{Config, PrivatePostgres};
-use std::path::PathBuf;
+use private_postgres::{Config, Error, PrivatePostgres};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Where root's read models go when the data folder lies where the server's user may not go, such as below /root.
+const FOR_ROOT: &str = "/var/lib/emporium";
+
 const PART: &str = "private-postgres";
+
+/// Starts the server in the data folder, or, for root in a place of its own, beside the system's other servers.
+///
+/// # Errors
+/// When no server can be started.
+pub async fn start(data_dir: &Path) -> Result<(PrivatePostgres, PathBuf), Error> {
+    let folder = data_dir.join("postgres");
+    match PrivatePostgres::start(Config::durable(&folder)).await {
+        Ok(server) => Ok((server, folder)),
+        Err(Error::NoEntry { .. }) => {
+            // One for each data folder, under a name that says which.
+            let name = data_dir.to_string_lossy().replace('/', "-");
+            let folder = Path::new(FOR_ROOT).join(name.trim_start_matches('-'));
+            tracing::info!(folder = %folder.display(), "the server's user may not enter the data folder: the read models are here");
+            let server = PrivatePostgres::start(Config::durable(&folder)).await?;
+            Ok((server, folder))
+        }
+        Err(error) => Err(error),
+    }
+}
 
 /// Keeps the server running until told to stop, and then stops it in order.
 pub async fn keep_running(mut server: PrivatePostgres, data_dir: PathBuf, health: Health, stop: CancellationToken) {

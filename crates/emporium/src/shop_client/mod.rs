@@ -13,6 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -79,8 +80,7 @@ impl ShopClient {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
         let http = reqwest::Client::builder().timeout(TIMEOUT).default_headers(headers);
         // A proxy for the outer world cannot see this machine's own services.
-        let is_local = matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let http = if is_local { http.no_proxy() } else { http };
+        let http = if is_local(&base) { http.no_proxy() } else { http };
         let http = http.build().map_err(InvalidClient::Http)?;
         Ok(Self { http, base, patience: PATIENCE, away: Arc::new(AtomicBool::new(false)) })
     }
@@ -183,6 +183,12 @@ impl<B> Command<'_, B> {
         }
         Ok(headers)
     }
+}
+
+fn is_local(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 fn is_replayed(response: &Response) -> bool {

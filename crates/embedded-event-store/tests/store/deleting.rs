@@ -1,0 +1,113 @@
+//! Deleted streams and what metadata hides.
+
+use std::time::Duration;
+
+use eventstore::{
+    Client, DeleteStreamOptions, Error, EventData, ReadAllOptions, ReadStreamOptions, StreamMetadata,
+    StreamMetadataResult, StreamPosition, StreamState, TombstoneStreamOptions,
+};
+
+use crate::support::{all_of, append, events, expecting, revisions, start};
+
+async fn read(client: &Client, stream: &str) -> Result<Vec<u64>, Error> {
+    let mut read = client.read_stream(stream, &ReadStreamOptions::default()).await?;
+    let mut found = Vec::new();
+    while let Some(event) = read.next().await? {
+        found.push(event.get_original_event().revision);
+    }
+    Ok(found)
+}
+
+async fn set_metadata(client: &Client, json: &str) {
+    let event = EventData::binary("$metadata", json.as_bytes().to_vec().into());
+    append(client, "$$s", vec![event]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_stream_is_gone_and_may_go_on_with_the_next_number() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(3)).await;
+    client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    assert!(matches!(read(client, "s").await, Err(Error::ResourceNotFound)));
+    let running = running.restart().await;
+    let client = &running.client;
+    assert!(matches!(read(client, "s").await, Err(Error::ResourceNotFound)));
+    let batch = events(2);
+    for _ in 0..2 {
+        let written =
+            client.append_to_stream("s", &expecting(StreamState::NoStream), batch.clone()).await.unwrap();
+        assert_eq!(written.next_expected_version, 4);
+    }
+    assert_eq!(read(client, "s").await.unwrap(), [3, 4]);
+}
+
+#[tokio::test]
+async fn a_delete_with_an_unmet_expectation_is_refused() {
+    let running = start().await;
+    append(&running.client, "s", events(3)).await;
+    let wrong = DeleteStreamOptions::default().stream_state(StreamState::StreamRevision(1));
+    let refused = running.client.delete_stream("s", &wrong).await;
+    assert!(
+        matches!(&refused, Err(Error::Grpc { message, .. }) if message.contains("not as expected")),
+        "{refused:?}"
+    );
+    assert_eq!(read(&running.client, "s").await.unwrap(), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_tombstone_is_for_ever() {
+    let running = start().await;
+    append(&running.client, "s", events(2)).await;
+    running.client.tombstone_stream("s", &TombstoneStreamOptions::default()).await.unwrap();
+    let running = running.restart().await;
+    let client = &running.client;
+    assert!(matches!(read(client, "s").await, Err(Error::ResourceDeleted)));
+    for state in [StreamState::Any, StreamState::NoStream, StreamState::StreamRevision(1)] {
+        let refused = client.append_to_stream("s", &expecting(state), events(1)).await;
+        assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
+    }
+    let refused = client.delete_stream("s", &DeleteStreamOptions::default()).await;
+    assert!(matches!(refused, Err(Error::ResourceDeleted)));
+    let log = all_of(client.read_all(&ReadAllOptions::default()).await.unwrap()).await;
+    let last = log.last().unwrap().get_original_event();
+    assert_eq!((last.event_type.as_str(), last.revision), ("$streamDeleted", i64::MAX as u64));
+}
+
+#[tokio::test]
+async fn metadata_limits_what_is_read() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(10)).await;
+    set_metadata(client, r#"{"$maxCount":3}"#).await;
+    assert_eq!(read(client, "s").await.unwrap(), [7, 8, 9]);
+    append(client, "s", events(1)).await;
+    assert_eq!(read(client, "s").await.unwrap(), [8, 9, 10]);
+    set_metadata(client, r#"{"$tb":5}"#).await;
+    assert_eq!(read(client, "s").await.unwrap(), [5, 6, 7, 8, 9, 10]);
+    let backwards = ReadStreamOptions::default().backwards().position(StreamPosition::End).max_count(100);
+    let read_backwards = all_of(client.read_stream("s", &backwards).await.unwrap()).await;
+    assert_eq!(revisions(&read_backwards), [10, 9, 8, 7, 6, 5]);
+    set_metadata(client, r#"{"$maxAge":0}"#).await;
+    assert_eq!(read(client, "s").await.unwrap(), [0_u64; 0]);
+    set_metadata(client, r#"{"$maxAge":3600}"#).await;
+    assert_eq!(read(client, "s").await.unwrap(), (0..11).collect::<Vec<_>>());
+    assert_eq!(read(client, "$$s").await.unwrap(), [3]);
+}
+
+#[tokio::test]
+async fn the_clients_own_metadata_calls_work() {
+    let running = start().await;
+    append(&running.client, "s", events(5)).await;
+    let metadata =
+        eventstore::StreamMetadataBuilder::new().max_count(2).max_age(Duration::from_secs(60)).build();
+    set(&running.client, &metadata).await;
+    assert_eq!(read(&running.client, "s").await.unwrap(), [3, 4]);
+    let found = running.client.get_stream_metadata("s", &ReadStreamOptions::default()).await.unwrap();
+    let StreamMetadataResult::Success(found) = found else { panic!("{found:?}") };
+    assert_eq!(found.metadata().max_count, Some(2));
+}
+
+async fn set(client: &Client, metadata: &StreamMetadata) {
+    client.set_stream_metadata("s", &expecting(StreamState::NoStream), metadata).await.unwrap();
+}

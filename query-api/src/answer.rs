@@ -1,0 +1,107 @@
+//! What an answer looks like.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use event_store::{EventStoreError, Position};
+use http_boundary::Problem;
+use serde::Serialize;
+use tracing::{error, warn};
+
+const EMPORIUM_POSITION: HeaderName = HeaderName::from_static("emporium-position");
+
+/// A body that is true at a position of the log at least.
+pub struct Answer<T> {
+    pub body: T,
+    pub position: Option<Position>,
+    /// Of the one stream that the answer is about.
+    pub revision: Option<i64>,
+}
+
+impl<T> Answer<T> {
+    pub fn new(body: T, position: Option<Position>) -> Self {
+        Self { body, position, revision: None }
+    }
+
+    pub fn of_stream(body: T, position: Option<Position>, revision: i64) -> Self {
+        Self { body, position, revision: Some(revision) }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.body).into_response();
+        let headers = response.headers_mut();
+        if let Some(position) = self.position {
+            headers.insert(EMPORIUM_POSITION, HeaderValue::from(position.value()));
+        }
+        if let Some(revision) = self.revision
+            && let Ok(etag) = HeaderValue::from_str(&format!("\"{revision}\""))
+        {
+            headers.insert(header::ETAG, etag);
+        }
+        // The next command changes the answer, and some answers are for their reader alone.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        response
+    }
+}
+
+/// An amount in minor units.
+#[derive(Debug, Serialize)]
+pub struct MoneyView {
+    pub amount: i64,
+    pub currency: String,
+}
+
+impl MoneyView {
+    pub fn new(amount: i64, currency: &str) -> Self {
+        Self { amount, currency: currency.to_owned() }
+    }
+}
+
+/// There is no such thing, up to this position at least.
+pub fn nothing(what: &str, id: impl std::fmt::Display, position: Option<Position>) -> Problem {
+    let problem = Problem::not_found(format!("No {what} is known as `{id}`."));
+    match position {
+        Some(position) => problem.header(EMPORIUM_POSITION, HeaderValue::from(position.value())),
+        None => problem,
+    }
+}
+
+/// The database did not answer. What went wrong is in the log.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+pub fn failed_query(error: sqlx::Error) -> Problem {
+    // Not migrated yet; too long; stopping; no more connections.
+    let is_passing = match &error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code == "42P01" || ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    };
+    if is_passing {
+        warn!(error = &error as &dyn std::error::Error, "the read models cannot be read at the moment");
+        Problem::unavailable("The read models cannot be read at the moment: ask again in a moment.")
+    } else {
+        error!(error = &error as &dyn std::error::Error, "a query has failed");
+        Problem::internal()
+    }
+}
+
+/// The event store did not answer.
+pub fn failed_read(error: EventStoreError) -> Problem {
+    match error {
+        EventStoreError::Unavailable(error) => {
+            warn!(error, "the event store cannot be read at the moment");
+            Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
+        }
+        EventStoreError::Refused(error) => {
+            error!(error, "the event store has refused to be read");
+            Problem::internal()
+        }
+    }
+}

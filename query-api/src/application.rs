@@ -1,0 +1,94 @@
+use crate::checkpoints::Checkpoints;
+use crate::config::Config;
+use crate::routes::{self, Shared};
+use axum::Router;
+use event_store::{EventStore, InvalidConnectionString};
+use http_boundary::{Health, OperatorToken};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Connections to the database; one of them listens for checkpoints.
+const MAX_CONNECTIONS: u32 = 16;
+/// How long a request waits for a connection.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+
+/// The query side, ready to run.
+pub struct Application {
+    listen: SocketAddr,
+    pool: PgPool,
+    health: Health,
+    shared: Shared,
+}
+
+/// Why the query side cannot run.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    EventStore(#[from] InvalidConnectionString),
+    #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
+    Database(#[source] sqlx::Error),
+}
+
+impl Application {
+    /// Puts the parts together. Connects to nothing yet; must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be read.
+    pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
+        let Config { listen, event_store, database_url, operator_token } = config;
+        let store = EventStore::connect(&event_store)?;
+        let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
+        let database = database
+            .application_name("emporium-query-api")
+            .options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_WITHIN)
+            .connect_lazy_with(database);
+        let shared = Shared {
+            checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
+            pool: pool.clone(),
+            store,
+            operator_token: OperatorToken::new(&operator_token),
+        };
+        Ok(Self { listen, pool, health: health.clone(), shared })
+    }
+
+    /// The queries over HTTP.
+    pub fn router(&self) -> Router {
+        routes::router(self.shared.clone())
+    }
+
+    /// Listens for checkpoints until told to stop. Answers no requests.
+    pub fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        async move {
+            self.shared.checkpoints.follow(&self.health, &stop).await;
+            self.pool.close().await;
+        }
+    }
+
+    /// Answers HTTP on the configured address until told to stop.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
+        let listener = TcpListener::bind(self.listen).await?;
+        tracing::info!(address = %listener.local_addr()?, "query-api answers");
+        let router = self.router().merge(self.health.routes());
+        let (no_more_requests, no_more_work) = (stop, CancellationToken::new());
+        let serving = async {
+            let served = http_boundary::serve(listener, router, no_more_requests).await;
+            no_more_work.cancel();
+            served
+        };
+        let (served, ()) = tokio::join!(serving, self.run(no_more_work.clone()));
+        served
+    }
+}

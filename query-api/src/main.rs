@@ -1,0 +1,24 @@
+//! The query side as a service of its own.
+
+use clap::Parser;
+use http_boundary::{Health, process};
+use query_api::{Application, Config};
+
+#[derive(Parser)]
+#[command(name = "query-api", about = "Answers questions about the shop", version)]
+struct CommandLine {
+    #[command(flatten)]
+    config: Config,
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    process::log_to_stderr();
+    let CommandLine { config } = CommandLine::parse();
+    process::exit_code(async {
+        let application = Application::build(config, &Health::default())?;
+        application.run_until_stopped(process::stop_signal()).await?;
+        Ok(())
+    })
+    .await
+}

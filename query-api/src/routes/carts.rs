@@ -1,0 +1,196 @@
+use super::{SNAPSHOT, Shared};
+use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::checkpoints::ReadModel;
+use crate::page::{Page, PageRequest};
+use crate::parameters::{Freshness, MinPosition, given};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use domain::CartId;
+use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+const STATUSES: [&str; 3] = ["open", "checked_out", "abandoned"];
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/carts", get(list)).route("/carts/{cart_id}", get(one))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    status: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(rename = "min-position")]
+    min_position: Option<MinPosition>,
+}
+
+/// A cart. `total` is the sum of the lines at the prices that the shopper saw; from checkout on, what was locked.
+#[derive(Serialize)]
+struct CartView {
+    cart_id: Uuid,
+    status: String,
+    currency: String,
+    customer_id: Option<String>,
+    order_id: Option<Uuid>,
+    country: Option<String>,
+    line_count: i64,
+    units: i64,
+    total: MoneyView,
+    opened_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    revision: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<LineView>>,
+}
+
+#[derive(Serialize)]
+struct LineView {
+    line_id: Uuid,
+    sku: String,
+    quantity: i64,
+    unit_price: MoneyView,
+    amount: MoneyView,
+    agreed: bool,
+}
+
+struct Row {
+    cart_id: Uuid,
+    status: String,
+    currency: String,
+    customer_id: Option<String>,
+    order_id: Option<Uuid>,
+    country: Option<String>,
+    opened_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    revision: i64,
+    line_count: i64,
+    units: i64,
+    total: i64,
+}
+
+impl From<Row> for CartView {
+    fn from(row: Row) -> Self {
+        Self {
+            total: MoneyView::new(row.total, &row.currency),
+            cart_id: row.cart_id,
+            status: row.status,
+            currency: row.currency,
+            customer_id: row.customer_id,
+            order_id: row.order_id,
+            country: row.country,
+            line_count: row.line_count,
+            units: row.units,
+            opened_at: row.opened_at,
+            changed_at: row.changed_at,
+            revision: row.revision,
+            lines: None,
+        }
+    }
+}
+
+/// Newest first.
+async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    QueryParams(filter): QueryParams<Filter>,
+) -> Result<Answer<Page<CartView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<(DateTime<Utc>, Uuid)>::read(filter.limit, filter.cursor.as_deref())?;
+    let status = given(filter.status.as_deref());
+    if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
+        let known = STATUSES.join(", ");
+        return Err(Problem::invalid(format!("`{status}` is not a cart's status: give one of {known}.")));
+    }
+    let position = shared.checkpoints.reach(ReadModel::Carts, filter.min_position).await?;
+    // An open cart is priced again at checkout, so its sum may be more than any order's total: cut it off.
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.cart_id, c.status, c.currency, c.customer_id, c.order_id, c.country, c.opened_at,
+                  c.changed_at, c.revision, l.line_count AS "line_count!", l.units AS "units!",
+                  coalesce(c.total, l.total) AS "total!"
+           FROM (
+               SELECT * FROM carts
+               WHERE ($1::text IS NULL OR status = $1)
+                 AND ($2::timestamptz IS NULL OR (opened_at, cart_id) < ($2, $3::uuid))
+               ORDER BY opened_at DESC, cart_id DESC LIMIT $4
+           ) AS c
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS line_count, coalesce(sum(quantity), 0)::bigint AS units,
+                      least(coalesce(sum(quantity::numeric * unit_price), 0), 9223372036854775807)::bigint
+                          AS total
+               FROM cart_lines WHERE cart_lines.cart_id = c.cart_id
+           ) AS l
+           ORDER BY c.opened_at DESC, c.cart_id DESC"#,
+        status,
+        page.after.map(|(opened_at, _)| opened_at),
+        page.after.map(|(_, cart_id)| cart_id),
+        page.fetch()
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(failed_query)?;
+    Ok(Answer::new(page.page(rows, |row| (row.opened_at, row.cart_id), CartView::from), position))
+}
+
+async fn one(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    QueryParams(freshness): QueryParams<Freshness>,
+) -> Result<Answer<CartView>, Problem> {
+    let position = shared.checkpoints.reach(ReadModel::Carts, freshness.min_position).await?;
+    let mut snapshot = shared.pool.begin_with(SNAPSHOT).await.map_err(failed_query)?;
+    let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;
+    snapshot.commit().await.map_err(failed_query)?;
+    let cart = cart.ok_or_else(|| nothing("cart", cart_id, position))?;
+    let revision = cart.revision;
+    Ok(Answer::of_stream(cart, position, revision))
+}
+
+async fn read(snapshot: &mut PgConnection, cart_id: Uuid) -> Result<Option<CartView>, sqlx::Error> {
+    let cart = sqlx::query!(
+        "SELECT status, currency, customer_id, order_id, country, total, opened_at, changed_at, revision
+         FROM carts WHERE cart_id = $1",
+        cart_id
+    )
+    .fetch_optional(&mut *snapshot)
+    .await?;
+    let Some(cart) = cart else { return Ok(None) };
+    let lines = sqlx::query!(
+        "SELECT line_id, sku, quantity, unit_price, agreed FROM cart_lines WHERE cart_id = $1 ORDER BY added",
+        cart_id
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let lines: Vec<LineView> = lines
+        .into_iter()
+        .map(|line| LineView {
+            line_id: line.line_id,
+            sku: line.sku,
+            quantity: line.quantity,
+            unit_price: MoneyView::new(line.unit_price, &cart.currency),
+            amount: MoneyView::new(line.quantity.saturating_mul(line.unit_price), &cart.currency),
+            agreed: line.agreed,
+        })
+        .collect();
+    let sum = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.amount.amount));
+    Ok(Some(CartView {
+        cart_id,
+        status: cart.status,
+        total: MoneyView::new(cart.total.unwrap_or(sum), &cart.currency),
+        currency: cart.currency,
+        customer_id: cart.customer_id,
+        order_id: cart.order_id,
+        country: cart.country,
+        line_count: i64::try_from(lines.len()).unwrap_or(i64::MAX),
+        units: lines.iter().map(|line| line.quantity).sum(),
+        opened_at: cart.opened_at,
+        changed_at: cart.changed_at,
+        revision: cart.revision,
+        lines: Some(lines),
+    }))
+}

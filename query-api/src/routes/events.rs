@@ -1,0 +1,182 @@
+//! The log itself, for auditors: by stream or by position, both ways, straight from the event store.
+
+use super::Shared;
+use crate::answer::{Answer, failed_read};
+use crate::checkpoints::not_reached;
+use crate::page::{Page, PageRequest};
+use crate::parameters::MinPosition;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use event_store::{EventStoreError, Position, RecordedEvent};
+use futures::{Stream, StreamExt, TryStreamExt};
+use http_boundary::{Caller, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/events", get(list))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    stream: Option<String>,
+    from: Option<u64>,
+    #[serde(rename = "from-position")]
+    from_position: Option<Position>,
+    direction: Option<Direction>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(rename = "min-position")]
+    min_position: Option<MinPosition>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Direction {
+    #[default]
+    Forwards,
+    Backwards,
+}
+
+#[derive(Serialize)]
+struct EventView {
+    stream: String,
+    revision: u64,
+    position: Position,
+    id: Uuid,
+    #[serde(rename = "type")]
+    event_type: String,
+    data: Box<RawValue>,
+    metadata: Box<RawValue>,
+    recorded_at: DateTime<Utc>,
+}
+
+impl From<RecordedEvent> for EventView {
+    fn from(event: RecordedEvent) -> Self {
+        Self {
+            data: as_json(&event.data),
+            metadata: as_json(&event.metadata),
+            stream: event.stream,
+            revision: event.revision,
+            position: event.position,
+            id: event.id,
+            event_type: event.event_type,
+            recorded_at: event.recorded_at,
+        }
+    }
+}
+
+/// The bytes as they stand in the log. Somebody else's that are not JSON become a text, and none become null.
+fn as_json(bytes: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(bytes);
+    if bytes.is_empty() {
+        return RawValue::NULL.to_owned();
+    }
+    RawValue::from_string(text.clone().into_owned())
+        .or_else(|_| serde_json::value::to_raw_value(&text))
+        .unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// The cursor is the revision or the position of the last event of the page before.
+async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    QueryParams(filter): QueryParams<Filter>,
+) -> Result<Answer<Page<EventView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<u64>::read(filter.limit, filter.cursor.as_deref())?;
+    let head = shared.store.head().await.map_err(failed_read)?;
+    if let Some(MinPosition::At(wanted)) = filter.min_position
+        && head < Some(wanted)
+    {
+        return Err(not_reached(wanted, head));
+    }
+    let direction = filter.direction.unwrap_or_default();
+    let page = match filter.stream.as_deref().filter(|stream| !stream.is_empty()) {
+        Some(_) if filter.from_position.is_some() => {
+            return Err(Problem::invalid(
+                "A stream is read `from` a revision, the whole log `from-position`.",
+            ));
+        }
+        None if filter.from.is_some() => {
+            return Err(Problem::invalid("`from` is a revision of a stream: name the `stream` too."));
+        }
+        Some(stream) => {
+            let events = of_stream(&shared, stream, filter.from, direction, &page).await?;
+            page.page(events, |event| event.revision, EventView::from)
+        }
+        None => {
+            let events = of_all(&shared, filter.from_position, direction, &page).await?;
+            page.page(events, |event| event.position.value(), EventView::from)
+        }
+    };
+    Ok(Answer::new(page, head))
+}
+
+async fn of_stream(
+    shared: &Shared,
+    stream: &str,
+    from: Option<u64>,
+    direction: Direction,
+    page: &PageRequest<u64>,
+) -> Result<Vec<RecordedEvent>, Problem> {
+    let max = page.limit + 1;
+    match (direction, page.after) {
+        (Direction::Forwards, after) => {
+            let start = after.map_or(from.unwrap_or(0), |after| after.saturating_add(1));
+            collect(shared.store.read_stream(stream, start, max), max).await
+        }
+        (Direction::Backwards, Some(0)) => Ok(vec![]),
+        (Direction::Backwards, after) => {
+            let start = after.map(|after| after - 1).or(from);
+            collect(shared.store.read_stream_backwards(stream, start, max), max).await
+        }
+    }
+}
+
+/// Reads on from the last event of the page before, itself left out: a place in the log that surely is one.
+async fn of_all(
+    shared: &Shared,
+    from: Option<Position>,
+    direction: Direction,
+    page: &PageRequest<u64>,
+) -> Result<Vec<RecordedEvent>, Problem> {
+    let max = page.limit + 1;
+    let after = page.after.map(Position::new);
+    match direction {
+        Direction::Forwards => {
+            let events = shared.store.read_all(after.or(from), max + 1);
+            let events = events.try_filter(move |event| std::future::ready(Some(event.position) != after));
+            collect(events, max).await
+        }
+        Direction::Backwards => {
+            // `from` is the first event to show, and the store reads before a position.
+            let before = after.or_else(|| from.map(|from| Position::new(from.value().saturating_add(1))));
+            collect(shared.store.read_all_backwards(before, max), max).await
+        }
+    }
+}
+
+async fn collect(
+    events: impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send,
+    max: usize,
+) -> Result<Vec<RecordedEvent>, Problem> {
+    events.take(max).try_collect().await.map_err(failed_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_json_as_it_stands_and_anything_else_as_text() {
+        assert_eq!(as_json(br#"{"b": 1.0, "a": 2}"#).get(), r#"{"b": 1.0, "a": 2}"#);
+        assert_eq!(as_json(b"").get(), "null");
+        assert_eq!(as_json(b"plain \"text\"").get(), r#""plain \"text\"""#);
+        assert_eq!(as_json(&[0xff]).get(), "\"\u{fffd}\"");
+    }
+}

@@ -1,0 +1,46 @@
+//! The addresses, one file for each read model.
+
+mod carts;
+mod events;
+mod order_view;
+mod orders;
+mod products;
+mod sales;
+mod stock;
+
+use crate::checkpoints::Checkpoints;
+use axum::Router;
+use axum::extract::FromRef;
+use event_store::EventStore;
+use http_boundary::OperatorToken;
+use sqlx::PgPool;
+
+/// What every handler can use.
+#[derive(Clone)]
+pub struct Shared {
+    pub checkpoints: Checkpoints,
+    pub pool: PgPool,
+    pub store: EventStore,
+    pub operator_token: OperatorToken,
+}
+
+impl FromRef<Shared> for OperatorToken {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.operator_token.clone()
+    }
+}
+
+/// All queries.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .merge(products::routes())
+        .merge(stock::routes())
+        .merge(carts::routes())
+        .merge(orders::routes())
+        .merge(sales::routes())
+        .merge(events::routes())
+        .with_state(shared)
+}
+
+/// All queries of a request see the database at one moment.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

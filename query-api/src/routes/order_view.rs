@@ -1,0 +1,204 @@
+//! All that is known of one order.
+
+use super::orders::{OrderRow, OrderView};
+use crate::answer::MoneyView;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+#[derive(Serialize)]
+pub struct OrderPage {
+    #[serde(flatten)]
+    pub order: OrderView,
+    lines: Vec<LineView>,
+    /// What stock last answered, for each SKU.
+    stock: Vec<StockView>,
+    payments: Vec<PaymentView>,
+    refunds: Vec<RefundView>,
+    history: Vec<HistoryView>,
+}
+
+#[derive(Serialize)]
+struct LineView {
+    line_id: Uuid,
+    sku: String,
+    merchant_id: String,
+    name: String,
+    quantity: i64,
+    unit_price: MoneyView,
+    amount: MoneyView,
+}
+
+#[derive(Serialize)]
+struct StockView {
+    sku: String,
+    quantity: i64,
+    /// unanswered, held, refused, committed, shipped, released
+    phase: String,
+    /// What was there when it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct PaymentView {
+    payment_id: Uuid,
+    amount: MoneyView,
+    method: String,
+    reference: String,
+    occurred_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct RefundView {
+    refund_id: Uuid,
+    amount: MoneyView,
+    reference: String,
+    occurred_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct HistoryView {
+    revision: i64,
+    position: i64,
+    #[serde(rename = "type")]
+    event_type: String,
+    summary: String,
+    actor: String,
+    occurred_at: DateTime<Utc>,
+}
+
+/// As the projection writes it.
+#[derive(Deserialize)]
+struct StockAnswer {
+    sku: String,
+    phase: String,
+    available: Option<u64>,
+}
+
+/// Reads everything from one snapshot.
+pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<OrderPage>, sqlx::Error> {
+    let order = sqlx::query_as!(
+        OrderRow,
+        "SELECT order_id, cart_id, customer_id, country, currency, status, total, paid, refunded, lines, units,
+                cancel_reason, placed_at, changed_at, revision
+         FROM orders WHERE order_id = $1",
+        order_id
+    )
+    .fetch_optional(&mut *snapshot)
+    .await?;
+    let Some(order) = order else { return Ok(None) };
+    let lines = lines(snapshot, order_id, &order.currency).await?;
+    Ok(Some(OrderPage {
+        stock: stock(snapshot, order_id, &lines).await?,
+        payments: payments(snapshot, order_id).await?,
+        refunds: refunds(snapshot, order_id).await?,
+        history: history(snapshot, order_id).await?,
+        order: order.into(),
+        lines,
+    }))
+}
+
+async fn lines(
+    snapshot: &mut PgConnection,
+    order_id: Uuid,
+    currency: &str,
+) -> Result<Vec<LineView>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT line_id, sku, merchant_id, name, quantity, unit_price
+         FROM order_lines WHERE order_id = $1 ORDER BY number",
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let lines = rows.into_iter().map(|row| LineView {
+        line_id: row.line_id,
+        sku: row.sku,
+        merchant_id: row.merchant_id,
+        name: row.name,
+        quantity: row.quantity,
+        unit_price: MoneyView::new(row.unit_price, currency),
+        amount: MoneyView::new(row.quantity.saturating_mul(row.unit_price), currency),
+    });
+    Ok(lines.collect())
+}
+
+async fn stock(
+    snapshot: &mut PgConnection,
+    order_id: Uuid,
+    lines: &[LineView],
+) -> Result<Vec<StockView>, sqlx::Error> {
+    let mut stock: BTreeMap<&str, StockView> = BTreeMap::new();
+    for line in lines {
+        let of_sku = stock.entry(&line.sku).or_insert_with(|| StockView {
+            sku: line.sku.clone(),
+            quantity: 0,
+            phase: "unanswered".to_owned(),
+            available: None,
+        });
+        of_sku.quantity += line.quantity;
+    }
+    let answers = sqlx::query_scalar!(
+        r#"SELECT answers AS "answers: Json<Vec<StockAnswer>>"
+           FROM order_stock_answers WHERE order_id = $1 ORDER BY revision"#,
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await?;
+    for answer in answers.into_iter().flat_map(|answers| answers.0) {
+        if let Some(of_sku) = stock.get_mut(answer.sku.as_str()) {
+            of_sku.phase = answer.phase;
+            of_sku.available = answer.available;
+        }
+    }
+    Ok(stock.into_values().collect())
+}
+
+async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<PaymentView>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT payment_id, amount, currency, method, reference, occurred_at
+         FROM order_payments WHERE order_id = $1 ORDER BY revision",
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let payments = rows.into_iter().map(|row| PaymentView {
+        payment_id: row.payment_id,
+        amount: MoneyView::new(row.amount, &row.currency),
+        method: row.method,
+        reference: row.reference,
+        occurred_at: row.occurred_at,
+    });
+    Ok(payments.collect())
+}
+
+async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<RefundView>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT refund_id, amount, currency, reference, occurred_at
+         FROM order_refunds WHERE order_id = $1 ORDER BY revision",
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let refunds = rows.into_iter().map(|row| RefundView {
+        refund_id: row.refund_id,
+        amount: MoneyView::new(row.amount, &row.currency),
+        reference: row.reference,
+        occurred_at: row.occurred_at,
+    });
+    Ok(refunds.collect())
+}
+
+async fn history(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<HistoryView>, sqlx::Error> {
+    sqlx::query_as!(
+        HistoryView,
+        "SELECT revision, position, event_type, summary, actor, occurred_at
+         FROM order_history WHERE order_id = $1 ORDER BY revision",
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await
+}

@@ -1,0 +1,159 @@
+use super::order_view::{OrderPage, read};
+use super::{SNAPSHOT, Shared};
+use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::checkpoints::ReadModel;
+use crate::page::{Page, PageRequest};
+use crate::parameters::{Freshness, MinPosition, ending, given, starting};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use domain::text::InvalidText;
+use domain::{Country, CustomerId, OrderId};
+use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const STATUSES: [&str; 7] =
+    ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"];
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/orders", get(list)).route("/orders/{order_id}", get(one))
+}
+
+/// `from` and `to` are about the time at which the order was placed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    status: Option<String>,
+    country: Option<String>,
+    customer_id: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(rename = "min-position")]
+    min_position: Option<MinPosition>,
+}
+
+#[derive(Serialize)]
+pub struct OrderView {
+    pub order_id: Uuid,
+    pub cart_id: Uuid,
+    pub customer_id: Option<String>,
+    pub country: String,
+    pub status: String,
+    pub total: MoneyView,
+    pub paid: MoneyView,
+    pub refunded: MoneyView,
+    pub line_count: i64,
+    pub units: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<serde_json::Value>,
+    pub placed_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
+}
+
+pub struct OrderRow {
+    pub order_id: Uuid,
+    pub cart_id: Uuid,
+    pub customer_id: Option<String>,
+    pub country: String,
+    pub currency: String,
+    pub status: String,
+    pub total: i64,
+    pub paid: i64,
+    pub refunded: i64,
+    pub lines: i64,
+    pub units: i64,
+    pub cancel_reason: Option<serde_json::Value>,
+    pub placed_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
+}
+
+impl From<OrderRow> for OrderView {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            total: MoneyView::new(row.total, &row.currency),
+            paid: MoneyView::new(row.paid, &row.currency),
+            refunded: MoneyView::new(row.refunded, &row.currency),
+            order_id: row.order_id,
+            cart_id: row.cart_id,
+            customer_id: row.customer_id,
+            country: row.country,
+            status: row.status,
+            line_count: row.lines,
+            units: row.units,
+            cancel_reason: row.cancel_reason,
+            placed_at: row.placed_at,
+            changed_at: row.changed_at,
+            revision: row.revision,
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn invalid(error: InvalidText) -> Problem {
+    Problem::invalid(error.to_string())
+}
+
+/// Newest first.
+async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    QueryParams(filter): QueryParams<Filter>,
+) -> Result<Answer<Page<OrderView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<(DateTime<Utc>, Uuid)>::read(filter.limit, filter.cursor.as_deref())?;
+    let status = given(filter.status.as_deref());
+    if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
+        let known = STATUSES.join(", ");
+        return Err(Problem::invalid(format!("`{status}` is not an order's status: give one of {known}.")));
+    }
+    let country: Option<Country> =
+        given(filter.country.as_deref()).map(str::parse).transpose().map_err(invalid)?;
+    let customer_id: Option<CustomerId> =
+        given(filter.customer_id.as_deref()).map(str::parse).transpose().map_err(invalid)?;
+    let from = starting("from", filter.from.as_deref())?;
+    let to = ending("to", filter.to.as_deref())?;
+    let position = shared.checkpoints.reach(ReadModel::Orders, filter.min_position).await?;
+    let rows = sqlx::query_as!(
+        OrderRow,
+        "SELECT order_id, cart_id, customer_id, country, currency, status, total, paid, refunded, lines, units,
+                cancel_reason, placed_at, changed_at, revision
+         FROM orders
+         WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR country = $2)
+           AND ($3::text IS NULL OR customer_id = $3)
+           AND ($4::timestamptz IS NULL OR placed_at >= $4) AND ($5::timestamptz IS NULL OR placed_at < $5)
+           AND ($6::timestamptz IS NULL OR (placed_at, order_id) < ($6, $7::uuid))
+         ORDER BY placed_at DESC, order_id DESC LIMIT $8",
+        status,
+        country.as_ref().map(Country::as_str),
+        customer_id.as_ref().map(CustomerId::as_str),
+        from,
+        to,
+        page.after.map(|(placed_at, _)| placed_at),
+        page.after.map(|(_, order_id)| order_id),
+        page.fetch()
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(failed_query)?;
+    Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderView::from), position))
+}
+
+async fn one(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    QueryParams(freshness): QueryParams<Freshness>,
+) -> Result<Answer<OrderPage>, Problem> {
+    let position = shared.checkpoints.reach(ReadModel::Orders, freshness.min_position).await?;
+    let mut snapshot = shared.pool.begin_with(SNAPSHOT).await.map_err(failed_query)?;
+    let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
+    snapshot.commit().await.map_err(failed_query)?;
+    let order = order.ok_or_else(|| nothing("order", order_id, position))?;
+    let revision = order.order.revision;
+    Ok(Answer::of_stream(order, position, revision))
+}

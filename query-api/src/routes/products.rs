@@ -1,0 +1,114 @@
+use super::Shared;
+use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::checkpoints::ReadModel;
+use crate::page::{Page, PageRequest};
+use crate::parameters::{Freshness, MinPosition, given};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use domain::{MerchantId, Sku};
+use http_boundary::{PathParams, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/products", get(list)).route("/products/{sku}", get(one))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    merchant_id: Option<String>,
+    retired: Option<bool>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(rename = "min-position")]
+    min_position: Option<MinPosition>,
+}
+
+#[derive(Serialize)]
+struct ProductView {
+    sku: String,
+    merchant_id: String,
+    name: String,
+    price: MoneyView,
+    retired: bool,
+    defined_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    revision: i64,
+}
+
+struct Row {
+    sku: String,
+    merchant_id: String,
+    name: String,
+    price: i64,
+    currency: String,
+    retired: bool,
+    defined_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    revision: i64,
+}
+
+impl From<Row> for ProductView {
+    fn from(row: Row) -> Self {
+        Self {
+            price: MoneyView::new(row.price, &row.currency),
+            sku: row.sku,
+            merchant_id: row.merchant_id,
+            name: row.name,
+            retired: row.retired,
+            defined_at: row.defined_at,
+            changed_at: row.changed_at,
+            revision: row.revision,
+        }
+    }
+}
+
+async fn list(
+    State(shared): State<Shared>,
+    QueryParams(filter): QueryParams<Filter>,
+) -> Result<Answer<Page<ProductView>>, Problem> {
+    let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
+    let merchant_id: Option<MerchantId> = given(filter.merchant_id.as_deref())
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: domain::text::InvalidText| Problem::invalid(error.to_string()))?;
+    let position = shared.checkpoints.reach(ReadModel::Products, filter.min_position).await?;
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
+         FROM products
+         WHERE ($1::text IS NULL OR merchant_id = $1) AND ($2::boolean IS NULL OR retired = $2)
+           AND ($3::text IS NULL OR sku > $3)
+         ORDER BY sku LIMIT $4",
+        merchant_id.as_ref().map(MerchantId::as_str),
+        filter.retired,
+        page.after.as_deref(),
+        page.fetch()
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(failed_query)?;
+    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), ProductView::from), position))
+}
+
+async fn one(
+    State(shared): State<Shared>,
+    PathParams(sku): PathParams<Sku>,
+    QueryParams(freshness): QueryParams<Freshness>,
+) -> Result<Answer<ProductView>, Problem> {
+    let position = shared.checkpoints.reach(ReadModel::Products, freshness.min_position).await?;
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
+         FROM products WHERE sku = $1",
+        sku.as_str()
+    )
+    .fetch_optional(&shared.pool)
+    .await
+    .map_err(failed_query)?
+    .ok_or_else(|| nothing("product", &sku, position))?;
+    let revision = row.revision;
+    Ok(Answer::of_stream(row.into(), position, revision))
+}

@@ -1,0 +1,80 @@
+use super::Shared;
+use crate::answer::{Answer, failed_query, nothing};
+use crate::checkpoints::ReadModel;
+use crate::page::{Page, PageRequest};
+use crate::parameters::{Freshness, MinPosition};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use domain::Sku;
+use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/stock", get(list)).route("/stock/{sku}", get(one))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(rename = "min-position")]
+    min_position: Option<MinPosition>,
+}
+
+/// Units. `reserved` counts the committed ones among it: received + adjusted = available + reserved + shipped.
+#[derive(Serialize)]
+struct StockView {
+    sku: String,
+    available: i64,
+    reserved: i64,
+    committed: i64,
+    shipped: i64,
+    received: i64,
+    adjusted: i64,
+    changed_at: DateTime<Utc>,
+    revision: i64,
+}
+
+async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    QueryParams(filter): QueryParams<Filter>,
+) -> Result<Answer<Page<StockView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
+    let position = shared.checkpoints.reach(ReadModel::Stock, filter.min_position).await?;
+    let rows = sqlx::query_as!(
+        StockView,
+        "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
+         FROM stock WHERE $1::text IS NULL OR sku > $1 ORDER BY sku LIMIT $2",
+        page.after.as_deref(),
+        page.fetch()
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(failed_query)?;
+    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), |row| row), position))
+}
+
+async fn one(
+    State(shared): State<Shared>,
+    PathParams(sku): PathParams<Sku>,
+    QueryParams(freshness): QueryParams<Freshness>,
+) -> Result<Answer<StockView>, Problem> {
+    let position = shared.checkpoints.reach(ReadModel::Stock, freshness.min_position).await?;
+    let row = sqlx::query_as!(
+        StockView,
+        "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
+         FROM stock WHERE sku = $1",
+        sku.as_str()
+    )
+    .fetch_optional(&shared.pool)
+    .await
+    .map_err(failed_query)?
+    .ok_or_else(|| nothing("stock", &sku, position))?;
+    let revision = row.revision;
+    Ok(Answer::of_stream(row, position, revision))
+}
