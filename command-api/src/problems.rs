@@ -199,7 +199,7 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
         order::Rejection::AlreadyPlaced => conflict("order-exists", "The order is another one", rejection),
         order::Rejection::WrongStatus { status, wanted, needed } => {
             conflict("wrong-order-status", "The order does not stand where it must", rejection)
-                .with("status", *status)
+                .with("order_status", *status)
                 .with("wanted", *wanted)
                 .with("needed", *needed)
         }

@@ -56,7 +56,7 @@ impl Context {
             command_id: self.command_id,
             correlation_id,
             causation_id: self.command_id,
-            actor: self.caller.name(),
+            actor: self.caller.name().to_owned(),
             occurred_at: self.occurred_at,
             fingerprint: self.fingerprint.clone(),
         }

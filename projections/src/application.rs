@@ -7,12 +7,11 @@ use crate::status::{State, Status};
 use crate::worker::Worker;
 use event_store::{EventStore, InvalidConnectionString};
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use http_boundary::{Finding, Health, process};
 use serde_json::json;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -103,13 +103,16 @@ impl Application {
 
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
     /// `/readyz` and in the log, and the others go on.
-    pub fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            if migrate_until_done(&self.database, &self.health, &stop).await {
-                join_all(self.starters.into_iter().map(|start| tokio::spawn(start(stop.clone())))).await;
+    pub async fn run(self, stop: CancellationToken) {
+        // Whoever drops this future drops the workers too.
+        let mut workers = JoinSet::new();
+        if migrate_until_done(&self.database, &self.health, &stop).await {
+            for start in self.starters {
+                workers.spawn(start(stop.clone()));
             }
-            stop.cancelled().await;
         }
+        while workers.join_next().await.is_some() {}
+        stop.cancelled().await;
     }
 
     /// Projects and answers requests until told to stop.
@@ -141,7 +144,7 @@ impl Board {
         let head = tokio::time::timeout(HEAD_DEADLINE, self.store.head()).await;
         let head = head.ok().and_then(Result::ok).flatten();
         let projections: Vec<Status> = self.statuses.iter().map(last_word).collect();
-        let ready = projections.iter().all(Status::is_running);
+        let ready = projections.iter().all(Status::is_well);
         Finding { ready, detail: json!({ "head": head, "projections": projections }) }
     }
 }

@@ -53,6 +53,24 @@ pub async fn load<P: Projection>(connection: &mut PgConnection) -> Result<Option
     .await
 }
 
+/// Makes this session the one runner of the projection, until the session ends; false when another one is.
+///
+/// The compare-and-set alone keeps every event counted once. This lock keeps a second runner waiting instead of
+/// failing, and lets a runner that starts after a crash wait for the end of what its predecessor has under way.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn try_own<P: Projection>(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock(hashtextextended('emporium projection ' || $1 || ':' || $2::integer, 0))
+           AS "is_mine!""#,
+        P::NAME,
+        P::VERSION
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// Moves the checkpoint inside the caller's transaction (or by itself), and announces it on commit.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ mod status;
 mod worker;
 
 pub use application::{Application, BuildError, migrate};
-pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, load, step};
+pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, load, step, try_own};
 pub use config::Config;
 pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
 pub use projection::{ApplyError, Projection};

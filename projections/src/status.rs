@@ -22,6 +22,8 @@ pub struct Status {
 pub enum State {
     /// Not yet at work.
     Starting,
+    /// Another runner is at work on this projection; this one takes over when that one ends.
+    Waiting,
     /// At work.
     Running,
     /// The database is away; it tries again and again.
@@ -44,9 +46,9 @@ impl Status {
         matches!(self.state, State::Failed { .. } | State::Stopped)
     }
 
-    /// Whether its tables follow the log.
+    /// Whether its tables follow the log, by this runner's hand or another's.
     #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.state == State::Running
+    pub fn is_well(&self) -> bool {
+        matches!(self.state, State::Running | State::Waiting)
     }
 }

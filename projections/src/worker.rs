@@ -1,6 +1,6 @@
 //! One task for each projection: from the subscription to the tables.
 
-use crate::checkpoint::{StepError, load, step};
+use crate::checkpoint::{StepError, load, step, try_own};
 use crate::fact::UnreadableFact;
 use crate::gathering::{Batch, Gathering};
 use crate::projection::{ApplyError, Projection};
@@ -23,6 +23,8 @@ use tracing::{error, info, warn};
 const LONGEST_REST: Duration = Duration::from_millis(25);
 /// How often the checkpoint moves over events that are not wanted, while they come without end.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a second runner looks whether the first one has ended.
+const TAKE_OVER_INTERVAL: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// How long a transaction that is under way may take when the service stops; what is not committed then is
@@ -151,6 +153,12 @@ impl<P: Projection> Worker<P> {
     async fn session(&self, stop: &CancellationToken) -> Result<(), Ended> {
         let opened = async {
             let mut connection = PgConnection::connect_with(&self.database).await?;
+            while !try_own::<P>(&mut connection).await? {
+                if self.set_state(State::Waiting) {
+                    info!(projection = P::NAME, "another runner is at work; waiting to take over");
+                }
+                tokio::time::sleep(TAKE_OVER_INTERVAL).await;
+            }
             let position = load::<P>(&mut connection).await?;
             Ok::<_, sqlx::Error>((connection, position))
         };
@@ -174,7 +182,10 @@ impl<P: Projection> Worker<P> {
         mut from: Option<i64>,
         stop: &CancellationToken,
     ) -> Result<(), Ended> {
-        let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)));
+        // By its contract the subscription never ends; should it, that must be seen.
+        let ended = SubscriptionItem::Disconnected { error: "the subscription has ended".to_owned() };
+        let ended = futures::stream::once(std::future::ready(ended));
+        let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)).chain(ended));
         let mut gathering = Gathering::<P>::new(from);
         let mut idle = Some(connection);
         let mut writing: Option<Writing<'_>> = None;
@@ -199,7 +210,7 @@ impl<P: Projection> Worker<P> {
                     self.advanced(written.upto, written.count);
                 }
                 // Without a budget: a task that must yield would take that for a pause of the subscription.
-                item = tokio::task::unconstrained(events.next()), if gathering.has_room() => {
+                Some(item) = tokio::task::unconstrained(events.next()), if gathering.has_room() => {
                     self.gather(&mut gathering, item);
                 }
                 () = rest(pause), if idle.is_some() && !gathering.is_empty() => {
@@ -214,13 +225,12 @@ impl<P: Projection> Worker<P> {
         Ok(())
     }
 
-    fn gather(&self, gathering: &mut Gathering<P>, item: Option<SubscriptionItem>) {
+    fn gather(&self, gathering: &mut Gathering<P>, item: SubscriptionItem) {
         match item {
-            Some(SubscriptionItem::Event(event)) => gathering.add(&event),
-            Some(SubscriptionItem::Checkpoint(position)) => gathering.add_checkpoint(position),
-            Some(SubscriptionItem::CaughtUp) => {}
-            Some(SubscriptionItem::Disconnected { error }) => return self.event_store_away(error),
-            None => return self.event_store_away("the subscription has ended".to_owned()),
+            SubscriptionItem::Event(event) => gathering.add(&event),
+            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
+            SubscriptionItem::CaughtUp => {}
+            SubscriptionItem::Disconnected { error } => return self.event_store_away(error),
         }
         self.status.send_if_modified(|status| {
             let was_away = matches!(status.state, State::EventStoreAway { .. });
@@ -233,7 +243,7 @@ impl<P: Projection> Worker<P> {
     }
 
     fn event_store_away(&self, error: String) {
-        if self.status.borrow().is_running() {
+        if self.status.borrow().state == State::Running {
             warn!(projection = P::NAME, error, "the event store is away; the subscription tries again");
         }
         self.set_state(State::EventStoreAway { error });
@@ -274,12 +284,13 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    fn set_state(&self, state: State) {
+    /// Whether the state is another one than before.
+    fn set_state(&self, state: State) -> bool {
         self.status.send_if_modified(|status| {
             let is_new = status.state != state;
             status.state = state;
             is_new
-        });
+        })
     }
 }
 

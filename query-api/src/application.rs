@@ -6,7 +6,6 @@ use event_store::{EventStore, InvalidConnectionString};
 use http_boundary::{Health, OperatorToken};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,11 +66,9 @@ impl Application {
     }
 
     /// Listens for checkpoints until told to stop. Answers no requests.
-    pub fn run(self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            self.shared.checkpoints.follow(&self.health, &stop).await;
-            self.pool.close().await;
-        }
+    pub async fn run(self, stop: CancellationToken) {
+        self.shared.checkpoints.follow(&self.health, &stop).await;
+        self.pool.close().await;
     }
 
     /// Answers HTTP on the configured address until told to stop.

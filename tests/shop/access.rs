@@ -47,6 +47,8 @@ async fn a_shopper_may_not_do_what_is_the_operators(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_wrong_token_is_not_taken_for_none(pool: PgPool) {
     let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 1).await;
+    shop.get_now("/products").await.expect(StatusCode::OK);
     let cut = &TOKEN[..TOKEN.len() - 1];
     for header in ["Bearer wrong", "Basic d3Jvbmc6d3Jvbmc=", "Bearer ", &format!("Bearer {cut}")] {
         let reply = shop.request(Method::GET, "/products").header("authorization", header).send().await;

@@ -43,7 +43,7 @@ fn envelope() -> Envelope {
         command_id: id,
         correlation_id: id,
         causation_id: id,
-        actor: "test",
+        actor: "test".to_owned(),
         occurred_at: Utc::now(),
         fingerprint: String::new(),
     }

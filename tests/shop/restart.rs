@@ -68,7 +68,7 @@ async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
         command_id,
         correlation_id: order_id.0,
         causation_id: command_id,
-        actor: "shopper",
+        actor: "shopper".to_owned(),
         occurred_at: chrono::Utc::now(),
         fingerprint: String::new(),
     };

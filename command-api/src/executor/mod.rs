@@ -60,7 +60,7 @@ pub struct Envelope {
     pub correlation_id: Uuid,
     /// What the command follows from.
     pub causation_id: Uuid,
-    pub actor: &'static str,
+    pub actor: String,
     pub occurred_at: DateTime<Utc>,
     /// Of the request's body, when it came with an idempotency key; else empty, and the command is not
     /// remembered: its decision is idempotent by itself.
@@ -73,7 +73,7 @@ impl Envelope {
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
             command_id: self.command_id,
-            actor: self.actor.to_owned(),
+            actor: self.actor.clone(),
             occurred_at: self.occurred_at,
             fingerprint: self.fingerprint.clone(),
         }

@@ -47,7 +47,7 @@ struct Work {
     next: Option<(Job, Vec<Position>)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Job {
     /// The cart, when its order must be placed first.
     cart_id: Option<CartId>,
@@ -129,9 +129,10 @@ impl FulfilmentRunner {
                         event.revision, event.stream
                     ),
                 })?;
-                let trigger = Trigger { event_id: event.id, occurred_at: metadata.occurred_at };
+                let trigger =
+                    Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
                 let job = Job { cart_id, trigger };
-                Ok(progress.start(order_id, job, event.position).then_some((order_id, job)))
+                Ok(progress.start(order_id, job, event.position).map(|job| (order_id, job)))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
                 self.health.is_well(PART);
@@ -157,9 +158,9 @@ impl FulfilmentRunner {
         async move {
             let attempt = || async {
                 if let Some(cart_id) = job.cart_id {
-                    settle::place_order(&executor, cart_id, job.trigger).await?;
+                    settle::place_order(&executor, cart_id, &job.trigger).await?;
                 }
-                settle::settle(&executor, order_id, job.trigger).await
+                settle::settle(&executor, order_id, &job.trigger).await
             };
             let result = attempt
                 .retry(patiently())
@@ -205,21 +206,21 @@ fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<CartId>)> {
 }
 
 impl Progress {
-    /// Notes an event. True when its work is to be started, false when the order is under work already.
-    fn start(&mut self, order_id: OrderId, job: Job, position: Position) -> bool {
+    /// Notes an event. Gives the work back when it is to be started now; keeps it when the order is under work.
+    fn start(&mut self, order_id: OrderId, job: Job, position: Position) -> Option<Job> {
         self.open.insert(position);
         self.last = Some(position);
         match self.orders.get_mut(&order_id) {
             None => {
                 self.orders.insert(order_id, Work { running: vec![position], next: None });
-                true
+                Some(job)
             }
             Some(work) => {
-                let (next, positions) = work.next.get_or_insert((job, vec![]));
-                let cart_id = next.cart_id.or(job.cart_id);
-                *next = Job { cart_id, ..job };
-                positions.push(position);
-                false
+                let (waiting, mut positions) = work.next.take().unzip();
+                let cart_id = job.cart_id.or(waiting.and_then(|waiting: Job| waiting.cart_id));
+                positions.get_or_insert_default().push(position);
+                work.next = Some((Job { cart_id, ..job }, positions.unwrap_or_default()));
+                None
             }
         }
     }

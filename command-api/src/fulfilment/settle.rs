@@ -16,11 +16,13 @@ pub const ACTOR: &str = "order-fulfilment";
 /// Rounds without any progress after which something is wrong that another round will not mend.
 const MAX_FRUITLESS_ROUNDS: usize = 5;
 
-/// What set the work off.
-#[derive(Debug, Clone, Copy)]
+/// The event that set the work off.
+#[derive(Debug, Clone)]
 pub struct Trigger {
     pub event_id: Uuid,
     pub occurred_at: DateTime<Utc>,
+    /// Who asked for what happened then.
+    pub actor: String,
 }
 
 /// Why an order could not be settled.
@@ -35,14 +37,15 @@ pub enum SettleError {
 }
 
 /// Places the order of a checked-out cart, if that was not done yet.
-pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: Trigger) -> Result<(), SettleError> {
+pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: &Trigger) -> Result<(), SettleError> {
     let order_id = order_id_of(cart_id);
     let placed = executor.carts.view(cart_id, move |cart| match cart {
         Cart::CheckedOut(cart) => Some(order_of(cart_id, cart)),
         Cart::Unopened | Cart::Open(_) | Cart::Abandoned => None,
     });
     let Some(placed) = placed.await.map_err(|error| of_view(order_id, &error))? else { return Ok(()) };
-    let envelope = envelope(order_id, "place", trigger);
+    // On behalf of whoever checked out: the request that did so is about to place the order too.
+    let envelope = Envelope { actor: trigger.actor.clone(), ..envelope(order_id, "place", trigger) };
     match executor.orders.execute(order_id, order::Command::Place(placed), envelope).await {
         Ok(_) => Ok(()),
         Err(error) => Err(of_command(order_id, &error)),
@@ -50,7 +53,7 @@ pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: Trigger)
 }
 
 /// Sends what the order owes and records the answers, until nothing is owed.
-pub async fn settle(executor: &Executor, order_id: OrderId, trigger: Trigger) -> Result<(), SettleError> {
+pub async fn settle(executor: &Executor, order_id: OrderId, trigger: &Trigger) -> Result<(), SettleError> {
     let mut before = Vec::new();
     let mut fruitless = 0;
     loop {
@@ -95,7 +98,7 @@ async fn ask(
     executor: &Executor,
     order_id: OrderId,
     owed: &Owed,
-    trigger: Trigger,
+    trigger: &Trigger,
 ) -> Result<Answer, SettleError> {
     let (name, command) = match owed.request {
         StockRequest::Reserve(quantity) => ("reserve", inventory::Command::Reserve { order_id, quantity }),
@@ -148,7 +151,7 @@ impl Answers {
         self,
         executor: &Executor,
         order_id: OrderId,
-        trigger: Trigger,
+        trigger: &Trigger,
     ) -> Result<(), SettleError> {
         let commands = [
             (!self.reservations.is_empty())
@@ -167,12 +170,12 @@ impl Answers {
 }
 
 /// What follows from an event happened, in business terms, when the event did.
-fn envelope(order_id: OrderId, step: &str, trigger: Trigger) -> Envelope {
+fn envelope(order_id: OrderId, step: &str, trigger: &Trigger) -> Envelope {
     Envelope {
         command_id: Uuid::new_v5(&trigger.event_id, step.as_bytes()),
         correlation_id: order_id.0,
         causation_id: trigger.event_id,
-        actor: ACTOR,
+        actor: ACTOR.to_owned(),
         occurred_at: trigger.occurred_at,
         fingerprint: String::new(),
     }

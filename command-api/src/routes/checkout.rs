@@ -54,7 +54,8 @@ async fn check_out(
             shared.status_of(order_id).await?
         }
     };
-    let accepted = Accepted { replayed: checked_out.replayed, ..placed };
+    // The cart's revision, which a repetition gets again; a position at which the order can be read.
+    let accepted = Accepted { position: placed.position.max(checked_out.position), ..checked_out };
     Ok(Answer {
         status: StatusCode::ACCEPTED,
         accepted,

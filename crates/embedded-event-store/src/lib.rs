@@ -1,7 +1,7 @@
 //! A durable event store in our own process that speaks EventStoreDB's gRPC protocol.
 //!
-//! [`log`] keeps the events, [`index`] finds a stream's events in it, [`service`] is what the store can do in our own
-//! terms, [`wire`] is how that is said in the protocol, and [`server`] starts and stops the whole.
+//! `log` keeps the events, `index` finds a stream's events in it, `service` is what the store can do in our own terms,
+//! `wire` is how that is said in the protocol, and `server` starts and stops the whole.
 
 mod config;
 mod index;

@@ -22,9 +22,10 @@ impl Problem {
         Self { status, id, title, detail: detail.into(), members: Map::new(), headers: Vec::new() }
     }
 
-    /// With a field for machines.
+    /// With a field for machines. Its name must not be one of the standard's own.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(!["type", "title", "status", "detail", "instance"].contains(&name), "{name} is taken");
         self.members.insert(name.to_owned(), value.into());
         self
     }

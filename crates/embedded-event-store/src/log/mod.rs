@@ -2,7 +2,7 @@
 //!
 //! A position is a plain count: the first event has 1, the next 2, without gaps. A missing record is therefore as plain
 //! to see as a damaged one. Records, index and heads live in one database of ordered key spaces, written together by one
-//! thread in [`writer`]. A record becomes visible to readers when the disk has it, and not before.
+//! thread in `writer`. A record becomes visible to readers when the disk has it, and not before.
 
 mod confirmed;
 mod decide;

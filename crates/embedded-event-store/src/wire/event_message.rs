@@ -30,19 +30,18 @@ pub enum UuidForm {
     Structured,
 }
 
-/// An event, its link if it came by one, and how often it was tried (persistent subscriptions only).
+/// An event, and its link if it came by one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EventMessage {
     event: Option<Arc<Record>>,
     link: Option<Arc<Record>>,
     uuids: UuidForm,
-    retries: Option<i32>,
 }
 
 impl EventMessage {
     /// The message for an event of a read or a subscription.
     pub fn new(resolved: Resolved, uuids: UuidForm) -> Self {
-        EventMessage { event: resolved.event, link: resolved.link, uuids, retries: None }
+        EventMessage { event: resolved.event, link: resolved.link, uuids }
     }
 
     /// The position that the reader should note: the link's if there is one.
@@ -64,17 +63,13 @@ impl prost::Message for EventMessage {
             Some(position) => put_number(3, position, buf),
             None => put_head(4, 0, buf),
         }
-        if let Some(retries) = self.retries {
-            prost::encoding::int32::encode(5, &retries, buf);
-        }
     }
 
     fn encoded_len(&self) -> usize {
         let records = [&self.event, &self.link].into_iter().flatten();
         let records: usize = records.map(|record| part_len(1, Recorded::new(record, self.uuids).len)).sum();
         let position = self.position().map_or(2, |position| number_len(3, position));
-        let retries = self.retries.map_or(0, |retries| prost::encoding::int32::encoded_len(5, &retries));
-        records + position + retries
+        records + position
     }
 
     fn merge_field(
@@ -239,7 +234,7 @@ mod tests {
             |position| Place { stream: "order-1", revision: 300, position, created_ticks: 1_234_567_890 };
         let event_record = Arc::new(Record::new(place(1_000_000), &event));
         let link = linked.then(|| Arc::new(Record::new(place(1_000_001), &event)));
-        EventMessage { event: Some(event_record), link, uuids, retries: Some(2) }
+        EventMessage { event: Some(event_record), link, uuids }
     }
 
     #[test]
@@ -252,6 +247,59 @@ mod tests {
         }
         let nothing = EventMessage::default();
         assert_eq!(nothing.encode_to_vec().len(), nothing.encoded_len());
+    }
+
+    /// The message as the protocol describes it, to read what was written by hand.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Described {
+        #[prost(message, optional, tag = "1")]
+        event: Option<DescribedEvent>,
+        #[prost(message, optional, tag = "2")]
+        link: Option<DescribedEvent>,
+        #[prost(uint64, tag = "3")]
+        commit_position: u64,
+        #[prost(message, optional, tag = "4")]
+        no_position: Option<()>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct DescribedEvent {
+        #[prost(message, optional, tag = "1")]
+        id: Option<crate::wire::messages::Uuid>,
+        #[prost(message, optional, tag = "2")]
+        stream: Option<crate::wire::messages::StreamIdentifier>,
+        #[prost(uint64, tag = "3")]
+        revision: u64,
+        #[prost(uint64, tag = "4")]
+        prepare: u64,
+        #[prost(uint64, tag = "5")]
+        commit: u64,
+        #[prost(map = "string, string", tag = "6")]
+        metadata: std::collections::HashMap<String, String>,
+        #[prost(bytes = "bytes", tag = "7")]
+        custom_metadata: Bytes,
+        #[prost(bytes = "bytes", tag = "8")]
+        data: Bytes,
+    }
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_protocol_describes() {
+        for uuids in [UuidForm::Text, UuidForm::Structured] {
+            let written = message(uuids, true);
+            let read = Described::decode(&written.encode_to_vec()[..]).unwrap();
+            assert_eq!((read.commit_position, read.no_position), (1_000_001, None));
+            assert_eq!(read.link.unwrap().commit, 1_000_001);
+            let (event, record) = (read.event.unwrap(), written.event.unwrap());
+            assert_eq!(crate::wire::names::uuid(event.id).unwrap(), record.id());
+            assert_eq!(&event.stream.unwrap().stream_name[..], b"order-1");
+            assert_eq!((event.revision, event.prepare, event.commit), (300, 1_000_000, 1_000_000));
+            assert_eq!(event.metadata["type"], "t".repeat(200));
+            assert_eq!(event.metadata["created"], "1234567890");
+            assert_eq!(event.metadata["content-type"], "application/json");
+            assert_eq!((&event.custom_metadata[..], &event.data[..]), (record.metadata(), record.data()));
+        }
+        let nothing = Described::decode(&EventMessage::default().encode_to_vec()[..]).unwrap();
+        assert_eq!((nothing.event, nothing.link, nothing.no_position), (None, None, Some(())));
     }
 
     #[test]

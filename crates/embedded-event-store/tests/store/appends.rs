@@ -156,6 +156,9 @@ async fn too_large_an_append_is_refused_and_the_connection_lives_on() {
         }
         other => panic!("{other:?}"),
     }
+    let many = (0..40).map(|_| large(100_000)).collect::<Vec<_>>();
+    let refused = running.client.append_to_stream("s", &expecting(StreamState::Any), many).await;
+    assert!(matches!(refused, Err(Error::Grpc { code: Code::InvalidArgument, .. })), "{refused:?}");
     append(&running.client, "s", vec![large(1024 * 1024 - 100)]).await;
     let read = all_of(running.client.read_stream("s", &ReadStreamOptions::default()).await.unwrap()).await;
     assert_eq!(revisions(&read), [0]);

@@ -1,9 +1,11 @@
 //! What survives a restart, and who may open the folder.
 
 use embedded_event_store::{Config, EmbeddedEventStore, OpenError, StartError};
-use eventstore::{ReadAllOptions, ReadStreamOptions, StreamState};
+use eventstore::{ReadAllOptions, ReadStreamOptions, StreamState, SubscribeToAllOptions};
 
-use crate::support::{all_of, append, at, client, events, expecting, positions, revisions, soon, start};
+use crate::support::{
+    all_of, append, at, client, confirmed, events, expecting, positions, revisions, soon, start,
+};
 
 #[tokio::test]
 async fn a_restart_keeps_everything_and_goes_on() {
@@ -80,6 +82,15 @@ async fn stopping_answers_the_appends_under_way() {
         let found = if acknowledged == 0 { 0 } else { all_of(read).await.len() };
         assert!(found >= acknowledged, "{stream}: {found} of {acknowledged}");
     }
+}
+
+#[tokio::test]
+async fn a_dropped_store_ends_its_subscriptions() {
+    let running = start().await;
+    let mut subscription = running.client.subscribe_to_all(&SubscribeToAllOptions::default()).await;
+    confirmed(&mut subscription).await;
+    drop(running.store);
+    while soon(subscription.next_subscription_event()).await.is_ok() {}
 }
 
 #[tokio::test]

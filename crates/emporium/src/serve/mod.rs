@@ -78,7 +78,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 
 async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
     if args.profile == Profile::Production {
-        let required = |is_given, name| if is_given { Ok(()) } else { Err(ServeError::RequiredInProduction(name)) };
+        let required =
+            |is_given, name| if is_given { Ok(()) } else { Err(ServeError::RequiredInProduction(name)) };
         required(args.database_url.is_some(), "--database-url (DATABASE_URL)")?;
         required(args.event_store.is_some(), "--event-store (EMPORIUM_EVENT_STORE)")?;
     }
@@ -114,7 +115,10 @@ fn make_data_folder(path: &Path) -> Result<PathBuf, ServeError> {
     path.canonicalize().map_err(failed)
 }
 
-async fn start_event_store(args: &ServeArgs, data_dir: &Path) -> Result<Option<EmbeddedEventStore>, ServeError> {
+async fn start_event_store(
+    args: &ServeArgs,
+    data_dir: &Path,
+) -> Result<Option<EmbeddedEventStore>, ServeError> {
     if args.event_store.is_some() {
         return Ok(None);
     }

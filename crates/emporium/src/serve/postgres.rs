@@ -33,13 +33,21 @@ pub async fn start(data_dir: &Path) -> Result<(PrivatePostgres, PathBuf), Error>
 }
 
 /// Keeps the server running until told to stop, and then stops it in order.
-pub async fn keep_running(mut server: PrivatePostgres, data_dir: PathBuf, health: Health, stop: CancellationToken) {
+pub async fn keep_running(
+    mut server: PrivatePostgres,
+    data_dir: PathBuf,
+    health: Health,
+    stop: CancellationToken,
+) {
     loop {
         let died = tokio::select! {
             () = stop.cancelled() => break,
             died = server.died() => died,
         };
-        tracing::error!(error = &died as &dyn std::error::Error, "the private Postgres has died: starting it again");
+        tracing::error!(
+            error = &died as &dyn std::error::Error,
+            "the private Postgres has died: starting it again"
+        );
         health.is_ill(PART, died.to_string());
         drop(server);
         let start = || PrivatePostgres::start(Config::durable(&data_dir));
@@ -58,6 +66,9 @@ pub async fn keep_running(mut server: PrivatePostgres, data_dir: PathBuf, health
         health.is_well(PART);
     }
     if let Err(error) = server.stop().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the private Postgres did not stop in order");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the private Postgres did not stop in order"
+        );
     }
 }

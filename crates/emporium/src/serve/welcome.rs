@@ -22,7 +22,8 @@ pub fn addresses(listen: SocketAddr, event_store: &str, token_file: Option<&Path
 /// Three lines for a shell that buy something and read it back.
 #[must_use]
 pub fn purchase(listen: SocketAddr, token_file: Option<&Path>, sku: &str, price: i64) -> String {
-    let token = token_file.map_or("$EMPORIUM_OPERATOR_TOKEN".to_owned(), |path| format!("$(cat {})", path.display()));
+    let token =
+        token_file.map_or("$EMPORIUM_OPERATOR_TOKEN".to_owned(), |path| format!("$(cat {})", path.display()));
     let url = format!("http://{listen}");
     let total = format!(r#"{{"amount":{},"currency":"GBP"}}"#, price * 2);
     let json = "-H 'content-type: application/json'";

@@ -1,0 +1,129 @@
+//! The service as a process: started, used, stopped, killed and started again, with everything embedded.
+
+mod running;
+
+use reqwest::StatusCode;
+use running::{Service, emporium, head_passes};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The retailer's file, where it is there; it is not part of the project.
+fn online_retail() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data/online-retail/online_retail.csv.zst");
+    if path.is_file() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_lines_buy_something_and_read_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::start(folder.path(), &["--demo-shop"]).await;
+    let lines = service.read_until(|line| line.starts_with("curl ")).await;
+    let script: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| line.contains("curl -s")).collect();
+    assert_eq!(script.len(), 3, "{lines:?}");
+    let output = Command::new("bash").arg("-c").arg(script.join("\n")).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let order = printed.lines().rfind(|line| !line.is_empty()).unwrap();
+    let order: serde_json::Value = serde_json::from_str(order).expect(&printed);
+    assert_eq!(order["status"], "processing");
+    assert_eq!(order["paid"], order["total"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_on_the_same_data_goes_on_where_the_first_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &["--demo-shop"]).await;
+    let products = service.get("/products?limit=500&min-position=head").await;
+    let token = service.token();
+    service.terminate().await;
+    let service = Service::start(folder.path(), &[]).await;
+    assert_eq!(service.token(), token);
+    assert_eq!(service.get("/products?limit=500&min-position=head").await, products);
+    assert!(products["items"].as_array().unwrap().len() >= 24);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_on_one_folder_are_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]).await;
+    let second = emporium()
+        .args(["serve", "--listen", "127.0.0.1:0", "--event-store-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert!(error.contains("error: "), "{error}");
+    assert_eq!(service.status("/livez").await, StatusCode::OK);
+}
+
+#[test]
+fn production_embeds_nothing_by_accident() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = emporium()
+        .args([
+            "serve",
+            "--profile",
+            "production",
+            "--event-store",
+            "esdb://127.0.0.1:1?tls=false",
+            "--data-dir",
+        ])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("--database-url"), "{error}");
+}
+
+/// The first thousand orders of a year, with the service killed in the middle: the same figures as if nothing had
+/// happened, and again the same when the import is repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_was_killed_in_the_middle_adds_up_exactly() {
+    let Some(file) = online_retail() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::start(folder.path(), &[]).await;
+    let mut import = service.import(&file, 1_000).spawn().unwrap();
+    for position in [30_000, 70_000] {
+        head_passes(&service, position).await;
+        service = service.kill_and_restart().await;
+    }
+    // It survives the restarts by itself.
+    assert!(import.wait().unwrap().success());
+    check_the_first_thousand(&service).await;
+
+    let again = service.import(&file, 1_000).output().unwrap();
+    assert!(again.status.success());
+    let report = String::from_utf8(again.stdout).unwrap();
+    assert!(report.contains("(0 new, 1,000 already there)"), "{report}");
+    check_the_first_thousand(&service).await;
+}
+
+async fn check_the_first_thousand(service: &Service) {
+    let days = service.get("/sales/days?currency=GBP&limit=500&min-position=head").await;
+    let days = days["items"].as_array().unwrap();
+    let sum = |field: &dyn Fn(&serde_json::Value) -> i64| days.iter().map(field).sum::<i64>();
+    assert_eq!(sum(&|day| day["orders"].as_i64().unwrap()), 1_000);
+    assert_eq!(sum(&|day| day["lines"].as_i64().unwrap()), 27_989);
+    assert_eq!(sum(&|day| day["revenue"]["amount"].as_i64().unwrap()), 54_293_642);
+
+    let orders = service.all("/orders?status=delivered&min-position=head").await;
+    assert_eq!(orders.len(), 1_000);
+    let total: i64 = orders.iter().map(|order| order["total"]["amount"].as_i64().unwrap()).sum();
+    assert_eq!(total, 54_293_642);
+
+    let stock = service.all("/stock?min-position=head").await;
+    for sku in &stock {
+        let units = |field: &str| sku[field].as_i64().unwrap();
+        let held = units("available") + units("reserved") + units("shipped");
+        assert_eq!(units("received") + units("adjusted"), held, "{sku}");
+        assert_eq!(units("reserved"), 0, "{sku}");
+    }
+    assert_eq!(stock.iter().map(|sku| sku["shipped"].as_i64().unwrap()).sum::<i64>(), 225_625);
+}
