@@ -97,7 +97,8 @@ impl Shop {
 
     /// A product with stock.
     pub async fn define(&self, sku: &str, price: i64, stock: u32) {
-        let product = json!({ "sku": sku, "merchant_id": "acme", "name": format!("The {sku}"), "price": gbp(price) });
+        let product =
+            json!({ "sku": sku, "merchant_id": "acme", "name": format!("The {sku}"), "price": gbp(price) });
         self.post_as_operator("/products", product).await.expect(StatusCode::CREATED);
         if stock > 0 {
             let receipt = json!({ "quantity": stock });
@@ -179,7 +180,8 @@ impl Services {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = commands.router().merge(queries.router()).merge(health.routes());
         let stop = CancellationToken::new();
-        let (requests, commanding, projecting, querying) = (stop.clone(), stop.clone(), stop.clone(), stop.clone());
+        let (requests, commanding, projecting, querying) =
+            (stop.clone(), stop.clone(), stop.clone(), stop.clone());
         let tasks = vec![
             tokio::spawn(async move { http_boundary::serve(listener, router, requests).await.unwrap() }),
             tokio::spawn(async move { commands.run_processes(commanding).await }),

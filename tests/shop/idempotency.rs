@@ -30,7 +30,8 @@ async fn the_same_key_opens_the_same_cart_also_after_a_crash(pool: PgPool) {
 async fn the_same_key_for_another_request_is_refused(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     open_cart(&shop, KEY).await.expect(StatusCode::CREATED);
-    let other = shop.request(Method::POST, "/carts").key(KEY).json(&json!({ "currency": "EUR" })).send().await;
+    let other =
+        shop.request(Method::POST, "/carts").key(KEY).json(&json!({ "currency": "EUR" })).send().await;
     other.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
 }
 
@@ -39,7 +40,8 @@ async fn an_anonymous_key_must_be_beyond_guessing_and_callers_do_not_share_keys(
     let shop = Shop::open(&pool).await;
     open_cart(&shop, "1").await.expect_problem(StatusCode::BAD_REQUEST, "idempotency-key-too-short");
     let shopper = open_cart(&shop, KEY).await.expect(StatusCode::CREATED);
-    let operator = shop.request(Method::POST, "/carts").operator().key(KEY).json(&json!({ "currency": "GBP" }));
+    let operator =
+        shop.request(Method::POST, "/carts").operator().key(KEY).json(&json!({ "currency": "GBP" }));
     let operator = operator.send().await.expect(StatusCode::CREATED);
     assert_ne!(shopper["cart_id"], operator["cart_id"]);
 }

@@ -17,7 +17,8 @@ async fn from_cart_to_delivery(pool: PgPool) {
     let path = format!("/orders/{order_id}");
     let shipped = shop.post_as_operator(&format!("{path}/shipment"), json!({})).await.expect(StatusCode::OK);
     assert_eq!(shipped["status"], "shipped");
-    let delivered = shop.post_as_operator(&format!("{path}/delivery"), json!({})).await.expect(StatusCode::OK);
+    let delivered =
+        shop.post_as_operator(&format!("{path}/delivery"), json!({})).await.expect(StatusCode::OK);
     assert_eq!(delivered["status"], "delivered");
 
     let order = shop.get_now(&path).await.expect(StatusCode::OK);

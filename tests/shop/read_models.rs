@@ -9,7 +9,8 @@ use sqlx::PgPool;
 async fn a_command_is_readable_at_its_own_position(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     for price in 1..=20 {
-        let product = json!({ "sku": format!("P{price}"), "merchant_id": "m", "name": "n", "price": gbp(price) });
+        let product =
+            json!({ "sku": format!("P{price}"), "merchant_id": "m", "name": "n", "price": gbp(price) });
         let reply = shop.post_as_operator("/products", product).await;
         let position = reply.position.expect("every accepted command has a position");
         let read = shop.get(&format!("/products/P{price}?min-position={position}")).await;
