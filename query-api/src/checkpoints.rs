@@ -129,8 +129,11 @@ impl Checkpoints {
                 delay = FIRST_RETRY;
             }
             self.is_listening.send_replace(false);
+            let has_no_tables = lost.as_ref().is_err_and(is_undefined_table);
             let error = lost.map_or_else(|error| process::with_causes(&error), |()| "it hung up".to_owned());
-            if !is_logged {
+            if has_no_tables {
+                tracing::debug!("the projections have not made their tables yet");
+            } else if !is_logged {
                 warn!(error, "the database is away; trying again until it is back");
                 is_logged = true;
             }
@@ -186,6 +189,11 @@ impl Checkpoints {
             is_new
         });
     }
+}
+
+/// At a shop's first start the queries may be there before the projections have made the tables.
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
 }
 
 fn announced(payload: &str) -> Option<(ReadModel, Position)> {

@@ -1,0 +1,144 @@
+//! Appending, through one batch session that all appends share.
+
+use super::translate::{is_failed_precondition, is_invalid_argument};
+use super::{ATTEMPTS, EventStore, backoff, pause};
+use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
+use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an append may take before its outcome counts as unknown.
+const APPEND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why one attempt did not bring an answer.
+enum FailedAppend {
+    /// It did: no.
+    Refused(AppendError),
+    /// The session ended, perhaps because of somebody else's refused item. The connection is well.
+    SessionEnded(String),
+    /// The connection is not well.
+    ConnectionLost { generation: u64, error: String },
+}
+
+impl EventStore {
+    /// Appends all events, or none, when the stream stands where it is expected.
+    ///
+    /// An answer that was lost is asked for again with the same event ids: the server then says what it said the
+    /// first time, so the caller rarely sees an unknown outcome.
+    ///
+    /// # Errors
+    /// [`AppendError::Conflict`] when somebody else wrote; [`AppendError::Unknown`] when no answer came at all.
+    pub async fn append(
+        &self,
+        stream: &str,
+        expected: ExpectedRevision,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        let state = match expected {
+            ExpectedRevision::NoStream => StreamState::NoStream,
+            ExpectedRevision::Exact(revision) => StreamState::StreamRevision(revision),
+        };
+        let events = encode(events)?;
+        let mut delays = backoff();
+        let mut last_error = String::new();
+        for _ in 0..ATTEMPTS {
+            match self.try_append(stream, state, events.clone()).await {
+                Ok(appended) => return Ok(appended),
+                Err(FailedAppend::Refused(error)) => return Err(error),
+                Err(FailedAppend::SessionEnded(error)) => last_error = error,
+                Err(FailedAppend::ConnectionLost { generation, error }) => {
+                    self.discard(generation);
+                    last_error = error;
+                }
+            }
+            pause(&mut delays).await;
+        }
+        Err(AppendError::Unknown(last_error))
+    }
+
+    async fn try_append(
+        &self,
+        stream: &str,
+        state: StreamState,
+        events: Vec<EventData>,
+    ) -> Result<Appended, FailedAppend> {
+        let (generation, session) = self.append_session().await?;
+        let lost = |error: String| FailedAppend::ConnectionLost { generation, error };
+        let answer =
+            tokio::time::timeout(APPEND_DEADLINE, session.append_to_stream(stream, state, events)).await;
+        let error = match answer {
+            Err(_) => return Err(lost("no answer in time".to_owned())),
+            Ok(Ok(result)) => {
+                return match (result.current_revision(), result.current_position()) {
+                    (Some(revision), Some(position)) => {
+                        Ok(Appended { revision, position: Position::new(position.commit) })
+                    }
+                    _ => Err(lost("the answer has no revision and position".to_owned())),
+                };
+            }
+            Ok(Err(error)) => error,
+        };
+        // A session ends with its first refused item, for everybody who shares it.
+        self.end_append_session(&session);
+        Err(match error {
+            Error::WrongExpectedVersion { .. } => FailedAppend::Refused(AppendError::Conflict),
+            Error::Grpc { code, .. } if is_failed_precondition(code as i32) => {
+                FailedAppend::Refused(AppendError::Conflict)
+            }
+            Error::Grpc { code, message } if is_invalid_argument(code as i32) => {
+                FailedAppend::Refused(AppendError::Refused(message))
+            }
+            Error::AccessDenied | Error::ResourceDeleted | Error::UnsupportedFeature => {
+                FailedAppend::Refused(AppendError::Refused(error.to_string()))
+            }
+            // The client's own word for a session that has ended.
+            Error::ServerError(error) => FailedAppend::SessionEnded(error),
+            other => lost(other.to_string()),
+        })
+    }
+
+    async fn append_session(&self) -> Result<(u64, Arc<BatchAppendClient>), FailedAppend> {
+        let lost = |(generation, error)| FailedAppend::ConnectionLost { generation, error };
+        let (generation, client) = self.client().map_err(lost)?;
+        if let Some(session) = &self.shared.lock().appends {
+            return Ok((generation, Arc::clone(session)));
+        }
+        let session = client.batch_append(&BatchAppendOptions::default()).await;
+        let session = Arc::new(session.map_err(|error| lost((generation, error.to_string())))?);
+        let mut connection = self.shared.lock();
+        if connection.generation == generation {
+            // Two callers may have opened one each: the later one serves from here on, the other drains.
+            connection.appends = Some(Arc::clone(&session));
+        }
+        Ok((generation, session))
+    }
+
+    fn end_append_session(&self, ended: &Arc<BatchAppendClient>) {
+        let mut connection = self.shared.lock();
+        if connection.appends.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) {
+            connection.appends = None;
+        }
+    }
+}
+
+fn encode(events: Vec<NewEvent>) -> Result<Vec<EventData>, AppendError> {
+    let mut bytes = 0;
+    let encoded = events
+        .into_iter()
+        .map(|event| {
+            let metadata = serde_json::to_vec(&event.metadata)
+                .map_err(|error| AppendError::Refused(format!("the metadata is not JSON: {error}")))?;
+            bytes += event.data.len() + metadata.len();
+            // The payload is JSON already: parse nothing, only say so.
+            let payload: &serde_json::value::RawValue = serde_json::from_slice(&event.data)
+                .map_err(|error| AppendError::Refused(format!("the payload is not JSON: {error}")))?;
+            let data = EventData::json(event.event_type, &payload)
+                .map_err(|error| AppendError::Refused(format!("the payload is not JSON: {error}")))?;
+            Ok(data.id(event.id).metadata(metadata.into()))
+        })
+        .collect::<Result<Vec<_>, AppendError>>()?;
+    if bytes > MAX_APPEND_BYTES {
+        return Err(AppendError::TooLarge { bytes, max: MAX_APPEND_BYTES });
+    }
+    Ok(encoded)
+}

@@ -1,0 +1,90 @@
+//! The one place that knows the official client.
+
+mod appends;
+mod reads;
+mod subscription;
+mod translate;
+
+use crate::InvalidConnectionString;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use eventstore::{BatchAppendClient, Client, ClientSettings};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often an append or the start of a read is tried before the caller hears of a failure.
+const ATTEMPTS: usize = 4;
+
+/// A connection to an event store: cheap to clone, made lazily, remade when it breaks.
+#[derive(Clone)]
+pub struct EventStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: ClientSettings,
+    connection: Mutex<Connection>,
+}
+
+/// The official client and the session that carries all appends. `generation` tells a caller that met an error
+/// whether somebody else has already replaced what failed.
+#[derive(Default)]
+struct Connection {
+    generation: u64,
+    client: Option<Client>,
+    appends: Option<Arc<BatchAppendClient>>,
+}
+
+impl EventStore {
+    /// An event store at this address. Connects when it is first used.
+    ///
+    /// # Errors
+    /// When the address has not the form of an EventStoreDB connection string.
+    pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
+        let settings = connection_string.parse::<ClientSettings>().map_err(|error| {
+            InvalidConnectionString { given: connection_string.to_owned(), reason: error.to_string() }
+        })?;
+        Ok(Self { shared: Arc::new(Shared { settings, connection: Mutex::default() }) })
+    }
+
+    fn client(&self) -> Result<(u64, Client), (u64, String)> {
+        let mut connection = self.shared.lock();
+        let generation = connection.generation;
+        let client = match &connection.client {
+            Some(client) => client.clone(),
+            None => {
+                let client = Client::new(self.shared.settings.clone());
+                let client = client.map_err(|error| (generation, error.to_string()))?;
+                connection.client.insert(client).clone()
+            }
+        };
+        Ok((generation, client))
+    }
+
+    /// Drops the connection that failed, unless somebody else did so already.
+    fn discard(&self, generation: u64) {
+        let mut connection = self.shared.lock();
+        if connection.generation == generation {
+            *connection = Connection { generation: generation + 1, client: None, appends: None };
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // Nothing panics while it holds the lock, and a connection is valid at any time.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn backoff() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(3))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+async fn pause(delays: &mut (impl Iterator<Item = Duration> + Send)) {
+    tokio::time::sleep(delays.next().unwrap_or(Duration::from_secs(1))).await;
+}

@@ -1,0 +1,161 @@
+//! Reading streams and the log. A failure before the first event is tried again on a new connection.
+
+use super::translate::{failed_read, is_system, recorded, theirs};
+use super::{ATTEMPTS, EventStore, backoff, pause};
+use crate::{EventStoreError, Position, RecordedEvent};
+use async_stream::try_stream;
+use eventstore::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, StreamPosition};
+use futures::Stream;
+
+#[derive(Clone)]
+enum Read {
+    Stream(String, ReadStreamOptions),
+    All(ReadAllOptions),
+}
+
+impl EventStore {
+    /// Events of a stream from a revision on, oldest first. A stream that does not exist has none.
+    pub fn read_stream(
+        &self,
+        stream: &str,
+        from: u64,
+        max: usize,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let options = ReadStreamOptions::default().position(StreamPosition::Position(from)).max_count(max);
+        self.read(Read::Stream(stream.to_owned(), options))
+    }
+
+    /// Events of a stream, newest first, from a revision (or from the end) on down.
+    pub fn read_stream_backwards(
+        &self,
+        stream: &str,
+        from: Option<u64>,
+        max: usize,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let start = from.map_or(StreamPosition::End, StreamPosition::Position);
+        let options = ReadStreamOptions::default().position(start).backwards().max_count(max);
+        self.read(Read::Stream(stream.to_owned(), options))
+    }
+
+    /// Events of the whole log, oldest first, from a position on (or from the start), without the store's own.
+    pub fn read_all(
+        &self,
+        from: Option<Position>,
+        max: usize,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let start = from.map_or(StreamPosition::Start, |from| StreamPosition::Position(theirs(from)));
+        self.read_all_with(ReadAllOptions::default().position(start).forwards(), max)
+    }
+
+    /// Events of the whole log before a position (or before the end), newest first, without the store's own.
+    pub fn read_all_backwards(
+        &self,
+        before: Option<Position>,
+        max: usize,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let start = before.map_or(StreamPosition::End, |before| StreamPosition::Position(theirs(before)));
+        self.read_all_with(ReadAllOptions::default().position(start).backwards(), max)
+    }
+
+    fn read_all_with(
+        &self,
+        options: ReadAllOptions,
+        max: usize,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let events = self.read(Read::All(options));
+        try_stream! {
+            let mut left = max;
+            if left == 0 {
+                return;
+            }
+            for await event in events {
+                let event = event?;
+                if !is_system(&event) {
+                    yield event;
+                    left -= 1;
+                    if left == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The position of the last event of the log, the store's own events among them.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses.
+    pub async fn head(&self) -> Result<Option<Position>, EventStoreError> {
+        let options = ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1);
+        let (_, mut events) = self.open(&Read::All(options)).await?;
+        match events.next().await {
+            Ok(event) => Ok(event.and_then(recorded).map(|event| event.position)),
+            Err(error) => Err(failed_read(&error)),
+        }
+    }
+
+    /// Reads on one connection; a failure before the first event is tried again on a new one.
+    fn read(
+        &self,
+        read: Read,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        let store = self.clone();
+        try_stream! {
+            let mut attempt = 0;
+            let mut delays = backoff();
+            'connection: loop {
+                attempt += 1;
+                let (generation, mut events) = store.open(&read).await?;
+                let mut started = false;
+                loop {
+                    match events.next().await {
+                        Ok(None) | Err(Error::ResourceNotFound) => return,
+                        Ok(Some(event)) => {
+                            started = true;
+                            if let Some(event) = recorded(event) {
+                                yield event;
+                            }
+                        }
+                        Err(error) => {
+                            let failure = failed_read(&error);
+                            if matches!(failure, EventStoreError::Unavailable(_)) {
+                                store.discard(generation);
+                                if !started && attempt < ATTEMPTS {
+                                    pause(&mut delays).await;
+                                    continue 'connection;
+                                }
+                            }
+                            Err(failure)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self, read: &Read) -> Result<(u64, ReadStream), EventStoreError> {
+        let mut delays = backoff();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (generation, opened) = match self.client() {
+                Err((generation, error)) => (generation, Err(EventStoreError::Unavailable(error))),
+                Ok((generation, client)) => {
+                    let opened = match read {
+                        Read::Stream(stream, options) => client.read_stream(stream.as_str(), options).await,
+                        Read::All(options) => client.read_all(options).await,
+                    };
+                    (generation, opened.map_err(|error| failed_read(&error)))
+                }
+            };
+            match opened {
+                Ok(events) => return Ok((generation, events)),
+                Err(EventStoreError::Unavailable(_)) if attempt < ATTEMPTS => {
+                    self.discard(generation);
+                    pause(&mut delays).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

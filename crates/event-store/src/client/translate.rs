@@ -1,0 +1,70 @@
+//! Their types to ours and back.
+
+use crate::{EventStoreError, Position, RecordedEvent, SubscriptionItem};
+use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
+
+/// gRPC's numbers for what the client does not name.
+const INVALID_ARGUMENT: i32 = 3;
+const FAILED_PRECONDITION: i32 = 9;
+
+pub(super) fn is_invalid_argument(code: i32) -> bool {
+    code == INVALID_ARGUMENT
+}
+
+pub(super) fn is_failed_precondition(code: i32) -> bool {
+    code == FAILED_PRECONDITION
+}
+
+pub(super) fn theirs(position: Position) -> eventstore::Position {
+    eventstore::Position { commit: position.value(), prepare: position.value() }
+}
+
+pub(super) fn recorded(event: ResolvedEvent) -> Option<RecordedEvent> {
+    // We do not ask for links to be resolved, so a link is an event like any other.
+    let event = event.link.or(event.event)?;
+    Some(RecordedEvent {
+        stream: event.stream_id().to_owned(),
+        revision: event.revision,
+        position: Position::new(event.position.commit),
+        id: event.id,
+        event_type: event.event_type,
+        data: event.data,
+        metadata: event.custom_metadata,
+        recorded_at: event.created,
+    })
+}
+
+pub(super) fn is_system(event: &RecordedEvent) -> bool {
+    event.event_type.starts_with('$') || event.stream.starts_with('$')
+}
+
+pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
+    match item {
+        SubscriptionEvent::EventAppeared(event) => recorded(event).map(|event| {
+            if is_system(&event) {
+                SubscriptionItem::Checkpoint(event.position)
+            } else {
+                SubscriptionItem::Event(event)
+            }
+        }),
+        SubscriptionEvent::Checkpoint(position) => {
+            Some(SubscriptionItem::Checkpoint(Position::new(position.commit)))
+        }
+        SubscriptionEvent::CaughtUp(..) => Some(SubscriptionItem::CaughtUp),
+        _ => None,
+    }
+}
+
+pub(super) fn failed_read(error: &Error) -> EventStoreError {
+    match error {
+        Error::AccessDenied
+        | Error::ResourceDeleted
+        | Error::UnsupportedFeature
+        | Error::InternalParsingError(_)
+        | Error::IllegalStateError(_) => EventStoreError::Refused(error.to_string()),
+        Error::Grpc { code, .. } if is_invalid_argument(*code as i32) => {
+            EventStoreError::Refused(error.to_string())
+        }
+        _ => EventStoreError::Unavailable(error.to_string()),
+    }
+}
