@@ -35,7 +35,7 @@ impl Application {
     /// When the configuration is wrong.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = EventStore::connect(&config.event_store)?;
-        let executor = Arc::new(Executor::new(&store, config.max_staleness()));
+        let executor = Arc::new(Executor::new(&store, config.writers()));
         Ok(Self { config, store, executor, health: health.clone() })
     }
 

@@ -34,7 +34,7 @@ impl CartIdSecret {
     /// # Errors
     /// When an anonymous caller's key is so short that others may use it too.
     pub fn cart_id(&self, context: &Context) -> Result<CartId, Problem> {
-        let Some(key) = &context.idempotency_key else { return Ok(CartId(Uuid::now_v7())) };
+        let Some(key) = &context.idempotency_key else { return Ok(CartId(Uuid::new_v4())) };
         if context.caller == Caller::Shopper && key.len() < MIN_ANONYMOUS_KEY {
             return Err(problems::key_too_short(MIN_ANONYMOUS_KEY));
         }
@@ -49,7 +49,7 @@ impl CartIdSecret {
     }
 }
 
-/// The order that a cart becomes: one cart, one order. Nobody can tell the cart from the order.
+/// The order that a cart becomes: one cart, one order.
 #[must_use]
 pub fn order_id_of(cart_id: CartId) -> OrderId {
     OrderId(Uuid::new_v5(&ORDERS, cart_id.0.as_bytes()))

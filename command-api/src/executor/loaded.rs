@@ -8,7 +8,7 @@ use futures::{StreamExt, pin_mut};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use uuid::Uuid;
 
 /// The folded state, where the stream stands, and which keyed commands it has answered.
@@ -27,9 +27,9 @@ pub(super) struct End {
 }
 
 /// What was said to a command that came with an idempotency key.
-pub(super) struct Answered {
-    pub fingerprint: Box<str>,
-    pub end: End,
+struct Answered {
+    fingerprint: Box<str>,
+    end: End,
 }
 
 /// The part of the metadata that the executor needs; events of other writers may have none of it.
@@ -48,8 +48,8 @@ impl<A: Aggregate> Loaded<A> {
         Ok(loaded)
     }
 
-    /// Reads what others have appended since.
-    pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<(), ViewError> {
+    /// Reads what others have appended since. True when there was something.
+    pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<bool, ViewError> {
         let read_at = Instant::now();
         let from = self.next_revision();
         let events = store.read_stream(stream, from, usize::MAX);
@@ -70,7 +70,7 @@ impl<A: Aggregate> Loaded<A> {
             }
         }
         self.read_at = read_at;
-        Ok(())
+        Ok(self.next_revision() > from)
     }
 
     pub fn evolve(&mut self, fact: &A::Event) {
@@ -84,8 +84,17 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    pub fn answered(&self, envelope: &Envelope) -> Option<&Answered> {
-        if envelope.fingerprint.is_empty() { None } else { self.answered.get(&envelope.command_id) }
+    /// What was said to this keyed command before; that the key came with another request counts as said too.
+    pub fn replayed<R: std::error::Error>(
+        &self,
+        envelope: &Envelope,
+    ) -> Option<Result<End, ExecuteError<R>>> {
+        if envelope.fingerprint.is_empty() {
+            return None;
+        }
+        let answered = self.answered.get(&envelope.command_id)?;
+        let is_same = *answered.fingerprint == *envelope.fingerprint;
+        Some(if is_same { Ok(answered.end) } else { Err(ExecuteError::KeyReused) })
     }
 
     pub fn next_revision(&self) -> u64 {
@@ -96,8 +105,9 @@ impl<A: Aggregate> Loaded<A> {
         self.end.map_or(ExpectedRevision::NoStream, |end| ExpectedRevision::Exact(end.revision))
     }
 
-    pub fn is_older_than(&self, age: Duration) -> bool {
-        self.read_at.elapsed() > age
+    /// When it was last known to be the newest state.
+    pub fn read_at(&self) -> Instant {
+        self.read_at
     }
 
     /// An append at the expected revision shows that nobody else has written until now.
@@ -106,15 +116,20 @@ impl<A: Aggregate> Loaded<A> {
     }
 }
 
-/// A command's events, ready to be appended. Their ids follow from the command, so that the same command decided
-/// again at the same place makes the same events.
+/// A command's events, ready to be appended. Their ids follow from the command and from what they say: the same
+/// decision made again is the same events, and another decision of the same command is never taken for them.
 pub(super) fn new_events<E: StoredEvent>(stream: &str, envelope: &Envelope, facts: &[E]) -> Vec<NewEvent> {
     let metadata: Metadata = envelope.metadata();
-    let event = |(index, fact): (usize, &E)| NewEvent {
-        id: Uuid::new_v5(&envelope.command_id, format!("{stream}/{index}").as_bytes()),
-        event_type: fact.type_name(),
-        data: fact.payload(),
-        metadata: metadata.clone(),
+    let event = |(index, fact): (usize, &E)| {
+        let (event_type, data) = (fact.type_name(), fact.payload());
+        let mut content = format!("{stream}/{index}/{event_type}/").into_bytes();
+        content.extend_from_slice(&data);
+        NewEvent {
+            id: Uuid::new_v5(&envelope.command_id, &content),
+            event_type,
+            data,
+            metadata: metadata.clone(),
+        }
     };
     facts.iter().enumerate().map(event).collect()
 }

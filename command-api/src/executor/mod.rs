@@ -5,6 +5,7 @@
 //! no read. Other processes are kept out by the expected revision: on a conflict, or when the outcome of an
 //! append is not known, the stream is read again and everything is decided again.
 
+mod batch;
 mod loaded;
 mod stream;
 mod streams;
@@ -39,16 +40,27 @@ const WARM_CARTS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 const WARM_ORDERS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 
 impl Executor {
-    /// `max_staleness`: how old a state in memory may be when it is looked at, or when it says no.
+    /// An executor with nothing in memory yet.
     #[must_use]
-    pub fn new(store: &EventStore, max_staleness: Duration) -> Self {
+    pub fn new(store: &EventStore, writers: Writers) -> Self {
         Self {
-            products: Streams::new(store.clone(), WARM_PRODUCTS, max_staleness),
-            stock: Streams::new(store.clone(), WARM_STOCK, max_staleness),
-            carts: Streams::new(store.clone(), WARM_CARTS, max_staleness),
-            orders: Streams::new(store.clone(), WARM_ORDERS, max_staleness),
+            products: Streams::new(store.clone(), WARM_PRODUCTS, writers),
+            stock: Streams::new(store.clone(), WARM_STOCK, writers),
+            carts: Streams::new(store.clone(), WARM_CARTS, writers),
+            orders: Streams::new(store.clone(), WARM_ORDERS, writers),
         }
     }
+}
+
+/// Who else writes to the event store, and so how far a state in memory can be trusted. An append is safe in any
+/// case: the expected revision guards it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Nobody: what is in memory is what is in the store.
+    OnlyUs,
+    /// Other processes too. A command is refused only on a state that was read after the command came; a state that
+    /// is only looked at may be so old.
+    Others { max_staleness: Duration },
 }
 
 /// Who asks, when, and under which identity: what goes into the metadata of the command's events.

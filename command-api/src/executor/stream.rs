@@ -1,30 +1,31 @@
 //! One stream's writer: a queue, and at most one task that works it off.
 
-use super::loaded::{End, Loaded, new_events};
-use super::{Accepted, Envelope, ExecuteError, ViewError};
+use super::batch::Batch;
+use super::loaded::{End, Loaded};
+use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
-use event_store::{AppendError, EventStore, EventStoreError, MAX_APPEND_BYTES, NewEvent};
+use event_store::{AppendError, EventStore, EventStoreError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
 
 /// Requests that may wait for one stream; one more is told to come back.
 const MAX_WAITING: usize = 20_000;
 /// How often everything is decided again because others wrote in between.
-const ATTEMPTS: usize = 10;
-/// Bytes that an event takes beside its payload: metadata, ids and names, roundly.
-const BYTES_BESIDE_PAYLOAD: usize = 450;
+const ATTEMPTS: usize = 20;
+/// How often everything is decided again because an append got no answer.
+const UNANSWERED_ATTEMPTS: usize = 2;
 
 type Answer<A> = Result<Accepted, ExecuteError<<A as Aggregate>::Rejection>>;
-type Look<A> = Box<dyn FnOnce(Result<&A, ViewError>) + Send>;
+type Look<A> = Box<dyn FnOnce(Result<&Loaded<A>, ViewError>) + Send>;
 
 pub(super) struct Stream<A: Aggregate> {
     name: String,
     store: EventStore,
-    max_staleness: Duration,
+    writers: Writers,
     queue: Mutex<Queue<A>>,
-    /// Rung after every append.
+    /// Rung whenever the state has changed.
     pub(super) changed: Notify,
 }
 
@@ -38,38 +39,41 @@ struct Queue<A: Aggregate> {
 
 enum Request<A: Aggregate> {
     Command(Box<Waiting<A>>),
-    View(Look<A>),
+    View { at_least: Option<u64>, look: Look<A> },
 }
 
-struct Waiting<A: Aggregate> {
-    command: A::Command,
-    envelope: Envelope,
-    reply: oneshot::Sender<Answer<A>>,
+pub(super) struct Waiting<A: Aggregate> {
+    pub command: A::Command,
+    pub envelope: Envelope,
+    pub reply: oneshot::Sender<Answer<A>>,
+    queued_at: Instant,
 }
 
 impl<A: Aggregate> Stream<A> {
-    pub fn new(name: String, store: EventStore, max_staleness: Duration) -> Self {
+    pub fn new(name: String, store: EventStore, writers: Writers) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, store, max_staleness, queue, changed: Notify::new() }
+        Self { name, store, writers, queue, changed: Notify::new() }
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Request::Command(Box::new(Waiting { command, envelope, reply })))
-            .map_err(ViewError::of_command)?;
+        let waiting = Waiting { command, envelope, reply, queued_at: Instant::now() };
+        self.enqueue(Request::Command(Box::new(waiting))).map_err(ViewError::of_command)?;
         answer.await.unwrap_or_else(|_| Err(self.contended()))
     }
 
+    /// Looks at the state, which has the event of the revision `at_least` in it.
     pub async fn view<T: Send + 'static>(
         self: &Arc<Self>,
-        look: impl FnOnce(&A) -> T + Send + 'static,
+        at_least: Option<u64>,
+        look: impl FnOnce(&Loaded<A>) -> T + Send + 'static,
     ) -> Result<T, ViewError> {
         let (reply, answer) = oneshot::channel();
         let look: Look<A> = Box::new(move |state| {
             // Whoever asked may have gone.
             let _ = reply.send(state.map(look));
         });
-        self.enqueue(Request::View(look))?;
+        self.enqueue(Request::View { at_least, look })?;
         answer.await.unwrap_or_else(|_| Err(self.contended()))
     }
 
@@ -100,37 +104,48 @@ impl<A: Aggregate> Stream<A> {
     }
 
     async fn work_off(self: Arc<Self>, mut loaded: Option<Loaded<A>>) {
+        let mut worker = Worker { stream: &self, is_done: false };
         loop {
             let requests = {
                 let mut queue = self.lock();
                 if queue.waiting.is_empty() {
                     queue.busy = false;
                     queue.idle = loaded;
+                    worker.is_done = true;
                     return;
                 }
                 std::mem::take(&mut queue.waiting)
             };
             let mut commands = VecDeque::new();
             let mut looks = Vec::new();
+            let mut at_least = None;
             for request in requests {
                 match request {
                     Request::Command(waiting) => commands.push_back(*waiting),
-                    Request::View(look) => looks.push(look),
+                    Request::View { at_least: revision, look } => {
+                        at_least = at_least.max(revision);
+                        looks.push(look);
+                    }
                 }
             }
             while !commands.is_empty() {
                 loaded = self.take_batch(loaded, &mut commands).await;
             }
             if !looks.is_empty() {
-                loaded = self.answer_looks(loaded, looks).await;
+                loaded = self.answer_looks(loaded, at_least, looks).await;
             }
         }
     }
 
-    async fn answer_looks(&self, loaded: Option<Loaded<A>>, looks: Vec<Look<A>>) -> Option<Loaded<A>> {
-        match self.fresh(loaded).await {
+    async fn answer_looks(
+        &self,
+        loaded: Option<Loaded<A>>,
+        at_least: Option<u64>,
+        looks: Vec<Look<A>>,
+    ) -> Option<Loaded<A>> {
+        match self.fresh(loaded, at_least).await {
             Ok(loaded) => {
-                looks.into_iter().for_each(|look| look(Ok(&loaded.aggregate)));
+                looks.into_iter().for_each(|look| look(Ok(&loaded)));
                 Some(loaded)
             }
             Err(error) => {
@@ -147,13 +162,29 @@ impl<A: Aggregate> Stream<A> {
         }
     }
 
-    /// The state, not older than it may be.
-    async fn fresh(&self, loaded: Option<Loaded<A>>) -> Result<Loaded<A>, ViewError> {
+    async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
+        if loaded.catch_up(&self.store, &self.name).await? {
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// The state for those who look at it.
+    async fn fresh(&self, loaded: Option<Loaded<A>>, at_least: Option<u64>) -> Result<Loaded<A>, ViewError> {
         let mut loaded = self.load(loaded).await?;
-        if loaded.is_older_than(self.max_staleness) {
-            loaded.catch_up(&self.store, &self.name).await?;
+        let is_old = match self.writers {
+            Writers::OnlyUs => false,
+            Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
+        };
+        if is_old || at_least.is_some_and(|revision| loaded.next_revision() <= revision) {
+            self.catch_up(&mut loaded).await?;
         }
         Ok(loaded)
+    }
+
+    /// Whether others may have written something that these commands should have been decided on.
+    fn is_behind(&self, state: &Loaded<A>, commands: &VecDeque<Waiting<A>>) -> bool {
+        self.writers != Writers::OnlyUs && commands.iter().any(|waiting| waiting.queued_at > state.read_at())
     }
 
     /// Decides as many commands as fit into one append, appends, and answers them.
@@ -162,35 +193,27 @@ impl<A: Aggregate> Stream<A> {
         mut loaded: Option<Loaded<A>>,
         commands: &mut VecDeque<Waiting<A>>,
     ) -> Option<Loaded<A>> {
-        let mut unanswered = None;
+        let mut failure = None;
+        let mut unanswered = 0;
         for attempt in 0..ATTEMPTS {
-            let mut state = match self.load(loaded.take()).await {
-                Ok(state) => state,
+            let (mut state, mut batch) = match self.decide(loaded.take(), commands).await {
+                Ok(decided) => decided,
                 Err(error) => {
-                    refuse_all(commands.drain(..), &error);
-                    return None;
+                    failure = Some(error);
+                    break;
                 }
             };
-            let mut batch = Batch::decide(&self.name, &mut state, commands);
-            // A state that may be out of date may take commands (the append finds out), but not refuse them.
-            if batch.events.is_empty() && state.is_older_than(self.max_staleness) {
-                if let Err(error) = state.catch_up(&self.store, &self.name).await {
-                    refuse_all(commands.drain(..), &error);
-                    return None;
-                }
-                batch = Batch::decide(&self.name, &mut state, commands);
-            }
             if batch.events.is_empty() {
-                batch.reply(commands, &state);
+                batch.remember(commands, &mut state);
+                batch.reply(commands, state.end);
                 return Some(state);
             }
             match self.store.append(&self.name, batch.expected, std::mem::take(&mut batch.events)).await {
                 Ok(appended) => {
                     state.seen_now();
-                    let end = End { revision: appended.revision, position: appended.position };
-                    state.end = Some(end);
-                    batch.remember(commands, &mut state, end);
-                    batch.reply(commands, &state);
+                    state.end = Some(End { revision: appended.revision, position: appended.position });
+                    batch.remember(commands, &mut state);
+                    batch.reply(commands, state.end);
                     self.changed.notify_waiters();
                     return Some(state);
                 }
@@ -198,114 +221,60 @@ impl<A: Aggregate> Stream<A> {
                     tracing::debug!(stream = self.name, attempt, "somebody else wrote: deciding again");
                 }
                 Err(AppendError::Unknown(error)) => {
-                    unanswered = Some(ExecuteError::Store(EventStoreError::Unavailable(error)));
-                    break;
+                    // The events may be there: read again, and decide again what is not.
+                    failure = Some(ExecuteError::Store(EventStoreError::Unavailable(error)));
+                    unanswered += 1;
+                    if unanswered == UNANSWERED_ATTEMPTS {
+                        break;
+                    }
                 }
                 Err(AppendError::TooLarge { .. }) => {
-                    batch.refuse(commands, &ExecuteError::TooLarge);
+                    batch.refuse(commands, state.end, &ExecuteError::TooLarge);
                     return None;
                 }
                 Err(AppendError::Refused(error)) => {
-                    batch.refuse(commands, &ExecuteError::Store(EventStoreError::Refused(error)));
+                    let error = ExecuteError::Store(EventStoreError::Refused(error));
+                    batch.refuse(commands, state.end, &error);
                     return None;
                 }
             }
         }
-        refuse_all(commands.drain(..), &unanswered.unwrap_or_else(|| self.contended()));
+        let failure = failure.unwrap_or_else(|| self.contended());
+        for waiting in commands.drain(..) {
+            let _ = waiting.reply.send(Err(failure.clone().of_command()));
+        }
         None
     }
-}
 
-/// The first commands of a queue, decided one after the other, each on the state that the ones before it led to.
-struct Batch<A: Aggregate> {
-    expected: event_store::ExpectedRevision,
-    events: Vec<NewEvent>,
-    outcomes: Vec<Outcome<A>>,
-}
-
-enum Outcome<A: Aggregate> {
-    /// Its last event has this revision.
-    Takes {
-        revision: u64,
-    },
-    AlreadySo,
-    Replayed(End),
-    Refused(ExecuteError<A::Rejection>),
-}
-
-impl<A: Aggregate> Batch<A> {
-    fn decide(stream: &str, state: &mut Loaded<A>, commands: &VecDeque<Waiting<A>>) -> Self {
-        let mut batch = Self { expected: state.expected(), events: Vec::new(), outcomes: Vec::new() };
-        let mut next_revision = state.next_revision();
-        let mut bytes = 0;
-        for Waiting { command, envelope, .. } in commands {
-            let outcome = match state.answered(envelope) {
-                Some(answered) if *answered.fingerprint == *envelope.fingerprint => {
-                    Outcome::Replayed(answered.end)
-                }
-                Some(_) => Outcome::Refused(ExecuteError::KeyReused),
-                None => match state.aggregate.decide(command) {
-                    Err(rejection) => Outcome::Refused(ExecuteError::Rejected(rejection)),
-                    Ok(facts) if facts.is_empty() => Outcome::AlreadySo,
-                    Ok(facts) => {
-                        let events = new_events(stream, envelope, &facts);
-                        let size: usize =
-                            events.iter().map(|event| event.data.len() + BYTES_BESIDE_PAYLOAD).sum();
-                        if bytes > 0 && bytes + size > MAX_APPEND_BYTES {
-                            break;
-                        }
-                        bytes += size;
-                        facts.iter().for_each(|fact| state.evolve(fact));
-                        next_revision += events.len() as u64;
-                        batch.events.extend(events);
-                        Outcome::Takes { revision: next_revision - 1 }
-                    }
-                },
-            };
-            batch.outcomes.push(outcome);
+    /// The state with the batch's effects in it, and the batch. A state that may be behind can take commands (the
+    /// append finds out), but not refuse them.
+    async fn decide(
+        &self,
+        loaded: Option<Loaded<A>>,
+        commands: &VecDeque<Waiting<A>>,
+    ) -> Result<(Loaded<A>, Batch<A>), ViewError> {
+        let mut state = self.load(loaded).await?;
+        let mut batch = Batch::decide(&self.name, &mut state, commands);
+        if batch.events.is_empty() && self.is_behind(&state, commands) {
+            self.catch_up(&mut state).await?;
+            batch = Batch::decide(&self.name, &mut state, commands);
         }
-        batch
-    }
-
-    fn remember(&self, commands: &VecDeque<Waiting<A>>, state: &mut Loaded<A>, end: End) {
-        for (outcome, waiting) in self.outcomes.iter().zip(commands) {
-            if let Outcome::Takes { revision } = outcome {
-                let end = End { revision: *revision, position: end.position };
-                state.remember(waiting.envelope.command_id, &waiting.envelope.fingerprint, end);
-            }
-        }
-    }
-
-    fn reply(self, commands: &mut VecDeque<Waiting<A>>, state: &Loaded<A>) {
-        let accepted =
-            |end: End, replayed| Accepted { revision: end.revision, position: end.position, replayed };
-        // Only a stream without events has no end, and every command for it makes events or is refused.
-        let now = state.end.unwrap_or(End { revision: 0, position: event_store::Position::new(0) });
-        for (outcome, waiting) in self.outcomes.into_iter().zip(drain_front(commands)) {
-            let answer = match outcome {
-                Outcome::Takes { revision } => Ok(accepted(End { revision, ..now }, false)),
-                Outcome::AlreadySo => Ok(accepted(now, false)),
-                Outcome::Replayed(end) => Ok(accepted(end, true)),
-                Outcome::Refused(error) => Err(error),
-            };
-            // Whoever asked may have gone.
-            let _ = waiting.reply.send(answer);
-        }
-    }
-
-    fn refuse(self, commands: &mut VecDeque<Waiting<A>>, error: &ExecuteError<A::Rejection>) {
-        for (_, waiting) in self.outcomes.into_iter().zip(drain_front(commands)) {
-            let _ = waiting.reply.send(Err(error.clone()));
-        }
+        Ok((state, batch))
     }
 }
 
-fn drain_front<T>(queue: &mut VecDeque<T>) -> impl Iterator<Item = T> {
-    std::iter::from_fn(move || queue.pop_front())
+/// Gives the stream free also when its task ends in a panic: those who wait are told, and the next one reads anew.
+struct Worker<'stream, A: Aggregate> {
+    stream: &'stream Stream<A>,
+    is_done: bool,
 }
 
-fn refuse_all<A: Aggregate>(commands: impl Iterator<Item = Waiting<A>>, error: &ViewError) {
-    for waiting in commands {
-        let _ = waiting.reply.send(Err(error.clone().of_command()));
+impl<A: Aggregate> Drop for Worker<'_, A> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut queue = self.stream.lock();
+            queue.busy = false;
+            queue.waiting.clear();
+        }
     }
 }

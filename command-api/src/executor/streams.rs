@@ -1,7 +1,7 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
 use super::stream::Stream;
-use super::{Accepted, Envelope, ExecuteError, ViewError};
+use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
 use event_store::EventStore;
 use lru::LruCache;
@@ -14,13 +14,13 @@ use std::time::Duration;
 pub struct Streams<A: Aggregate> {
     store: EventStore,
     capacity: NonZeroUsize,
-    max_staleness: Duration,
+    writers: Writers,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
-    pub(super) fn new(store: EventStore, capacity: NonZeroUsize, max_staleness: Duration) -> Self {
-        Self { store, capacity, max_staleness, warm: Mutex::new(LruCache::unbounded()) }
+    pub(super) fn new(store: EventStore, capacity: NonZeroUsize, writers: Writers) -> Self {
+        Self { store, capacity, writers, warm: Mutex::new(LruCache::unbounded()) }
     }
 
     /// Decides the command on the aggregate of that id and appends what follows.
@@ -45,7 +45,38 @@ impl<A: Aggregate> Streams<A> {
         id: impl Display,
         look: impl FnOnce(&A) -> T + Send + 'static,
     ) -> Result<T, ViewError> {
-        self.stream(id).view(look).await
+        self.stream(id).view(None, move |loaded| look(&loaded.aggregate)).await
+    }
+
+    /// Looks at the state of that id with the event of this revision in it, also when another process wrote it.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub async fn view_at_least<T: Send + 'static>(
+        &self,
+        id: impl Display,
+        revision: u64,
+        look: impl FnOnce(&A) -> T + Send + 'static,
+    ) -> Result<T, ViewError> {
+        self.stream(id).view(Some(revision), move |loaded| look(&loaded.aggregate)).await
+    }
+
+    /// The answer that this command got before, if it came with an idempotency key that came before. For those who
+    /// would otherwise look at something else first that has changed since.
+    ///
+    /// # Errors
+    /// [`ExecuteError::KeyReused`] when the key came with another request, or when the stream cannot be read.
+    pub async fn replayed(
+        &self,
+        id: impl Display,
+        envelope: Envelope,
+    ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
+        if envelope.fingerprint.is_empty() {
+            return Ok(None);
+        }
+        let known = self.stream(id).view(None, move |loaded| loaded.replayed(&envelope)).await;
+        let end = known.map_err(ViewError::of_command)?.transpose()?;
+        Ok(end.map(|end| Accepted { revision: end.revision, position: end.position, replayed: true }))
     }
 
     /// Looks at the state after each change until there is something to see, at most so long. `None`: the time
@@ -66,7 +97,8 @@ impl<A: Aggregate> Streams<A> {
                 tokio::pin!(changed);
                 // Registered before the look, so that no change in between is missed.
                 changed.as_mut().enable();
-                if let Some(seen) = stream.view(look.clone()).await? {
+                let look = look.clone();
+                if let Some(seen) = stream.view(None, move |loaded| look(&loaded.aggregate)).await? {
                     return Ok(seen);
                 }
                 changed.await;
@@ -85,7 +117,7 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.max_staleness));
+        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

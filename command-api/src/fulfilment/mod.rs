@@ -5,6 +5,7 @@
 //! never loses any; everything that it sends may come twice. An order is worked on by one task at a time.
 
 mod checkpoint;
+mod progress;
 mod runner;
 mod settle;
 

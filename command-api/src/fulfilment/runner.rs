@@ -1,14 +1,14 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
 use super::checkpoint::Checkpoint;
+use super::progress::{Job, Progress};
 use super::settle::{self, SettleError, Trigger};
 use crate::executor::Executor;
 use backon::{ExponentialBuilder, Retryable};
 use domain::{CartId, OrderId};
-use event_store::{AppendError, EventStore, Position, RecordedEvent, SubscriptionItem};
+use event_store::{AppendError, EventStore, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -18,6 +18,8 @@ use crate::ids::order_id_of;
 
 /// The process's name in `/readyz`.
 const PART: &str = "order-fulfilment";
+/// Orders that it cannot settle, in `/readyz`.
+const STUCK: &str = "order-fulfilment: stuck orders";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
 /// How often the checkpoint moves, at most.
@@ -30,32 +32,9 @@ pub struct FulfilmentRunner {
     health: Health,
 }
 
-/// Orders under work, and how far the log is settled.
-#[derive(Default)]
-struct Progress {
-    orders: HashMap<OrderId, Work>,
-    /// Positions of events that are not settled yet.
-    open: BTreeSet<Position>,
-    /// The last event of a cart or an order that was seen.
-    last: Option<Position>,
-}
-
-struct Work {
-    /// Positions that are settled when the running task is done.
-    running: Vec<Position>,
-    /// What came in meanwhile: another round.
-    next: Option<(Job, Vec<Position>)>,
-}
-
-#[derive(Debug, Clone)]
-struct Job {
-    /// The cart, when its order must be placed first.
-    cart_id: Option<CartId>,
-    trigger: Trigger,
-}
-
 impl FulfilmentRunner {
     pub fn new(store: EventStore, executor: Arc<Executor>, health: Health) -> Self {
+        health.is_ill(PART, "it has not begun yet");
         Self { store, executor, health }
     }
 
@@ -73,8 +52,8 @@ impl FulfilmentRunner {
         };
         let checkpoint = first.map_err(|error| SettleError::ForNow(error.to_string()))?;
         let result = self.follow(checkpoint, &stop).await;
-        if let Err(error) = &result {
-            self.health.is_ill(PART, error.to_string());
+        if result.is_err() {
+            self.health.is_ill(PART, "it has stopped: the log says why");
         }
         result
     }
@@ -82,7 +61,7 @@ impl FulfilmentRunner {
     async fn follow(&self, mut checkpoint: Checkpoint, stop: &CancellationToken) -> Result<(), SettleError> {
         let items = self.store.subscribe_all(checkpoint.position);
         pin_mut!(items);
-        let mut progress = Progress::default();
+        let mut progress = Progress::after(checkpoint.position);
         let mut tasks: JoinSet<(OrderId, Result<(), SettleError>)> = JoinSet::new();
         let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -91,11 +70,15 @@ impl FulfilmentRunner {
                 () = stop.cancelled() => break,
                 Some(done) = tasks.join_next() => {
                     let (order_id, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    if let Err(error) = result {
-                        // The order stays open: the checkpoint does not pass it, and a restart tries it again.
-                        tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
-                        self.health.is_ill(&format!("{PART} of {order_id}"), error.to_string());
-                    } else if let Some(job) = progress.done(order_id) {
+                    let next = match result {
+                        Ok(()) => progress.done(order_id),
+                        Err(error) => {
+                            tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
+                            progress.failed(order_id)
+                        }
+                    };
+                    self.report_stuck(progress.stuck());
+                    if let Some(job) = next {
                         tasks.spawn(self.task(order_id, job));
                     }
                 }
@@ -121,7 +104,7 @@ impl FulfilmentRunner {
         match item {
             Some(SubscriptionItem::Event(event)) => {
                 self.health.is_well(PART);
-                let Some((order_id, cart_id)) = concerned(&event) else { return Ok(None) };
+                let Some((order_id, cart)) = concerned(&event) else { return Ok(None) };
                 let metadata = event.metadata().map_err(|error| SettleError::ForGood {
                     order_id,
                     why: format!(
@@ -131,7 +114,8 @@ impl FulfilmentRunner {
                 })?;
                 let trigger =
                     Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
-                let job = Job { cart_id, trigger };
+                let revision = if cart.is_none() { event.revision } else { 0 };
+                let job = Job { cart, revision, trigger };
                 Ok(progress.start(order_id, job, event.position).map(|job| (order_id, job)))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
@@ -157,20 +141,30 @@ impl FulfilmentRunner {
         let health = self.health.clone();
         async move {
             let attempt = || async {
-                if let Some(cart_id) = job.cart_id {
-                    settle::place_order(&executor, cart_id, &job.trigger).await?;
+                if let Some(cart) = job.cart {
+                    settle::place_order(&executor, cart, &job.trigger).await?;
                 }
-                settle::settle(&executor, order_id, &job.trigger).await
+                settle::settle(&executor, (order_id, job.revision), &job.trigger).await
             };
             let result = attempt
                 .retry(patiently())
                 .when(|error| matches!(error, SettleError::ForNow(_)))
                 .notify(|error, delay| {
                     tracing::warn!(%order_id, %error, ?delay, "an order waits to be settled");
-                    health.is_ill(PART, error.to_string());
+                    // Whoever asks for the health need not know whose order it is.
+                    health.is_ill(PART, "orders wait for the event store: the log says more");
                 })
                 .await;
             (order_id, result)
+        }
+    }
+
+    fn report_stuck(&self, orders: usize) {
+        match orders {
+            0 => self.health.is_well(STUCK),
+            orders => {
+                self.health.is_ill(STUCK, format!("{orders} orders cannot be settled: the log says which"))
+            }
         }
     }
 
@@ -193,58 +187,15 @@ impl FulfilmentRunner {
     }
 }
 
-/// The order that an event is about, and the cart, when its order must be placed.
-fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<CartId>)> {
+/// The order that an event is about, and the cart with the event's revision, when its order must be placed.
+fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<(CartId, u64)>)> {
     match event.category() {
         "order" => event.stream_id().parse().ok().map(|order_id| (order_id, None)),
         "cart" if event.event_type.starts_with("cart.checked_out.") => {
             let cart_id: CartId = event.stream_id().parse().ok()?;
-            Some((order_id_of(cart_id), Some(cart_id)))
+            Some((order_id_of(cart_id), Some((cart_id, event.revision))))
         }
         _ => None,
-    }
-}
-
-impl Progress {
-    /// Notes an event. Gives the work back when it is to be started now; keeps it when the order is under work.
-    fn start(&mut self, order_id: OrderId, job: Job, position: Position) -> Option<Job> {
-        self.open.insert(position);
-        self.last = Some(position);
-        match self.orders.get_mut(&order_id) {
-            None => {
-                self.orders.insert(order_id, Work { running: vec![position], next: None });
-                Some(job)
-            }
-            Some(work) => {
-                let (waiting, mut positions) = work.next.take().unzip();
-                let cart_id = job.cart_id.or(waiting.and_then(|waiting: Job| waiting.cart_id));
-                positions.get_or_insert_default().push(position);
-                work.next = Some((Job { cart_id, ..job }, positions.unwrap_or_default()));
-                None
-            }
-        }
-    }
-
-    /// Notes that a task is done; gives the order's next round.
-    fn done(&mut self, order_id: OrderId) -> Option<Job> {
-        let work = self.orders.get_mut(&order_id)?;
-        for position in work.running.drain(..) {
-            self.open.remove(&position);
-        }
-        if let Some((job, positions)) = work.next.take() {
-            work.running = positions;
-            return Some(job);
-        }
-        self.orders.remove(&order_id);
-        None
-    }
-
-    /// Everything up to here is settled.
-    fn settled(&self) -> Option<Position> {
-        match self.open.first() {
-            Some(open) => Some(Position::new(open.value().saturating_sub(1))),
-            None => self.last,
-        }
     }
 }
 

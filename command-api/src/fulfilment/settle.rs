@@ -36,10 +36,14 @@ pub enum SettleError {
     ForGood { order_id: OrderId, why: String },
 }
 
-/// Places the order of a checked-out cart, if that was not done yet.
-pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: &Trigger) -> Result<(), SettleError> {
+/// Places the order of a cart that was checked out by the event of this revision, if that was not done yet.
+pub async fn place_order(
+    executor: &Executor,
+    (cart_id, revision): (CartId, u64),
+    trigger: &Trigger,
+) -> Result<(), SettleError> {
     let order_id = order_id_of(cart_id);
-    let placed = executor.carts.view(cart_id, move |cart| match cart {
+    let placed = executor.carts.view_at_least(cart_id, revision, move |cart| match cart {
         Cart::CheckedOut(cart) => Some(order_of(cart_id, cart)),
         Cart::Unopened | Cart::Open(_) | Cart::Abandoned => None,
     });
@@ -52,12 +56,20 @@ pub async fn place_order(executor: &Executor, cart_id: CartId, trigger: &Trigger
     }
 }
 
-/// Sends what the order owes and records the answers, until nothing is owed.
-pub async fn settle(executor: &Executor, order_id: OrderId, trigger: &Trigger) -> Result<(), SettleError> {
+/// Sends what the order owes since the event of this revision and records the answers, until nothing is owed.
+pub async fn settle(
+    executor: &Executor,
+    (order_id, revision): (OrderId, u64),
+    trigger: &Trigger,
+) -> Result<(), SettleError> {
     let mut before = Vec::new();
     let mut fruitless = 0;
     loop {
-        let now = executor.orders.view(order_id, owed).await.map_err(|error| of_view(order_id, &error))?;
+        let now = executor
+            .orders
+            .view_at_least(order_id, revision, owed)
+            .await
+            .map_err(|error| of_view(order_id, &error))?;
         if now.is_empty() {
             return Ok(());
         }

@@ -58,6 +58,13 @@ struct PutLine {
     agreed_unit_price: Option<Money>,
 }
 
+impl PutLine {
+    /// Its own, or one that a repetition of the request gets again.
+    fn id(&self, index: usize, context: &Context) -> LineId {
+        self.line_id.unwrap_or_else(|| LineId(context.new_id(&format!("line/{index}"))))
+    }
+}
+
 async fn put_lines(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
@@ -66,6 +73,14 @@ async fn put_lines(
     check_count(body.lines.len())?;
     if body.lines.iter().any(|line| line.agreed_unit_price.is_some()) {
         context.caller.require_operator()?;
+    }
+    // Before the products, which may have changed since the first answer.
+    let envelope = context.envelope(order_id_of(cart_id).0);
+    if let Some(accepted) =
+        shared.executor.carts.replayed(cart_id, envelope).await.map_err(problems::of_cart)?
+    {
+        let line_ids = body.lines.iter().enumerate().map(|(index, line)| line.id(index, &context));
+        return Ok(Answer::ok(accepted, json!({ "line_ids": line_ids.collect::<Vec<LineId>>() })));
     }
     let skus = body.lines.iter().map(|line| &line.sku);
     let products = shared.products_on_sale(skus).await?;
@@ -76,7 +91,7 @@ async fn put_lines(
         .filter_map(|(index, line)| {
             let product = products.get(&line.sku)?;
             Some(NewLine {
-                line_id: line.line_id.unwrap_or_else(|| LineId(context.new_id(&format!("line/{index}")))),
+                line_id: line.id(index, &context),
                 quantity: line.quantity,
                 unit_price: line.agreed_unit_price.unwrap_or(product.price),
                 agreed: line.agreed_unit_price.is_some(),

@@ -1,0 +1,159 @@
+//! Which orders are under work, and how far the log is settled.
+
+use super::settle::Trigger;
+use domain::{CartId, OrderId};
+use event_store::Position;
+use std::collections::{BTreeMap, HashMap};
+
+/// What is to be done for an order.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The cart and the revision of its last event, when its order must be placed first.
+    pub cart: Option<(CartId, u64)>,
+    /// The revision that the order has at least.
+    pub revision: u64,
+    pub trigger: Trigger,
+}
+
+/// Orders under work, and the events that they hold back.
+pub struct Progress {
+    orders: HashMap<OrderId, Work>,
+    /// Events that are not settled yet, each with the one before it: a checkpoint must be an event's position.
+    open: BTreeMap<Position, Option<Position>>,
+    /// The last event of a cart or an order that was seen.
+    last: Option<Position>,
+}
+
+/// Nobody works on an order that has nothing here.
+struct Work {
+    /// Events that are settled when the work is done.
+    events: Vec<Position>,
+    /// What came in meanwhile: another round.
+    next: Option<(Job, Vec<Position>)>,
+    /// No task works on it: it failed, and its next event tries again.
+    is_stuck: bool,
+}
+
+impl Progress {
+    /// Everything up to here is settled.
+    pub fn after(checkpoint: Option<Position>) -> Self {
+        Self { orders: HashMap::new(), open: BTreeMap::new(), last: checkpoint }
+    }
+
+    /// Notes an event. Gives the work back when it is to be started now; keeps it when the order is under work.
+    pub fn start(&mut self, order_id: OrderId, job: Job, position: Position) -> Option<Job> {
+        self.open.insert(position, self.last);
+        self.last = Some(position);
+        match self.orders.get_mut(&order_id) {
+            None => {
+                self.orders.insert(order_id, Work { events: vec![position], next: None, is_stuck: false });
+                Some(job)
+            }
+            Some(work) if work.is_stuck => {
+                work.events.push(position);
+                work.is_stuck = false;
+                Some(job)
+            }
+            Some(work) => {
+                let (mut next, mut events) = work.next.take().unwrap_or_else(|| (job.clone(), vec![]));
+                next = Job { cart: job.cart.or(next.cart), revision: job.revision.max(next.revision), ..job };
+                events.push(position);
+                work.next = Some((next, events));
+                None
+            }
+        }
+    }
+
+    /// Notes that the work on an order is done; gives its next round.
+    pub fn done(&mut self, order_id: OrderId) -> Option<Job> {
+        let work = self.orders.get_mut(&order_id)?;
+        for position in work.events.drain(..) {
+            self.open.remove(&position);
+        }
+        if let Some((job, events)) = work.next.take() {
+            work.events = events;
+            return Some(job);
+        }
+        self.orders.remove(&order_id);
+        None
+    }
+
+    /// Notes that the work on an order has failed; gives its next round. Its events stay open: the checkpoint does
+    /// not pass them, so that its next event, and a restart, try again.
+    pub fn failed(&mut self, order_id: OrderId) -> Option<Job> {
+        let work = self.orders.get_mut(&order_id)?;
+        let next = work.next.take();
+        work.is_stuck = next.is_none();
+        let (job, events) = next?;
+        work.events.extend(events);
+        Some(job)
+    }
+
+    /// Orders that nobody works on although they have something open.
+    pub fn stuck(&self) -> usize {
+        self.orders.values().filter(|work| work.is_stuck).count()
+    }
+
+    /// The last event up to which everything is settled.
+    pub fn settled(&self) -> Option<Position> {
+        self.open.first_key_value().map_or(self.last, |(_, before)| *before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+    use uuid::Uuid;
+
+    fn order(number: u128) -> OrderId {
+        OrderId(Uuid::from_u128(number))
+    }
+
+    fn job(revision: u64) -> Job {
+        let trigger = Trigger { event_id: Uuid::nil(), occurred_at: Utc::now(), actor: "test".to_owned() };
+        Job { cart: None, revision, trigger }
+    }
+
+    fn at(position: u64) -> Position {
+        Position::new(position)
+    }
+
+    #[test]
+    fn the_checkpoint_is_an_event_and_never_passes_an_open_one() {
+        let mut progress = Progress::after(Some(at(10)));
+        assert_eq!(progress.settled(), Some(at(10)));
+        assert!(progress.start(order(1), job(0), at(20)).is_some());
+        assert!(progress.start(order(2), job(0), at(30)).is_some());
+        assert_eq!(progress.settled(), Some(at(10)));
+        assert!(progress.done(order(2)).is_none());
+        assert_eq!(progress.settled(), Some(at(10)));
+        assert!(progress.done(order(1)).is_none());
+        assert_eq!(progress.settled(), Some(at(30)));
+    }
+
+    #[test]
+    fn what_comes_in_meanwhile_is_another_round() {
+        let mut progress = Progress::after(None);
+        assert!(progress.start(order(1), job(0), at(1)).is_some());
+        assert!(progress.start(order(1), job(3), at(2)).is_none());
+        assert!(progress.start(order(1), job(2), at(3)).is_none());
+        let next = progress.done(order(1)).expect("another round");
+        assert_eq!(next.revision, 3);
+        assert_eq!(progress.settled(), Some(at(1)));
+        assert!(progress.done(order(1)).is_none());
+        assert_eq!(progress.settled(), Some(at(3)));
+    }
+
+    #[test]
+    fn a_stuck_order_holds_the_checkpoint_back_until_its_next_event_mends_it() {
+        let mut progress = Progress::after(None);
+        assert!(progress.start(order(1), job(0), at(1)).is_some());
+        assert!(progress.failed(order(1)).is_none());
+        assert_eq!((progress.stuck(), progress.settled()), (1, None));
+        assert!(progress.start(order(1), job(1), at(2)).is_some());
+        assert_eq!(progress.stuck(), 0);
+        assert!(progress.done(order(1)).is_none());
+        assert_eq!(progress.settled(), Some(at(2)));
+    }
+}
