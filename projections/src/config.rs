@@ -1,13 +1,14 @@
 use std::net::SocketAddr;
 
 /// Where things are.
-#[derive(Debug, Clone, clap::Args)]
+// Not Debug: it holds secrets.
+#[derive(Clone, clap::Args)]
 pub struct Config {
     /// The address on which this service answers `/livez` and `/readyz`.
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8083")]
     pub listen: SocketAddr,
     /// The event store's connection string, for example esdb://127.0.0.1:2113?tls=false.
-    #[arg(long, env = "EMPORIUM_EVENT_STORE")]
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true)]
     pub event_store: String,
     /// The address of the Postgres database that holds the read models.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]

@@ -151,7 +151,10 @@ impl Checkpoints {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        // What moved before we listened was announced to nobody.
+        // What moved before we listened was announced to nobody. A database that crashed may even have gone back.
+        self.positions.iter().for_each(|position| {
+            position.send_replace(None);
+        });
         self.load().await?;
         self.is_listening.send_replace(true);
         health.is_well(PART);

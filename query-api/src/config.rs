@@ -1,14 +1,15 @@
 use std::net::SocketAddr;
 
 /// What query-api needs to run. Every value can be given as an option or in the environment.
-#[derive(Debug, Clone, clap::Args)]
+// Not Debug: it holds secrets.
+#[derive(Clone, clap::Args)]
 pub struct Config {
     /// Where to answer HTTP.
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
 
     /// The event store, for example esdb://127.0.0.1:2113?tls=false
-    #[arg(long, env = "EMPORIUM_EVENT_STORE")]
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true)]
     pub event_store: String,
 
     /// The Postgres database that holds the read models.

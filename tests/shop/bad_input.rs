@@ -2,24 +2,31 @@
 
 use crate::harness::{Shop, gbp};
 use event_store::Position;
+use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-/// Nothing was written: the log ends where it ended.
+/// Nothing was written: the log ends where it ended, but for the process's own checkpoints.
 struct Unchanged<'shop> {
     shop: &'shop Shop,
-    head: Option<Position>,
+    last: Option<Position>,
 }
 
 impl<'shop> Unchanged<'shop> {
     async fn watch(shop: &'shop Shop) -> Self {
-        Self { shop, head: shop.events().head().await.unwrap() }
+        Self { shop, last: last_event(shop).await }
     }
 
     async fn check(self) {
-        assert_eq!(self.shop.events().head().await.unwrap(), self.head);
+        assert_eq!(last_event(self.shop).await, self.last);
     }
+}
+
+async fn last_event(shop: &Shop) -> Option<Position> {
+    let events = shop.events().read_all_backwards(None, 50).map(|event| event.unwrap());
+    let mut events = std::pin::pin!(events.filter(|event| std::future::ready(event.category() != "process")));
+    events.next().await.map(|event| event.position)
 }
 
 #[sqlx::test(migrations = false)]
@@ -37,12 +44,7 @@ async fn what_cannot_be_read_is_refused(pool: PgPool) {
     post(huge).await.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large");
     for quantity in ["0", "-1", "1000000000000", "1.5", "\"2\"", "null", "99999999999999999999999"] {
         let body = format!("{{\"lines\": [{{\"sku\": \"MUG\", \"quantity\": {quantity}}}]}}");
-        let reply = post(body).await;
-        assert!(reply.status.is_client_error(), "{quantity}: {}", reply.status);
-        let id = if quantity == "99999999999999999999999" { reply.body["type"].clone() } else { Value::Null };
-        if id.is_null() {
-            reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
-        }
+        post(body).await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
     }
     let unknown = json!({ "lines": [{ "sku": "NO SUCH", "quantity": 1 }] });
     let problem = shop.post(&lines, unknown).await.expect_problem(StatusCode::NOT_FOUND, "unknown-sku");

@@ -29,6 +29,21 @@ struct Services {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Takes part in the shop from another process.
+pub struct SecondMachine {
+    services: Services,
+    client: reqwest::Client,
+}
+
+impl SecondMachine {
+    pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
+        let builder =
+            self.client.post(format!("{}{path}", self.services.url)).timeout(Duration::from_secs(30));
+        let request = Request { builder, shop: std::marker::PhantomData };
+        request.operator().header("prefer", "wait=20").json(&body).send().await
+    }
+}
+
 /// What the shop said.
 #[derive(Debug)]
 pub struct Reply {
@@ -58,17 +73,15 @@ impl Shop {
         Self { store, services, ..self }
     }
 
+    /// A second machine: services of its own on the same event store and database.
+    pub async fn second(&self) -> SecondMachine {
+        let services = Services::start(&self.store.connection_string(), &self.database_url).await;
+        SecondMachine { services, client: self.client.clone() }
+    }
+
     /// Its event store, as an auditor sees it.
     pub fn events(&self) -> EventStore {
         EventStore::connect(&self.store.connection_string()).unwrap()
-    }
-
-    pub fn connection_string(&self) -> String {
-        self.store.connection_string()
-    }
-
-    pub fn url(&self) -> &str {
-        &self.services.url
     }
 
     pub fn request(&self, method: Method, path: &str) -> Request<'_> {
@@ -152,7 +165,7 @@ impl Services {
                 event_store: event_store.to_owned(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
-                max_staleness_ms: 1000,
+                only_writer: false,
             },
             &health,
         )

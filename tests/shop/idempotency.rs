@@ -36,6 +36,42 @@ async fn the_same_key_for_another_request_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn the_same_key_twice_at_once_is_taken_once(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 0).await;
+    let reprice = |price: i64| {
+        let request = shop.request(Method::PUT, "/products/MUG/price").operator().key(KEY);
+        request.json(&json!({ "price": gbp(price) })).send()
+    };
+    let replies = futures::future::join_all([1001, 1002, 1001, 1002, 1001].map(reprice)).await;
+    let accepted: Vec<_> = replies.iter().filter(|reply| reply.status.is_success()).collect();
+    assert_eq!(accepted.iter().filter(|reply| !reply.replayed).count(), 1, "{replies:?}");
+    assert!(accepted.iter().all(|reply| reply.body == accepted[0].body && reply.etag == accepted[0].etag));
+    for refused in replies.iter().filter(|reply| !reply.status.is_success()) {
+        assert_eq!(refused.body["type"], "urn:emporium:problem:idempotency-key-reused");
+    }
+    let events = shop.get_now("/events?stream=product-MUG").await.expect(StatusCode::OK);
+    assert_eq!(events["items"].as_array().unwrap().len(), 2);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_repeat_is_answered_also_when_the_product_has_gone_meanwhile(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 0).await;
+    let cart_id = shop.cart(&[]).await;
+    let path = format!("/carts/{cart_id}/lines");
+    let put = || {
+        let request = shop.request(Method::POST, &path).key(KEY);
+        request.json(&json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] })).send()
+    };
+    let line_ids = put().await.expect(StatusCode::OK);
+    shop.request(Method::DELETE, "/products/MUG").operator().send().await.expect(StatusCode::OK);
+    let again = put().await;
+    assert!(again.replayed);
+    assert_eq!(again.expect(StatusCode::OK), line_ids);
+}
+
+#[sqlx::test(migrations = false)]
 async fn an_anonymous_key_must_be_beyond_guessing_and_callers_do_not_share_keys(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     open_cart(&shop, "1").await.expect_problem(StatusCode::BAD_REQUEST, "idempotency-key-too-short");

@@ -1,6 +1,8 @@
 //! Journeys over everything: each test has a shop of its own, with the services built by the same function as in
 //! production, on an embedded event store with fsync and a database of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod access;
 mod bad_input;
 mod executor;
@@ -9,3 +11,4 @@ mod idempotency;
 mod purchase;
 mod read_models;
 mod restart;
+mod two_machines;

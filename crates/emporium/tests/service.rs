@@ -1,5 +1,7 @@
 //! The service as a process: started, used, stopped, killed and started again, with everything embedded.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod running;
 
 use reqwest::StatusCode;

@@ -1,13 +1,9 @@
 use thiserror::Error;
 
-/// The text does not name an event store.
+/// The text does not name an event store. The text itself is left out: it may hold a password.
 #[derive(Debug, Error)]
-#[error(
-    "`{given}` is not an event store's address ({reason}): give one such as esdb://127.0.0.1:2113?tls=false"
-)]
+#[error("this is not an event store's address ({reason}): give one such as esdb://127.0.0.1:2113?tls=false")]
 pub struct InvalidConnectionString {
-    /// What was given.
-    pub given: String,
     /// What is wrong with it.
     pub reason: String,
 }

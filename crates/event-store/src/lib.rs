@@ -10,12 +10,14 @@ mod error;
 mod event;
 mod metadata;
 mod position;
+mod raw;
 
-pub use client::EventStore;
+pub use client::{EventStore, Session, UnmendedClient};
 pub use error::{AppendError, EventStoreError, InvalidConnectionString};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
 pub use metadata::Metadata;
 pub use position::Position;
+pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
 /// some of that goes into names and framing.

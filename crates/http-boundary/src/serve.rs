@@ -6,11 +6,14 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use std::any::Any;
 use std::io;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
 
+/// How long requests that are under way may take to finish when the service stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that a request's body may have.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -34,7 +37,19 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
         }
     });
-    axum::serve(listener, with_edge(router)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let stopping = stop.clone();
+    let serving = axum::serve(listener, with_edge(router)).with_graceful_shutdown(stop.cancelled_owned());
+    let too_late = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(FINISH_WITHIN).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = too_late => {
+            warn!("some requests did not finish in time");
+            Ok(())
+        }
+    }
 }
 
 async fn unknown_address(uri: Uri) -> Problem {

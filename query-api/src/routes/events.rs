@@ -154,9 +154,8 @@ async fn of_all(
             collect(events, max).await
         }
         Direction::Backwards => {
-            // `from` is the first event to show, and the store reads before a position.
-            let before = after.or_else(|| from.map(|from| Position::new(from.value().saturating_add(1))));
-            collect(shared.store.read_all_backwards(before, max), max).await
+            // The events before it: the place after it need not be an event's.
+            collect(shared.store.read_all_backwards(after.or(from), max), max).await
         }
     }
 }

@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// How the service is run.
-#[derive(Debug, Clone, Args)]
+// Not Debug: it holds secrets.
+#[derive(Clone, Args)]
 pub struct ServeArgs {
     /// Where everything is kept that this machine keeps: the event log, the read models, the secrets
     #[arg(long, env = "EMPORIUM_DATA_DIR", default_value = ".data")]
@@ -15,7 +16,7 @@ pub struct ServeArgs {
 
     /// An EventStoreDB or KurrentDB to use, for example esdb://127.0.0.1:2113?tls=false; without it, the embedded
     /// event store runs in this process
-    #[arg(long, env = "EMPORIUM_EVENT_STORE", value_name = "URL")]
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", value_name = "URL", hide_env_values = true)]
     pub event_store: Option<String>,
 
     /// Where the embedded event store answers EventStoreDB clients; port 0 takes any free one

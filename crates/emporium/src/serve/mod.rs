@@ -14,18 +14,11 @@ use embedded_event_store::EmbeddedEventStore;
 use http_boundary::{Health, process};
 use private_postgres::PrivatePostgres;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How old a state in memory may be, in milliseconds, when this process is the event store's only writer.
-const ALONE_MAX_STALENESS_MS: u64 = 60_000;
-/// The same, when others write too.
-const SHARED_MAX_STALENESS_MS: u64 = 1_000;
-/// How long requests that are under way may take to finish.
-const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is embedded in this process.
 struct Embedded {
@@ -54,19 +47,24 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         .map_err(|source| ServeError::Listen { address: args.listen, source })?;
     let address = listener.local_addr().map_err(ServeError::Http)?;
     let services = Services::start(&args, &settings, embedded.postgres, listener)?;
-    println!("{}", welcome::addresses(address, &settings.event_store, settings.token_file.as_deref()));
-    if args.demo_shop {
-        fill_demo_shop(address, &settings).await?;
-    }
+    let shown = embedded.event_store.as_ref().map(EmbeddedEventStore::connection_string);
+    println!("{}", welcome::addresses(address, shown.as_deref(), settings.token_file.as_deref()));
     let died = async {
         match &embedded.event_store {
             Some(event_store) => event_store.died().await,
             None => std::future::pending().await,
         }
     };
+    let working = async {
+        if args.demo_shop {
+            fill_demo_shop(address, &settings).await?;
+        }
+        std::future::pending().await
+    };
     let result = tokio::select! {
         () = stop.cancelled() => Ok(()),
         death = died => Err(ServeError::EventStoreDied(death.to_string())),
+        failed = working => failed,
     };
     tracing::info!("stopping");
     services.stop().await;
@@ -122,7 +120,11 @@ async fn start_event_store(
     if args.event_store.is_some() {
         return Ok(None);
     }
-    let mut config = embedded_event_store::Config::new(data_dir.join("event-store"));
+    // The log is for the operator alone.
+    let folder = data_dir.join("event-store");
+    let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    let mut config = embedded_event_store::Config::new(folder);
     config.listen = args.event_store_listen;
     Ok(Some(EmbeddedEventStore::start(config).await?))
 }
@@ -178,14 +180,12 @@ impl Services {
 
         if let Some((server, data_dir)) = postgres {
             let stop = services.postgres.clone();
-            services.storing.spawn(postgres::keep_running(server, data_dir, health, stop));
+            services.storing.spawn(postgres::keep_running(server, data_dir, health.clone(), stop));
         }
+        services.work_on("queries", &health, queries.run(services.work.clone()));
+        services.work_on("projections", &health, projections.run(services.work.clone()));
         let stop = services.work.clone();
-        services.working.spawn(async move { commands.run_processes(stop).await });
-        let stop = services.work.clone();
-        services.working.spawn(async move { projections.run(stop).await });
-        let stop = services.work.clone();
-        services.working.spawn(async move { queries.run(stop).await });
+        services.work_on("processes", &health, async move { commands.run_processes(stop).await });
         let stop = services.requests.clone();
         services.serving.spawn(async move {
             if let Err(error) = http_boundary::serve(listener, router, stop).await {
@@ -195,13 +195,23 @@ impl Services {
         Ok(services)
     }
 
+    /// Work that goes on until it is told to stop; a panic in it is seen.
+    fn work_on(&self, part: &'static str, health: &Health, work: impl Future<Output = ()> + Send + 'static) {
+        let health = health.clone();
+        let work = self.working.spawn(work);
+        self.working.spawn(async move {
+            if let Err(error) = work.await {
+                tracing::error!(part, %error, "a part of the service has died");
+                health.is_ill(part, "it has died: the log says why");
+            }
+        });
+    }
+
     /// First no more requests, then no more work, then no more database.
     async fn stop(self) {
         self.requests.cancel();
         self.serving.close();
-        if tokio::time::timeout(STOP_REQUESTS_WITHIN, self.serving.wait()).await.is_err() {
-            tracing::warn!("some requests did not finish in time");
-        }
+        self.serving.wait().await;
         self.work.cancel();
         self.working.close();
         self.working.wait().await;
@@ -212,13 +222,13 @@ impl Services {
 }
 
 fn command_config(args: &ServeArgs, settings: &Settings) -> command_api::Config {
-    let alone = args.event_store.is_none();
     command_api::Config {
         listen: args.listen,
         event_store: settings.event_store.clone(),
         operator_token: settings.operator_token.clone(),
         cart_id_secret: settings.cart_id_secret.clone(),
-        max_staleness_ms: if alone { ALONE_MAX_STALENESS_MS } else { SHARED_MAX_STALENESS_MS },
+        // Nobody else takes commands for the store in our own process.
+        only_writer: args.event_store.is_none(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 /// Where to look.
 #[must_use]
-pub fn addresses(listen: SocketAddr, event_store: &str, token_file: Option<&Path>) -> String {
+pub fn addresses(listen: SocketAddr, event_store: Option<&str>, token_file: Option<&Path>) -> String {
+    // A given address may hold a password.
+    let event_store = event_store.unwrap_or("as configured");
     let token = match token_file {
         Some(path) => format!("operator token   in {}", path.display()),
         None => "operator token   as configured".to_owned(),

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long an append may take before its outcome counts as unknown.
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Sessions that may end under one append before the caller hears of it.
+const MAX_ENDED_SESSIONS: usize = 100;
+
 /// Why one attempt did not bring an answer.
 enum FailedAppend {
     /// It did: no.
@@ -34,26 +37,39 @@ impl EventStore {
         expected: ExpectedRevision,
         events: Vec<NewEvent>,
     ) -> Result<Appended, AppendError> {
-        let state = match expected {
-            ExpectedRevision::NoStream => StreamState::NoStream,
-            ExpectedRevision::Exact(revision) => StreamState::StreamRevision(revision),
-        };
-        let events = encode(events)?;
+        self.append_encoded(stream, expected, encode(events)?).await
+    }
+
+    pub(super) async fn append_encoded(
+        &self,
+        stream: &str,
+        expected: ExpectedRevision,
+        events: Vec<EventData>,
+    ) -> Result<Appended, AppendError> {
+        let state = state(expected);
         let mut delays = backoff();
-        let mut last_error = String::new();
-        for _ in 0..ATTEMPTS {
+        let (mut ended_sessions, mut lost_connections) = (0, 0);
+        loop {
             match self.try_append(stream, state, events.clone()).await {
                 Ok(appended) => return Ok(appended),
                 Err(FailedAppend::Refused(error)) => return Err(error),
-                Err(FailedAppend::SessionEnded(error)) => last_error = error,
+                // Somebody else's append was refused; ours is asked for again at once.
+                Err(FailedAppend::SessionEnded(error)) => {
+                    ended_sessions += 1;
+                    if ended_sessions == MAX_ENDED_SESSIONS {
+                        return Err(AppendError::Unknown(error));
+                    }
+                }
                 Err(FailedAppend::ConnectionLost { generation, error }) => {
                     self.discard(generation);
-                    last_error = error;
+                    lost_connections += 1;
+                    if lost_connections == ATTEMPTS {
+                        return Err(AppendError::Unknown(error));
+                    }
+                    pause(&mut delays).await;
                 }
             }
-            pause(&mut delays).await;
         }
-        Err(AppendError::Unknown(last_error))
     }
 
     async fn try_append(
@@ -67,7 +83,10 @@ impl EventStore {
         let answer =
             tokio::time::timeout(APPEND_DEADLINE, session.append_to_stream(stream, state, events)).await;
         let error = match answer {
-            Err(_) => return Err(lost("no answer in time".to_owned())),
+            Err(_) => {
+                self.end_append_session(&session);
+                return Err(lost("no answer in time".to_owned()));
+            }
             Ok(Ok(result)) => {
                 return match (result.current_revision(), result.current_position()) {
                     (Some(revision), Some(position)) => {
@@ -99,18 +118,26 @@ impl EventStore {
 
     async fn append_session(&self) -> Result<(u64, Arc<BatchAppendClient>), FailedAppend> {
         let lost = |(generation, error)| FailedAppend::ConnectionLost { generation, error };
-        let (generation, client) = self.client().map_err(lost)?;
-        if let Some(session) = &self.shared.lock().appends {
-            return Ok((generation, Arc::clone(session)));
+        if let Some(session) = self.current_session() {
+            return Ok(session);
         }
+        let _opening = self.shared.opening_session.lock().await;
+        if let Some(session) = self.current_session() {
+            return Ok(session);
+        }
+        let (generation, client) = self.client().map_err(lost)?;
         let session = client.batch_append(&BatchAppendOptions::default()).await;
         let session = Arc::new(session.map_err(|error| lost((generation, error.to_string())))?);
         let mut connection = self.shared.lock();
         if connection.generation == generation {
-            // Two callers may have opened one each: the later one serves from here on, the other drains.
             connection.appends = Some(Arc::clone(&session));
         }
         Ok((generation, session))
+    }
+
+    fn current_session(&self) -> Option<(u64, Arc<BatchAppendClient>)> {
+        let connection = self.shared.lock();
+        connection.appends.as_ref().map(|session| (connection.generation, Arc::clone(session)))
     }
 
     fn end_append_session(&self, ended: &Arc<BatchAppendClient>) {
@@ -118,6 +145,13 @@ impl EventStore {
         if connection.appends.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) {
             connection.appends = None;
         }
+    }
+}
+
+pub(super) fn state(expected: ExpectedRevision) -> StreamState {
+    match expected {
+        ExpectedRevision::NoStream => StreamState::NoStream,
+        ExpectedRevision::Exact(revision) => StreamState::StreamRevision(revision),
     }
 }
 

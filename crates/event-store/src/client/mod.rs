@@ -1,9 +1,13 @@
 //! The one place that knows the official client.
 
 mod appends;
+mod raw;
 mod reads;
 mod subscription;
 mod translate;
+mod unmended;
+
+pub use unmended::{Session, UnmendedClient};
 
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -23,6 +27,8 @@ pub struct EventStore {
 struct Shared {
     settings: ClientSettings,
     connection: Mutex<Connection>,
+    /// One caller opens a new session and the others wait: one that nobody uses would never end.
+    opening_session: tokio::sync::Mutex<()>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -40,10 +46,11 @@ impl EventStore {
     /// # Errors
     /// When the address has not the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        let settings = connection_string.parse::<ClientSettings>().map_err(|error| {
-            InvalidConnectionString { given: connection_string.to_owned(), reason: error.to_string() }
-        })?;
-        Ok(Self { shared: Arc::new(Shared { settings, connection: Mutex::default() }) })
+        let settings = connection_string
+            .parse::<ClientSettings>()
+            .map_err(|error| InvalidConnectionString { reason: error.to_string() })?;
+        let opening_session = tokio::sync::Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { settings, connection: Mutex::default(), opening_session }) })
     }
 
     fn client(&self) -> Result<(u64, Client), (u64, String)> {

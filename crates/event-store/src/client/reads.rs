@@ -4,11 +4,11 @@ use super::translate::{failed_read, is_system, recorded, theirs};
 use super::{ATTEMPTS, EventStore, backoff, pause};
 use crate::{EventStoreError, Position, RecordedEvent};
 use async_stream::try_stream;
-use eventstore::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, StreamPosition};
-use futures::Stream;
+use eventstore::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition};
+use futures::{Stream, TryStreamExt};
 
 #[derive(Clone)]
-enum Read {
+pub(super) enum Read {
     Stream(String, ReadStreamOptions),
     All(ReadAllOptions),
 }
@@ -22,7 +22,7 @@ impl EventStore {
         max: usize,
     ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
         let options = ReadStreamOptions::default().position(StreamPosition::Position(from)).max_count(max);
-        self.read(Read::Stream(stream.to_owned(), options))
+        self.read(Read::Stream(stream.to_owned(), options), recorded)
     }
 
     /// Events of a stream, newest first, from a revision (or from the end) on down.
@@ -34,7 +34,7 @@ impl EventStore {
     ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
         let start = from.map_or(StreamPosition::End, StreamPosition::Position);
         let options = ReadStreamOptions::default().position(start).backwards().max_count(max);
-        self.read(Read::Stream(stream.to_owned(), options))
+        self.read(Read::Stream(stream.to_owned(), options), recorded)
     }
 
     /// Events of the whole log, oldest first, from a position on (or from the start), without the store's own.
@@ -62,7 +62,7 @@ impl EventStore {
         options: ReadAllOptions,
         max: usize,
     ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
-        let events = self.read(Read::All(options));
+        let events = self.read(Read::All(options), recorded);
         try_stream! {
             let mut left = max;
             if left == 0 {
@@ -87,18 +87,16 @@ impl EventStore {
     /// When the store cannot be reached or refuses.
     pub async fn head(&self) -> Result<Option<Position>, EventStoreError> {
         let options = ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1);
-        let (_, mut events) = self.open(&Read::All(options)).await?;
-        match events.next().await {
-            Ok(event) => Ok(event.and_then(recorded).map(|event| event.position)),
-            Err(error) => Err(failed_read(&error)),
-        }
+        let mut events = std::pin::pin!(self.read(Read::All(options), recorded));
+        Ok(events.try_next().await?.map(|event| event.position))
     }
 
     /// Reads on one connection; a failure before the first event is tried again on a new one.
-    fn read(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         read: Read,
-    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        translate: fn(ResolvedEvent) -> Option<T>,
+    ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
         let store = self.clone();
         try_stream! {
             let mut attempt = 0;
@@ -112,7 +110,7 @@ impl EventStore {
                         Ok(None) | Err(Error::ResourceNotFound) => return,
                         Ok(Some(event)) => {
                             started = true;
-                            if let Some(event) = recorded(event) {
+                            if let Some(event) = translate(event) {
                                 yield event;
                             }
                         }
