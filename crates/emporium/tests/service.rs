@@ -39,7 +39,8 @@ async fn the_printed_lines_buy_something_and_read_it_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_on_the_same_data_goes_on_where_the_first_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::start(folder.path(), &["--demo-shop"]).await;
+    let mut service = Service::start(folder.path(), &["--demo-shop"]).await;
+    service.read_until(|line| line.starts_with("curl ")).await;
     let products = service.get("/products?limit=500&min-position=head").await;
     let token = service.token();
     service.terminate().await;
