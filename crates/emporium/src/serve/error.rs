@@ -39,5 +39,5 @@ pub enum ServeError {
     #[error("HTTP can no longer be answered")]
     Http(#[source] io::Error),
     #[error("the demo shop could not be filled")]
-    DemoShop(#[from] FillError),
+    DemoShop(#[source] Box<FillError>),
 }

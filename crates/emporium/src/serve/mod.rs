@@ -141,7 +141,8 @@ async fn start_postgres(
 
 async fn fill_demo_shop(address: SocketAddr, settings: &Settings) -> Result<(), ServeError> {
     let url = format!("http://{address}");
-    let shop = demo_shop::fill(&url, &settings.operator_token).await?;
+    let shop = demo_shop::fill(&url, &settings.operator_token).await;
+    let shop = shop.map_err(|error| ServeError::DemoShop(Box::new(error)))?;
     let token_file = settings.token_file.as_deref();
     println!("{}", welcome::purchase(address, token_file, &shop.first_sku, shop.first_price));
     Ok(())
