@@ -9,7 +9,7 @@ export SQLX_OFFLINE := true
 # For example: make run ARGS="serve --port 9000"
 ARGS ?= serve --demo-shop
 
-.PHONY: help prerequisites run test check sqlx-prepare
+.PHONY: help prerequisites run test test-clients check sqlx-prepare
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ run: prerequisites ## Start everything in one process, with a demo shop (other a
 
 test: prerequisites ## Run all tests, with a Postgres server that lives as long as they do
 	scripts/test
+
+test-clients: ## Run the scenarios of the official Python and Node clients against the embedded event store
+	@scripts/install-prerequisites --for-clients
+	scripts/test-clients
 
 check: prerequisites ## Check formatting, lints, documentation and dependencies
 	scripts/check

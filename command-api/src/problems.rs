@@ -144,6 +144,14 @@ pub fn of_stock(error: ExecuteError<inventory::Rejection>) -> Problem {
                 .with("available", *available)
                 .with("reserved", *reserved)
         }
+        inventory::Rejection::ReceiptDiffers { recorded } => {
+            conflict("receipt-differs", "The receipt is recorded with another quantity", rejection)
+                .with("recorded", *recorded)
+        }
+        inventory::Rejection::AdjustmentDiffers { recorded } => {
+            conflict("adjustment-differs", "The correction is recorded with another number", rejection)
+                .with("recorded", *recorded)
+        }
         inventory::Rejection::NothingToAdjust => Problem::invalid(sentence(rejection)),
         inventory::Rejection::TooMuchStock { .. } => Problem::invalid(sentence(rejection)),
     })

@@ -158,6 +158,9 @@ fn occurred_at(headers: &HeaderMap, caller: Caller) -> Result<DateTime<Utc>, Pro
     let time = value.to_str().ok().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     let time = time.map(|time| time.with_timezone(&Utc).trunc_subsecs(6));
     match time {
+        Some(time) if time < DateTime::UNIX_EPOCH => {
+            Err(Problem::invalid("Emporium-Occurred-At lies before 1970: nothing that old is taken."))
+        }
         Some(time) if time <= now => Ok(time),
         Some(_) => Err(Problem::invalid("Emporium-Occurred-At lies in the future: it may be past or now.")),
         None => Err(Problem::invalid(

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 3] = ["streams.proto", "gossip.proto", "serverfeatures.proto"];
+const FILES: [&str; 4] = ["streams.proto", "persistent.proto", "gossip.proto", "serverfeatures.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -16,6 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ])
         // Events are the hot path: their message is encoded by hand, straight from the log's record.
         .extern_path(".event_store.client.streams.ReadResp.ReadEvent", "crate::wire::EventMessage")
+        .extern_path(
+            ".event_store.client.persistent_subscriptions.ReadResp.ReadEvent",
+            "crate::wire::GroupEventMessage",
+        )
         .include_file("protocol.rs")
         .compile_fds(descriptors)?;
     Ok(())

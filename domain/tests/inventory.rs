@@ -91,14 +91,12 @@ fn full() -> Vec<Event> {
 #[case::comes_in(stock(None), receive(2, 5), &[received(2, 5)])]
 #[case::comes_in_where_none_was(vec![], receive(1, 5), &[received(1, 5)])]
 #[case::comes_in_once(stock(None), receive(1, 10), &[])]
-#[case::comes_in_once_whatever_the_repeat_says(stock(None), receive(1, 11), &[])]
 #[case::comes_in_up_to_the_limit(full()[1..].to_vec(), receive(0, 1_000_000_000), &[received(0, 1_000_000_000)])]
 #[case::is_found(stock(None), adjust(1, 3), &[adjusted(1, 3)])]
 #[case::is_lost(stock(None), adjust(1, -3), &[adjusted(1, -3)])]
 #[case::is_all_lost(stock(None), adjust(1, -10), &[adjusted(1, -10)])]
 #[case::is_lost_down_to_what_is_reserved(stock(Some(Phase::Reserved)), adjust(1, -6), &[adjusted(1, -6)])]
 #[case::is_corrected_once([stock(None), vec![adjusted(1, 3)]].concat(), adjust(1, 3), &[])]
-#[case::is_corrected_once_whatever_the_repeat_says([stock(None), vec![adjusted(1, 3)]].concat(), adjust(1, 0), &[])]
 #[case::is_found_up_to_the_limit(stock(None), adjust(1, 999_999_999_990), &[adjusted(1, 999_999_999_990)])]
 #[case::is_reserved(stock(None), reserve(1, 4), &[reserved(1, 4)])]
 #[case::is_reserved_to_the_last_unit(stock(None), reserve(1, 10), &[reserved(1, 10)])]
@@ -161,6 +159,12 @@ fn stock_that(#[case] history: Vec<Event>, #[case] command: Command, #[case] eve
 #[case::to_lose_beyond_counting(
     stock(None), adjust(1, i64::MIN),
     Rejection::AdjustmentBelowReserved { delta: i64::MIN, available: 10, reserved: 0 },
+)]
+#[case::another_delivery_under_the_same_id(
+    stock(None), receive(1, 11), Rejection::ReceiptDiffers { recorded: 10 },
+)]
+#[case::another_correction_under_the_same_id(
+    [stock(None), vec![adjusted(1, 3)]].concat(), adjust(1, 4), Rejection::AdjustmentDiffers { recorded: 3 },
 )]
 #[case::a_correction_by_nothing(stock(None), adjust(1, 0), Rejection::NothingToAdjust)]
 #[case::a_unit_over_the_limit(full(), receive(1_000, 1), Rejection::TooMuchStock { max: MAX_UNITS })]

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::projection::Projection;
+use crate::provenance::{self, ProvenanceError};
 use crate::read_models::{Carts, Orders, Products, Sales, Stock};
 use crate::status::{State, Status};
 use crate::worker::Worker;
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, error, info, warn};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -30,6 +31,8 @@ const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 /// The name under which the tables' form shows in `/readyz`.
 const TABLES: &str = "read models' tables";
+/// Whether they were made from this event log, in `/readyz`.
+const LOG_PART: &str = "read models' event log";
 
 /// The projections as a service.
 pub struct Application {
@@ -106,10 +109,14 @@ impl Application {
     pub async fn run(self, stop: CancellationToken) {
         // Whoever drops this future drops the workers too.
         let mut workers = JoinSet::new();
-        if migrate_until_done(&self.database, &self.health, &stop).await {
+        if migrate_until_done(&self.database, &self.health, &stop).await
+            && follows_its_own_log(&self.database, &self.board.store, &self.health, &stop).await
+        {
             for start in self.starters {
                 workers.spawn(start(stop.clone()));
             }
+            let (database, store, stop) = (self.database.clone(), self.board.store.clone(), stop.clone());
+            workers.spawn(async move { note_log(&database, &store, &stop).await });
         }
         while workers.join_next().await.is_some() {}
         stop.cancelled().await;
@@ -130,6 +137,47 @@ impl Application {
         };
         let (served, ()) = tokio::join!(serving, self.run(stop.clone()));
         served
+    }
+}
+
+/// Whether the tables were made from this event log, or from none yet; false also when told to stop before that is
+/// known.
+async fn follows_its_own_log(
+    database: &PgConnectOptions,
+    store: &EventStore,
+    health: &Health,
+    stop: &CancellationToken,
+) -> bool {
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.clone());
+    loop {
+        let checked = tokio::select! {
+            () = stop.cancelled() => return false,
+            checked = provenance::check(&pool, store) => checked,
+        };
+        match checked {
+            Ok(()) => {
+                health.is_well(LOG_PART);
+                return true;
+            }
+            Err(error @ ProvenanceError::AnotherLog { .. }) => {
+                error!(%error, "nothing is projected");
+                health.is_ill(LOG_PART, error.to_string());
+                return false;
+            }
+            Err(error) => health.is_ill(LOG_PART, error.to_string()),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(MIGRATION_RETRY) => {}
+        }
+    }
+}
+
+async fn note_log(database: &PgConnectOptions, store: &EventStore, stop: &CancellationToken) {
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.clone());
+    while let Some(Err(error)) = stop.run_until_cancelled(provenance::note(&pool, store)).await {
+        debug!(%error, "the event log's first event could not be noted yet");
+        let _ = stop.run_until_cancelled(tokio::time::sleep(MIGRATION_RETRY)).await;
     }
 }
 

@@ -83,6 +83,10 @@ pub fn failed_query(error: sqlx::Error) -> Problem {
         | sqlx::Error::WorkerCrashed => true,
         _ => false,
     };
+    // A value, from a cursor for example, that has the right form and that Postgres cannot hold.
+    if error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("22")) {
+        return Problem::invalid("A value in the query is beyond what can be looked for.");
+    }
     if is_passing {
         warn!(error = &error as &dyn std::error::Error, "the read models cannot be read at the moment");
         Problem::unavailable("The read models cannot be read at the moment: ask again in a moment.")

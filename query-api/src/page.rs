@@ -64,6 +64,10 @@ fn decode<K: DeserializeOwned>(cursor: &str) -> Option<K> {
         cursor.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
     let json: Vec<u8> = pairs.iter().map(|[high, low]| high * 16 + low).collect();
+    // No key has this character, and Postgres does not take it.
+    if json.windows(6).any(|escape| escape == br"\u0000") {
+        return None;
+    }
     serde_json::from_slice(&json).ok()
 }
 

@@ -1,6 +1,6 @@
 //! Values that several queries take in their addresses.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
 use event_store::Position;
 use http_boundary::Problem;
 use serde::Deserialize;
@@ -44,10 +44,14 @@ pub fn given(filter: Option<&str>) -> Option<&str> {
 /// The start of a period: a moment, or the first moment of a day (UTC).
 pub fn starting(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
     let Some(text) = given(text) else { return Ok(None) };
-    match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
-        (Ok(day), _) => Ok(Some(day.and_time(NaiveTime::MIN).and_utc())),
-        (_, Ok(moment)) => Ok(Some(moment.to_utc())),
-        _ => Err(unreadable(name, text)),
+    let start = match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
+        (Ok(day), _) => Some(day.and_time(NaiveTime::MIN).and_utc()),
+        (_, Ok(moment)) => Some(moment.to_utc()),
+        _ => None,
+    };
+    match start.filter(|start| is_sane(start.date_naive())) {
+        Some(start) => Ok(Some(start)),
+        None => Err(unreadable(name, text)),
     }
 }
 
@@ -55,7 +59,7 @@ pub fn starting(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>,
 pub fn ending(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
     let Some(text) = given(text) else { return Ok(None) };
     match text.parse::<NaiveDate>() {
-        Ok(day) => match day.checked_add_days(Days::new(1)) {
+        Ok(day) => match day.checked_add_days(Days::new(1)).filter(|next| is_sane(*next)) {
             Some(next) => Ok(Some(next.and_time(NaiveTime::MIN).and_utc())),
             None => Err(unreadable(name, text)),
         },
@@ -66,11 +70,16 @@ pub fn ending(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, P
 /// A day.
 pub fn day(name: &str, text: Option<&str>) -> Result<Option<NaiveDate>, Problem> {
     let parse = |text: &str| {
-        text.parse().map_err(|_| {
+        text.parse().ok().filter(|day| is_sane(*day)).ok_or_else(|| {
             Problem::invalid(format!("`{name}` is a day such as 2011-12-09, not `{}`.", shortened(text)))
         })
     };
     given(text).map(parse).transpose()
+}
+
+/// Years that every part of the system can write.
+fn is_sane(day: NaiveDate) -> bool {
+    (1..=9_999).contains(&day.year())
 }
 
 fn unreadable(name: &str, text: &str) -> Problem {
@@ -107,7 +116,7 @@ mod tests {
     fn what_is_empty_is_not_given_and_anything_else_is_refused() {
         assert_eq!(starting("from", Some("")).unwrap(), None);
         assert_eq!(day("from", None).unwrap(), None);
-        for text in ["yesterday", "2011-13-01", "2011-12-09T12:50:00"] {
+        for text in ["yesterday", "2011-13-01", "2011-12-09T12:50:00", "-9999-01-01", "+10000-01-01"] {
             assert_eq!(starting("from", Some(text)).unwrap_err().id(), "invalid-request");
             assert_eq!(ending("to", Some(text)).unwrap_err().id(), "invalid-request");
             assert_eq!(day("from", Some(text)).unwrap_err().id(), "invalid-request");

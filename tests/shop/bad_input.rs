@@ -94,6 +94,11 @@ async fn what_stock_and_products_forbid_is_refused(pool: PgPool) {
     let unchanged = Unchanged::watch(&shop).await;
     let reply = shop.post_as_operator("/stock/NO-SUCH/receipts", json!({ "quantity": 1 })).await;
     reply.expect_problem(StatusCode::NOT_FOUND, "unknown-sku");
+    let receipt = |quantity: u32| json!({ "quantity": quantity, "receipt_id": uuid::Uuid::nil() });
+    for (quantity, id) in [(0, "invalid-request"), (1_000_000_001, "invalid-request")] {
+        let reply = shop.post_as_operator("/stock/MUG/receipts", receipt(quantity)).await;
+        reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, id);
+    }
     let below = json!({ "delta": -4, "reason": "broken" });
     let problem = shop.post_as_operator("/stock/MUG/adjustments", below).await;
     let problem = problem.expect_problem(StatusCode::CONFLICT, "adjustment-below-reserved");
@@ -105,4 +110,41 @@ async fn what_stock_and_products_forbid_is_refused(pool: PgPool) {
     let reply = shop.request(Method::PATCH, "/products/MUG").send().await;
     reply.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
     unchanged.check().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_receipt_is_not_taken_for_another_one(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 0).await;
+    let receive = |quantity: u32| {
+        let receipt = json!({ "quantity": quantity, "receipt_id": uuid::Uuid::from_u128(7) });
+        shop.post_as_operator("/stock/MUG/receipts", receipt)
+    };
+    receive(5).await.expect(StatusCode::CREATED);
+    receive(5).await.expect(StatusCode::CREATED);
+    let problem = receive(6).await.expect_problem(StatusCode::CONFLICT, "receipt-differs");
+    assert_eq!(problem["recorded"], 5);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_query_that_no_database_could_answer_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.get_now("/products").await.expect(StatusCode::OK);
+    for path in [
+        "/products?cursor=225c753030303022",
+        "/products?cursor=xyz",
+        "/sales/days?from=-9999-01-01&to=9999-12-31",
+        "/orders?from=-9999-01-01",
+        "/orders?cursor=5b222d393939392d30312d30315430303a30303a30305a222c22303030303030303022",
+        "/sales/days?cursor=5b222d393939392d30312d3031222c22474250225d",
+        "/products?min-position=soon",
+        "/products?limit=0",
+    ] {
+        let reply = shop.request(Method::GET, path).operator().send().await;
+        reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    }
+    let ancient = shop.request(Method::POST, "/carts").operator();
+    let ancient = ancient.header("emporium-occurred-at", "0000-01-01T00:00:00+23:00");
+    let reply = ancient.json(&json!({ "currency": "GBP" })).send().await;
+    reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
 }

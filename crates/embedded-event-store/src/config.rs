@@ -1,10 +1,46 @@
 //! What can be set about the store.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// The default port of an event store.
 pub const DEFAULT_PORT: u16 = 2113;
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Read and subscribe, but nothing that changes the log. Consuming a persistent subscription changes it.
+    ReadOnly,
+}
+
+/// Somebody who may use the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name; a colon cannot be in it.
+    pub name: String,
+    /// The password.
+    pub password: String,
+    /// What the user may do.
+    pub role: Role,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// The files for encrypted connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and those that it rests on, in PEM form.
+    pub certificate: PathBuf,
+    /// The certificate's private key, in PEM form.
+    pub key: PathBuf,
+}
 
 /// The settings of an embedded event store.
 #[derive(Debug, Clone)]
@@ -23,6 +59,10 @@ pub struct Config {
     pub waiting_appends_bytes: usize,
     /// Appends are refused while the disk has less room than this, in bytes, so that the store itself never runs out.
     pub reserved_disk_bytes: u64,
+    /// Who may use the store; if it is empty, everybody who can connect.
+    pub users: Vec<User>,
+    /// The files for encrypted connections; without them connections are not encrypted.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -36,6 +76,8 @@ impl Config {
             read_cache_bytes: 32 * 1024 * 1024,
             waiting_appends_bytes: 64 * 1024 * 1024,
             reserved_disk_bytes: 32 * 1024 * 1024,
+            users: Vec::new(),
+            tls: None,
         }
     }
 

@@ -4,11 +4,12 @@
 //! the event's position. Entries are written in the same batch as the events, so they are never ahead of the log or
 //! behind it. Readers give the newest position that they may see, and get nothing beyond it.
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, UserKey};
+use std::sync::Arc;
+
+use fjall::{OwnedWriteBatch, UserKey};
 
 use crate::log::StorageError;
-
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+use crate::log::database::{Disk, Tables};
 
 /// A stream's number: the position of its first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,40 +18,37 @@ pub struct StreamNumber(pub u64);
 /// The streams' names and the positions of their events.
 #[derive(Clone)]
 pub struct Index {
-    names: Keyspace,
-    entries: Keyspace,
+    disk: Arc<Disk>,
 }
 
 impl Index {
-    /// Opens the index inside the database.
-    pub fn open(database: &Database) -> Result<Self, StorageError> {
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        Ok(Index {
-            names: database.keyspace("streams", options)?,
-            entries: database.keyspace("positions", options)?,
-        })
+    /// The index inside the database.
+    pub fn new(disk: Arc<Disk>) -> Self {
+        Index { disk }
     }
 
     /// The stream's number, if it was ever written.
     pub fn stream(&self, name: &str) -> Result<Option<StreamNumber>, StorageError> {
-        let found = self.names.get(name.as_bytes())?;
+        let found = self.disk.with(|tables| Ok(tables.names.get(name.as_bytes())?))?;
         found.map(|value| number(&value, "stream").map(StreamNumber)).transpose()
     }
 
     /// The stream's newest revision and its position, not beyond `visible`.
     pub fn last(&self, stream: StreamNumber, visible: u64) -> Result<Option<(u64, u64)>, StorageError> {
-        for guard in self.entries.range(key(stream, 0)..=key(stream, u64::MAX)).rev() {
-            let (revision, position) = entry(guard.into_inner()?)?;
-            if position <= visible {
-                return Ok(Some((revision, position)));
+        self.disk.with(|tables| {
+            for guard in tables.entries.range(key(stream, 0)..=key(stream, u64::MAX)).rev() {
+                let (revision, position) = entry(guard.into_inner()?)?;
+                if position <= visible {
+                    return Ok(Some((revision, position)));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The position of one event.
     pub fn position(&self, stream: StreamNumber, revision: u64) -> Result<Option<u64>, StorageError> {
-        let found = self.entries.get(key(stream, revision))?;
+        let found = self.disk.with(|tables| Ok(tables.entries.get(key(stream, revision))?))?;
         found.map(|value| number(&value, "position")).transpose()
     }
 
@@ -66,14 +64,16 @@ impl Index {
         if from > to {
             return Ok(found);
         }
-        for guard in self.entries.range(key(stream, from)..=key(stream, to)).take(count) {
-            let (revision, position) = entry(guard.into_inner()?)?;
-            if position > visible {
-                break;
+        self.disk.with(|tables| {
+            for guard in tables.entries.range(key(stream, from)..=key(stream, to)).take(count) {
+                let (revision, position) = entry(guard.into_inner()?)?;
+                if position > visible {
+                    break;
+                }
+                found.push((revision, position));
             }
-            found.push((revision, position));
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// Up to `count` positions with their revisions, from `to` downwards to `from` (both included).
@@ -88,27 +88,35 @@ impl Index {
         if from > to {
             return Ok(found);
         }
-        for guard in self.entries.range(key(stream, from)..=key(stream, to)).rev() {
-            let (revision, position) = entry(guard.into_inner()?)?;
-            if position <= visible {
-                found.push((revision, position));
+        self.disk.with(|tables| {
+            for guard in tables.entries.range(key(stream, from)..=key(stream, to)).rev() {
+                let (revision, position) = entry(guard.into_inner()?)?;
+                if position <= visible {
+                    found.push((revision, position));
+                }
+                if found.len() >= count {
+                    break;
+                }
             }
-            if found.len() >= count {
-                break;
-            }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
+}
 
-    /// Notes a new stream in the batch.
-    pub fn add_stream(&self, batch: &mut OwnedWriteBatch, name: &str, stream: StreamNumber) {
-        batch.insert(&self.names, name.as_bytes(), stream.0.to_be_bytes());
-    }
+/// Notes a new stream in the group.
+pub fn add_stream(tables: &Tables, group: &mut OwnedWriteBatch, name: &str, stream: StreamNumber) {
+    group.insert(&tables.names, name.as_bytes(), stream.0.to_be_bytes());
+}
 
-    /// Notes an event's position in the batch.
-    pub fn add_event(&self, batch: &mut OwnedWriteBatch, stream: StreamNumber, revision: u64, position: u64) {
-        batch.insert(&self.entries, key(stream, revision), position.to_be_bytes());
-    }
+/// Notes an event's position in the group.
+pub fn add_event(
+    tables: &Tables,
+    group: &mut OwnedWriteBatch,
+    stream: StreamNumber,
+    revision: u64,
+    position: u64,
+) {
+    group.insert(&tables.entries, key(stream, revision), position.to_be_bytes());
 }
 
 fn key(stream: StreamNumber, revision: u64) -> [u8; 16] {

@@ -1,17 +1,49 @@
 //! A durable event store in our own process that speaks EventStoreDB's gRPC protocol.
 //!
 //! `log` keeps the events, `index` finds a stream's events in it, `service` is what the store can do in our own terms,
-//! `wire` is how that is said in the protocol, and `server` starts and stops the whole.
+//! `groups` are the persistent subscriptions, `wire` is how all of it is said in the protocol, and `server` starts and
+//! stops the whole.
+//!
+//! # Persistent subscriptions
+//! A group follows a stream or the whole log (with a filter, if it likes) and hands each event to one of its consumers:
+//! in turns, to the first that has room, or pinned by stream or by correlation id. A consumer holds as many messages as
+//! its buffer. What it does not answer in time, refuses, or leaves behind when it goes is given again, with its retry
+//! count; what was given too often, or is refused for good, is parked. Delivery is at least once and, with several
+//! consumers or retries, not in order.
+//!
+//! A group leaves everything in the log: settings in `$persistentSubscriptionConfig`, its checkpoint in
+//! `$persistentsubscription-{stream}::{group}-checkpoint`, parked messages as links in the same with `-parked`. So it
+//! goes on after a restart, and a crash repeats at most what was done since the last checkpoint. Where the protocol's own
+//! server is vague or loses messages, this one does as follows:
+//!
+//! - A replayed message stays parked until it is done. `stop_at` counts messages from the oldest parked one.
+//! - The refusal `stop` ends the consumer's subscription and gives its messages to the others.
+//! - A consumer that goes costs each of its messages one retry, but that alone never parks one.
+//! - Groups of the whole log do not get what groups write (checkpoints, parked links): they would feed themselves.
+//! - A group holds at most 64 MiB of unfinished messages, and reads no more until some are done.
+//! - The extra statistics are remembered, and none are made.
+//!
+//! # Users and encryption
+//! With users in the configuration, streams and persistent subscriptions want one (Basic authentication; Unauthenticated
+//! otherwise). A read-only user may read, subscribe and ask about groups; whatever changes the log, consuming a group
+//! included, is refused with PermissionDenied. Gossip and server features stay open. With a certificate and a key,
+//! connections are encrypted; passwords should not travel without. Both files are read when the store starts.
 
 mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod groups;
 mod index;
 mod log;
 mod metadata;
 mod server;
 mod service;
+mod verify;
 mod wire;
 
-pub use config::{Config, DEFAULT_PORT};
+pub use config::{Config, DEFAULT_PORT, Role, Tls, User};
 pub use log::writer::EXIT_DISK_FAILED;
-pub use log::{OpenError, StorageError, record::RecordError};
-pub use server::{Death, EmbeddedEventStore, StartError};
+pub use log::{Flaw, JournalError, OpenError, StorageError, record::RecordError};
+pub use server::{Death, EmbeddedEventStore, GroupError, StartError, TlsError};
+pub use verify::{IndexDamage, Verified, VerifyError, verify};

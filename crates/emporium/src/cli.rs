@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::bench::BenchCommand;
+use crate::event_store_cli::EventStoreCommand;
 use crate::import;
 use crate::serve::{self, ServeArgs};
 use clap::{Parser, Subcommand};
@@ -20,6 +22,12 @@ enum Command {
     /// Send somebody else's orders to a running service, as commands
     #[command(subcommand)]
     Import(Import),
+    /// Run the embedded event store alone, look at one, take its history along
+    #[command(subcommand)]
+    EventStore(EventStoreCommand),
+    /// Measure how fast it is on this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 #[derive(Subcommand)]
@@ -37,6 +45,8 @@ impl CommandLine {
         match self.command {
             Command::Serve(args) => Ok(serve::run(args).await?),
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
+            Command::EventStore(command) => Ok(command.run().await?),
+            Command::Bench(command) => Ok(command.run().await?),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The one binary of the shop, as a library: its command line, the services in one process, the importer of real
 //! orders and the demo shop.
 
+pub mod bench;
 pub mod cli;
 pub mod demo_shop;
+pub mod event_store_cli;
 pub mod import;
 mod secrets;
 pub mod serve;

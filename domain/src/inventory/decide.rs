@@ -16,15 +16,19 @@ impl Aggregate for Inventory {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         match command {
-            Command::Receive { receipt_id, .. } if self.knows_receipt(*receipt_id) => Ok(vec![]),
             Command::Receive { receipt_id, quantity } => {
+                if let Some(known) = self.receipt(*receipt_id) {
+                    return already(known == quantity.units(), Rejection::ReceiptDiffers { recorded: known });
+                }
                 if self.received() + u64::from(quantity.units()) > MAX_UNITS {
                     return Err(Rejection::TooMuchStock { max: MAX_UNITS });
                 }
                 Ok(vec![Event::Received(Received { receipt_id: *receipt_id, quantity: *quantity })])
             }
-            Command::Adjust { adjustment_id, .. } if self.knows_adjustment(*adjustment_id) => Ok(vec![]),
             Command::Adjust { adjustment_id, delta, reason } => {
+                if let Some(known) = self.adjustment(*adjustment_id) {
+                    return already(known == *delta, Rejection::AdjustmentDiffers { recorded: known });
+                }
                 self.check_adjustment(*delta)?;
                 Ok(vec![Event::Adjusted(Adjusted {
                     adjustment_id: *adjustment_id,
@@ -106,6 +110,11 @@ impl Inventory {
             Some(Reservation { phase: Phase::Released, .. }) | None => Err(Rejection::NotReserved),
         }
     }
+}
+
+/// Already so, if it is the same.
+fn already(is_same: bool, rejection: Rejection) -> Result<Vec<Event>, Rejection> {
+    if is_same { Ok(vec![]) } else { Err(rejection) }
 }
 
 /// Only a settled reservation has no units, and the callers have looked at those before.

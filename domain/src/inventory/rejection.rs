@@ -44,6 +44,18 @@ pub enum Rejection {
         /// Units held for orders.
         reserved: u64,
     },
+    /// The receipt's id is taken.
+    #[error("this receipt is already recorded with {recorded} units: use another id for another delivery")]
+    ReceiptDiffers {
+        /// Units that are recorded.
+        recorded: u32,
+    },
+    /// The correction's id is taken.
+    #[error("this correction is already recorded as {recorded}: use another id for another correction")]
+    AdjustmentDiffers {
+        /// Units that are recorded.
+        recorded: i64,
+    },
     /// A correction by nothing.
     #[error("a correction by 0 changes nothing: give the number of units found or lost")]
     NothingToAdjust,

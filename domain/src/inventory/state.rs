@@ -1,6 +1,6 @@
 use super::event::Event;
 use crate::{AdjustmentId, OrderId, Quantity, ReceiptId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The stock of a SKU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct Inventory {
     received: u64,
     adjusted: i64,
     reservations: HashMap<OrderId, Reservation>,
-    receipts: HashSet<ReceiptId>,
-    adjustments: HashSet<AdjustmentId>,
+    receipts: HashMap<ReceiptId, u32>,
+    adjustments: HashMap<AdjustmentId, i64>,
 }
 
 /// What an order has, or had, of a SKU.
@@ -74,12 +74,12 @@ impl Inventory {
         self.reservations.get(&order_id).copied()
     }
 
-    pub(super) fn knows_receipt(&self, receipt_id: ReceiptId) -> bool {
-        self.receipts.contains(&receipt_id)
+    pub(super) fn receipt(&self, receipt_id: ReceiptId) -> Option<u32> {
+        self.receipts.get(&receipt_id).copied()
     }
 
-    pub(super) fn knows_adjustment(&self, adjustment_id: AdjustmentId) -> bool {
-        self.adjustments.contains(&adjustment_id)
+    pub(super) fn adjustment(&self, adjustment_id: AdjustmentId) -> Option<i64> {
+        self.adjustments.get(&adjustment_id).copied()
     }
 
     pub(super) fn apply(mut self, event: &Event) -> Self {
@@ -88,12 +88,12 @@ impl Inventory {
                 let units = u64::from(received.quantity.units());
                 self.received = self.received.saturating_add(units);
                 self.available = self.available.saturating_add(units);
-                self.receipts.insert(received.receipt_id);
+                self.receipts.insert(received.receipt_id, received.quantity.units());
             }
             Event::Adjusted(adjusted) => {
                 self.adjusted = self.adjusted.saturating_add(adjusted.delta);
                 self.available = self.available.saturating_add_signed(adjusted.delta);
-                self.adjustments.insert(adjusted.adjustment_id);
+                self.adjustments.insert(adjusted.adjustment_id, adjusted.delta);
             }
             Event::Reserved(reserved) => {
                 self.hold(reserved.quantity);

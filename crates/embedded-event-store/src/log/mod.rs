@@ -5,29 +5,33 @@
 //! thread in `writer`. A record becomes visible to readers when the disk has it, and not before.
 
 mod confirmed;
+pub mod database;
 mod decide;
+pub mod journal;
+#[cfg(test)]
+mod journal_tests;
 mod recent;
 pub mod record;
+#[cfg(test)]
+mod size_tests;
 mod tail;
 pub mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::index::Index;
 use confirmed::Confirmed;
+use database::Disk;
+pub use journal::{Flaw, JournalError};
 use record::{Record, RecordError};
 use tail::Tail;
 
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-const JOURNAL_BYTES: u64 = 192 * 1024 * 1024;
-const DATABASE_FOLDER: &str = "log";
 /// How many of the newest records are checked when the store opens.
 const CHECKED_AT_OPEN: usize = 1000;
 
@@ -37,6 +41,37 @@ pub enum StorageError {
     /// The database underneath failed.
     #[error("the event store's database failed; look at the disk and at the log lines before this one")]
     Database(#[from] fjall::Error),
+    /// A record cannot be read.
+    #[error(
+        "the record at position {position} cannot be read; look at the disk, or restore the data folder from a copy"
+    )]
+    Unreadable {
+        /// The position of the record.
+        position: u64,
+        /// What the database said.
+        #[source]
+        source: fjall::Error,
+    },
+    /// The newest record cannot be read, so that its position is not known.
+    #[error(
+        "the newest record, the one at the last position, cannot be read; look at the disk, or restore the data folder from a copy"
+    )]
+    Newest(#[source] fjall::Error),
+    /// A journal is damaged.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The list of a key space's tables is lost.
+    #[error(
+        "the folder {} has tables but not the file 'current' that lists them; restore the data folder from a copy",
+        .folder.display()
+    )]
+    TableList {
+        /// The key space's folder.
+        folder: PathBuf,
+    },
+    /// The database could not be opened again.
+    #[error("the event store's database is closed; look at the log lines before this one")]
+    Closed,
     /// A record is damaged.
     #[error("the record at position {position} is damaged; restore the data folder from a copy")]
     Corrupt {
@@ -111,8 +146,7 @@ pub enum OpenError {
 
 /// The log's readable side; shared by everybody.
 pub struct Log {
-    database: Database,
-    records: Keyspace,
+    disk: Arc<Disk>,
     /// Where each stream's events stand.
     pub index: Index,
     tail: Tail,
@@ -129,15 +163,11 @@ impl Log {
         let (confirmed, confirmed_position) = Confirmed::open(data_dir)
             .map_err(|source| OpenError::Folder { data_dir: data_dir.clone(), source })?;
         let storage = |source| OpenError::Storage { data_dir: data_dir.clone(), source };
-        let database = open_database(config, data_dir)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let records = database.keyspace("log", options).map_err(|e| storage(e.into()))?;
-        let index = Index::open(&database).map_err(storage)?;
+        let disk = Arc::new(Disk::open(config, confirmed_position)?);
         let tail = Tail::new(config.tail_cache_bytes);
         let log = Log {
-            database,
-            records,
-            index,
+            index: Index::new(Arc::clone(&disk)),
+            disk,
             tail,
             head: watch::Sender::new(0),
             confirmed: Mutex::new(confirmed),
@@ -152,20 +182,32 @@ impl Log {
         Ok(log)
     }
 
+    /// Closes the database and opens it again; gives the newest position that is in it. Readers wait meanwhile.
+    fn reopen(&self) -> Result<u64, OpenError> {
+        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).position();
+        self.disk.reopen(confirmed.max(self.head()))?;
+        let newest = self.newest().map_err(|source| self.disk.failed(source))?;
+        Ok(newest.last().map_or(0, |record| record.position()))
+    }
+
     /// The newest records, oldest first, each checked.
     fn newest(&self) -> Result<Vec<Arc<Record>>, StorageError> {
-        let mut records: Vec<Arc<Record>> = Vec::new();
-        for guard in self.records.iter().rev().take(CHECKED_AT_OPEN) {
-            let record = decode(guard.into_inner()?)?;
-            if let Some(later) = records.last()
-                && record.position() + 1 != later.position()
-            {
-                return Err(StorageError::Missing { position: later.position() - 1 });
+        self.disk.with(|tables| {
+            let mut records: Vec<Arc<Record>> = Vec::new();
+            for guard in tables.records.iter().rev().take(CHECKED_AT_OPEN) {
+                let before = records.last().map(|later| later.position() - 1);
+                let record = decode(guard.into_inner().map_err(|source| match before {
+                    Some(position) => unreadable(position, source),
+                    None => StorageError::Newest(source),
+                })?)?;
+                if let Some(position) = before.filter(|before| record.position() != *before) {
+                    return Err(StorageError::Missing { position });
+                }
+                records.push(Arc::new(record));
             }
-            records.push(Arc::new(record));
-        }
-        records.reverse();
-        Ok(records)
+            records.reverse();
+            Ok(records)
+        })
     }
 
     /// The position of the newest event; 0 in an empty log.
@@ -194,15 +236,18 @@ impl Log {
         if from > to {
             return Ok(page.records);
         }
-        for (expected, guard) in (from..).zip(self.records.range(key(from)..=key(to))) {
-            let record = decode(guard.into_inner()?)?;
-            if record.position() != expected {
-                return Err(StorageError::Missing { position: expected });
+        self.disk.with(|tables| {
+            for (expected, guard) in (from..).zip(tables.records.range(key(from)..=key(to))) {
+                let record = decode(guard.into_inner().map_err(|source| unreadable(expected, source))?)?;
+                if record.position() != expected {
+                    return Err(StorageError::Missing { position: expected });
+                }
+                if !page.add(Arc::new(record)) {
+                    break;
+                }
             }
-            if !page.add(Arc::new(record)) {
-                break;
-            }
-        }
+            Ok(())
+        })?;
         if page.records.is_empty() {
             return Err(StorageError::Missing { position: from });
         }
@@ -221,16 +266,19 @@ impl Log {
             return Ok(page.records);
         }
         let mut expected = to;
-        for guard in self.records.range(key(from)..=key(to)).rev() {
-            let record = decode(guard.into_inner()?)?;
-            if record.position() != expected {
-                return Err(StorageError::Missing { position: expected });
+        self.disk.with(|tables| {
+            for guard in tables.records.range(key(from)..=key(to)).rev() {
+                let record = decode(guard.into_inner().map_err(|source| unreadable(expected, source))?)?;
+                if record.position() != expected {
+                    return Err(StorageError::Missing { position: expected });
+                }
+                expected -= 1;
+                if !page.add(Arc::new(record)) {
+                    break;
+                }
             }
-            expected -= 1;
-            if !page.add(Arc::new(record)) {
-                break;
-            }
-        }
+            Ok(())
+        })?;
         if page.records.is_empty() {
             return Err(StorageError::Missing { position: to });
         }
@@ -242,7 +290,10 @@ impl Log {
         if let Some(record) = self.tail.get(position) {
             return Ok(record);
         }
-        let found = self.records.get(key(position))?.ok_or(StorageError::Missing { position })?;
+        let found = self.disk.with(|tables| {
+            tables.records.get(key(position)).map_err(|source| unreadable(position, source))
+        })?;
+        let found = found.ok_or(StorageError::Missing { position })?;
         Ok(Arc::new(decode_at(position, found.into())?))
     }
 }
@@ -266,16 +317,8 @@ impl Page {
     }
 }
 
-fn open_database(config: &Config, data_dir: &Path) -> Result<Database, OpenError> {
-    Database::builder(data_dir.join(DATABASE_FOLDER))
-        .cache_size(config.read_cache_bytes)
-        .max_journaling_size(JOURNAL_BYTES)
-        .worker_threads(2)
-        .open()
-        .map_err(|error| match error {
-            fjall::Error::Locked => OpenError::Locked { data_dir: data_dir.to_path_buf() },
-            error => OpenError::Storage { data_dir: data_dir.to_path_buf(), source: error.into() },
-        })
+fn unreadable(position: u64, source: fjall::Error) -> StorageError {
+    StorageError::Unreadable { position, source }
 }
 
 fn key(position: u64) -> [u8; 8] {

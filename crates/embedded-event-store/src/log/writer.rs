@@ -3,12 +3,15 @@
 //! It takes every change that waits, decides them in order, writes all their records as one batch, makes the disk
 //! confirm it once, and only then shows the records to readers and answers the writers. When the disk fails to confirm,
 //! nobody can know what it holds: the process ends, and the next start finds out.
+//!
+//! A full disk is no such failure. While there is little room, changes are refused. Should another program take the last
+//! of it in the middle of a write, the database is opened again without what was half written, and the change is refused.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use fjall::PersistMode;
 use thiserror::Error;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -18,6 +21,7 @@ use super::decide::{Decided, Decider};
 use super::record::ProposedEvent;
 use super::{Log, OpenError, StorageError, key};
 use crate::config::Config;
+use crate::index;
 
 /// The process's exit code when the disk did not confirm a write.
 pub const EXIT_DISK_FAILED: i32 = 74;
@@ -253,11 +257,10 @@ impl WriterThread {
     }
 
     fn write(&mut self, group: Vec<Waiting>) {
-        if let Some(free) = self.too_little_room() {
+        if self.free_bytes().is_some_and(|free| free < self.reserved_disk_bytes) {
             for waiting in group {
-                let refusal = WriteError::DiskFull { free, reserved: self.reserved_disk_bytes };
                 // The writer may have gone away.
-                let _ = waiting.reply.send(Err(refusal));
+                let _ = waiting.reply.send(Err(self.disk_full()));
             }
             return;
         }
@@ -268,33 +271,89 @@ impl WriterThread {
             answers.push((waiting.reply, answer));
         }
         let decided = self.decider.take();
-        self.commit(decided);
+        let written = self.commit(&decided);
+        if written {
+            self.publish(decided);
+        }
         for (reply, answer) in answers {
+            // What was decided on events that were not written does not hold either.
+            let answer = if written { answer } else { Err(self.disk_full()) };
             // The writer may have gone away; what it asked for is done all the same.
             let _ = reply.send(answer);
         }
     }
 
-    fn commit(&self, decided: Decided) {
+    /// Writes the group. False if the disk had no room for it: then nothing of it is there. Ends the process if nobody can
+    /// know what the disk holds.
+    fn commit(&mut self, decided: &Decided) -> bool {
+        let Some((_, newest)) = decided.records.last() else { return true };
+        let newest = newest.position();
+        let mut failed = match self.try_commit(decided) {
+            Ok(()) => return true,
+            Err(failed) => failed,
+        };
+        if matches!(failed, StorageError::Database(fjall::Error::Poisoned)) {
+            tracing::warn!(
+                "the database's work in the background had failed; it is opened again before the next write"
+            );
+            // Nothing was written, so what was decided still holds.
+            self.reopen(newest);
+            match self.try_commit(decided) {
+                Ok(()) => return true,
+                Err(error) => failed = error,
+            }
+        }
+        if !is_lack_of_room(&failed) {
+            self.end_process(&failed, newest);
+        }
+        tracing::warn!(error = %failed, "the disk became full in the middle of a write; the write is undone and refused");
+        self.reopen(newest);
+        // What it decided did not happen.
+        match Decider::new(Arc::clone(&self.log)) {
+            Ok(decider) => self.decider = decider,
+            Err(error) => self.end_process(&error, newest),
+        }
+        false
+    }
+
+    fn try_commit(&self, decided: &Decided) -> Result<(), StorageError> {
+        self.log.disk.with(|tables| {
+            let mut group = tables.group();
+            for (name, number) in &decided.new_streams {
+                index::add_stream(tables, &mut group, name, *number);
+            }
+            for (number, record) in &decided.records {
+                group.insert(&tables.records, key(record.position()), record.raw().clone());
+                index::add_event(tables, &mut group, *number, record.revision(), record.position());
+            }
+            Ok(group.commit()?)
+        })
+    }
+
+    /// Opens the database again, without the group that ends with `newest`.
+    fn reopen(&self, newest: u64) {
+        match self.log.reopen() {
+            Ok(head) if head == self.log.head() => {}
+            // It may have been written whole, and only its confirmation failed.
+            Ok(_) => self.end_process(&StorageError::Closed, newest),
+            Err(error) => self.end_process(&error, newest),
+        }
+    }
+
+    fn end_process(&self, error: &(dyn std::error::Error + 'static), newest: u64) -> ! {
+        tracing::error!(
+            error,
+            newest,
+            data_dir = %self.data_dir.display(),
+            "the disk did not confirm a write of the event log; ending the process, because nobody can know what it holds"
+        );
+        std::process::exit(EXIT_DISK_FAILED);
+    }
+
+    /// Shows to readers what is on disk now.
+    fn publish(&self, decided: Decided) {
         let Some((_, newest)) = decided.records.last() else { return };
         let head = newest.position();
-        let mut batch = self.log.database.batch().durability(Some(PersistMode::SyncAll));
-        for (name, number) in &decided.new_streams {
-            self.log.index.add_stream(&mut batch, name, *number);
-        }
-        for (number, record) in &decided.records {
-            batch.insert(&self.log.records, key(record.position()), record.raw().clone());
-            self.log.index.add_event(&mut batch, *number, record.revision(), record.position());
-        }
-        if let Err(error) = batch.commit() {
-            tracing::error!(
-                %error,
-                head,
-                data_dir = %self.data_dir.display(),
-                "the disk did not confirm a write of the event log; ending the process, because nobody can know what it holds"
-            );
-            std::process::exit(EXIT_DISK_FAILED);
-        }
         self.log.tail.push(decided.records.into_iter().map(|(_, record)| record));
         self.log.head.send_replace(head);
         self.note_confirmed(Confirmed::note);
@@ -307,10 +366,21 @@ impl WriterThread {
         }
     }
 
-    /// The bytes that are free, if they are too few.
-    fn too_little_room(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.data_dir).ok()?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        (free < self.reserved_disk_bytes).then_some(free)
+    fn disk_full(&self) -> WriteError {
+        WriteError::DiskFull {
+            free: self.free_bytes().unwrap_or_default(),
+            reserved: self.reserved_disk_bytes,
+        }
     }
+
+    /// The bytes that are free on the disk; `None` if the system does not say.
+    fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.data_dir).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+fn is_lack_of_room(error: &StorageError) -> bool {
+    let StorageError::Database(fjall::Error::Io(error)) = error else { return false };
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -1,24 +1,31 @@
 //! Starting and stopping: the store, the port, and the thread that writes.
 
 mod socket;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::config::Config;
+use crate::groups::Groups;
 use crate::log::OpenError;
 use crate::service::Store;
 use crate::wire;
 use socket::Socket;
+
+pub use crate::groups::GroupError;
+pub use tls::TlsError;
 
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
@@ -29,6 +36,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const QUICK_DISCOVERY: &str = "discoveryInterval=20&maxDiscoverAttempts=100";
 /// How long open calls have to end by themselves when the store stops.
 const GRACE: Duration = Duration::from_secs(3);
+/// Connections that may be made ready at once.
+const HANDSHAKES: usize = 256;
 
 /// Why the store could not start.
 #[derive(Debug, Error)]
@@ -45,6 +54,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Encrypted connections cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The persistent subscriptions could not be started.
+    #[error("the persistent subscriptions of the event store could not be started")]
+    Groups(#[source] GroupError),
     /// The task that opens the store was lost.
     #[error("the task that opened the event store ended without an answer; start again")]
     Lost(#[source] tokio::task::JoinError),
@@ -64,7 +79,9 @@ pub enum Death {
 /// A running event store. Dropping it ends it without waiting for anything; what was acknowledged is safe all the same.
 pub struct EmbeddedEventStore {
     address: SocketAddr,
+    encrypted: bool,
     store: Arc<Store>,
+    groups: Arc<Groups>,
     writer: std::thread::JoinHandle<()>,
     writer_ended: watch::Receiver<bool>,
     server: JoinHandle<()>,
@@ -78,9 +95,15 @@ impl EmbeddedEventStore {
     /// Opens the data folder and serves it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listen = config.listen;
+        let users = config.users.clone();
         let (writer_signal, writer_ended) = watch::channel(false);
-        let opened = tokio::task::spawn_blocking(move || Store::open(&config, writer_signal)).await;
-        let (store, writer) = opened.map_err(StartError::Lost)??;
+        let opened = tokio::task::spawn_blocking(move || {
+            let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+            let (store, writer) = Store::open(&config, writer_signal)?;
+            Ok::<_, StartError>((acceptor, store, writer))
+        })
+        .await;
+        let (acceptor, store, writer) = opened.map_err(StartError::Lost)??;
         let bound = async {
             let listener = TcpListener::bind(listen).await?;
             let address = listener.local_addr()?;
@@ -93,10 +116,19 @@ impl EmbeddedEventStore {
                 return Err(StartError::Listen { address: listen, source });
             }
         };
+        let groups = match Groups::start(Arc::clone(&store)).await {
+            Ok(groups) => groups,
+            Err(error) => {
+                close(store, writer).await;
+                return Err(StartError::Groups(error));
+            }
+        };
         let stop_listening = CancellationToken::new();
         let cut_connections = CancellationToken::new();
         let (server_signal, server_ended) = watch::channel(false);
-        let serving = serve(&store, listener, address, stop_listening.clone(), cut_connections.clone());
+        let encrypted = acceptor.is_some();
+        let routes = wire::routes(&store, Arc::clone(&groups), &users, reachable(address));
+        let serving = serve(routes, listener, acceptor, stop_listening.clone(), cut_connections.clone());
         let server = tokio::spawn(async move {
             let _ended = SetOnDrop(server_signal);
             serving.await;
@@ -106,7 +138,9 @@ impl EmbeddedEventStore {
         tracing::info!(%address, "the event store is open");
         Ok(EmbeddedEventStore {
             address,
+            encrypted,
             store,
+            groups,
             writer,
             writer_ended,
             server,
@@ -122,9 +156,10 @@ impl EmbeddedEventStore {
         self.address
     }
 
-    /// The connection string for clients on this machine.
+    /// The connection string for clients on this machine, without a user. If connections are encrypted, a client also
+    /// has to know the certificate's authority.
     pub fn connection_string(&self) -> String {
-        format!("esdb://{}?tls=false&{QUICK_DISCOVERY}", reachable(self.address))
+        format!("esdb://{}?tls={}&{QUICK_DISCOVERY}", reachable(self.address), self.encrypted)
     }
 
     /// Waits until a part of the store has ended although nobody stopped it.
@@ -151,6 +186,8 @@ impl EmbeddedEventStore {
             }
         }
         self.cut_connections.cancel();
+        self.groups.stop().await;
+        drop(self.groups);
         close(self.store, self.writer).await;
         tracing::info!(address = %self.address, "the event store is closed");
     }
@@ -189,23 +226,36 @@ async fn close(store: Arc<Store>, writer: std::thread::JoinHandle<()>) {
 }
 
 fn serve(
-    store: &Arc<Store>,
+    routes: Routes,
     listener: TcpListener,
-    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let incoming = stream::unfold((listener, cut), |(listener, cut)| async move {
-        let accepted = listener.accept().await.map(|(stream, _)| Socket::new(stream, &cut));
+        let accepted: std::io::Result<_> =
+            listener.accept().await.map(|(stream, _)| Socket::new(stream, &cut));
         Some((accepted, (listener, cut)))
     });
+    let incoming = incoming
+        .map(move |accepted| {
+            let acceptor = acceptor.clone();
+            async move {
+                match accepted {
+                    Ok(socket) => tls::ready(socket, acceptor).await.map(Ok),
+                    Err(error) => Some(Err(error)),
+                }
+            }
+        })
+        .buffer_unordered(HANDSHAKES)
+        .filter_map(std::future::ready);
     let served = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .max_concurrent_streams(None)
-        .add_routes(wire::routes(store, reachable(address)))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
     async move {
         if let Err(error) = served.await {

@@ -138,6 +138,20 @@ impl Store {
         self.writer.hand_over(stream, expected, Change::Append(events)).await
     }
 
+    /// Appends events of the store's own, whatever the stream's state and the events' size.
+    pub async fn append_own(
+        &self,
+        stream: String,
+        events: Vec<ProposedEvent>,
+    ) -> Result<Written, WriteError> {
+        self.writer.hand_over(stream, Expected::Any, Change::Append(events)).await?.wait().await
+    }
+
+    /// The position of the newest event; 0 in an empty log.
+    pub fn head(&self) -> u64 {
+        self.log.head()
+    }
+
     /// Hides the stream's events; it may go on later.
     pub async fn delete(&self, stream: String, expected: Expected) -> Result<Written, WriteError> {
         self.writer.hand_over(stream, expected, Change::Delete).await?.wait().await

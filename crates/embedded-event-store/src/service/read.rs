@@ -53,9 +53,17 @@ pub struct AllRead {
 /// Events as they are read, page by page.
 pub type Events = BoxStream<'static, Result<Resolved, ReadError>>;
 
+/// A stream that is there.
+pub struct FoundStream {
+    /// The revision of its newest event.
+    pub last: u64,
+    /// What was asked for of it.
+    pub events: Events,
+}
+
 impl Store {
     /// Reads a stream; `None` if it is not there. The first page is read before this returns.
-    pub async fn read_stream(&self, read: StreamRead) -> Result<Option<Events>, ReadError> {
+    pub async fn read_stream(&self, read: StreamRead) -> Result<Option<FoundStream>, ReadError> {
         let log = Arc::clone(&self.log);
         let visible = log.head();
         let StreamRead { stream, from, direction, count, resolve_links } = read;
@@ -67,7 +75,21 @@ impl Store {
         match first {
             First::Missing => Ok(None),
             First::Deleted => Err(ReadError::StreamDeleted { stream }),
-            First::Page(page, rest) => Ok(Some(stream_events(log, page, rest, resolve_links).boxed())),
+            First::Page(page, rest) => Ok(Some(FoundStream {
+                last: rest.view.last,
+                events: stream_events(log, page, rest, resolve_links).boxed(),
+            })),
+        }
+    }
+
+    /// The first and the last revision of a stream that are to be seen; `None` if there are none.
+    pub async fn stream_range(&self, stream: &str) -> Result<Option<(u64, u64)>, ReadError> {
+        let log = Arc::clone(&self.log);
+        let name = stream.to_owned();
+        match on_disk(move || View::of(&log, &name, log.head())).await? {
+            StreamState::Missing => Ok(None),
+            StreamState::Deleted => Err(ReadError::StreamDeleted { stream: stream.to_owned() }),
+            StreamState::Visible(view) => Ok(Some((view.first, view.last))),
         }
     }
 

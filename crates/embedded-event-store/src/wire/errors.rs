@@ -3,6 +3,7 @@
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 
+use crate::groups::{GroupError, GroupId};
 use crate::log::writer::{Expected, WriteError};
 use crate::service::ReadError;
 
@@ -12,16 +13,17 @@ const EXCEPTION: &str = "exception";
 pub fn write_status(error: WriteError) -> Status {
     let message = error.to_string();
     match error {
-        WriteError::WrongExpected { stream, expected, current } => named(
-            Code::FailedPrecondition,
-            message,
-            "wrong-expected-version",
-            &[
-                ("stream-name", stream),
-                ("expected-version", expected_number(expected).to_string()),
-                ("actual-version", current.map_or_else(|| "-1".to_owned(), |revision| revision.to_string())),
-            ],
-        ),
+        WriteError::WrongExpected { stream, expected, current } => {
+            let expected = expected_number(expected).to_string();
+            let actual = current.map_or_else(|| "-1".to_owned(), |revision| revision.to_string());
+            // Some clients read the message, not the trailers: its end has the form that they know.
+            let message = format!(
+                "the stream is not as expected; read it and decide again: WrongExpectedVersion. Stream: {stream}, \
+                 Expected version: {expected}, Actual version: {actual}"
+            );
+            let parts = [("stream-name", stream), ("expected-version", expected), ("actual-version", actual)];
+            named(Code::FailedPrecondition, message, "wrong-expected-version", &parts)
+        }
         WriteError::StreamDeleted { stream } => stream_deleted(message, stream),
         WriteError::TooLarge { max, .. } => named(
             Code::InvalidArgument,
@@ -50,6 +52,62 @@ pub fn read_status(error: ReadError) -> Status {
             Status::internal(message)
         }
     }
+}
+
+/// The status for what was refused about a group.
+pub fn group_status(error: GroupError) -> Status {
+    let message = error.to_string();
+    let parts = |source_name, name| [("stream-name", source_name), ("group-name", name)];
+    match error {
+        GroupError::Missing { source_name, name } => named(
+            Code::NotFound,
+            message,
+            "persistent-subscription-does-not-exist",
+            &parts(source_name, name),
+        ),
+        GroupError::Exists { source_name, name } => {
+            named(Code::AlreadyExists, message, "persistent-subscription-exists", &parts(source_name, name))
+        }
+        GroupError::Full { source_name, name, .. } => {
+            named(Code::FailedPrecondition, message, "maximum-subscribers-reached", &parts(source_name, name))
+        }
+        GroupError::Invalid(_) => Status::invalid_argument(message),
+        GroupError::Settings(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "persistent subscriptions cannot be stored"
+            );
+            Status::internal(message)
+        }
+        GroupError::Stopping => Status::unavailable(message),
+        GroupError::Read(error) => read_status(error),
+        GroupError::Write(error) => write_status(error),
+    }
+}
+
+/// The status with which a consumer is dropped.
+pub fn dropped(id: &GroupId) -> Status {
+    let message = format!("the subscription to {id} was dropped; subscribe again if it still exists");
+    named(Code::Cancelled, message, "persistent-subscription-dropped", &parts_of(id))
+}
+
+/// The status with which a consumer's subscription ends when its source cannot be read.
+pub fn failed(id: &GroupId) -> Status {
+    let message =
+        format!("what {id} follows cannot be read; look at the event store's log, then subscribe again");
+    let [stream, group] = parts_of(id);
+    let parts = [stream, group, ("reason", "its source cannot be read".to_owned())];
+    named(Code::Internal, message, "persistent-subscription-failed", &parts)
+}
+
+/// The status for somebody who may not do what they asked for.
+pub fn access_denied(user: &str) -> Status {
+    let message = format!("{user} may only read; ask as a user who may write");
+    named(Code::PermissionDenied, message, "access-denied", &[])
+}
+
+fn parts_of(id: &GroupId) -> [(&'static str, String); 2] {
+    [("stream-name", id.source.name().to_owned()), ("group-name", id.name.clone())]
 }
 
 /// The status for an event without a property that every event has.
@@ -87,4 +145,35 @@ fn named(code: Code, message: String, name: &'static str, parts: &[(&'static str
         }
     }
     Status::with_metadata(code, message, trailers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::Source;
+
+    fn trailer<'a>(status: &'a Status, key: &str) -> &'a str {
+        status.metadata().get(key).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_refused_about_a_group_has_its_status_and_names_the_group() {
+        let id = GroupId { source: Source::Stream("s".into()), name: "g".into() };
+        let (source_name, name) = (String::from("s"), String::from("g"));
+        let missing = GroupError::Missing { source_name: source_name.clone(), name: name.clone() };
+        let exists = GroupError::Exists { source_name: source_name.clone(), name: name.clone() };
+        let full = GroupError::Full { source_name, name, most: 1 };
+        let expected = [
+            (group_status(missing), Code::NotFound, "persistent-subscription-does-not-exist"),
+            (group_status(exists), Code::AlreadyExists, "persistent-subscription-exists"),
+            (group_status(full), Code::FailedPrecondition, "maximum-subscribers-reached"),
+            (dropped(&id), Code::Cancelled, "persistent-subscription-dropped"),
+            (failed(&id), Code::Internal, "persistent-subscription-failed"),
+        ];
+        for (status, code, exception) in expected {
+            assert_eq!((status.code(), trailer(&status, EXCEPTION)), (code, exception));
+            assert_eq!((trailer(&status, "stream-name"), trailer(&status, "group-name")), ("s", "g"));
+        }
+        assert_eq!(group_status(GroupError::Stopping).code(), Code::Unavailable);
+    }
 }

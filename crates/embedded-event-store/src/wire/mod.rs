@@ -2,12 +2,16 @@
 
 #![allow(clippy::result_large_err, reason = "the status is tonic's, and so is its size")]
 
+mod access;
 mod append;
 mod batch;
 mod errors;
 mod event_message;
 mod gossip;
+mod group_event_message;
+mod group_settings;
 mod names;
+mod persistent;
 mod read;
 mod server_features;
 mod streams;
@@ -23,29 +27,36 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 
+use crate::config::User;
+use crate::groups::Groups;
 use crate::service::Store;
+use messages::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use protocol::event_store::client as messages;
 
 pub use event_message::EventMessage;
+pub use group_event_message::GroupEventMessage;
 
 /// The largest request message, in bytes. Clients send appends of up to 16 MiB to be told that they are too large.
 const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
 
-const UNIMPLEMENTED: &str = "this event store serves streams, gossip and server features; it has no persistent \
-    subscriptions, projections, scavenging, users or cluster operations; use a full EventStoreDB for those";
+const UNIMPLEMENTED: &str = "this event store serves streams, persistent subscriptions, gossip and server features; it \
+    has no projections, scavenging, user management or cluster operations; use a full EventStoreDB for those";
 
 /// All the services, ready to be served.
-pub fn routes(store: &Arc<Store>, address: SocketAddr) -> Routes {
+pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, users: &[User], address: SocketAddr) -> Routes {
+    let access = access::Access::new(users);
+    let streams = streams::StreamsService::new(Arc::clone(store));
+    let streams = messages::streams::streams_server::StreamsServer::new(streams)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(usize::MAX);
+    let persistent = PersistentSubscriptionsServer::new(persistent::PersistentService::new(groups))
+        .max_encoding_message_size(usize::MAX);
     let mut routes = Routes::builder();
     routes
-        .add_service(
-            messages::streams::streams_server::StreamsServer::new(streams::StreamsService::new(Arc::clone(
-                store,
-            )))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(usize::MAX),
-        )
+        .add_service(InterceptedService::new(streams, access.clone()))
+        .add_service(InterceptedService::new(persistent, access))
         .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(address)))
         .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
             server_features::ServerFeaturesService,

@@ -45,6 +45,8 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
         ReadDirection::Forwards => Direction::Forwards,
         ReadDirection::Backwards => Direction::Backwards,
     };
+    // Clients that know of it ask to be told the stream's last revision after its events.
+    let tell_last = options.control_option.is_some_and(|control| control.compatibility >= 1);
     let Options { stream_option, count_option, filter_option, resolve_links, .. } = options;
     let filter = match filter_option {
         Some(FilterOption::Filter(filter)) => Some(filter_of(filter)?),
@@ -54,7 +56,8 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
     match (source, count_option.ok_or_else(|| missing("count or subscription"))?) {
         (StreamOption::Stream(options), CountOption::Count(count)) => {
             let (stream, from) = stream_and_start(options)?;
-            read_stream(store, StreamRead { stream, from, direction, count, resolve_links }, uuids).await
+            let read = StreamRead { stream, from, direction, count, resolve_links };
+            read_stream(store, read, uuids, tell_last).await
         }
         (StreamOption::All(options), CountOption::Count(count)) => {
             let filter = filter.map(|(filter, _)| filter);
@@ -82,17 +85,23 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
     }
 }
 
-async fn read_stream(store: &Arc<Store>, read: StreamRead, uuids: UuidForm) -> Result<Answers, Status> {
+async fn read_stream(
+    store: &Arc<Store>,
+    read: StreamRead,
+    uuids: UuidForm,
+    tell_last: bool,
+) -> Result<Answers, Status> {
     let stream = read.stream.clone();
-    let Some(events) = store.read_stream(read).await.map_err(read_status)? else {
+    let Some(found) = store.read_stream(read).await.map_err(read_status)? else {
         let not_found = StreamNotFound { stream_identifier: Some(identifier(stream)) };
         return Ok(stream::iter([Ok(answer(Content::StreamNotFound(not_found)))]).boxed());
     };
-    first_of(events.map(move |event| {
+    let events = found.events.map(move |event| {
         let event = event.map_err(read_status)?;
         Ok(answer(Content::Event(EventMessage::new(event, uuids))))
-    }))
-    .await
+    });
+    let last = tell_last.then(|| Ok(answer(Content::LastStreamPosition(found.last))));
+    first_of(events.chain(stream::iter(last))).await
 }
 
 /// Waits for the first answer: an error before it must be the whole answer.

@@ -13,12 +13,22 @@ const STREAMS: &str = "event_store.client.streams.streams";
 const GOSSIP: &str = "event_store.client.gossip.gossip";
 const FEATURES: &str = "event_store.client.server_features.serverfeatures";
 
-const METHODS: [(&str, &str, &[&str]); 7] = [
+const PERSISTENT: &str = "event_store.client.persistent_subscriptions.persistentsubscriptions";
+
+const METHODS: [(&str, &str, &[&str]); 15] = [
     (STREAMS, "read", &["position", "events"]),
     (STREAMS, "append", &[]),
     (STREAMS, "batchappend", &["deadline_duration"]),
     (STREAMS, "delete", &[]),
     (STREAMS, "tombstone", &[]),
+    (PERSISTENT, "create", &["stream", "all"]),
+    (PERSISTENT, "update", &["stream", "all"]),
+    (PERSISTENT, "delete", &["stream", "all"]),
+    (PERSISTENT, "read", &["stream", "all"]),
+    (PERSISTENT, "getinfo", &["stream", "all"]),
+    (PERSISTENT, "replayparked", &["stream", "all"]),
+    (PERSISTENT, "list", &["stream", "all"]),
+    (PERSISTENT, "restartsubsystem", &[]),
     (GOSSIP, "read", &[]),
     (FEATURES, "getsupportedmethods", &[]),
 ];

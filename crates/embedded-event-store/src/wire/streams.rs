@@ -10,7 +10,7 @@ use super::messages::streams::{
     AppendReq, AppendResp, BatchAppendReq, BatchAppendResp, DeleteReq, DeleteResp, ReadReq, TombstoneReq,
     TombstoneResp,
 };
-use super::{append, batch, read};
+use super::{access, append, batch, read};
 use crate::service::Store;
 
 /// Serves a store's streams.
@@ -35,14 +35,17 @@ impl Streams for StreamsService {
     }
 
     async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
+        access::may_write(&request)?;
         Ok(Response::new(append::append(&self.store, request.into_inner()).await?))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
+        access::may_write(&request)?;
         Ok(Response::new(append::delete(&self.store, request.into_inner()).await?))
     }
 
     async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
+        access::may_write(&request)?;
         Ok(Response::new(append::tombstone(&self.store, request.into_inner()).await?))
     }
 
@@ -50,6 +53,7 @@ impl Streams for StreamsService {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
+        access::may_write(&request)?;
         Ok(Response::new(batch::answers(Arc::clone(&self.store), request.into_inner())))
     }
 }

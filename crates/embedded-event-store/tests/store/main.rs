@@ -2,13 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod access;
 mod appends;
 mod batches;
 mod damage;
+mod damage_requests;
 mod deleting;
 mod durability;
+mod durability_disk;
+mod encryption;
+mod group_delivery;
+mod group_parking;
+mod groups;
 mod killing;
 mod reads;
 mod refusals;
 mod subscriptions;
 mod support;
+mod verify;

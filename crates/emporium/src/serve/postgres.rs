@@ -1,5 +1,7 @@
 //! The private Postgres, watched: when it dies it is started again, and commands are taken meanwhile.
 
+use super::ServeError;
+use crate::secrets;
 use backon::{ExponentialBuilder, Retryable};
 use http_boundary::Health;
 use private_postgres::{Config, Error, PrivatePostgres};
@@ -16,19 +18,19 @@ const PART: &str = "private-postgres";
 ///
 /// # Errors
 /// When no server can be started.
-pub async fn start(data_dir: &Path) -> Result<(PrivatePostgres, PathBuf), Error> {
+pub async fn start(data_dir: &Path) -> Result<(PrivatePostgres, PathBuf), ServeError> {
     let folder = data_dir.join("postgres");
     match PrivatePostgres::start(Config::durable(&folder)).await {
         Ok(server) => Ok((server, folder)),
         Err(Error::NoEntry { .. }) => {
-            // One for each data folder, under a name that says which.
-            let name = data_dir.to_string_lossy().replace('/', "-");
-            let folder = Path::new(FOR_ROOT).join(name.trim_start_matches('-'));
+            // The name stands in the data folder: without that folder, these read models are nobody's.
+            let name = secrets::read_or_make(&data_dir.join("postgres-elsewhere"))?;
+            let folder = Path::new(FOR_ROOT).join(&name[..name.len().min(16)]);
             tracing::info!(folder = %folder.display(), "the server's user may not enter the data folder: the read models are here");
             let server = PrivatePostgres::start(Config::durable(&folder)).await?;
             Ok((server, folder))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,0 +1,84 @@
+use super::line::LineError;
+use embedded_event_store::{StartError, VerifyError};
+use event_store::{AppendError, EventStoreError, InvalidConnectionString};
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+use tokio::task::JoinError;
+
+/// Why a command about an event store was not carried out.
+#[derive(Debug, Error)]
+pub enum EventStoreCliError {
+    #[error("there is no event store in `{}`: give the folder that holds one with --data-dir", path.display())]
+    NoSuchFolder { path: PathBuf },
+    #[error("the folder `{}` cannot be read", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the embedded event store cannot start")]
+    Start(#[from] StartError),
+    #[error("the embedded event store has died ({0}); start it again")]
+    Died(String),
+    #[error(transparent)]
+    Address(#[from] InvalidConnectionString),
+    #[error(transparent)]
+    Store(#[from] EventStoreError),
+    #[error("the data folder `{}` is damaged: restore it from a copy", path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: VerifyError,
+    },
+    #[error("the task that read the disk broke down; try again")]
+    Reading(#[source] JoinError),
+    #[error("`{}` cannot be written: look at its folder and at the room on the disk", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{}` cannot be read: give a file that `emporium event-store export` has written", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("line {line} of `{}` is not an exported event: give a file that `emporium event-store export` has written", path.display())]
+    Line {
+        path: PathBuf,
+        line: u64,
+        #[source]
+        source: LineError,
+    },
+    #[error(
+        "the target has other events in stream `{stream}` than the file (from revision {revision} on): nothing more was \
+         imported; choose a target that holds nothing of it"
+    )]
+    OtherEvents { stream: String, revision: u64 },
+    #[error(
+        "the file goes on with revision {revision} of stream `{stream}`, but the target has it {standing}: import what comes \
+         before it first, from an export of the whole log"
+    )]
+    BeginningMissing { stream: String, revision: u64, standing: Standing },
+    #[error("stream `{stream}` was not appended to; import the same file again, and it continues from here")]
+    Append {
+        stream: String,
+        #[source]
+        source: AppendError,
+    },
+}
+
+/// How far a stream of the target goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing(pub Option<u64>);
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            None => f.write_str("not at all"),
+            Some(last) => write!(f, "up to revision {last}"),
+        }
+    }
+}

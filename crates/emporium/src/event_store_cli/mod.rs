@@ -1,0 +1,51 @@
+//! `emporium event-store`: the event store's own command line. It runs the embedded store alone, looks at one, and takes
+//! its history out and into another store.
+//!
+//! What reads a store reads it through the protocol, so that a running store, a data folder and a cluster are the same
+//! to it: a data folder is opened by an embedded store for as long as that takes.
+
+mod error;
+mod export;
+mod import;
+mod info;
+mod line;
+mod progress;
+mod serve;
+mod source;
+mod target;
+mod verify;
+
+pub use error::EventStoreCliError;
+
+use clap::Subcommand;
+
+/// `emporium event-store …`
+#[derive(Debug, Subcommand)]
+pub enum EventStoreCommand {
+    /// Run the embedded event store alone, for any EventStoreDB client
+    Serve(serve::ServeArgs),
+    /// Say what is in a store: events, streams, size, times
+    Info(info::InfoArgs),
+    /// Read a whole data folder and look for damage
+    Verify(verify::VerifyArgs),
+    /// Write events to a file, one JSON document a line
+    Export(export::ExportArgs),
+    /// Append an exported file's events to any EventStoreDB; once more changes nothing
+    Import(import::ImportArgs),
+}
+
+impl EventStoreCommand {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done.
+    pub async fn run(self) -> Result<(), EventStoreCliError> {
+        match self {
+            EventStoreCommand::Serve(args) => serve::run(args).await,
+            EventStoreCommand::Info(args) => info::run(args).await,
+            EventStoreCommand::Verify(args) => verify::run(args).await,
+            EventStoreCommand::Export(args) => export::run(args).await,
+            EventStoreCommand::Import(args) => import::run(args).await,
+        }
+    }
+}

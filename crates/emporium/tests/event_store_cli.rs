@@ -1,0 +1,245 @@
+//! `emporium event-store` as a process: a history goes out and into another store, and damage is found.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod store_process;
+
+use bytes::Bytes;
+use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
+use futures::StreamExt;
+use rstest::rstest;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use store_process::{StoreProcess, emporium, export, import, text, within};
+use uuid::Uuid;
+
+fn event(event_type: &str, is_json: bool, data: &[u8], metadata: &[u8]) -> RawEvent {
+    RawEvent {
+        id: Uuid::new_v4(),
+        event_type: event_type.to_owned(),
+        is_json,
+        data: Bytes::copy_from_slice(data),
+        metadata: Bytes::copy_from_slice(metadata),
+    }
+}
+
+fn numbered(n: u64) -> RawEvent {
+    event("numbered.v1", true, json!({ "n": n }).to_string().as_bytes(), b"")
+}
+
+async fn append(store: &EventStore, stream: &str, first: u64, events: Vec<RawEvent>) {
+    let expected = match first.checked_sub(1) {
+        None => ExpectedRevision::NoStream,
+        Some(last) => ExpectedRevision::Exact(last),
+    };
+    store.append_raw(stream, expected, events).await.unwrap();
+}
+
+/// All that a history can have: JSON and bytes, white space, metadata, cut off, deleted and closed streams, links.
+async fn fill(store: &EventStore) {
+    append(store, "cart-1", 0, (0..20).map(numbered).collect()).await;
+    append(store, "files", 0, vec![event("file", false, b"\x00\xff\n", b"\xfe")]).await;
+    append(store, "cart-1", 20, vec![event("spaced", true, b" {\"a\" : 1.00}\n", br#"{"actor":"shopper"}"#)])
+        .await;
+    append(store, "files", 1, vec![event("file", false, b"", b""), event("null", true, b"null", b"{}")])
+        .await;
+    let limit = event("$metadata", true, br#"{"$maxCount":3}"#, b"");
+    append(store, "$$cart-1", 0, vec![limit]).await;
+    append(store, "links", 0, vec![event("$>", false, b"2@cart-1", b"")]).await;
+    append(store, "gone", 0, vec![numbered(1)]).await;
+    let deleted = event("$metadata", true, br#"{"$tb":9223372036854775807}"#, b"");
+    append(store, "$$gone", 0, vec![deleted]).await;
+    append(store, "closed", 0, vec![numbered(1), numbered(2)]).await;
+    store.tombstone("closed", ExpectedRevision::Exact(1)).await.unwrap();
+    append(store, "cart-1", 21, (0..5).map(numbered).collect()).await;
+}
+
+/// Exported lines without what the target's server says itself: positions, times, and the ids of tombstones.
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let fields = line.as_object_mut().unwrap();
+            assert!(fields.remove("position").is_some() && fields.remove("created").is_some());
+            if fields["type"] == "$streamDeleted" {
+                fields.remove("id");
+            }
+            line
+        })
+        .collect()
+}
+
+#[rstest]
+#[case::plain("history.ndjson")]
+#[case::packed("history.ndjson.zst")]
+#[tokio::test]
+async fn a_history_arrives_as_it_was_and_a_second_import_changes_nothing(#[case] name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, first, again] = [name, "first.ndjson", "again.ndjson"].map(|name| folder.path().join(name));
+    let source = StoreProcess::start(&folder.path().join("source")).await;
+    fill(&source.client()).await;
+    text(export(&["--url", &source.url], &file));
+    text(export(&["--url", &source.url], &first));
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    assert!(text(import(&file, &target.url)).contains("imported        36 events"));
+    text(export(&["--url", &target.url], &again));
+    assert_eq!(lines(&again).len(), 36);
+    assert_eq!(lines(&again), lines(&first));
+
+    let second = text(import(&file, &target.url));
+    assert!(
+        second.contains("imported        0 events") && second.contains("already   36 events"),
+        "{second}"
+    );
+    text(export(&["--url", &target.url], &again));
+    assert_eq!(lines(&again), lines(&first));
+
+    // The metadata has its effect, and a stream that was deleted is not to be seen.
+    let seen: Vec<_> = target.client().read_stream("cart-1", 0, 100).collect().await;
+    let seen: Vec<_> = seen.into_iter().map(|event| event.unwrap().revision).collect();
+    assert_eq!(seen, [23, 24, 25]);
+    assert_eq!(target.client().read_stream("gone", 0, 100).count().await, 0);
+    let into_closed =
+        target.client().append_raw("closed", ExpectedRevision::Exact(2), vec![numbered(3)]).await;
+    assert!(into_closed.is_err());
+    source.terminate().await;
+    target.terminate().await;
+}
+
+#[tokio::test]
+async fn an_import_goes_on_where_another_broke_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, half, again] = ["whole", "half", "again"].map(|name| folder.path().join(name));
+    let source = StoreProcess::start(&folder.path().join("source")).await;
+    fill(&source.client()).await;
+    text(export(&["--url", &source.url], &whole));
+    let text_of_whole = fs::read_to_string(&whole).unwrap();
+    // The cut is within what the whole file has as one append.
+    let first_lines: String = text_of_whole.split_inclusive('\n').take(7).collect();
+    fs::write(&half, first_lines).unwrap();
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    assert!(text(import(&half, &target.url)).contains("imported        7 events"));
+    let rest = text(import(&whole, &target.url));
+    assert!(rest.contains("imported        29 events") && rest.contains("already   7 events"), "{rest}");
+    text(export(&["--url", &target.url], &again));
+    assert_eq!(lines(&again), lines(&whole));
+}
+
+#[tokio::test]
+async fn a_killed_import_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, again] = ["whole", "again"].map(|name| folder.path().join(name));
+    let source = StoreProcess::start(&folder.path().join("source")).await;
+    let client = source.client();
+    for n in 0..2000 {
+        append(&client, if n % 2 == 0 { "even" } else { "odd" }, n / 2, vec![numbered(n)]).await;
+    }
+    text(export(&["--url", &source.url], &whole));
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    let mut command = emporium();
+    command.args(["event-store", "import", "--url", &target.url]).arg(&whole).stdout(Stdio::null());
+    let mut importing = command.spawn().unwrap();
+    let mut arriving = std::pin::pin!(target.client().subscribe_all(None));
+    let mut arrived = 0;
+    while arrived < 100 {
+        let item = within(arriving.next()).await.expect("it never ends");
+        arrived += u64::from(matches!(item, SubscriptionItem::Event(_)));
+    }
+    importing.kill().unwrap();
+    importing.wait().unwrap();
+    text(import(&whole, &target.url));
+    text(export(&["--url", &target.url], &again));
+    assert_eq!(lines(&again), lines(&whole));
+}
+
+#[tokio::test]
+async fn a_target_with_other_events_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, late] = ["whole", "late"].map(|name| folder.path().join(name));
+    let source = StoreProcess::start(&folder.path().join("source")).await;
+    append(&source.client(), "s", 0, vec![numbered(1), numbered(2)]).await;
+    append(&source.client(), "t", 0, vec![numbered(3)]).await;
+    text(export(&["--url", &source.url], &whole));
+    text(export(&["--url", &source.url, "--from", "2"], &late));
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    append(&target.client(), "s", 0, vec![numbered(1)]).await;
+    let refused = import(&whole, &target.url);
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("other events in stream `s`"), "{said}");
+    assert_eq!(target.client().read_stream("s", 0, 10).count().await, 1);
+    assert_eq!(target.client().read_stream("t", 0, 10).count().await, 0);
+
+    let empty = StoreProcess::start(&folder.path().join("empty")).await;
+    let refused = import(&late, &empty.url);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("revision 1 of stream `s`"), "{said}");
+}
+
+#[tokio::test]
+async fn parts_of_a_log_and_single_streams_can_be_exported_from_a_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let [range, stream] = ["range", "stream"].map(|name| folder.path().join(name));
+    let store = StoreProcess::start(&data).await;
+    fill(&store.client()).await;
+    store.terminate().await;
+    let data = data.to_str().unwrap();
+    text(export(&["--data-dir", data, "--from", "20", "--to", "22"], &range));
+    let streams: Vec<_> = lines(&range).iter().map(|line| line["stream"].clone()).collect();
+    assert_eq!(streams, ["cart-1", "files", "cart-1"]);
+    text(export(&["--data-dir", data, "--stream", "cart-1"], &stream));
+    let lines = lines(&stream);
+    let of = |name: &str| lines.iter().filter(|line| line["stream"] == name).count();
+    assert_eq!((of("cart-1"), of("$$cart-1"), lines.len()), (26, 1, 27));
+
+    let mut info = emporium();
+    let info = text(info.args(["event-store", "info", "--data-dir", data]).output().unwrap());
+    assert!(info.contains("events     36") && info.contains("streams    7"), "{info}");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let store = StoreProcess::start(&data).await;
+    append(&store.client(), "s", 0, vec![event("marked", false, b"find-this-text", b"")]).await;
+    append(&store.client(), "s", 1, (0..10).map(numbered).collect()).await;
+    store.terminate().await;
+    let verify = || emporium().args(["event-store", "verify", "--data-dir"]).arg(&data).output().unwrap();
+    let sound = text(verify());
+    assert!(sound.contains("sound") && sound.contains("events    11"), "{sound}");
+
+    assert!(flip_a_bit(&data, b"find-this-text"), "the data is somewhere in the folder");
+    let damaged = verify();
+    assert!(!damaged.status.success());
+    let said = String::from_utf8_lossy(&damaged.stderr).into_owned();
+    assert!(said.contains("is damaged: restore it from a copy"), "{said}");
+
+    let mut elsewhere = emporium();
+    let elsewhere =
+        elsewhere.args(["event-store", "verify", "--data-dir", "no-such-folder"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("there is no event store"));
+    assert!(!Path::new("no-such-folder").exists());
+}
+
+fn flip_a_bit(folder: &Path, of: &[u8]) -> bool {
+    let mut flipped = false;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            flipped |= flip_a_bit(&path, of);
+            continue;
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        if let Some(at) = bytes.windows(of.len()).position(|window| window == of) {
+            bytes[at] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            flipped = true;
+        }
+    }
+    flipped
+}

@@ -1,0 +1,19 @@
+//! What an event store must do for us, in one set of tests for every server that speaks the protocol.
+//!
+//! They judge the embedded store, or the server that `EVENT_STORE_URL` names. Stream names are new in every run and
+//! nothing assumes an empty store, so a server with data in it can be judged too. `supervision` is about our own client
+//! module: it stops and kills servers, which are always its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod appends;
+mod deleting;
+mod following;
+mod groups;
+mod idempotency;
+mod metadata;
+mod proxy;
+mod reads;
+mod supervision;
+mod target;
+mod writers;
