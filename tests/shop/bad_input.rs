@@ -129,7 +129,8 @@ async fn a_receipt_is_not_taken_for_another_one(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_query_that_no_database_could_answer_is_refused(pool: PgPool) {
     let shop = Shop::open(&pool).await;
-    shop.get_now("/products").await.expect(StatusCode::OK);
+    shop.define("MUG", 1000, 1).await;
+    shop.get_now("/sales/days").await.expect(StatusCode::OK);
     for path in [
         "/products?cursor=225c753030303022",
         "/products?cursor=xyz",

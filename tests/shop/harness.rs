@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 pub const TOKEN: &str = "the operator's token of the tests";
 
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// The services of one shop, answering on one port as `emporium serve` does.
 pub struct Shop {
     store: EmbeddedEventStore,
@@ -106,6 +108,29 @@ impl Shop {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}min-position=head");
         self.request(Method::GET, &path).operator().send().await
+    }
+
+    /// Waits until the read models name the log that they are made from.
+    pub async fn log_is_noted(&self, pool: &PgPool) {
+        let noted = async {
+            while sqlx::query("SELECT 1 FROM event_log").fetch_optional(pool).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, noted).await.expect("the log is noted in time");
+    }
+
+    /// Waits until a part says that it does not do its work, and gives its reason.
+    pub async fn is_not_ready(&self, part: &str) -> String {
+        let asking = async {
+            loop {
+                let health = self.get("/readyz").await;
+                if let Some(why) = health.body["parts"][part]["why"].as_str() {
+                    return why.to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the part says so in time")
     }
 
     /// A product with stock.
