@@ -243,3 +243,44 @@ fn flip_a_bit(folder: &Path, of: &[u8]) -> bool {
     }
     flipped
 }
+
+#[tokio::test]
+async fn only_listed_users_may_use_the_store_and_a_reader_may_not_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users.json");
+    let listed = json!([
+        { "name": "ann", "password": "first", "role": "admin" },
+        { "name": "bob", "password": "second", "role": "read-only" },
+    ]);
+    fs::write(&users, listed.to_string()).unwrap();
+    let data_dir = folder.path().join("data");
+    let store = StoreProcess::start_with(&data_dir, &["--users", users.to_str().unwrap()]).await;
+    let as_user = |credentials: &str| {
+        EventStore::connect(&store.url.replacen("://", &format!("://{credentials}@"), 1)).unwrap()
+    };
+    let event = || vec![numbered(1)];
+    as_user("ann:first").append_raw("s", ExpectedRevision::NoStream, event()).await.unwrap();
+    let bob = as_user("bob:second");
+    assert!(bob.head().await.unwrap().is_some());
+    bob.append_raw("t", ExpectedRevision::NoStream, event()).await.expect_err("he may only read");
+    as_user("bob:wrong").head().await.expect_err("not his password");
+    store.client().head().await.expect_err("nobody is not listed");
+    store.terminate().await;
+}
+
+#[test]
+fn a_list_that_names_nobody_does_not_open_the_store_to_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users.json");
+    fs::write(&users, "[]").unwrap();
+    let data_dir = folder.path().join("data");
+    let output = store_process::emporium()
+        .args(["event-store", "serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data_dir)
+        .arg("--users")
+        .arg(users)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("names nobody"));
+}

@@ -17,6 +17,8 @@ pub enum EventStoreCliError {
         #[source]
         source: io::Error,
     },
+    #[error("the users in `{}` cannot be read ({why}): give JSON as `--help` shows it", path.display())]
+    Users { path: PathBuf, why: String },
     #[error("the embedded event store cannot start")]
     Start(#[from] StartError),
     #[error("the embedded event store has died ({0}); start it again")]

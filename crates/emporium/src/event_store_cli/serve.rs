@@ -2,10 +2,11 @@
 
 use super::EventStoreCliError;
 use clap::Args;
-use embedded_event_store::{Config, EmbeddedEventStore};
+use embedded_event_store::{Config, EmbeddedEventStore, Role, Tls, User};
 use http_boundary::process;
+use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `emporium event-store serve …`
 #[derive(Debug, Args)]
@@ -16,6 +17,32 @@ pub struct ServeArgs {
     /// Where to answer EventStoreDB clients; port 0 takes any free one
     #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
     pub listen: SocketAddr,
+    /// Who may use the store, as JSON: [{"name":"ann","password":"…","role":"admin"}]; the other role is "read-only".
+    /// Without it, everybody may do everything
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// The certificate for encrypted connections, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// A user as the file has them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListedUser {
+    name: String,
+    password: String,
+    role: ListedRole,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ListedRole {
+    Admin,
+    ReadOnly,
 }
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -23,6 +50,12 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     let stop = process::stop_signal();
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;
+    if let Some(path) = &args.users {
+        config.users = read_users(path)?;
+    }
+    if let (Some(certificate), Some(key)) = (args.tls_certificate, args.tls_key) {
+        config.tls = Some(Tls { certificate, key });
+    }
     let store = EmbeddedEventStore::start(config).await?;
     println!("event store   {}", store.connection_string());
     let result = tokio::select! {
@@ -32,4 +65,24 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     tracing::info!("stopping");
     store.stop().await;
     result
+}
+
+/// A file that names nobody is refused: without users, everybody may do everything.
+fn read_users(path: &Path) -> Result<Vec<User>, EventStoreCliError> {
+    let unreadable = |why: String| EventStoreCliError::Users { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let listed: Vec<ListedUser> =
+        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    if listed.is_empty() {
+        return Err(unreadable("it names nobody".to_owned()));
+    }
+    let user = |listed: ListedUser| User {
+        name: listed.name,
+        password: listed.password,
+        role: match listed.role {
+            ListedRole::Admin => Role::Admin,
+            ListedRole::ReadOnly => Role::ReadOnly,
+        },
+    };
+    Ok(listed.into_iter().map(user).collect())
 }

@@ -44,8 +44,13 @@ pub struct StoreProcess {
 impl StoreProcess {
     /// On any free port.
     pub async fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    pub async fn start_with(data_dir: &Path, args: &[&str]) -> Self {
         let mut command = tokio::process::Command::from(emporium());
         command.args(["event-store", "serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        command.args(args);
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = within(printed.next_line()).await.unwrap().expect("it says where it is");
