@@ -274,7 +274,7 @@ fn a_list_that_names_nobody_does_not_open_the_store_to_everybody() {
     let users = folder.path().join("users.json");
     fs::write(&users, "[]").unwrap();
     let data_dir = folder.path().join("data");
-    let output = store_process::emporium()
+    let output = emporium()
         .args(["event-store", "serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data_dir)
         .arg("--users")
