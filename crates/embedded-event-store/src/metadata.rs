@@ -1,14 +1,17 @@
 //! What a stream's `$$` stream says about it: how much of it is still to be read.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 const MAX_COUNT: &str = "$maxCount";
 const MAX_AGE: &str = "$maxAge";
 const TRUNCATE_BEFORE: &str = "$tb";
 
-/// The metadata of one stream. What is not about truncation is kept as it came.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The metadata of one stream. What is not about truncation is kept byte for byte.
+#[derive(Debug, Clone, Default)]
 pub struct StreamMetadata {
     /// Only the newest so many events are read.
     pub max_count: Option<u64>,
@@ -16,7 +19,7 @@ pub struct StreamMetadata {
     pub max_age_seconds: Option<u64>,
     /// Only events from this revision on are read; `i64::MAX` after a soft delete.
     pub truncate_before: Option<u64>,
-    other: Map<String, Value>,
+    other: BTreeMap<String, Box<RawValue>>,
 }
 
 impl StreamMetadata {
@@ -27,10 +30,10 @@ impl StreamMetadata {
 
     /// Reads metadata. What is not a JSON object says nothing.
     pub fn parse(json: &[u8]) -> Self {
-        let Ok(Value::Object(mut other)) = serde_json::from_slice(json) else {
+        let Ok(mut other) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(json) else {
             return StreamMetadata::default();
         };
-        let mut take = |key| other.remove(key).as_ref().and_then(Value::as_u64);
+        let mut take = |key| other.remove(key).and_then(|raw| serde_json::from_str(raw.get()).ok());
         let max_count = take(MAX_COUNT);
         let max_age_seconds = take(MAX_AGE);
         let truncate_before = take(TRUNCATE_BEFORE);
@@ -39,18 +42,17 @@ impl StreamMetadata {
 
     /// The metadata as JSON.
     pub fn to_json(&self) -> Bytes {
-        let mut object = self.other.clone();
         let numbers = [
             (MAX_COUNT, self.max_count),
             (MAX_AGE, self.max_age_seconds),
             (TRUNCATE_BEFORE, self.truncate_before),
         ];
-        for (key, number) in numbers {
-            if let Some(number) = number {
-                object.insert(key.to_owned(), number.into());
-            }
-        }
-        Bytes::from(Value::Object(object).to_string())
+        let numbers =
+            numbers.into_iter().filter_map(|(key, number)| Some(format!("{}:{}", Value::from(key), number?)));
+        let other =
+            self.other.iter().map(|(key, raw)| format!("{}:{}", Value::from(key.as_str()), raw.get()));
+        let fields: Vec<String> = numbers.chain(other).collect();
+        Bytes::from(format!("{{{}}}", fields.join(",")))
     }
 }
 
@@ -70,16 +72,22 @@ mod tests {
 
     #[test]
     fn unknown_keys_survive_a_change() {
-        let mut metadata = StreamMetadata::parse(br#"{"$maxCount":3,"$acl":{"$r":"all"},"owner":"me"}"#);
+        let mut metadata = StreamMetadata::parse(
+            br#"{"$maxCount":3,"$acl":{"$r":"all"},"\"owner\"":"me","ratio":0.1000000000000000000000000000000000000000001}"#,
+        );
         assert_eq!(metadata.max_count, Some(3));
         metadata.truncate_before = Some(9);
-        let written: Value = serde_json::from_slice(&metadata.to_json()).unwrap();
-        assert_eq!(written, serde_json::json!({"$maxCount":3,"$tb":9,"$acl":{"$r":"all"},"owner":"me"}));
+        assert_eq!(
+            metadata.to_json(),
+            r#"{"$maxCount":3,"$tb":9,"\"owner\"":"me","$acl":{"$r":"all"},"ratio":0.1000000000000000000000000000000000000000001}"#
+        );
     }
 
-    #[test]
-    fn what_is_not_an_object_says_nothing() {
-        assert_eq!(StreamMetadata::parse(b"[1]"), StreamMetadata::default());
-        assert_eq!(StreamMetadata::parse(b"\xff"), StreamMetadata::default());
+    #[rstest::rstest]
+    #[case::not_an_object(b"[1]")]
+    #[case::not_json(b"\xff")]
+    #[case::a_number_that_is_none(br#"{"$maxCount":"three","$maxAge":-1,"$tb":1.5}"#)]
+    fn what_cannot_be_understood_says_nothing(#[case] json: &[u8]) {
+        assert_eq!(StreamMetadata::parse(json).to_json(), "{}");
     }
 }
