@@ -6,16 +6,22 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
-use super::{OpenError, StorageError, journal};
+use super::{OpenError, StorageError, journal, trim};
 use crate::config::Config;
 
-const RECORDS_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-const INDEX_MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// After so many bytes of changes, all key spaces move what they have in memory to tables, together. A journal goes when
+/// every key space has done so; one that seldom changes would keep old journals, and opening would replay them all.
+const FLUSH_BYTES: u64 = 16 * 1024 * 1024;
+/// The same while an old journal waits for it: the database begins a new journal every 64 MB.
+const FLUSH_BYTES_WITH_OLD_JOURNAL: u64 = 2 * 1024 * 1024;
+/// Only for the case that `FLUSH_BYTES` is far from what a key space holds in memory.
+const MEMTABLE_BYTES: u64 = 64 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 192 * 1024 * 1024;
 const DATABASE_FOLDER: &str = "log";
 const LOCK_FILE: &str = "lock";
@@ -33,12 +39,41 @@ pub struct Tables {
     pub names: Keyspace,
     /// Streams' numbers and revisions to positions.
     pub entries: Keyspace,
+    unflushed_bytes: AtomicU64,
 }
 
 impl Tables {
     /// A group of changes; committing it waits until the disk has confirmed it.
     pub fn group(&self) -> OwnedWriteBatch {
         self.database.batch().durability(Some(PersistMode::SyncAll))
+    }
+
+    /// Counts a group of so many bytes that was committed; now and then starts moving changes from memory to tables, in
+    /// the background, so that there is little to replay when the database is opened.
+    pub fn flush_if_due(&self, bytes: u64) -> Result<(), StorageError> {
+        let unflushed = self.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let due = if self.database.journal_count() > 1 {
+            unflushed >= FLUSH_BYTES_WITH_OLD_JOURNAL && self.database.outstanding_flushes() == 0
+        } else {
+            unflushed >= FLUSH_BYTES
+        };
+        if due {
+            self.unflushed_bytes.store(0, Ordering::Relaxed);
+            for key_space in self.key_spaces() {
+                key_space.rotate_memtable()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves all changes from memory to tables.
+    #[cfg(test)]
+    pub fn flush_and_wait(&self) -> Result<(), StorageError> {
+        self.key_spaces().into_iter().try_for_each(|key_space| Ok(key_space.rotate_memtable_and_wait()?))
+    }
+
+    fn key_spaces(&self) -> [&Keyspace; 3] {
+        [&self.records, &self.names, &self.entries]
     }
 }
 
@@ -101,14 +136,15 @@ fn open(data_dir: &Path, cache_bytes: u64, confirmed: u64) -> Result<Tables, Ope
             fjall::Error::Locked => OpenError::Locked { data_dir: data_dir.to_path_buf() },
             error => storage(error.into()),
         })?;
-    let key_space = |name, bytes| {
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(bytes);
+    let key_space = |name| {
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         database.keyspace(name, options).map_err(|error| storage(error.into()))
     };
     Ok(Tables {
-        records: key_space("log", RECORDS_MEMTABLE_BYTES)?,
-        names: key_space("streams", INDEX_MEMTABLE_BYTES)?,
-        entries: key_space("positions", INDEX_MEMTABLE_BYTES)?,
+        records: key_space("log")?,
+        names: key_space("streams")?,
+        entries: key_space("positions")?,
+        unflushed_bytes: AtomicU64::new(0),
         database,
     })
 }
@@ -139,7 +175,15 @@ fn prepare(folder: &Path, confirmed: u64) -> Result<(), Refusal> {
     if let Some(lost) = table_list_lost(folder).map_err(Refusal::Folder)? {
         return Err(Refusal::Storage(StorageError::TableList { folder: lost }));
     }
-    journal::mend(folder, confirmed).map_err(damaged)
+    journal::mend(folder, confirmed).map_err(damaged)?;
+    let key_spaces = key_spaces(folder).map_err(Refusal::Folder)?;
+    if let Err(error) = trim::trim(folder, &key_spaces) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the journals could not be trimmed; opening takes longer"
+        );
+    }
+    Ok(())
 }
 
 /// The database's own lock, so that a running store is left alone.

@@ -149,7 +149,7 @@ pub fn all_empty(database_dir: &Path) -> Result<bool, JournalError> {
 }
 
 /// The journals, oldest first.
-fn journals(database_dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+pub fn journals(database_dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     let error = |source| JournalError::Io { path: database_dir.to_path_buf(), source };
     let entries = match std::fs::read_dir(database_dir) {
         Ok(entries) => entries,
@@ -169,7 +169,8 @@ fn journals(database_dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
+/// A journal's bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
     std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_path_buf(), source })
 }
 
@@ -197,7 +198,7 @@ pub fn scan(bytes: &[u8]) -> Scan {
     let end = bytes.len() - trailing_zeros(bytes);
     // A whole group ends with a byte that is not zero.
     while scan.whole < end {
-        let next = group(bytes, scan.whole, |_, _| ());
+        let next = group(bytes, scan.whole, |_| ());
         match next {
             // The checksum does not cover the sequence number.
             Ok(group) if scan.whole > 0 && !follows(scan.sequence, group.sequence) => {
@@ -227,12 +228,14 @@ impl Scan {
     pub fn newest(&self, bytes: &[u8]) -> Option<u64> {
         let mut newest = None;
         let mut readable = true;
-        let note = |key: &[u8], value: Option<&[u8]>| {
-            let Some(value) = value else {
+        let note = |item: Item<'_>| {
+            let Some(value) = item.value else {
                 readable = false;
                 return;
             };
-            let Ok(position) = <[u8; KEY_OF_A_RECORD]>::try_from(key).map(u64::from_be_bytes) else { return };
+            let Ok(position) = <[u8; KEY_OF_A_RECORD]>::try_from(item.key).map(u64::from_be_bytes) else {
+                return;
+            };
             // Other key spaces have keys of this length too; the record's checksum tells.
             if Some(position) > newest && Record::decode(position, Bytes::copy_from_slice(value)).is_ok() {
                 newest = Some(position);
@@ -245,13 +248,27 @@ impl Scan {
     }
 }
 
-struct Group {
-    sequence: u64,
-    end: usize,
+/// A whole group of changes.
+pub struct Group {
+    /// Its sequence number: higher than those of the groups before it.
+    pub sequence: u64,
+    /// Where it ends.
+    pub end: usize,
+    /// Whether it empties a key space.
+    pub clears: bool,
 }
 
-/// Reads one group; gives each item's key, and its value unless it is compressed.
-fn group(bytes: &[u8], at: usize, mut item: impl FnMut(&[u8], Option<&[u8]>)) -> Result<Group, Flaw> {
+/// A change of one key.
+pub struct Item<'a> {
+    /// The number of the key space.
+    pub key_space: u64,
+    key: &'a [u8],
+    /// `None` if it is compressed.
+    value: Option<&'a [u8]>,
+}
+
+/// Reads one group; gives its items.
+pub fn group(bytes: &[u8], at: usize, mut item: impl FnMut(Item<'_>)) -> Result<Group, Flaw> {
     let mut reader = Reader { bytes, at };
     if reader.byte()? != START {
         return Err(Flaw::Form);
@@ -259,14 +276,13 @@ fn group(bytes: &[u8], at: usize, mut item: impl FnMut(&[u8], Option<&[u8]>)) ->
     let count = u32::from_le_bytes(reader.array()?);
     let sequence = u64::from_le_bytes(reader.array()?);
     let items = reader.at;
+    let mut clears = false;
     for _ in 0..count {
         match reader.byte()? {
-            ITEM => {
-                let (key, value) = reader.item()?;
-                item(key, value);
-            }
+            ITEM => item(reader.item()?),
             CLEAR => {
                 let _key_space: [u8; 8] = reader.array()?;
+                clears = true;
             }
             _ => return Err(Flaw::Form),
         }
@@ -283,7 +299,7 @@ fn group(bytes: &[u8], at: usize, mut item: impl FnMut(&[u8], Option<&[u8]>)) ->
     if checksum != hasher.digest() {
         return Err(Flaw::Checksum);
     }
-    Ok(Group { sequence, end: reader.at })
+    Ok(Group { sequence, end: reader.at, clears })
 }
 
 /// Whether a later group than the damaged one is whole: then the damaged one had been confirmed by the disk.
@@ -295,7 +311,7 @@ pub fn whole_group_after(bytes: &[u8], damaged: usize, sequence: u64) -> bool {
             && reader.array::<4>().is_ok_and(|count| u32::from_le_bytes(count) > 0)
             && reader.array().is_ok_and(|later| follows(sequence, u64::from_le_bytes(later)))
             && reader.byte() == Ok(ITEM);
-        plausible && group(bytes, at, |_, _| ()).is_ok()
+        plausible && group(bytes, at, |_| ()).is_ok()
     })
 }
 
@@ -321,9 +337,9 @@ impl<'a> Reader<'a> {
     }
 
     /// What follows an item's tag.
-    fn item(&mut self) -> Result<(&'a [u8], Option<&'a [u8]>), Flaw> {
+    fn item(&mut self) -> Result<Item<'a>, Flaw> {
         let [kind, compression] = self.array()?;
-        let _key_space: [u8; 8] = self.array()?;
+        let key_space = u64::from_le_bytes(self.array()?);
         let key = usize::from(u16::from_le_bytes(self.array()?));
         let value = u32::from_le_bytes(self.array()?);
         let stored = u32::from_le_bytes(self.array()?);
@@ -333,7 +349,7 @@ impl<'a> Reader<'a> {
         }
         let key = self.take(key)?;
         let value = self.take(stored as usize)?;
-        Ok((key, (compression == 0).then_some(value)))
+        Ok(Item { key_space, key, value: (compression == 0).then_some(value) })
     }
 }
 

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::database::Tables;
 use super::journal::{Flaw, Scan, scan};
 use super::record::ProposedEvent;
 use super::writer::{Change, Expected, Writer};
@@ -294,4 +295,32 @@ fn group_of_one_item(sequence: u64) -> Vec<u8> {
     group.extend(xxhash_rust::xxh3::xxh3_64(&item).to_le_bytes());
     group.extend(b"FJL\x03");
     group
+}
+
+#[test]
+fn what_the_tables_hold_is_taken_out_of_the_journal_and_nothing_is_lost() {
+    const MIB: u64 = 1024 * 1024;
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).unwrap();
+    store.append(8, 1000 * 1000);
+    store.log.disk.with(Tables::flush_and_wait).unwrap();
+    store.append(3, 100 * 1000);
+    store.close();
+    let in_use = |folder: &Path| {
+        let bytes = std::fs::read(journal(folder)).unwrap();
+        scan(&bytes).whole as u64
+    };
+    assert!(in_use(folder.path()) > 8 * MIB - MIB);
+    for _ in 0..2 {
+        let store = open(folder.path()).unwrap();
+        assert!(in_use(folder.path()) < MIB, "only what the tables do not hold is left");
+        let page = store.log.page((1, 11), 11, usize::MAX).unwrap();
+        let sizes: Vec<usize> = page.iter().map(|record| record.data().len()).collect();
+        assert_eq!(sizes, [vec![1000 * 1000; 8], vec![100 * 1000; 3]].concat());
+        store.close();
+    }
+    let store = open(folder.path()).unwrap();
+    store.append(1, 10);
+    assert_eq!(store.log.head(), 12);
+    store.close();
 }

@@ -15,6 +15,7 @@ pub mod record;
 #[cfg(test)]
 mod size_tests;
 mod tail;
+mod trim;
 pub mod writer;
 
 use std::path::PathBuf;

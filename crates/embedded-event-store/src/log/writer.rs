@@ -271,6 +271,7 @@ impl WriterThread {
             answers.push((waiting.reply, answer));
         }
         let decided = self.decider.take();
+        let bytes = decided.records.iter().map(|(_, record)| record.raw().len() as u64).sum();
         let written = self.commit(&decided);
         if written {
             self.publish(decided);
@@ -280,6 +281,13 @@ impl WriterThread {
             let answer = if written { answer } else { Err(self.disk_full()) };
             // The writer may have gone away; what it asked for is done all the same.
             let _ = reply.send(answer);
+        }
+        if written && let Err(error) = self.log.disk.with(|tables| tables.flush_if_due(bytes)) {
+            // The events are safe in the journal; should the database be unwell, the next write finds out.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the event store could not start moving events from its journal to tables"
+            );
         }
     }
 
