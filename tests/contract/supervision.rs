@@ -25,8 +25,12 @@ fn reserved_address() -> (SocketAddr, TcpSocket) {
 }
 
 fn client(address: SocketAddr) -> EventStore {
+    client_of(&address.to_string())
+}
+
+fn client_of(hosts: &str) -> EventStore {
     let quick = "tls=false&discoveryInterval=20&maxDiscoverAttempts=3";
-    EventStore::connect(&format!("esdb://{address}?{quick}")).unwrap()
+    EventStore::connect(&format!("esdb://{hosts}?{quick}")).unwrap()
 }
 
 /// A server process that dies with its owner.
@@ -108,6 +112,21 @@ async fn a_server_that_is_killed_and_comes_back_costs_no_effect_and_repeats_none
     every_effect_is_exactly_once(&store, 5, async || {
         process.kill();
         process = Process::start(folder.path(), address);
+    })
+    .await;
+}
+
+/// The nodes share one folder, in turn: what a cluster would have copied to the next leader is there.
+#[tokio::test]
+async fn a_leader_that_is_killed_and_replaced_by_another_node_costs_no_effect_and_repeats_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((first, _first), (second, _second)) = (reserved_address(), reserved_address());
+    let mut process = Process::start(folder.path(), first);
+    let store = client_of(&format!("{first},{second}"));
+    let mut next_leaders = [second, first].into_iter().cycle();
+    every_effect_is_exactly_once(&store, 4, async || {
+        process.kill();
+        process = Process::start(folder.path(), next_leaders.next().unwrap());
     })
     .await;
 }
