@@ -43,7 +43,7 @@ impl Application {
         let store = EventStore::connect(&config.event_store)?;
         let executor = Arc::new(Executor::new(&store, config.writers()));
         let gateway = config.payments.gateway()?;
-        let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new);
+        let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         Ok(Self { config, store, executor, gateway, webhooks, health: health.clone() })
     }
 

@@ -72,7 +72,7 @@ impl PaymentConfig {
         };
         let timeout = Duration::from_secs(self.payment_gateway_timeout);
         let config = GatewayConfig { base_url: base_url.clone(), secret_key: secret_key.clone(), timeout };
-        Gateway::new(config).map(Some)
+        Gateway::new(&config).map(Some)
     }
 }
 

@@ -8,8 +8,9 @@ use crate::executor::Executor;
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer};
 use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId};
-use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus, RefundRequest};
+use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus, RefundRequest, RefundStatus};
 use thiserror::Error;
+use uuid::Uuid;
 
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,8 +92,8 @@ async fn authorize(
         Ok(intent) => answer_of(&intent)?,
         Err(GatewayError::Declined { code, message, .. }) => declined(&code, &message)?,
         // It does not take this means of payment, and will not the next time.
-        Err(GatewayError::Refused { status, code, message }) if status != 401 && status != 403 => {
-            declined(&code, &message)?
+        Err(GatewayError::Refused { code, message, .. }) => {
+            declined(code.as_deref().unwrap_or_default(), &message)?
         }
         Err(error) => return Err(of_gateway(error)),
     };
@@ -112,7 +113,7 @@ async fn after_change(
         Err(GatewayError::Declined { code, message, .. }) => {
             record(executor, which, declined(&code, &message)?).await
         }
-        Err(GatewayError::Refused { status, .. }) if status != 401 && status != 403 => {
+        Err(GatewayError::Refused { .. }) => {
             look_up(gateway, executor, which, intent).await
         }
         Err(error) => Err(of_gateway(error)),
@@ -128,12 +129,15 @@ async fn refund(
 ) -> Result<(), PaymentError> {
     let request = RefundRequest {
         intent_id: intent.as_str(),
-        refund_id: refund_id.0,
-        payment_id: which.payment_id.0,
+        // One refund may take from several payments; for the gateway each part is a refund of its own.
+        refund_id: Uuid::new_v5(&refund_id.0, which.payment_id.0.as_bytes()),
         amount: amount.amount(),
     };
     let payment_id = which.payment_id;
     let command = match gateway.refund(&request).await {
+        Ok(refund) if matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) => {
+            refused(refund_id, payment_id, "the payment gateway could not give the money back")?
+        }
         Ok(refund) => order::Command::RecordRefund {
             refund_id,
             payment_id: Some(payment_id),
@@ -141,7 +145,7 @@ async fn refund(
             reference: Reference::new(&refund.id)?,
         },
         Err(GatewayError::Declined { message, .. }) => refused(refund_id, payment_id, &message)?,
-        Err(GatewayError::Refused { status, message, .. }) if status != 401 && status != 403 => {
+        Err(GatewayError::Refused { message, .. }) => {
             refused(refund_id, payment_id, &message)?
         }
         Err(error) => return Err(of_gateway(error)),
@@ -161,7 +165,9 @@ fn refused(
 fn of_gateway(error: GatewayError) -> PaymentError {
     match error {
         GatewayError::Unknown { .. } | GatewayError::Busy { .. } => PaymentError::Unknown(error),
-        GatewayError::Declined { .. } | GatewayError::Refused { .. } => PaymentError::Refused(error),
+        GatewayError::Declined { .. } | GatewayError::Refused { .. } | GatewayError::LockedOut { .. } => {
+            PaymentError::Refused(error)
+        }
     }
 }
 
