@@ -80,8 +80,9 @@ impl Gateway {
             ("payment_method", charge.payment_method),
             ("confirm", "true"),
             ("capture_method", "manual"),
-            // No redirects: there is no browser at this end.
-            ("payment_method_types[]", "card"),
+            // Whatever the account takes, except what leads a browser elsewhere: there is none at this end.
+            ("automatic_payment_methods[enabled]", "true"),
+            ("automatic_payment_methods[allow_redirects]", "never"),
             (&metadata(ORDER_ID), &charge.order_id.to_string()),
             (&metadata(PAYMENT_ID), &charge.payment_id.to_string()),
         ];

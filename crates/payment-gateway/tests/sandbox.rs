@@ -216,7 +216,10 @@ async fn a_payment_whose_answer_is_late_is_known_at_the_second_asking() {
     let gateway = world.gateway_with(DEFAULT_SECRET_KEY, Duration::from_secs(2));
     let charge = charge("pm_sandbox_answers_after_timeout");
     let intent = gateway.authorize(&charge).await.unwrap();
-    assert_eq!((&intent.status, intent.payment_id), (&IntentStatus::RequiresCapture, Some(charge.payment_id)));
+    assert_eq!(
+        (&intent.status, intent.payment_id),
+        (&IntentStatus::RequiresCapture, Some(charge.payment_id))
+    );
     assert_eq!(gateway.intents(None).await.unwrap().items, [intent], "asked twice, done once");
 }
 

@@ -8,7 +8,8 @@ use crate::methods::Behaviour;
 use crate::operation::{Endpoint, Operation};
 use crate::params::Params;
 use crate::refund::Refund;
-use std::collections::{HashMap, HashSet};
+use crate::shelf::Shelf;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,23 +23,6 @@ pub(crate) struct Book {
     /// Whether anybody is told anything.
     tells: bool,
     processing: Duration,
-}
-
-/// What the journal amounts to.
-#[derive(Default)]
-struct Shelf {
-    intents: Vec<Arc<Intent>>,
-    intent_numbers: HashMap<String, usize>,
-    refunds: Vec<Arc<Refund>>,
-    refund_numbers: HashMap<String, usize>,
-    refunds_of: HashMap<String, Vec<usize>>,
-    kept: HashMap<String, Kept>,
-    untold: HashMap<String, Arc<Event>>,
-}
-
-struct Kept {
-    fingerprint: String,
-    answer: Arc<Answer>,
 }
 
 /// A request that would change something.
@@ -377,44 +361,30 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl Shelf {
-    /// Puts one change in its place, and gives what is to be told about it.
-    fn put(&mut self, record: Record) -> Vec<Arc<Event>> {
-        let Record { intent, refund, request, events, told } = record;
-        if let Some(id) = told {
-            self.untold.remove(&id);
-        }
-        if let Some(intent) = &intent {
-            match self.intents.get_mut(intent.number) {
-                Some(place) => *place = intent.clone(),
-                None => {
-                    self.intent_numbers.insert(intent.id.clone(), self.intents.len());
-                    self.intents.push(intent.clone());
-                }
-            }
-        }
-        if let Some(refund) = &refund {
-            self.refund_numbers.insert(refund.id.clone(), self.refunds.len());
-            self.refunds_of.entry(refund.intent.clone()).or_default().push(self.refunds.len());
-            self.refunds.push(refund.clone());
-        }
-        let key = request.as_ref().map(|request| request.key.clone());
-        if let Some(RequestRecord { key, fingerprint, failure }) = request {
-            let answer = Arc::new(Answer { failure, intent: intent.clone(), refund: refund.clone() });
-            self.kept.insert(key, Kept { fingerprint, answer });
-        }
-        let Some(intent) = intent else { return Vec::new() };
-        let event = |event: EventRecord| {
-            let EventRecord { id, happening, created } = event;
-            let (key, intent, refund) = (key.clone(), intent.clone(), refund.clone());
-            Arc::new(Event { id, happening, created, key, intent, refund })
-        };
-        let events: Vec<_> = events.into_iter().map(event).collect();
-        self.untold.extend(events.iter().map(|event| (event.id.clone(), event.clone())));
-        events
-    }
-}
-
 fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", Uuid::now_v7().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_not_done() {
+        let (journal, shelf) = (Journal::that_cannot_write(), Shelf::default());
+        let mut book =
+            Book { journal, shelf, under_way: HashSet::new(), tells: true, processing: Duration::ZERO };
+        for body in ["amount=5&currency=gbp", "amount=6&currency=gbp"] {
+            let request = Request {
+                key: Some("key".to_owned()),
+                path: "/v1/payment_intents".to_owned(),
+                endpoint: Endpoint::Create,
+                params: Params::parse(body.as_bytes()),
+                now: 1,
+            };
+            let Performed::Refused(failure) = book.perform(request) else { panic!("done") };
+            assert_eq!(failure.status, 500);
+        }
+        assert!(book.intents(None, 10).unwrap().0.is_empty() && book.untold().is_empty());
+    }
 }

@@ -124,6 +124,13 @@ impl Journal {
         Ok(Self { file, length, broken: false })
     }
 
+    /// On a full disk.
+    #[cfg(test)]
+    pub fn that_cannot_write() -> Self {
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        Self { file, length: 0, broken: false }
+    }
+
     /// Writes one change. After an error nothing of it is there.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         if self.broken {

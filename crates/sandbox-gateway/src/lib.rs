@@ -15,6 +15,7 @@ mod params;
 mod refund;
 mod routes;
 mod server;
+mod shelf;
 mod webhooks;
 
 pub use config::{DEFAULT_SECRET_KEY, Delays, SandboxConfig, Webhook};

@@ -66,12 +66,13 @@ impl SandboxGateway {
         if config.secret_key.is_empty() {
             return Err(StartError::SecretKey);
         }
-        let webhooks = config.webhook.as_ref().map(Webhooks::new).transpose()?;
+        let stop = CancellationToken::new();
+        let webhooks = config.webhook.as_ref().map(|webhook| Webhooks::new(webhook, stop.clone()));
+        let webhooks = webhooks.transpose()?;
         let book = Book::open(&config.data_dir, webhooks.is_some(), config.delays.processing)?;
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let stop = CancellationToken::new();
         let (untold, due) = (book.untold(), book.due());
         let sandbox = Arc::new(Sandbox {
             book: Mutex::new(book),
@@ -116,10 +117,12 @@ impl Sandbox {
         Sha256::digest(key.as_bytes()).as_slice().ct_eq(&self.secret_key).into()
     }
 
-    /// Sends an event, unless the gateway stops before it is received: then the next start sends it.
+    /// Sends an event, and says whether it need not be sent any more.
     pub async fn deliver(&self, event: &Event) -> bool {
-        let Some(webhooks) = &self.webhooks else { return false };
-        self.stop.run_until_cancelled(webhooks.deliver(event)).await.is_some()
+        match &self.webhooks {
+            Some(webhooks) => webhooks.deliver(event).await,
+            None => true,
+        }
     }
 }
 
