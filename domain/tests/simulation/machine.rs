@@ -32,6 +32,8 @@ pub struct Done {
     pub events: usize,
     /// How often somebody else had written meanwhile.
     pub conflicts: u64,
+    /// Whether the events were written before that was known.
+    pub was_unanswered: bool,
 }
 
 impl<A: Kept> Cache<A> {
@@ -54,7 +56,7 @@ impl<A: Kept> Cache<A> {
         is_answer_lost: bool,
     ) -> Result<Done, A::Rejection> {
         let remembered = self.remembered(stream);
-        let (mut is_fresh, mut done) = (false, Done { events: 0, conflicts: 0 });
+        let (mut is_fresh, mut done) = (false, Done { events: 0, conflicts: 0, was_unanswered: false });
         loop {
             let decision = remembered.state.decide(command);
             match decision {
@@ -62,7 +64,9 @@ impl<A: Kept> Cache<A> {
                     let (revision, count) = (remembered.revision, events.len());
                     let appended = log.append(at, stream, revision, events.iter().cloned().map(A::any));
                     match appended {
-                        Ok(()) if is_answer_lost && done.events == 0 => done.events = count,
+                        Ok(()) if is_answer_lost && !done.was_unanswered => {
+                            (done.events, done.was_unanswered) = (count, true);
+                        }
                         Ok(()) => {
                             remembered.take(&events);
                             done.events += count;

@@ -414,12 +414,18 @@ impl World {
                 println!("{:>6} {:>9}s  {:?} {:?}", self.audited, entry.at, entry.stream, entry.event);
             }
             self.audit.sees(entry, &self.gateway);
+            if let Some(what) = self.audit.happening(entry) {
+                *self.counts.entry(what).or_default() += 1;
+            }
             self.shop.sees(entry, &mut self.deadlines);
             *self.counts.entry(crate::audit::name_of(&entry.event)).or_default() += 1;
             self.audited += 1;
         }
         let done = done?;
         *self.counts.entry("conflict").or_default() += done.conflicts;
+        if done.was_unanswered {
+            self.count("append without an answer");
+        }
         Ok(done.events)
     }
 

@@ -60,6 +60,12 @@ impl Auditor {
         }
     }
 
+    /// What is remarkable about the event that was seen last.
+    pub fn happening(&self, entry: &Entry) -> Option<&'static str> {
+        let (Stream::Order(id), Event::Order(event)) = (&entry.stream, &entry.event) else { return None };
+        self.orders[id].happening(event)
+    }
+
     /// Stock refuses an order: no shopper may be sent away while units are free.
     pub fn refuses(&mut self, sku: &Sku, order_id: OrderId, asked: u64) {
         let free = self.stock.get(sku).map_or(0, StockBook::free);

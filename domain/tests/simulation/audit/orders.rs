@@ -167,6 +167,29 @@ impl OrderBook {
         }
     }
 
+    /// What is remarkable about the event that was seen last.
+    pub fn happening(&self, event: &Event) -> Option<&'static str> {
+        let count = |wanted: Money| self.payments.values().filter(|(_, money)| *money == wanted).count();
+        match event {
+            Event::PaymentCaptured(_) if self.is_called_off() => Some("captured after it was called off"),
+            Event::PaymentDeclined(_) if !self.is_called_off() && count(Money::Taken) > 0 => {
+                Some("captured before another payment failed")
+            }
+            Event::PaymentVoided(_) if !self.is_called_off() => Some("voided by the bank"),
+            Event::Cancelled(cancelled)
+                if cancelled.reason == CancelReason::Expired
+                    && count(Money::Asked) + count(Money::Held) > 0 =>
+            {
+                Some("expired while a payment was under way")
+            }
+            Event::Paid(_) if count(Money::Taken) + count(Money::ByHand) > 1 => {
+                Some("paid with two payments")
+            }
+            Event::ShipmentSent(_) if self.parcels.len() == 2 => Some("sent in two parcels"),
+            _ => None,
+        }
+    }
+
     fn holds(&self, id: OrderId, stock: &BTreeMap<Sku, StockBook>, sku: &Sku, wanted: &[Hold]) -> bool {
         let hold = stock.get(sku).and_then(|book| book.hold_of(id));
         hold.is_some_and(|(units, hold)| units == self.needs[sku] && wanted.contains(&hold))
