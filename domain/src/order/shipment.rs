@@ -26,8 +26,9 @@ impl PlacedOrder {
         let all =
             self.lines.iter().find(|line| line.line_id == line_id).map_or(0, |line| line.quantity.units());
         let lines = self.shipments.iter().flat_map(|shipment| &shipment.lines);
-        let sent: u32 = lines.filter(|line| line.line_id == line_id).map(|line| line.quantity.units()).sum();
-        all.saturating_sub(sent)
+        lines
+            .filter(|line| line.line_id == line_id)
+            .fold(all, |left, line| left.saturating_sub(line.quantity.units()))
     }
 
     /// Whether all units of a SKU are in parcels.
