@@ -195,6 +195,15 @@ fn check(id: &GroupId, settings: &Settings) -> Result<(), GroupError> {
     if let Some(filter) = &settings.filter {
         filter.filter()?;
     }
+    if settings.read_batch_size >= settings.history_buffer_size {
+        return Err(GroupError::unworkable(
+            id,
+            format!(
+                "it reads {} messages at a time into a buffer for {}; make the buffer larger than what is read",
+                settings.read_batch_size, settings.history_buffer_size
+            ),
+        ));
+    }
     Ok(())
 }
 
