@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Joined, Newcomer};
 use super::info::GroupInfo;
@@ -36,6 +37,11 @@ impl Groups {
     pub async fn start(store: Arc<Store>) -> Result<Arc<Self>, GroupError> {
         let table = start_all(&store).await?;
         Ok(Arc::new(Groups { store, table: Mutex::new(table) }))
+    }
+
+    /// Turns to cancelled when the store begins to stop.
+    pub fn stopping(&self) -> &CancellationToken {
+        self.store.stopping()
     }
 
     /// Makes a group.

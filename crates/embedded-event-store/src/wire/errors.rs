@@ -74,7 +74,7 @@ pub fn group_status(error: GroupError) -> Status {
         GroupError::Invalid(_) => Status::invalid_argument(message),
         GroupError::Unworkable { source_name, name, reason } => {
             let [stream, group] = parts(source_name, name);
-            group_failed(message, [stream, group, ("reason", reason)])
+            group_failed(message, &[stream, group, ("reason", reason)])
         }
         GroupError::Settings(error) => {
             tracing::error!(
@@ -100,11 +100,11 @@ pub fn failed(id: &GroupId) -> Status {
     let message =
         format!("what {id} follows cannot be read; look at the event store's log, then subscribe again");
     let [stream, group] = parts_of(id);
-    group_failed(message, [stream, group, ("reason", "its source cannot be read".to_owned())])
+    group_failed(message, &[stream, group, ("reason", "its source cannot be read".to_owned())])
 }
 
-fn group_failed(message: String, parts: [(&'static str, String); 3]) -> Status {
-    named(Code::Internal, message, "persistent-subscription-failed", &parts)
+fn group_failed(message: String, parts: &[(&'static str, String); 3]) -> Status {
+    named(Code::Internal, message, "persistent-subscription-failed", parts)
 }
 
 /// The status for somebody who may not do what they asked for.
