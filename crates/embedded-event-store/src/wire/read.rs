@@ -19,7 +19,7 @@ use super::messages::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
 };
 use super::messages::streams::read_resp::{
-    CaughtUp, Checkpoint, Content, Position, StreamNotFound, SubscriptionConfirmation,
+    CaughtUp, Checkpoint, Content, FellBehind, Position, StreamNotFound, SubscriptionConfirmation,
 };
 use super::messages::streams::{ReadReq, ReadResp};
 use super::names::{identifier, stream_name};
@@ -134,12 +134,21 @@ fn subscription_answers(
             Message::CaughtUp { revision, position } => Content::CaughtUp(CaughtUp {
                 timestamp: Some(now()),
                 stream_revision: revision.and_then(|revision| i64::try_from(revision).ok()),
-                position: position.map(|at| Position { commit_position: at, prepare_position: at }),
+                position: position.map(position_of),
+            }),
+            Message::FellBehind { revision, position } => Content::FellBehind(FellBehind {
+                timestamp: Some(now()),
+                stream_revision: revision.and_then(|revision| i64::try_from(revision).ok()),
+                position: position.map(position_of),
             }),
         }))
     });
     let confirmation = Ok(answer(Content::Confirmation(confirmation)));
     stream::once(std::future::ready(confirmation)).chain(answers).boxed()
+}
+
+fn position_of(at: u64) -> Position {
+    Position { commit_position: at, prepare_position: at }
 }
 
 fn answer(content: Content) -> ReadResp {
