@@ -237,20 +237,17 @@ fn success(written: Written) -> Success {
     Success { current_revision_option: Some(revision), position_option: Some(position) }
 }
 
+/// What is refused as one item. The codes are the protocol's own, and not those of the same refusal of a whole call.
 fn error_item(error: WriteError) -> rpc::Status {
     let message = error.to_string();
     match error {
         WriteError::WrongExpected { expected, current, .. } => {
             let details = wrong_expected(expected, current);
-            item(
-                Code::FailedPrecondition,
-                message,
-                packed("event_store.client.WrongExpectedVersion", &details),
-            )
+            item(Code::AlreadyExists, message, packed("event_store.client.WrongExpectedVersion", &details))
         }
         WriteError::StreamDeleted { stream } => {
             let details = StreamDeleted { stream_identifier: Some(identifier(stream)) };
-            item(Code::FailedPrecondition, message, packed("event_store.client.StreamDeleted", &details))
+            item(Code::NotFound, message, packed("event_store.client.StreamDeleted", &details))
         }
         WriteError::TooLarge { max, .. } => {
             let details =
