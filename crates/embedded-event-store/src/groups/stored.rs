@@ -150,7 +150,7 @@ pub(super) async fn truncate_parked(store: &Store, id: &GroupId, before: u64) ->
 pub(super) async fn delete_streams(store: &Store, id: &GroupId) -> Result<(), GroupError> {
     for stream in [checkpoint_stream(id), parked_stream(id)] {
         match store.delete(stream, Expected::StreamExists).await {
-            Ok(_) | Err(WriteError::WrongExpected { .. }) => {}
+            Ok(_) | Err(WriteError::WrongExpected { .. } | WriteError::StreamDeleted { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

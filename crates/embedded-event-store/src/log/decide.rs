@@ -107,15 +107,19 @@ impl Decider {
         if head.is_tombstoned() {
             return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
         }
-        if let Some(subject) = subject_of(stream)
-            && self.head(subject)?.is_tombstoned()
-        {
-            return Err(WriteError::StreamDeleted { stream: subject.to_owned() });
-        }
         match change {
+            // The metadata of a tombstoned stream may still be written, as the protocol's own server has it.
             Change::Append(events) => self.append(stream, expected, head, events),
             Change::Delete => {
                 self.check(stream, expected, head)?;
+                if head.last.is_none() {
+                    // There is nothing to hide, whatever was expected.
+                    return Err(WriteError::WrongExpected {
+                        stream: stream.to_owned(),
+                        expected,
+                        current: None,
+                    });
+                }
                 self.soft_delete(stream)
             }
             Change::Tombstone => {
@@ -184,10 +188,13 @@ impl Decider {
 
     /// Expected revisions of changes that are not appends.
     fn check(&self, stream: &str, expected: Expected, head: Head) -> Result<(), WriteError> {
+        if expected == Expected::StreamExists && head.is_soft_deleted() {
+            return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
+        }
         let holds = match expected {
             Expected::Any => true,
             Expected::NoStream => head.last.is_none() || head.is_soft_deleted(),
-            Expected::StreamExists => head.last.is_some() && !head.is_soft_deleted(),
+            Expected::StreamExists => head.last.is_some(),
             Expected::Revision(revision) => head.last == Some(revision),
         };
         if holds {
