@@ -97,6 +97,7 @@ async fn a_tombstone_is_for_ever() {
     let running = running.restart().await;
     let client = &running.client;
     assert!(matches!(read(client, "s").await, Err(Error::ResourceDeleted)));
+    assert!(matches!(read(client, "$$s").await, Err(Error::ResourceDeleted)));
     for state in [StreamState::Any, StreamState::NoStream, StreamState::StreamRevision(1)] {
         let refused = client.append_to_stream("s", &expecting(state), events(1)).await;
         assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
