@@ -180,7 +180,7 @@ impl Decider {
             let before = self.head(subject)?;
             self.note_metadata(subject, &StreamMetadata::parse(&newest.data));
             // New metadata makes a deleted stream a stream again. What was deleted stays deleted.
-            if before.is_soft_deleted() {
+            if before.is_soft_deleted() && !before.is_tombstoned() {
                 let next = before.last.map_or(0, |last| last + 1);
                 self.write_metadata(subject, |metadata| metadata.truncate_before = Some(next))?;
             }
