@@ -177,10 +177,10 @@ impl Incomplete {
     async fn hand_over(self, store: &Store) -> HandedOver {
         let too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let reply = match self.refusal {
-            Some(refusal) => Err(refusal),
-            None if too_late => {
+            _ if too_late => {
                 Err(timed_out("the deadline has passed and nothing was written; append again with more time"))
             }
+            Some(refusal) => Err(refusal),
             None => {
                 store.append(self.asked.stream.clone(), self.expected, self.events).await.map_err(error_item)
             }
