@@ -16,7 +16,8 @@ use tracing::{debug, warn};
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Cuts off the connection that a request came on.
+/// Cuts off the connection that a request came on, while the gateway stops: before, it may hang for as long as its
+/// client likes.
 #[derive(Clone, Default)]
 pub(crate) struct Cut(CancellationToken);
 
@@ -52,7 +53,6 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     let mut serving = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        () = cut.0.cancelled() => return,
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {

@@ -147,6 +147,16 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    /// Closing the file would do, were it not for child processes: one that is being started has it open too, for a
+    /// moment, and would keep it locked.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            warn!(%error, "the journal could not be unlocked");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
