@@ -113,9 +113,7 @@ async fn after_change(
         Err(GatewayError::Declined { code, message, .. }) => {
             record(executor, which, declined(&code, &message)?).await
         }
-        Err(GatewayError::Refused { .. }) => {
-            look_up(gateway, executor, which, intent).await
-        }
+        Err(GatewayError::Refused { .. }) => look_up(gateway, executor, which, intent).await,
         Err(error) => Err(of_gateway(error)),
     }
 }
@@ -145,9 +143,7 @@ async fn refund(
             reference: Reference::new(&refund.id)?,
         },
         Err(GatewayError::Declined { message, .. }) => refused(refund_id, payment_id, &message)?,
-        Err(GatewayError::Refused { message, .. }) => {
-            refused(refund_id, payment_id, &message)?
-        }
+        Err(GatewayError::Refused { message, .. }) => refused(refund_id, payment_id, &message)?,
         Err(error) => return Err(of_gateway(error)),
     };
     tell(executor, which, command).await

@@ -25,7 +25,9 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         return Err(problems::no_payment_gateway());
     };
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let told = webhooks.verify(signature, &body, Utc::now().timestamp()).map_err(|error| problems::bad_webhook(&error))?;
+    let told = webhooks
+        .verify(signature, &body, Utc::now().timestamp())
+        .map_err(|error| problems::bad_webhook(&error))?;
     let (Some(order_id), Some(payment_id), Some(intent)) = (told.order_id, told.payment_id, told.intent_id)
     else {
         // Not about a payment of ours.

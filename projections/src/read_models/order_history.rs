@@ -29,7 +29,9 @@ pub fn summary(event: &Event) -> String {
         Event::PaymentRequested(payment) => format!("Payment of {} asked for", money(payment.amount)),
         Event::PaymentStarted(payment) => format!("The gateway works on payment {}", payment.intent),
         Event::PaymentAuthorized(payment) => format!("The gateway holds payment {}", payment.intent),
-        Event::PaymentDeclined(payment) => format!("Payment declined ({}): {}", payment.code, payment.message),
+        Event::PaymentDeclined(payment) => {
+            format!("Payment declined ({}): {}", payment.code, payment.message)
+        }
         Event::PaymentCaptured(payment) => {
             format!("Payment of {} taken, {}", money(payment.amount), payment.intent)
         }
@@ -39,7 +41,8 @@ pub fn summary(event: &Event) -> String {
         Event::ProcessingStarted(_) => "Processing started".to_owned(),
         Event::ShipmentSent(sent) => {
             let units: u64 = sent.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
-            let how = sent.tracking.as_ref().map(|tracking| format!(", {} {}", tracking.carrier, tracking.number));
+            let how =
+                sent.tracking.as_ref().map(|tracking| format!(", {} {}", tracking.carrier, tracking.number));
             format!("{} sent {}{}", sent.merchant_id, counted(units, "unit"), how.unwrap_or_default())
         }
         Event::ShipmentDelivered(_) => "A parcel arrived".to_owned(),

@@ -38,34 +38,34 @@ pub async fn apply_payments(
 ) -> Result<(), ApplyError> {
     let mut changes: BTreeMap<(Uuid, PaymentId), Change<'_>> = BTreeMap::new();
     for (order_id, event, fact) in facts {
-        let mut of = |payment_id: PaymentId, status| {
-            let change = changes.entry((order_id.0, payment_id)).or_default();
-            change.status = status;
-            change
-        };
         match event {
             Event::PaymentRecorded(payment) => {
-                let change = of(payment.payment_id, "recorded");
+                let change = Change::of(&mut changes, (order_id.0, payment.payment_id), "recorded");
                 change.begun = Some(Begun::new(payment.amount, Some(payment.method.as_str()), fact));
                 change.reference = Some(payment.reference.as_str());
             }
             Event::PaymentRequested(payment) => {
-                of(payment.payment_id, "requested").begun = Some(Begun::new(payment.amount, None, fact));
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "requested").begun =
+                    Some(Begun::new(payment.amount, None, fact));
             }
             Event::PaymentStarted(payment) => {
-                of(payment.payment_id, "started").intent = Some(payment.intent.as_str());
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "started").intent =
+                    Some(payment.intent.as_str());
             }
             Event::PaymentAuthorized(payment) => {
-                of(payment.payment_id, "authorized").intent = Some(payment.intent.as_str());
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "authorized").intent =
+                    Some(payment.intent.as_str());
             }
             Event::PaymentDeclined(payment) => {
-                of(payment.payment_id, "declined").failure = Some(payment.message.as_str());
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "declined").failure =
+                    Some(payment.message.as_str());
             }
             Event::PaymentCaptured(payment) => {
-                of(payment.payment_id, "captured").intent = Some(payment.intent.as_str());
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "captured").intent =
+                    Some(payment.intent.as_str());
             }
             Event::PaymentVoided(payment) => {
-                of(payment.payment_id, "voided");
+                Change::of(&mut changes, (order_id.0, payment.payment_id), "voided");
             }
             _ => {}
         }
@@ -73,6 +73,15 @@ pub async fn apply_payments(
     let (begun, changed): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, change)| change.begun.is_some());
     insert_payments(transaction, &begun).await?;
     update_payments(transaction, &changed).await
+}
+
+impl<'a> Change<'a> {
+    /// What is noted under this key so far; it stands so now.
+    fn of<'m, K: Ord>(changes: &'m mut BTreeMap<K, Self>, key: K, status: &'static str) -> &'m mut Self {
+        let change = changes.entry(key).or_default();
+        change.status = status;
+        change
+    }
 }
 
 impl<'a> Begun<'a> {
@@ -157,21 +166,26 @@ async fn update_payments(
 pub async fn apply_refunds(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
     let mut changes: BTreeMap<RefundKey, Change<'_>> = BTreeMap::new();
     for (order_id, event, fact) in facts {
-        let mut of = |refund_id: RefundId, payment_id: Option<PaymentId>, status| {
-            let change = changes.entry((order_id.0, refund_id, payment_id)).or_default();
-            change.status = status;
-            change
-        };
         match event {
             Event::RefundRequested(refund) => {
-                of(refund.refund_id, Some(refund.payment_id), "requested").begun =
-                    Some(Begun::new(refund.amount, None, fact));
+                Change::of(
+                    &mut changes,
+                    (order_id.0, refund.refund_id, Some(refund.payment_id)),
+                    "requested",
+                )
+                .begun = Some(Begun::new(refund.amount, None, fact));
             }
             Event::RefundRefused(refund) => {
-                of(refund.refund_id, Some(refund.payment_id), "refused").failure = Some(refund.message.as_str());
+                Change::of(
+                    &mut changes,
+                    (order_id.0, refund.refund_id, Some(refund.payment_id)),
+                    "refused",
+                )
+                .failure = Some(refund.message.as_str());
             }
             Event::RefundRecorded(refund) => {
-                let change = of(refund.refund_id, refund.payment_id, "done");
+                let change =
+                    Change::of(&mut changes, (order_id.0, refund.refund_id, refund.payment_id), "done");
                 change.reference = Some(refund.reference.as_str());
                 // The gateway's refunds were asked for before; people's just happen.
                 if refund.payment_id.is_none() {

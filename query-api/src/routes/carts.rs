@@ -184,7 +184,8 @@ async fn read(snapshot: &mut PgConnection, cart_id: Uuid) -> Result<Option<CartV
             agreed: line.agreed,
         })
         .collect();
-    let sum = lines.iter().fold(cart.shipping.unwrap_or(0), |sum, line| sum.saturating_add(line.amount.amount));
+    let sum =
+        lines.iter().fold(cart.shipping.unwrap_or(0), |sum, line| sum.saturating_add(line.amount.amount));
     Ok(Some(CartView {
         cart_id,
         status: cart.status,

@@ -13,7 +13,8 @@ pub fn addresses(
 ) -> String {
     // A given address may hold a password.
     let event_store = event_store.unwrap_or("as configured");
-    let gateway = sandbox.map_or("as configured".to_owned(), |address| format!("http://{address} (a sandbox: no money)"));
+    let gateway = sandbox
+        .map_or("as configured".to_owned(), |address| format!("http://{address} (a sandbox: no money)"));
     let token = match token_file {
         Some(path) => format!("operator token   in {}", path.display()),
         None => "operator token   as configured".to_owned(),
