@@ -1,5 +1,6 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
+use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
@@ -15,12 +16,18 @@ pub struct Streams<A: Aggregate> {
     store: EventStore,
     capacity: NonZeroUsize,
     writers: Writers,
+    snapshots: Option<Snapshots<A>>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
     pub(super) fn new(store: EventStore, capacity: NonZeroUsize, writers: Writers) -> Self {
-        Self { store, capacity, writers, warm: Mutex::new(LruCache::unbounded()) }
+        Self { store, capacity, writers, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
+    }
+
+    /// The same, for streams that become so long that snapshots are kept of them.
+    pub(super) fn with_snapshots(self, snapshots: Snapshots<A>) -> Self {
+        Self { snapshots: Some(snapshots), ..self }
     }
 
     /// Decides the command on the aggregate of that id and appends what follows.
@@ -117,7 +124,7 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers));
+        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers, self.snapshots));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

@@ -6,7 +6,7 @@ use super::settle::{self, SettleError, Trigger};
 use crate::executor::Executor;
 use backon::{ExponentialBuilder, Retryable};
 use domain::{CartId, OrderId};
-use event_store::{AppendError, EventStore, RecordedEvent, SubscriptionItem};
+use event_store::{AppendError, EventStore, Lock, NotLocked, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use std::sync::Arc;
@@ -20,10 +20,20 @@ use crate::ids::order_id_of;
 const PART: &str = "order-fulfilment";
 /// Orders that it cannot settle, in `/readyz`.
 const STUCK: &str = "order-fulfilment: stuck orders";
+/// What `/readyz` says while it is not this process that works.
+const ELSEWHERE: &str = "another process runs it";
+/// The lock that the one who works holds.
+const LOCK: &str = "order_fulfilment";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a turn is over.
+enum Ended {
+    Stopped,
+    LostTurn(String),
+}
 
 /// The order fulfilment process of this shop.
 pub struct FulfilmentRunner {
@@ -38,36 +48,75 @@ impl FulfilmentRunner {
         Self { store, executor, health }
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
+    /// another takes over when that one's connection to the event store is gone.
     ///
     /// # Errors
     /// When the log has something that it cannot read or must not pass over; the reason is in `/readyz` too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SettleError> {
-        let checkpoint = || Checkpoint::read(&self.store);
-        let first = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            read = checkpoint.retry(patiently()).notify(|error, _| {
+        while let Some(lock) = stop.run_until_cancelled(self.take_turn()).await {
+            let checkpoint = || Checkpoint::read(&self.store);
+            let read = checkpoint.retry(patiently()).notify(|error, _| {
                 self.health.is_ill(PART, error.to_string());
-            }) => read,
-        };
-        let checkpoint = first.map_err(|error| SettleError::ForNow(error.to_string()))?;
-        let result = self.follow(checkpoint, &stop).await;
-        if result.is_err() {
-            self.health.is_ill(PART, "it has stopped: the log says why");
+            });
+            let checkpoint = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                reason = lock.lost() => {
+                    self.has_lost(&reason);
+                    continue;
+                }
+                read = read => read.map_err(|error| SettleError::ForNow(error.to_string()))?,
+            };
+            let ended = self.follow(checkpoint, &lock, &stop).await;
+            if ended.is_err() {
+                self.health.is_ill(PART, "it has stopped: the log says why");
+            }
+            match ended? {
+                Ended::Stopped => return Ok(()),
+                Ended::LostTurn(reason) => self.has_lost(&reason),
+            }
         }
-        result
+        Ok(())
     }
 
-    async fn follow(&self, mut checkpoint: Checkpoint, stop: &CancellationToken) -> Result<(), SettleError> {
+    async fn take_turn(&self) -> Lock {
+        let lock = self.store.lock(LOCK, |error| match error {
+            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                tracing::warn!(%error, "order fulfilment cannot ask for its turn: asking again");
+                self.health.is_ill(PART, error.to_string());
+            }
+        });
+        let lock = lock.await;
+        tracing::info!("this process runs order fulfilment");
+        self.health.is_ill(PART, "it has its turn and begins");
+        lock
+    }
+
+    fn has_lost(&self, reason: &str) {
+        tracing::warn!(reason, "order fulfilment has lost its turn: it waits for the next one");
+        self.health.is_ill(PART, format!("it has lost its turn: {reason}"));
+        // Whoever works now says so.
+        self.report_stuck(0);
+    }
+
+    async fn follow(
+        &self,
+        mut checkpoint: Checkpoint,
+        lock: &Lock,
+        stop: &CancellationToken,
+    ) -> Result<Ended, SettleError> {
         let items = self.store.subscribe_all(checkpoint.position);
-        pin_mut!(items);
+        let lost = lock.lost();
+        pin_mut!(items, lost);
         let mut progress = Progress::after(checkpoint.position);
         let mut tasks: JoinSet<(OrderId, Result<(), SettleError>)> = JoinSet::new();
         let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break Ended::Stopped,
+                reason = &mut lost => break Ended::LostTurn(reason),
                 Some(done) = tasks.join_next() => {
                     let (order_id, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
                     let next = match result {
@@ -87,12 +136,15 @@ impl FulfilmentRunner {
                         tasks.spawn(self.task(order_id, job));
                     }
                 }
-                _ = tick.tick() => self.record(&mut checkpoint, &progress).await?,
+                _ = tick.tick() => self.record(&mut checkpoint, &progress).await,
             }
-        }
-        // What is under way is done again after the restart.
+        };
+        // What is under way is done again by whoever works next.
         tasks.shutdown().await;
-        self.record(&mut checkpoint, &progress).await
+        if matches!(ended, Ended::Stopped) {
+            self.record(&mut checkpoint, &progress).await;
+        }
+        Ok(ended)
     }
 
     /// Looks at the next item of the log; gives the work that it starts.
@@ -168,9 +220,9 @@ impl FulfilmentRunner {
         }
     }
 
-    async fn record(&self, checkpoint: &mut Checkpoint, progress: &Progress) -> Result<(), SettleError> {
+    async fn record(&self, checkpoint: &mut Checkpoint, progress: &Progress) {
         let Some(settled) = progress.settled().filter(|settled| Some(*settled) > checkpoint.position) else {
-            return Ok(());
+            return;
         };
         match checkpoint.record(&self.store, settled).await {
             Ok(()) => {}
@@ -183,7 +235,6 @@ impl FulfilmentRunner {
             // It only means more to do again after a restart.
             Err(error) => tracing::warn!(%error, "the fulfilment's checkpoint could not be recorded"),
         }
-        Ok(())
     }
 }
 
