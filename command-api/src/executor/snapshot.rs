@@ -160,7 +160,7 @@ impl<A: Aggregate> Snapshots<A> {
         let (store, stream) = (store.clone(), stream.to_owned());
         tokio::spawn(async move {
             let bytes = content.len();
-            match record(&store, &stream, end, content).await {
+            match self.record(&store, &stream, end, content).await {
                 Ok(true) => tracing::info!(stream, revision = end.revision, bytes, "a snapshot is stored"),
                 Ok(false) => tracing::debug!(stream, "another process has stored a snapshot"),
                 Err(error) => {
@@ -171,56 +171,65 @@ impl<A: Aggregate> Snapshots<A> {
         });
         Some(state)
     }
-}
 
-/// Stores a snapshot, unless there is one already that is about as new. True when it is stored.
-async fn record(store: &EventStore, stream: &str, end: End, content: Vec<u8>) -> Result<bool, NotStored> {
-    let snapshots = name(stream);
-    let newest = first(store.read_stream_backwards(&snapshots, None, 1)).await?;
-    let is_new = |head: Head| head.is_last() && head.revision.saturating_add(FEWEST_EVENTS) > end.revision;
-    if newest.as_ref().and_then(Head::of).is_some_and(|(head, _)| is_new(head)) {
-        return Ok(false);
+    /// Stores a snapshot, unless there is one that is about as new and can be used. True when it is stored.
+    async fn record(
+        self,
+        store: &EventStore,
+        stream: &str,
+        end: End,
+        content: Vec<u8>,
+    ) -> Result<bool, NotStored> {
+        let snapshots = name(stream);
+        let newest = first(store.read_stream_backwards(&snapshots, None, 1)).await?;
+        let is_new =
+            |head: Head| head.is_last() && head.revision.saturating_add(FEWEST_EVENTS) > end.revision;
+        if newest.as_ref().and_then(Head::of).is_some_and(|(head, _)| is_new(head))
+            && matches!(self.try_load(store, stream).await, Ok(Some(_)))
+        {
+            return Ok(false);
+        }
+        let named = event_at(store, stream, end.revision).await?;
+        let Some(named) = named.filter(|event| event.position == end.position) else {
+            return Err(NotStored::Moved { revision: end.revision });
+        };
+        let set = Uuid::now_v7();
+        let content = Bytes::from(content);
+        let count = content.len().div_ceil(PART_BYTES);
+        let metadata = serde_json::to_vec(&metadata(set, named.id))?;
+        let mut expected =
+            newest.map_or(ExpectedRevision::NoStream, |event| ExpectedRevision::Exact(event.revision));
+        let mut begin = None;
+        for index in 0..count {
+            let bytes = content.slice(index * PART_BYTES..content.len().min((index + 1) * PART_BYTES));
+            let head = Head {
+                set,
+                index: index as u64,
+                count: count as u64,
+                revision: end.revision,
+                position: end.position,
+                event_id: named.id,
+            };
+            let part = RawEvent {
+                id: Uuid::new_v5(&set, &index.to_le_bytes()),
+                event_type: PART_TYPE.to_owned(),
+                is_json: false,
+                data: head.before(&bytes),
+                metadata: metadata.clone().into(),
+            };
+            let appended = match store.append_raw(&snapshots, expected, vec![part]).await {
+                Ok(appended) => appended,
+                // Two that write at the same time: whoever is disturbed leaves it to the other.
+                Err(AppendError::Conflict) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            begin.get_or_insert(appended.revision);
+            expected = ExpectedRevision::Exact(appended.revision);
+        }
+        // What was before is of no use any more: a scavenge may take it away.
+        store.truncate_before(&snapshots, begin.unwrap_or_default()).await?;
+        Ok(true)
     }
-    let named = event_at(store, stream, end.revision).await?;
-    let Some(named) = named.filter(|event| event.position == end.position) else {
-        return Err(NotStored::Moved { revision: end.revision });
-    };
-    let set = Uuid::now_v7();
-    let content = Bytes::from(content);
-    let count = content.len().div_ceil(PART_BYTES);
-    let metadata = serde_json::to_vec(&metadata(set, named.id))?;
-    let mut expected =
-        newest.map_or(ExpectedRevision::NoStream, |event| ExpectedRevision::Exact(event.revision));
-    let mut begin = None;
-    for index in 0..count {
-        let bytes = content.slice(index * PART_BYTES..content.len().min((index + 1) * PART_BYTES));
-        let head = Head {
-            set,
-            index: index as u64,
-            count: count as u64,
-            revision: end.revision,
-            position: end.position,
-            event_id: named.id,
-        };
-        let part = RawEvent {
-            id: Uuid::new_v5(&set, &index.to_le_bytes()),
-            event_type: PART_TYPE.to_owned(),
-            is_json: false,
-            data: head.before(&bytes),
-            metadata: metadata.clone().into(),
-        };
-        let appended = match store.append_raw(&snapshots, expected, vec![part]).await {
-            Ok(appended) => appended,
-            // Two that write at the same time: whoever is disturbed leaves it to the other.
-            Err(AppendError::Conflict) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        begin.get_or_insert(appended.revision);
-        expected = ExpectedRevision::Exact(appended.revision);
-    }
-    // What was before is of no use any more: a scavenge may take it away.
-    store.truncate_before(&snapshots, begin.unwrap_or_default()).await?;
-    Ok(true)
 }
 
 /// The newest complete set.

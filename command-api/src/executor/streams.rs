@@ -11,6 +11,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// When somebody who waits for a change looks whether another process has made it; later ever more rarely.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+
 /// The streams of one category.
 pub struct Streams<A: Aggregate> {
     store: EventStore,
@@ -99,16 +102,32 @@ impl<A: Aggregate> Streams<A> {
     ) -> Result<Option<T>, ViewError> {
         let stream = self.stream(id);
         let seen = async {
+            let mut pause = FIRST_LOOK_AFTER;
+            let mut at_least = None;
             loop {
                 let changed = stream.changed.notified();
                 tokio::pin!(changed);
                 // Registered before the look, so that no change in between is missed.
                 changed.as_mut().enable();
                 let look = look.clone();
-                if let Some(seen) = stream.view(None, move |loaded| look(&loaded.aggregate)).await? {
+                let looked =
+                    stream.view(at_least, move |loaded| (look(&loaded.aggregate), loaded.next_revision()));
+                let (seen, next_revision) = looked.await?;
+                if let Some(seen) = seen {
                     return Ok(seen);
                 }
-                changed.await;
+                at_least = match self.writers {
+                    Writers::OnlyUs => {
+                        changed.await;
+                        None
+                    }
+                    // What another process writes rings nothing here.
+                    Writers::Others { max_staleness } => {
+                        let is_rung = tokio::time::timeout(pause, changed).await.is_ok();
+                        pause = (pause * 2).min(max_staleness);
+                        (!is_rung).then_some(next_revision)
+                    }
+                };
             }
         };
         match tokio::time::timeout(at_most, seen).await {
