@@ -106,9 +106,8 @@ fn another_version_is_told_from_damage() {
 #[test]
 fn an_order_that_is_there_twice_is_damage() {
     let closed = |order| Event::ReservationClosed(ReservationClosed { order_id: order_id(order) });
-    let bytes = Inventory::fold(&[closed(1), closed(2)]).to_snapshot();
+    let mut twice = Inventory::fold(&[closed(1), closed(2)]).to_snapshot();
     let first = 1 + 5 * 8 + 8;
-    let mut twice = bytes.clone();
     twice.copy_within(first..first + 16, first + 21);
     assert_eq!(Inventory::from_snapshot(&twice), Err(UnreadableSnapshot::Damaged));
 }

@@ -218,6 +218,21 @@ async fn a_snapshot_of_another_stream_is_not_taken_for_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_becomes_long_gets_its_snapshot_from_whoever_writes_it() {
+    let bench = Bench::start().await;
+    let store = bench.store();
+    write(&store, "inventory-HOT", history(9_990)).await;
+    let executor = bench.executor();
+    for _ in 0..20 {
+        executor.stock.execute("HOT", receive(1), envelope()).await.unwrap();
+    }
+    are_stored(&store, "HOT", 1).await;
+    let state = loaded(&executor, "HOT").await;
+    store.truncate_before("inventory-HOT", 9_990).await.unwrap();
+    assert_eq!(loaded(&bench.executor(), "HOT").await, state);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn short_streams_have_no_snapshots() {
     let bench = Bench::start().await;
     let store = bench.store();

@@ -78,7 +78,12 @@ enum NotStored {
 /// Whether enough has happened since the newest snapshot to be worth another.
 pub(super) fn is_due<A: Aggregate>(state: &Loaded<A>) -> bool {
     let (events, bytes) = state.since_snapshot();
-    events >= FEWEST_EVENTS.max((bytes / BYTES_PER_EVENT) as u64)
+    events >= events_after(bytes)
+}
+
+/// How many events follow a snapshot of so many bytes before the next one.
+fn events_after(bytes: usize) -> u64 {
+    FEWEST_EVENTS.max((bytes / BYTES_PER_EVENT) as u64)
 }
 
 impl<A: Aggregate> Snapshots<A> {
