@@ -69,8 +69,8 @@ enum NotStored {
     Read(#[from] EventStoreError),
     #[error(transparent)]
     Append(#[from] AppendError),
-    #[error("the event of revision {revision} is not where it was")]
-    Moved { revision: u64 },
+    #[error("the event of revision {revision} is not there any more")]
+    Missing { revision: u64 },
     #[error(transparent)]
     Metadata(#[from] serde_json::Error),
 }
@@ -194,9 +194,8 @@ impl<A: Aggregate> Snapshots<A> {
         {
             return Ok(false);
         }
-        let named = event_at(store, stream, end.revision).await?;
-        let Some(named) = named.filter(|event| event.position == end.position) else {
-            return Err(NotStored::Moved { revision: end.revision });
+        let Some(named) = event_at(store, stream, end.revision).await? else {
+            return Err(NotStored::Missing { revision: end.revision });
         };
         let set = Uuid::now_v7();
         let content = Bytes::from(content);
@@ -211,8 +210,8 @@ impl<A: Aggregate> Snapshots<A> {
                 set,
                 index: index as u64,
                 count: count as u64,
-                revision: end.revision,
-                position: end.position,
+                revision: named.revision,
+                position: named.position,
                 event_id: named.id,
             };
             let part = RawEvent {
