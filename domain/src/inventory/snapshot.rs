@@ -37,17 +37,20 @@ impl Inventory {
     /// each time.
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
-        let entries = self.reservations.len() * RESERVATION_BYTES
-            + self.receipts.len() * RECEIPT_BYTES
-            + self.adjustments.len() * ADJUSTMENT_BYTES;
+        // Every part of the state by name: a new one does not compile until it is kept too.
+        let Self { available, reserved, shipped, received, adjusted, reservations, receipts, adjustments } =
+            self;
+        let entries = reservations.len() * RESERVATION_BYTES
+            + receipts.len() * RECEIPT_BYTES
+            + adjustments.len() * ADJUSTMENT_BYTES;
         let mut bytes = Vec::with_capacity(FIXED_BYTES + entries);
         bytes.push(VERSION);
-        for sum in [self.available, self.reserved, self.shipped, self.received] {
+        for sum in [available, reserved, shipped, received] {
             bytes.extend_from_slice(&sum.to_le_bytes());
         }
-        bytes.extend_from_slice(&self.adjusted.to_le_bytes());
-        write_count(&mut bytes, self.reservations.len());
-        for (order_id, reservation) in &self.reservations {
+        bytes.extend_from_slice(&adjusted.to_le_bytes());
+        write_count(&mut bytes, reservations.len());
+        for (order_id, reservation) in reservations {
             bytes.extend_from_slice(order_id.0.as_bytes());
             bytes.extend_from_slice(&reservation.units.to_le_bytes());
             bytes.push(match reservation.phase {
@@ -57,13 +60,13 @@ impl Inventory {
                 Phase::Released => 3,
             });
         }
-        write_count(&mut bytes, self.receipts.len());
-        for (receipt_id, units) in &self.receipts {
+        write_count(&mut bytes, receipts.len());
+        for (receipt_id, units) in receipts {
             bytes.extend_from_slice(receipt_id.0.as_bytes());
             bytes.extend_from_slice(&units.to_le_bytes());
         }
-        write_count(&mut bytes, self.adjustments.len());
-        for (adjustment_id, delta) in &self.adjustments {
+        write_count(&mut bytes, adjustments.len());
+        for (adjustment_id, delta) in adjustments {
             bytes.extend_from_slice(adjustment_id.0.as_bytes());
             bytes.extend_from_slice(&delta.to_le_bytes());
         }
