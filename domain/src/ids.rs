@@ -51,6 +51,10 @@ uuid_id!(
     PaymentId
 );
 uuid_id!(
+    /// One parcel of a merchant; makes sending it twice the same as once.
+    ShipmentId
+);
+uuid_id!(
     /// One refund; makes recording it twice the same as once.
     RefundId
 );

@@ -23,7 +23,10 @@ pub mod text;
 
 pub use aggregate::Aggregate;
 pub use event::Event;
-pub use ids::{AdjustmentId, CartId, LineId, OrderId, PaymentId, ReceiptId, RefundId};
+pub use ids::{AdjustmentId, CartId, LineId, OrderId, PaymentId, ReceiptId, RefundId, ShipmentId};
 pub use money::{Currency, Money};
 pub use quantity::Quantity;
-pub use text::{Country, CustomerId, MerchantId, PaymentMethod, ProductName, Reason, Reference, Sku};
+pub use text::{
+    Carrier, Country, CustomerId, DeclineCode, IntentId, MerchantId, PaymentMethod, PaymentToken,
+    ProductName, Reason, Reference, Sku, TrackingNumber,
+};

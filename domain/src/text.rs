@@ -148,3 +148,23 @@ text!(
     /// How a payment was made: `card`, `invoice`, `voucher`.
     PaymentMethod, "the payment method", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
 );
+text!(
+    /// What a payment gateway takes for a means of payment: a token that it gave to the shopper's browser.
+    PaymentToken, "the payment token", 255, is_printable, "anything but control characters"
+);
+text!(
+    /// How the payment gateway names a payment: a PaymentIntent's id.
+    IntentId, "the payment intent's id", 255, is_printable, "anything but control characters"
+);
+text!(
+    /// A code that says why something was refused, for programs: `card_declined`.
+    DeclineCode, "the decline code", 64, is_printable, "anything but control characters"
+);
+text!(
+    /// Who carries a parcel.
+    Carrier, "the carrier", 64, is_printable, "anything but control characters"
+);
+text!(
+    /// How the carrier names a parcel.
+    TrackingNumber, "the tracking number", 100, is_printable, "anything but control characters"
+);

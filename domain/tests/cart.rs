@@ -58,12 +58,19 @@ fn price(line: u128, unit_price: Money) -> PricedLine {
 
 fn check_out(total: Money, prices: &[PricedLine]) -> Command {
     let (order_id, country) = (order_id(7), country("GB"));
-    Command::CheckOut { order_id, country, expected_total: total, prices: prices.to_vec() }
+    Command::CheckOut {
+        order_id,
+        country,
+        expected_total: total,
+        prices: prices.to_vec(),
+        hold_seconds: None,
+    }
 }
 
 fn checked_out(total: i64, lines: &[PricedLine]) -> Event {
     let (order_id, country) = (order_id(7), country("GB"));
-    Event::CheckedOut(CheckedOut { order_id, country, lines: lines.to_vec(), total: gbp(total) })
+    let (lines, total) = (lines.to_vec(), gbp(total));
+    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping: None, total, hold_seconds: None })
 }
 
 fn abandoned() -> Event {
@@ -238,7 +245,9 @@ fn mug_price_changed(expected: Money, total: i64, new: i64) -> Rejection {
 )]
 #[case::a_second_order(
     sold(),
-    Command::CheckOut { order_id: order_id(8), country: country("GB"), expected_total: gbp(45), prices: vec![] },
+    Command::CheckOut {
+        order_id: order_id(8), country: country("GB"), expected_total: gbp(45), prices: vec![], hold_seconds: None,
+    },
     Rejection::CheckedOut { order_id: order_id(7) },
 )]
 #[case::opening_after_checkout(sold(), open("GBP", None), Rejection::CheckedOut { order_id: order_id(7) })]

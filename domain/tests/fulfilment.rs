@@ -1,24 +1,18 @@
-//! The order fulfilment process: what each state owes, and that no message, lost, late or twice, can leak stock
-//! or leave an order stuck.
+//! The order fulfilment process: what each state owes to stock and to the gateway. That no message, lost, late or
+//! twice, can leak stock or money or leave an order stuck is shown by the simulation.
 
-mod commands;
 mod samples;
-mod world;
 
+use domain::Aggregate;
 use domain::cart::{self, Cart};
-use domain::fulfilment::{StockRequest, order_of, owed};
+use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, undecided};
 use domain::order::{Event, Order, OrderLine, Placed};
-use domain::{Aggregate, OrderId, Quantity, Sku};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::select;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
 use rstest::rstest;
 use samples::orders::*;
-use samples::{cart_id, country, customer, gbp, line_id, merchant, name, order_id, sku, units};
-use std::collections::{BTreeMap, BTreeSet};
-use world::{Act, World};
+use samples::{
+    cart_id, country, customer, gbp, line_id, merchant, name, order_id, payment_id, refund_id, sku, token,
+    units,
+};
 
 fn reserve(units_: u32) -> StockRequest {
     StockRequest::Reserve(units(units_))
@@ -62,7 +56,12 @@ const ALL: &[&str] = &["BOWL", "MUG"];
 #[case::nothing_when_all_is_released_and_refunded(and(refunded_before_shipping(), &[stock_released(ALL)]), &[])]
 fn an_order_owes(#[case] history: Vec<Event>, #[case] expected: &[(&str, StockRequest)]) {
     let owed = owed(&Order::fold(&history));
-    let owed: Vec<_> = owed.iter().map(|owed| (owed.sku.as_str(), owed.request)).collect();
+    let of_stock = |owed: &Owed| match owed {
+        Owed::Stock { sku, request } => (sku.to_string(), *request),
+        Owed::Payment { .. } => panic!("nothing is owed to the gateway here: {owed:?}"),
+    };
+    let owed: Vec<_> = owed.iter().map(of_stock).collect();
+    let expected: Vec<_> = expected.iter().map(|(sku, request)| ((*sku).to_owned(), *request)).collect();
     assert_eq!(owed, expected);
 }
 
@@ -84,11 +83,13 @@ fn a_checked_out_cart_becomes_an_order_with_its_locked_prices() {
     let commands = [
         cart::Command::Open { currency: gbp(0).currency(), customer_id: Some(customer("ada")) },
         cart::Command::PutLines { lines: vec![line] },
+        cart::Command::SetShipping { charge: gbp(4) },
         cart::Command::CheckOut {
             order_id: order_id(7),
             country: country("GB"),
-            expected_total: gbp(20),
+            expected_total: gbp(24),
             prices: vec![price],
+            hold_seconds: Some(900),
         },
     ];
     let cart = commands
@@ -108,103 +109,119 @@ fn a_checked_out_cart_becomes_an_order_with_its_locked_prices() {
         customer_id: Some(customer("ada")),
         country: country("GB"),
         lines: vec![line],
-        total: gbp(20),
+        shipping: Some(gbp(4)),
+        total: gbp(24),
+        hold_seconds: Some(900),
     };
     assert_eq!(order_of(cart_id(3), &cart), placed);
 }
 
-/// What can happen in the world at any moment.
-#[derive(Debug, Clone)]
-enum Step {
-    SendOwed(OrderId),
-    Deliver {
-        which: usize,
-        twice: bool,
-    },
-    Lose(usize),
-    Act(OrderId, Act),
-    /// The shopper pays all that is due.
-    PayAll(OrderId),
-    Receive(Sku, Quantity),
+fn authorize(number: u128, amount: i64) -> Owed {
+    let request = PaymentRequest::Authorize { amount: gbp(amount), token: token("tok_visa") };
+    Owed::Payment { payment_id: payment_id(number), request }
 }
 
-/// The world at its start, what happens in it, and which orders are paid when it heals.
-#[derive(Debug, Clone)]
-struct Story {
-    stocks: BTreeMap<Sku, Option<Quantity>>,
-    orders: Vec<(OrderId, Placed)>,
-    steps: Vec<Step>,
-    paid_at_last: BTreeSet<OrderId>,
+fn capture(number: u128, amount: i64) -> Owed {
+    let request = PaymentRequest::Capture { intent: the_intent(number), amount: gbp(amount) };
+    Owed::Payment { payment_id: payment_id(number), request }
 }
 
-fn some_order() -> impl Strategy<Value = OrderId> {
-    commands::ORDERS.prop_map(order_id)
+fn void(number: u128) -> Owed {
+    let request = PaymentRequest::Void { intent: the_intent(number) };
+    Owed::Payment { payment_id: payment_id(number), request }
 }
 
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        2 => (0..9_i64).prop_map(Act::Pay),
-        1 => Just(Act::Cancel),
-        2 => Just(Act::Ship),
-        2 => Just(Act::Deliver),
-        2 => (0..9_i64).prop_map(Act::Refund),
-    ]
+fn give_back(number: u128, payment: u128, amount: i64) -> Owed {
+    let (refund_id, amount) = (refund_id(number), gbp(amount));
+    let request = PaymentRequest::Refund { intent: the_intent(payment), refund_id, amount };
+    Owed::Payment { payment_id: payment_id(payment), request }
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => some_order().prop_map(Step::SendOwed),
-        16 => (any::<usize>(), prop::bool::weighted(0.3)).prop_map(|(which, twice)| Step::Deliver { which, twice }),
-        3 => any::<usize>().prop_map(Step::Lose),
-        2 => (some_order(), act()).prop_map(|(order_id, act)| Step::Act(order_id, act)),
-        2 => some_order().prop_map(Step::PayAll),
-        1 => (select(vec!["MUG", "BOWL", "JUG"]), 1..4_u32)
-            .prop_map(|(what, quantity)| Step::Receive(sku(what), units(quantity))),
-    ]
+/// All is held; the money is 30 through the gateway, and 5 recorded.
+fn both(phase: Event) -> Vec<Event> {
+    and(held(), &[payment(1, 5), requested(2, 30), phase])
 }
 
-fn story() -> impl Strategy<Value = Story> {
-    let stock = || (0..9_i64).prop_map(|units| Quantity::new(units).ok());
-    let stocks = (stock(), stock(), stock())
-        .prop_map(|(mug, bowl, jug)| [(sku("MUG"), mug), (sku("BOWL"), bowl), (sku("JUG"), jug)].into());
-    let orders =
-        vec(commands::placed(), 3).prop_map(|placed| commands::ORDERS.map(order_id).zip(placed).collect());
-    let paid_at_last = prop::collection::btree_set(some_order(), 0..3);
-    (stocks, orders, vec(step(), 0..240), paid_at_last)
-        .prop_map(|(stocks, orders, steps, paid_at_last)| Story { stocks, orders, steps, paid_at_last })
+/// Paid with two payments through the gateway.
+fn paid_twice() -> Vec<Event> {
+    and(held(), &[requested(1, 20), requested(2, 15), captured(1, 20), captured(2, 15), paid_event(35)])
 }
 
-/// Lives through the story, heals, and gives where the orders stand at the end. Panics where a rule is broken.
-fn tell(story: Story) -> Vec<&'static str> {
-    let mut world = World::new(&story.stocks, story.orders);
-    for step in story.steps {
-        match step {
-            Step::SendOwed(order_id) => world.send_owed(order_id),
-            Step::Deliver { which, twice } => world.deliver(which, twice),
-            Step::Lose(which) => world.lose(which),
-            Step::Act(order_id, act) => world.act(order_id, act),
-            Step::PayAll(order_id) => world.act(order_id, Act::Pay(world.due(order_id))),
-            Step::Receive(sku, quantity) => world.receive(&sku, quantity),
-        }
-    }
-    world.heal(|order_id| story.paid_at_last.contains(&order_id));
-    world.standings()
+#[rstest]
+#[case::the_question_at_once(and(pending(), &[requested(1, 35)]), &[authorize(1, 35)])]
+#[case::the_question_for_a_part(and(held(), &[requested(1, 20)]), &[authorize(1, 20)])]
+#[case::the_question_for_each(and(held(), &[requested(1, 20), requested(2, 15)]), &[authorize(1, 20), authorize(2, 15)])]
+#[case::nothing_while_the_gateway_thinks(both(started(2)), &[])]
+#[case::the_capture_when_all_is_held_and_secured(both(authorized(2)), &[capture(2, 30)])]
+#[case::the_capture_of_each(
+    and(held(), &[requested(1, 20), requested(2, 15), authorized(1), authorized(2)]),
+    &[capture(1, 20), capture(2, 15)],
+)]
+#[case::the_other_capture(
+    and(held(), &[requested(1, 20), requested(2, 15), authorized(1), authorized(2), captured(1, 20)]),
+    &[capture(2, 15)],
+)]
+#[case::no_capture_before_stock_answers(and(pending(), &[requested(1, 35), authorized(1)]), &[])]
+#[case::no_capture_before_all_stock_answers(
+    and(pending(), &[answered(&["BOWL"], &[]), requested(1, 35), authorized(1)]), &[],
+)]
+#[case::no_capture_of_a_part(and(held(), &[requested(1, 20), authorized(1)]), &[])]
+#[case::no_capture_while_the_rest_is_undecided(
+    and(held(), &[requested(1, 20), authorized(1), requested(2, 15), started(2)]), &[],
+)]
+#[case::no_capture_when_the_rest_was_declined(
+    and(held(), &[requested(1, 20), authorized(1), requested(2, 15), declined(2)]), &[],
+)]
+#[case::nothing_of_a_declined_payment(and(held(), &[requested(1, 35), declined(1)]), &[])]
+#[case::the_question_again_when_called_off(
+    and(held(), &[requested(1, 35), expired()]), &[authorize(1, 35)],
+)]
+#[case::the_end_of_an_undecided_payment_when_called_off(and(both(started(2)), &[expired()]), &[void(2)])]
+#[case::the_end_of_an_authorised_payment_when_called_off(and(both(authorized(2)), &[expired()]), &[void(2)])]
+#[case::nothing_of_a_voided_payment(and(both(authorized(2)), &[expired(), voided(2)]), &[])]
+#[case::the_refund_of_a_captured_payment_when_called_off(
+    and(both(captured(2, 30)), &[expired(), refund_requested(2, 2, 30)]), &[give_back(2, 2, 30)],
+)]
+#[case::no_refund_twice(
+    and(both(captured(2, 30)), &[expired(), refund_requested(2, 2, 30), refund_of(2, 2, 30)]), &[],
+)]
+#[case::no_refund_that_the_gateway_refused(
+    and(both(captured(2, 30)), &[expired(), refund_requested(2, 2, 30), refund_refused(2, 2)]), &[],
+)]
+#[case::a_refund_of_two_payments(
+    and(paid_twice(), &[refund_requested(9, 1, 20), refund_requested(9, 2, 4)]),
+    &[give_back(9, 1, 20), give_back(9, 2, 4)],
+)]
+#[case::the_other_half_of_a_refund(
+    and(paid_twice(), &[refund_requested(9, 1, 20), refund_requested(9, 2, 4), refund_of(9, 1, 20)]),
+    &[give_back(9, 2, 4)],
+)]
+fn an_order_owes_the_gateway(#[case] history: Vec<Event>, #[case] expected: &[Owed]) {
+    let owed = owed(&Order::fold(&history));
+    let of_payments: Vec<_> = owed.into_iter().filter(|owed| matches!(owed, Owed::Payment { .. })).collect();
+    assert_eq!(of_payments, expected);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(6_000) })]
-
-    #[test]
-    fn no_message_leaks_stock_and_no_order_is_stuck(story in story()) {
-        tell(story);
-    }
+#[rstest]
+#[case::nothing_before_it_is_placed(vec![], &[])]
+#[case::nothing_that_it_was_not_asked(and(held(), &[requested(1, 35)]), &[])]
+#[case::what_it_started(both(started(2)), &[2])]
+#[case::what_it_started_although_the_order_is_called_off(and(both(started(2)), &[expired()]), &[2])]
+#[case::nothing_that_it_decided(both(authorized(2)), &[])]
+#[case::nothing_that_it_declined(both(declined(2)), &[])]
+#[case::each(and(held(), &[requested(1, 20), requested(2, 15), started(1), started(2)]), &[1, 2])]
+fn the_gateway_has_not_decided(#[case] history: Vec<Event>, #[case] expected: &[u128]) {
+    let expected: Vec<_> = expected.iter().map(|&number| (payment_id(number), the_intent(number))).collect();
+    assert_eq!(undecided(&Order::fold(&history)), expected);
 }
 
-#[test]
-fn the_simulated_orders_come_to_every_end() {
-    let mut runner = TestRunner::deterministic();
-    let ends: BTreeSet<&str> = (0..300)
-        .flat_map(|_| tell(story().new_tree(&mut runner).expect("a story can be drawn").current()))
-        .collect();
-    assert_eq!(ends, BTreeSet::from(["processing", "shipped", "delivered", "cancelled", "refunded"]));
+#[rstest]
+#[case::one_sku_left(and(processing(), &[sent(1, &[(2, 1)])]), &[("BOWL", Ship)])]
+#[case::a_part_of_a_sku_left(and(processing(), &[sent(1, &[(1, 2)])]), &[])]
+#[case::a_sku_left_in_two_parcels(and(processing(), &[sent(1, &[(1, 2)]), sent(2, &[(3, 1)])]), &[("MUG", Ship)])]
+#[case::one_sku_left_and_stock_knows(
+    and(processing(), &[sent(1, &[(2, 1)]), stock_shipped(&["BOWL"])]), &[],
+)]
+fn parcels_leave_stock(#[case] history: Vec<Event>, #[case] expected: &[(&str, StockRequest)]) {
+    an_order_owes(history, expected);
 }

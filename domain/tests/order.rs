@@ -51,7 +51,12 @@ fn pay(number: u128, amount: i64) -> Command {
 }
 
 fn give_back_money(number: u128, amount: Money) -> Command {
-    Command::RecordRefund { refund_id: refund_id(number), amount, reference: reference("bank") }
+    Command::RecordRefund {
+        refund_id: refund_id(number),
+        payment_id: None,
+        amount,
+        reference: reference("bank"),
+    }
 }
 
 fn give_back(number: u128, amount: i64) -> Command {

@@ -26,6 +26,7 @@ const SMALL: &str = "01\
     0300000000000000\
     0200000000000000\
     0000000000000000\
+    0000000000000000\
     0500000000000000\
     0000000000000000\
     0100000000000000\
@@ -107,7 +108,7 @@ fn another_version_is_told_from_damage() {
 fn an_order_that_is_there_twice_is_damage() {
     let closed = |order| Event::ReservationClosed(ReservationClosed { order_id: order_id(order) });
     let mut twice = Inventory::fold(&[closed(1), closed(2)]).to_snapshot();
-    let first = 1 + 5 * 8 + 8;
+    let first = 1 + 6 * 8 + 8;
     twice.copy_within(first..first + 16, first + 21);
     assert_eq!(Inventory::from_snapshot(&twice), Err(UnreadableSnapshot::Damaged));
 }

@@ -21,6 +21,11 @@ pub enum Command {
         /// Which. One that is not there is out already.
         line_ids: Vec<LineId>,
     },
+    /// Say what sending it costs.
+    SetShipping {
+        /// For the whole cart.
+        charge: Money,
+    },
     /// Make an order of it.
     CheckOut {
         /// The order that it becomes.
@@ -31,6 +36,8 @@ pub enum Command {
         expected_total: Money,
         /// The current price of each line's product, and who sells it.
         prices: Vec<PricedLine>,
+        /// How long the order may wait for its money, in seconds; for ever if it does not say.
+        hold_seconds: Option<u32>,
     },
     /// Give it up.
     Abandon,

@@ -1,8 +1,9 @@
 use super::{
     Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved,
     LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection,
+    ShippingSet,
 };
-use crate::{Aggregate, Country, LineId, Money, OrderId, Quantity};
+use crate::{Aggregate, LineId, Money, Quantity};
 use std::collections::{HashMap, HashSet};
 
 impl Aggregate for Cart {
@@ -27,8 +28,20 @@ impl Aggregate for Cart {
             }
             (Self::Open(cart), Command::PutLines { lines }) => put_lines(cart, lines),
             (Self::Open(cart), Command::RemoveLines { line_ids }) => Ok(remove_lines(cart, line_ids)),
-            (Self::Open(cart), Command::CheckOut { order_id, country, expected_total, prices }) => {
-                check_out(cart, *order_id, country, *expected_total, prices)
+            (Self::Open(cart), Command::SetShipping { charge }) => set_shipping(cart, *charge),
+            (
+                Self::Open(cart),
+                Command::CheckOut { order_id, country, expected_total, prices, hold_seconds },
+            ) => {
+                let (lines, total) = lock_prices(cart, *expected_total, prices)?;
+                Ok(vec![Event::CheckedOut(CheckedOut {
+                    order_id: *order_id,
+                    country: country.clone(),
+                    lines,
+                    shipping: cart.shipping,
+                    total,
+                    hold_seconds: *hold_seconds,
+                })])
             }
             (Self::Open(_), Command::Abandon) => Ok(vec![Event::Abandoned(Abandoned {})]),
             (Self::CheckedOut(cart), Command::CheckOut { order_id, .. }) if cart.order_id == *order_id => {
@@ -108,18 +121,27 @@ fn remove_lines(cart: &OpenCart, line_ids: &[LineId]) -> Vec<Event> {
         .collect()
 }
 
-fn check_out(
+fn set_shipping(cart: &OpenCart, charge: Money) -> Result<Vec<Event>, Rejection> {
+    if charge.currency() != cart.currency {
+        return Err(Rejection::CurrencyMismatch { cart: cart.currency, line: charge.currency() });
+    }
+    if cart.shipping == Some(charge) {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::ShippingSet(ShippingSet { charge })])
+}
+
+/// The lines at their current prices and what they come to with the shipping charge: what the shopper saw.
+fn lock_prices(
     cart: &OpenCart,
-    order_id: OrderId,
-    country: &Country,
     expected_total: Money,
     prices: &[PricedLine],
-) -> Result<Vec<Event>, Rejection> {
+) -> Result<(Vec<PricedLine>, Money), Rejection> {
     if cart.lines.is_empty() {
         return Err(Rejection::Empty);
     }
     let prices: HashMap<LineId, &PricedLine> = prices.iter().map(|price| (price.line_id, price)).collect();
-    let mut total = Money::zero(cart.currency);
+    let mut total = cart.shipping.unwrap_or(Money::zero(cart.currency));
     let mut units_of_sku: HashMap<_, Quantity> = HashMap::new();
     let mut lines = Vec::with_capacity(cart.lines.len());
     let mut changes = Vec::new();
@@ -145,5 +167,5 @@ fn check_out(
     if total != expected_total {
         return Err(Rejection::PriceChanged { expected: expected_total, total, lines: changes });
     }
-    Ok(vec![Event::CheckedOut(CheckedOut { order_id, country: country.clone(), lines, total })])
+    Ok((lines, total))
 }

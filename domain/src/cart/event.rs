@@ -12,6 +12,8 @@ pub enum Event {
     ItemQuantityChanged(ItemQuantityChanged),
     /// A line went out.
     ItemRemoved(ItemRemoved),
+    /// What sending it costs is known.
+    ShippingSet(ShippingSet),
     /// It became an order.
     CheckedOut(CheckedOut),
     /// It was given up.
@@ -60,6 +62,13 @@ pub struct ItemRemoved {
     pub line_id: LineId,
 }
 
+/// What sending the cart costs is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShippingSet {
+    /// For the whole cart.
+    pub charge: Money,
+}
+
 /// The cart became an order; its lines are locked at these prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedOut {
@@ -69,8 +78,14 @@ pub struct CheckedOut {
     pub country: Country,
     /// One for each line of the cart.
     pub lines: Vec<PricedLine>,
+    /// For sending it, a part of the total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Money>,
     /// What the shopper owes.
     pub total: Money,
+    /// How long the order may wait for its money, in seconds; for ever if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<u32>,
 }
 
 /// The price of a line at checkout, and what its product was then.

@@ -14,6 +14,7 @@ mod stored;
 pub use command::{Command, NewLine};
 pub use event::{
     Abandoned, CheckedOut, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine,
+    ShippingSet,
 };
 pub use rejection::{LinePriceChange, Rejection};
 pub use state::{Cart, CheckedOutCart, Line, OpenCart};

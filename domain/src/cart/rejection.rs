@@ -24,12 +24,12 @@ pub enum Rejection {
     /// There is nothing to buy.
     #[error("the cart is empty: put a line into it first")]
     Empty,
-    /// A line in another currency.
-    #[error("the cart is in {cart} and the line in {line}: a cart has one currency")]
+    /// A line or a charge in another currency.
+    #[error("the cart is in {cart} and the amount in {line}: a cart has one currency")]
     CurrencyMismatch {
         /// The cart's.
         cart: Currency,
-        /// The line's.
+        /// The line's or the charge's.
         line: Currency,
     },
     /// The same line stands twice in one request.

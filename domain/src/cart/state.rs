@@ -24,6 +24,8 @@ pub struct OpenCart {
     pub customer_id: Option<CustomerId>,
     /// In the order in which they came in.
     pub lines: Vec<Line>,
+    /// For sending it, if known.
+    pub shipping: Option<Money>,
 }
 
 /// A cart that became an order.
@@ -33,8 +35,12 @@ pub struct CheckedOutCart {
     pub order_id: OrderId,
     /// Where it goes.
     pub country: Country,
+    /// For sending it, a part of the total.
+    pub shipping: Option<Money>,
     /// What the shopper owes.
     pub total: Money,
+    /// How long the order may wait for its money, in seconds.
+    pub hold_seconds: Option<u32>,
     /// Who shops, if known.
     pub customer_id: Option<CustomerId>,
     /// Each line with the price that it was locked at.
@@ -71,6 +77,7 @@ impl Cart {
                 currency: opened.currency,
                 customer_id: opened.customer_id.clone(),
                 lines: Vec::new(),
+                shipping: None,
             }),
             (Self::Open(mut cart), Event::ItemAdded(added)) => {
                 cart.lines.push(Line {
@@ -92,6 +99,10 @@ impl Cart {
                 cart.lines.retain(|line| line.line_id != removed.line_id);
                 Self::Open(cart)
             }
+            (Self::Open(mut cart), Event::ShippingSet(set)) => {
+                cart.shipping = Some(set.charge);
+                Self::Open(cart)
+            }
             (Self::Open(cart), Event::CheckedOut(checked_out)) => Self::CheckedOut(lock(cart, checked_out)),
             (Self::Open(_), Event::Abandoned(_)) => Self::Abandoned,
             (
@@ -100,6 +111,7 @@ impl Cart {
                 | Event::ItemAdded(_)
                 | Event::ItemQuantityChanged(_)
                 | Event::ItemRemoved(_)
+                | Event::ShippingSet(_)
                 | Event::CheckedOut(_)
                 | Event::Abandoned(_),
             ) => state,
@@ -113,7 +125,9 @@ fn lock(cart: OpenCart, event: &CheckedOut) -> CheckedOutCart {
     CheckedOutCart {
         order_id: event.order_id,
         country: event.country.clone(),
+        shipping: event.shipping,
         total: event.total,
+        hold_seconds: event.hold_seconds,
         customer_id: cart.customer_id,
         lines,
     }

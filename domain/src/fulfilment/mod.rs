@@ -1,23 +1,34 @@
-//! The order fulfilment process: what an order still owes to stock, and how a checked-out cart becomes an order.
+//! The order fulfilment process: what an order still owes to stock and to the payment gateway, and how a checked-out
+//! cart becomes an order.
 //!
 //! Pure functions of the order's and the cart's own state. The runner sends what is owed after every event and
 //! after every restart, so recovery is the everyday path. Everything owed names the order and may be sent twice
-//! or late: stock remembers what it settled.
+//! or late: stock remembers what it settled, and the gateway takes a payment once under its id.
 
 use crate::cart::{CheckedOutCart, Line, PricedLine};
-use crate::order::{Order, OrderLine, Placed, PlacedOrder, Status, StockPhase};
-use crate::{CartId, Quantity, Sku};
+use crate::order::{Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, StockPhase};
+use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku};
 
-/// What the process asks of one SKU's stock.
+/// What the process asks on behalf of the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
-    /// Whose stock.
-    pub sku: Sku,
-    /// What is asked.
-    pub request: StockRequest,
+pub enum Owed {
+    /// Of one SKU's stock.
+    Stock {
+        /// Whose stock.
+        sku: Sku,
+        /// What is asked.
+        request: StockRequest,
+    },
+    /// Of the payment gateway.
+    Payment {
+        /// About which payment.
+        payment_id: PaymentId,
+        /// What is asked.
+        request: PaymentRequest,
+    },
 }
 
-/// A request to stock, on behalf of the order.
+/// A request to stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StockRequest {
     /// Hold so many units.
@@ -30,38 +41,115 @@ pub enum StockRequest {
     Release,
 }
 
-/// All that the order owes now, in the order of the SKUs. An empty list means that it waits for somebody else.
+/// A request to the payment gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentRequest {
+    /// Hold the money for us. Asked again under the same id when the answer is not known, also when the order has been
+    /// called off meanwhile: only so the gateway says what became of it.
+    Authorize {
+        /// How much.
+        amount: Money,
+        /// The means of payment.
+        token: PaymentToken,
+    },
+    /// Take the money.
+    Capture {
+        /// How the gateway names the payment.
+        intent: IntentId,
+        /// How much.
+        amount: Money,
+    },
+    /// Let go of the money.
+    Void {
+        /// How the gateway names the payment.
+        intent: IntentId,
+    },
+    /// Give it back.
+    Refund {
+        /// How the gateway names the payment.
+        intent: IntentId,
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        amount: Money,
+    },
+}
+
+/// All that the order owes now. An empty list means that it waits for somebody else.
 ///
 /// Every SKU is asked, also after another one has refused: only when all answers are in is the order called off.
 /// A called-off order releases every SKU, also one that refused, so that a reservation that is still on its way
-/// finds itself too late.
+/// finds itself too late. Money is taken only when every SKU is held and the total is covered.
 #[must_use]
 pub fn owed(order: &Order) -> Vec<Owed> {
     let Order::Placed(order) = order else { return vec![] };
-    order
-        .stock
-        .iter()
-        .filter_map(|(sku, stock)| {
-            request(order, stock.phase, stock.quantity).map(|request| Owed { sku: sku.clone(), request })
-        })
-        .collect()
+    let stock = order.stock.iter().filter_map(|(sku, stock)| {
+        stock_request(order, sku, stock.phase, stock.quantity)
+            .map(|request| Owed::Stock { sku: sku.clone(), request })
+    });
+    let payments = order.payments.iter().filter_map(|payment| {
+        payment_request(order, &payment.phase, payment.amount)
+            .map(|request| Owed::Payment { payment_id: payment.payment_id, request })
+    });
+    stock.chain(payments).chain(refunds(order)).collect()
 }
 
-fn request(order: &PlacedOrder, phase: StockPhase, quantity: Quantity) -> Option<StockRequest> {
-    let goods_left = matches!(
-        order.status,
-        Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true }
-    );
-    let called_off =
-        matches!(order.status, Status::Cancelled(_) | Status::Refunded { after_shipping: false });
+fn stock_request(
+    order: &PlacedOrder,
+    sku: &Sku,
+    phase: StockPhase,
+    quantity: Quantity,
+) -> Option<StockRequest> {
     match phase {
         StockPhase::Unanswered if order.status == Status::Pending => Some(StockRequest::Reserve(quantity)),
         StockPhase::Held if order.status == Status::Paid => Some(StockRequest::Commit),
-        StockPhase::Committed if goods_left => Some(StockRequest::Ship),
+        StockPhase::Committed if order.has_left(sku) => Some(StockRequest::Ship),
         StockPhase::Released | StockPhase::Shipped => None,
-        _ if called_off => Some(StockRequest::Release),
+        _ if order.is_called_off() => Some(StockRequest::Release),
         _ => None,
     }
+}
+
+fn payment_request(order: &PlacedOrder, phase: &PaymentPhase, amount: Money) -> Option<PaymentRequest> {
+    match phase {
+        PaymentPhase::Requested { token } => Some(PaymentRequest::Authorize { amount, token: token.clone() }),
+        PaymentPhase::Started { intent } | PaymentPhase::Authorized { intent } if order.is_called_off() => {
+            Some(PaymentRequest::Void { intent: intent.clone() })
+        }
+        PaymentPhase::Authorized { intent }
+            if order.status == Status::Pending && order.is_held() && order.is_secured() =>
+        {
+            Some(PaymentRequest::Capture { intent: intent.clone(), amount })
+        }
+        _ => None,
+    }
+}
+
+fn refunds(order: &PlacedOrder) -> impl Iterator<Item = Owed> {
+    let requested = order.refunds.iter().filter(|refund| refund.phase == RefundPhase::Requested);
+    requested.filter_map(|refund| {
+        let payment_id = refund.payment_id?;
+        let payment = order.payments.iter().find(|payment| payment.payment_id == payment_id)?;
+        let PaymentPhase::Captured { intent } = &payment.phase else { return None };
+        let (refund_id, amount) = (refund.refund_id, refund.amount);
+        let request = PaymentRequest::Refund { intent: intent.clone(), refund_id, amount };
+        Some(Owed::Payment { payment_id, request })
+    })
+}
+
+/// Payments on which the gateway has not decided: it tells, or is asked from time to time.
+#[must_use]
+pub fn undecided(order: &Order) -> Vec<(PaymentId, IntentId)> {
+    let Order::Placed(order) = order else { return vec![] };
+    let intent_of = |phase: &PaymentPhase| match phase {
+        PaymentPhase::Started { intent } => Some(intent.clone()),
+        _ => None,
+    };
+    order
+        .payments
+        .iter()
+        .filter_map(|payment| Some((payment.payment_id, intent_of(&payment.phase)?)))
+        .collect()
 }
 
 /// The order that a checked-out cart becomes.
@@ -72,7 +160,9 @@ pub fn order_of(cart_id: CartId, cart: &CheckedOutCart) -> Placed {
         customer_id: cart.customer_id.clone(),
         country: cart.country.clone(),
         lines: cart.lines.iter().map(order_line).collect(),
+        shipping: cart.shipping,
         total: cart.total,
+        hold_seconds: cart.hold_seconds,
     }
 }
 

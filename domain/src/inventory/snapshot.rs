@@ -16,8 +16,8 @@ const VERSION: u8 = 1;
 const RESERVATION_BYTES: usize = 16 + 4 + 1;
 const RECEIPT_BYTES: usize = 16 + 4;
 const ADJUSTMENT_BYTES: usize = 16 + 8;
-/// Version, five sums, three counts.
-const FIXED_BYTES: usize = 1 + 5 * 8 + 3 * 8;
+/// Version, six sums, three counts.
+const FIXED_BYTES: usize = 1 + 6 * 8 + 3 * 8;
 
 /// Bytes that are not a state, or not one of this version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,14 +38,23 @@ impl Inventory {
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
         // Every part of the state by name: a new one does not compile until it is kept too.
-        let Self { available, reserved, shipped, received, adjusted, reservations, receipts, adjustments } =
-            self;
+        let Self {
+            available,
+            reserved,
+            committed,
+            shipped,
+            received,
+            adjusted,
+            reservations,
+            receipts,
+            adjustments,
+        } = self;
         let entries = reservations.len() * RESERVATION_BYTES
             + receipts.len() * RECEIPT_BYTES
             + adjustments.len() * ADJUSTMENT_BYTES;
         let mut bytes = Vec::with_capacity(FIXED_BYTES + entries);
         bytes.push(VERSION);
-        for sum in [available, reserved, shipped, received] {
+        for sum in [available, reserved, committed, shipped, received] {
             bytes.extend_from_slice(&sum.to_le_bytes());
         }
         bytes.extend_from_slice(&adjusted.to_le_bytes());
@@ -84,7 +93,7 @@ impl Inventory {
             [other] => return Err(UnreadableSnapshot::UnknownVersion(other)),
         }
         let mut sum = || rest.array().map(u64::from_le_bytes);
-        let (available, reserved, shipped, received) = (sum()?, sum()?, sum()?, sum()?);
+        let (available, reserved, committed, shipped, received) = (sum()?, sum()?, sum()?, sum()?, sum()?);
         let adjusted = i64::from_le_bytes(rest.array()?);
         let reservations = rest.entries(RESERVATION_BYTES, |rest| {
             let order_id = OrderId(rest.id()?);
@@ -106,7 +115,17 @@ impl Inventory {
         if !rest.0.is_empty() {
             return Err(UnreadableSnapshot::Damaged);
         }
-        Ok(Self { available, reserved, shipped, received, adjusted, reservations, receipts, adjustments })
+        Ok(Self {
+            available,
+            reserved,
+            committed,
+            shipped,
+            received,
+            adjusted,
+            reservations,
+            receipts,
+            adjustments,
+        })
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 pub struct Inventory {
     pub(super) available: u64,
     pub(super) reserved: u64,
+    /// Of the reserved ones, those of paid orders.
+    pub(super) committed: u64,
     pub(super) shipped: u64,
     pub(super) received: u64,
     pub(super) adjusted: i64,
@@ -48,6 +50,12 @@ impl Inventory {
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.reserved
+    }
+
+    /// Units held for orders that are not paid: some of them may come back.
+    #[must_use]
+    pub fn held_for_unpaid(&self) -> u64 {
+        self.reserved.saturating_sub(self.committed)
     }
 
     /// Units that left the house.
@@ -103,15 +111,20 @@ impl Inventory {
                 let units = u64::from(released.quantity.units());
                 self.available = self.available.saturating_add(units);
                 self.reserved = self.reserved.saturating_sub(units);
+                if released.was_committed {
+                    self.committed = self.committed.saturating_sub(units);
+                }
                 self.set(released.order_id, released.quantity.units(), Phase::Released);
             }
             Event::ReservationClosed(closed) => self.set(closed.order_id, 0, Phase::Released),
             Event::Committed(committed) => {
+                self.committed = self.committed.saturating_add(u64::from(committed.quantity.units()));
                 self.set(committed.order_id, committed.quantity.units(), Phase::Committed);
             }
             Event::Shipped(shipped) => {
                 let units = u64::from(shipped.quantity.units());
                 self.reserved = self.reserved.saturating_sub(units);
+                self.committed = self.committed.saturating_sub(units);
                 self.shipped = self.shipped.saturating_add(units);
                 self.set(shipped.order_id, shipped.quantity.units(), Phase::Shipped);
             }

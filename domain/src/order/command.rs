@@ -1,5 +1,8 @@
-use super::{OrderLine, Placed};
-use crate::{Money, PaymentId, PaymentMethod, Reason, Reference, RefundId, Sku};
+use super::{OrderLine, Placed, ShippedLine, Tracking};
+use crate::{
+    DeclineCode, IntentId, MerchantId, Money, PaymentId, PaymentMethod, PaymentToken, Reason, Reference,
+    RefundId, ShipmentId, Sku,
+};
 
 /// What can be asked of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +40,46 @@ pub enum Command {
         /// What the payer's or the bank's books call it.
         reference: Reference,
     },
-    /// Everything left the house.
+    /// The shopper pays through the gateway.
+    RequestPayment {
+        /// This payment.
+        payment_id: PaymentId,
+        /// How much.
+        amount: Money,
+        /// The means of payment, as the gateway knows it.
+        token: PaymentToken,
+        /// The order waits at least so many seconds from now.
+        hold_seconds: Option<u32>,
+    },
+    /// What the gateway said to a payment (from the fulfilment process).
+    RecordGatewayAnswer {
+        /// Which payment.
+        payment_id: PaymentId,
+        /// What it said.
+        answer: GatewayAnswer,
+    },
+    /// The time is over in which the money had to come (from the fulfilment process).
+    Expire {
+        /// Also if a payment is under way.
+        even_while_paying: bool,
+    },
+    /// A merchant sent units.
+    SendShipment {
+        /// This parcel.
+        shipment_id: ShipmentId,
+        /// Who sent it.
+        merchant_id: MerchantId,
+        /// What is in it; everything that the merchant has not sent yet if it does not say.
+        lines: Option<Vec<ShippedLine>>,
+        /// How it can be followed.
+        tracking: Option<Tracking>,
+    },
+    /// A parcel arrived.
+    DeliverShipment {
+        /// Which.
+        shipment_id: ShipmentId,
+    },
+    /// Everything that is left left the house.
     Ship,
     /// Everything arrived.
     Deliver,
@@ -46,15 +88,62 @@ pub enum Command {
         /// Why.
         reason: Reason,
     },
+    /// Give money back through the gateway.
+    RequestRefund {
+        /// This refund.
+        refund_id: RefundId,
+        /// How much.
+        amount: Money,
+    },
+    /// The gateway would not give money back (from the fulfilment process).
+    RecordRefundRefused {
+        /// Which refund.
+        refund_id: RefundId,
+        /// Of which payment.
+        payment_id: PaymentId,
+        /// Why.
+        message: Reason,
+    },
     /// Money was given back.
     RecordRefund {
         /// This refund.
         refund_id: RefundId,
+        /// The payment that the gateway took it from; none if people gave it back.
+        payment_id: Option<PaymentId>,
         /// How much.
         amount: Money,
         /// What the bank's books call it.
         reference: Reference,
     },
+}
+
+/// What the gateway said to a payment. Each may come twice, late, and in any order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayAnswer {
+    /// It has not decided.
+    Started {
+        /// How it names the payment.
+        intent: IntentId,
+    },
+    /// It holds the money for us.
+    Authorized {
+        /// How it names the payment.
+        intent: IntentId,
+    },
+    /// No.
+    Declined {
+        /// Why, for programs.
+        code: DeclineCode,
+        /// Why, for people.
+        message: Reason,
+    },
+    /// The money is ours.
+    Captured {
+        /// How it names the payment.
+        intent: IntentId,
+    },
+    /// It let go of the money.
+    Voided,
 }
 
 /// What stock said to a reservation.

@@ -1,6 +1,6 @@
 use super::{
-    CancelReason, Cancelled, Command, Delivered, Event, Order, Paid, PaymentRecorded, Placed, PlacedOrder,
-    ProcessingStarted, RefundRecorded, Refunded, RefusedReservation, Rejection, ReservationAnswer,
+    CancelReason, Command, Delivered, Event, Order, Paid, PaymentRecorded, PaymentRequested, Placed,
+    PlacedOrder, ProcessingStarted, RefundRecorded, RefusedReservation, Rejection, ReservationAnswer,
     ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased, StockShipped,
 };
 use crate::{Aggregate, Money, Reason, Sku};
@@ -32,20 +32,14 @@ impl PlacedOrder {
             Command::RecordReservations { answers } => Ok(self.record_reservations(answers)),
             Command::RecordCommitted { skus } => Ok(self.record_committed(skus)),
             Command::RecordStockShipped { skus } => {
-                let skus = self.in_phase(skus, |phase| phase == StockPhase::Committed);
-                let goods_left = matches!(
-                    self.status,
-                    Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true }
-                );
-                let nothing_new = skus.is_empty() || !goods_left;
-                Ok(if nothing_new { vec![] } else { vec![Event::StockShipped(StockShipped { skus })] })
+                let mut skus = self.in_phase(skus, |phase| phase == StockPhase::Committed);
+                skus.retain(|sku| self.has_left(sku));
+                Ok(if skus.is_empty() { vec![] } else { vec![Event::StockShipped(StockShipped { skus })] })
             }
             Command::RecordReleased { skus } => {
                 let skus =
                     self.in_phase(skus, |phase| !matches!(phase, StockPhase::Released | StockPhase::Shipped));
-                let called_off =
-                    matches!(self.status, Status::Cancelled(_) | Status::Refunded { after_shipping: false });
-                let nothing_new = skus.is_empty() || !called_off;
+                let nothing_new = skus.is_empty() || !self.is_called_off();
                 Ok(if nothing_new { vec![] } else { vec![Event::StockReleased(StockReleased { skus })] })
             }
             Command::RecordPayment { payment_id, amount, method, reference } => {
@@ -56,6 +50,25 @@ impl PlacedOrder {
                     reference: reference.clone(),
                 })
             }
+            Command::RequestPayment { payment_id, amount, token, hold_seconds } => {
+                self.request_payment(&PaymentRequested {
+                    payment_id: *payment_id,
+                    amount: *amount,
+                    token: token.clone(),
+                    hold_seconds: *hold_seconds,
+                })
+            }
+            Command::RecordGatewayAnswer { payment_id, answer } => {
+                self.record_gateway_answer(*payment_id, answer)
+            }
+            Command::Expire { even_while_paying } => {
+                let waits = self.status == Status::Pending && (*even_while_paying || !self.is_paying());
+                Ok(if waits { self.call_off(CancelReason::Expired) } else { vec![] })
+            }
+            Command::SendShipment { shipment_id, merchant_id, lines, tracking } => {
+                self.send_shipment(*shipment_id, merchant_id, lines.as_deref(), tracking.as_ref())
+            }
+            Command::DeliverShipment { shipment_id } => self.deliver_shipment(*shipment_id),
             Command::Ship => match self.status {
                 Status::Processing => Ok(vec![Event::Shipped(Shipped {})]),
                 Status::Shipped | Status::Delivered => Ok(vec![]),
@@ -67,15 +80,22 @@ impl PlacedOrder {
                 _ => Err(self.not_in("delivered", "shipped")),
             },
             Command::Cancel { reason } => self.cancel(reason),
-            Command::RecordRefund { refund_id, amount, reference } => self.record_refund(&RefundRecorded {
-                refund_id: *refund_id,
-                amount: *amount,
-                reference: reference.clone(),
-            }),
+            Command::RequestRefund { refund_id, amount } => self.request_refund(*refund_id, *amount),
+            Command::RecordRefundRefused { refund_id, payment_id, message } => {
+                Ok(self.record_refund_refused(*refund_id, *payment_id, message))
+            }
+            Command::RecordRefund { refund_id, payment_id, amount, reference } => {
+                self.record_refund(&RefundRecorded {
+                    refund_id: *refund_id,
+                    payment_id: *payment_id,
+                    amount: *amount,
+                    reference: reference.clone(),
+                })
+            }
         }
     }
 
-    fn not_in(&self, wanted: &'static str, needed: &'static str) -> Rejection {
+    pub(super) fn not_in(&self, wanted: &'static str, needed: &'static str) -> Rejection {
         Rejection::WrongStatus { status: self.status.name(), wanted, needed }
     }
 
@@ -134,10 +154,9 @@ impl PlacedOrder {
                 })
                 .collect();
             if !refused.is_empty() {
-                let reason = CancelReason::OutOfStock { refused };
-                events.push(Event::Cancelled(Cancelled { reason }));
+                events.extend(self.call_off(CancelReason::OutOfStock { refused }));
             } else if self.paid_amount() >= self.total.amount() {
-                events.push(self.paid(0));
+                events.push(self.paid(self.paid_amount()));
             }
         }
         events
@@ -165,80 +184,23 @@ impl PlacedOrder {
         events
     }
 
-    fn record_payment(&self, payment: &PaymentRecorded) -> Result<Vec<Event>, Rejection> {
-        if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
-            return if known.amount == payment.amount {
-                Ok(vec![])
-            } else {
-                Err(Rejection::PaymentDiffers { recorded: known.amount })
-            };
-        }
-        if payment.amount.currency() != self.total.currency() {
-            return Err(Rejection::CurrencyMismatch {
-                order: self.total.currency(),
-                given: payment.amount.currency(),
-            });
-        }
-        if self.status != Status::Pending {
-            return Err(self.not_in("paid", "pending"));
-        }
-        let due = self.total.amount() - self.paid_amount();
-        if payment.amount.amount() == 0 || payment.amount.amount() > due {
-            return Err(Rejection::PaymentNotDue { due, given: payment.amount });
-        }
-        let mut events = vec![Event::PaymentRecorded(payment.clone())];
-        if self.is_held() && payment.amount.amount() == due {
-            events.push(self.paid(payment.amount.amount()));
-        }
-        Ok(events)
-    }
-
-    /// Paid in full, with so much more than what is recorded so far.
-    fn paid(&self, more: i64) -> Event {
-        let amount = Money::new(self.paid_amount() + more, self.total.currency());
-        // Payments never exceed the total, which is money.
+    /// Paid in full, with so much.
+    pub(super) fn paid(&self, amount: i64) -> Event {
+        let amount = Money::new(amount, self.total.currency());
+        // Payments of a pending order never exceed the total, which is money.
         Event::Paid(Paid { amount: amount.unwrap_or(self.total) })
     }
 
     fn cancel(&self, reason: &Reason) -> Result<Vec<Event>, Rejection> {
         match self.status {
+            _ if !self.shipments.is_empty() => Err(Rejection::PartlyShipped),
             Status::Pending | Status::Paid | Status::Processing => {
-                let reason = CancelReason::Requested { reason: reason.clone() };
-                Ok(vec![Event::Cancelled(Cancelled { reason })])
+                Ok(self.call_off(CancelReason::Requested { reason: reason.clone() }))
             }
             Status::Cancelled(_) => Ok(vec![]),
             Status::Shipped | Status::Delivered | Status::Refunded { .. } => {
                 Err(self.not_in("cancelled", "pending, paid or processing"))
             }
         }
-    }
-
-    fn record_refund(&self, refund: &RefundRecorded) -> Result<Vec<Event>, Rejection> {
-        if let Some(known) = self.refunds.iter().find(|known| known.refund_id == refund.refund_id) {
-            return if known.amount == refund.amount {
-                Ok(vec![])
-            } else {
-                Err(Rejection::RefundDiffers { recorded: known.amount })
-            };
-        }
-        if refund.amount.currency() != self.total.currency() {
-            return Err(Rejection::CurrencyMismatch {
-                order: self.total.currency(),
-                given: refund.amount.currency(),
-            });
-        }
-        if !matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered) {
-            return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
-        }
-        let left = self.paid_amount() - self.refunded_amount();
-        if refund.amount.amount() == 0 || refund.amount.amount() > left {
-            return Err(Rejection::RefundTooLarge { left, given: refund.amount });
-        }
-        let mut events = vec![Event::RefundRecorded(refund.clone())];
-        if refund.amount.amount() == left {
-            let all = Money::new(self.paid_amount(), self.total.currency());
-            events.push(Event::Refunded(Refunded { amount: all.unwrap_or(self.total) }));
-        }
-        Ok(events)
     }
 }

@@ -1,6 +1,7 @@
 use crate::{
-    CartId, Country, CustomerId, LineId, MerchantId, Money, PaymentId, PaymentMethod, ProductName, Quantity,
-    Reason, Reference, RefundId, Sku,
+    Carrier, CartId, Country, CustomerId, DeclineCode, IntentId, LineId, MerchantId, Money, PaymentId,
+    PaymentMethod, PaymentToken, ProductName, Quantity, Reason, Reference, RefundId, ShipmentId, Sku,
+    TrackingNumber,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,30 @@ pub enum Event {
     Placed(Placed),
     /// Stock answered.
     ReservationsAnswered(ReservationsAnswered),
-    /// Money came in.
+    /// Money came in beside the payment gateway.
     PaymentRecorded(PaymentRecorded),
+    /// The shopper pays through the gateway.
+    PaymentRequested(PaymentRequested),
+    /// The gateway has it and has not decided.
+    PaymentStarted(PaymentStarted),
+    /// The gateway holds the money for us.
+    PaymentAuthorized(PaymentAuthorized),
+    /// The gateway said no.
+    PaymentDeclined(PaymentDeclined),
+    /// The money is ours.
+    PaymentCaptured(PaymentCaptured),
+    /// The gateway let go of the money, untaken.
+    PaymentVoided(PaymentVoided),
     /// All stock is held and the total is covered.
     Paid(Paid),
     /// Stock belongs to the order.
     StockCommitted(StockCommitted),
     /// Every SKU is committed: it can be packed.
     ProcessingStarted(ProcessingStarted),
+    /// A merchant sent a part of it.
+    ShipmentSent(ShipmentSent),
+    /// A parcel arrived.
+    ShipmentDelivered(ShipmentDelivered),
     /// It left the house.
     Shipped(Shipped),
     /// Stock let the units out of its books.
@@ -29,6 +46,10 @@ pub enum Event {
     Cancelled(Cancelled),
     /// Stock took back what it held.
     StockReleased(StockReleased),
+    /// Money is to be given back through the gateway.
+    RefundRequested(RefundRequested),
+    /// The gateway would not give it back.
+    RefundRefused(RefundRefused),
     /// Money was given back.
     RefundRecorded(RefundRecorded),
     /// All that was paid is given back.
@@ -47,8 +68,14 @@ pub struct Placed {
     pub country: Country,
     /// What is bought.
     pub lines: Vec<OrderLine>,
+    /// For sending it, a part of the total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Money>,
     /// What is owed.
     pub total: Money,
+    /// How long it may wait for its money, in seconds from the moment this is recorded; for ever if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<u32>,
 }
 
 /// A line of an order.
@@ -101,6 +128,67 @@ pub struct PaymentRecorded {
     pub reference: Reference,
 }
 
+/// The shopper pays through the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRequested {
+    /// This payment; the gateway takes it once under this id.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// The means of payment, as the gateway knows it.
+    pub token: PaymentToken,
+    /// The order waits at least so many seconds from the moment this is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_seconds: Option<u32>,
+}
+
+/// The gateway has the payment and has not decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentStarted {
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// How the gateway names it.
+    pub intent: IntentId,
+}
+
+/// The gateway holds the money for us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentAuthorized {
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// How the gateway names it.
+    pub intent: IntentId,
+}
+
+/// The gateway said no, at once or when the money was to be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentDeclined {
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// Why, for programs.
+    pub code: DeclineCode,
+    /// Why, for people.
+    pub message: Reason,
+}
+
+/// The money is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCaptured {
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// How the gateway names it.
+    pub intent: IntentId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// The gateway let go of the money without taking it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentVoided {
+    /// Which payment.
+    pub payment_id: PaymentId,
+}
+
 /// All stock is held and the total is covered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paid {
@@ -118,6 +206,46 @@ pub struct StockCommitted {
 /// Every SKU is committed: the order can be packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessingStarted {}
+
+/// A merchant sent a part of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentSent {
+    /// This parcel.
+    pub shipment_id: ShipmentId,
+    /// Who sent it.
+    pub merchant_id: MerchantId,
+    /// What is in it.
+    pub lines: Vec<ShippedLine>,
+    /// How it can be followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<Tracking>,
+}
+
+/// So many units of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShippedLine {
+    /// Which line.
+    pub line_id: LineId,
+    /// Units.
+    pub quantity: Quantity,
+}
+
+/// How a parcel can be followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// Who carries it.
+    pub carrier: Carrier,
+    /// How the carrier names it.
+    pub number: TrackingNumber,
+}
+
+/// A parcel arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentDelivered {
+    /// Which.
+    pub shipment_id: ShipmentId,
+}
 
 /// The order left the house.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +278,8 @@ pub enum CancelReason {
         /// What was short.
         refused: Vec<RefusedReservation>,
     },
+    /// Its money did not come in time.
+    Expired,
     /// Somebody asked for it.
     Requested {
         /// In their words.
@@ -164,11 +294,36 @@ pub struct StockReleased {
     pub skus: Vec<Sku>,
 }
 
+/// Money of one payment is to be given back through the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRequested {
+    /// This refund. One refund may take from several payments.
+    pub refund_id: RefundId,
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// The gateway would not give the money back: people must.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRefused {
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// Why, for people.
+    pub message: Reason,
+}
+
 /// Money was given back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundRecorded {
     /// This refund.
     pub refund_id: RefundId,
+    /// The payment that the gateway took it from; none if people gave it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<PaymentId>,
     /// How much.
     pub amount: Money,
     /// What the bank's books call it.

@@ -8,15 +8,21 @@
 mod command;
 mod decide;
 mod event;
+mod payment;
 mod rejection;
+mod shipment;
 mod state;
 mod stored;
 
-pub use command::{Command, ReservationAnswer};
+pub use command::{Command, GatewayAnswer, ReservationAnswer};
 pub use event::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentRecorded, Placed, ProcessingStarted,
-    RefundRecorded, Refunded, RefusedReservation, ReservationsAnswered, Shipped, StockCommitted,
-    StockReleased, StockShipped,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
+    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
+    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
+    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
+    StockReleased, StockShipped, Tracking,
 };
+pub use payment::{Payment, PaymentPhase, Refund, RefundPhase};
 pub use rejection::Rejection;
-pub use state::{Order, Payment, PlacedOrder, Refund, Status, Stock, StockPhase};
+pub use shipment::Shipment;
+pub use state::{Order, PlacedOrder, Status, Stock, StockPhase};

@@ -1,4 +1,4 @@
-use crate::{Currency, Money};
+use crate::{Currency, LineId, MerchantId, Money};
 use thiserror::Error;
 
 /// Why an order says no.
@@ -42,6 +42,51 @@ pub enum Rejection {
         /// What is recorded.
         recorded: Money,
     },
+    /// No such payment.
+    #[error("the order has no payment with this id")]
+    PaymentNotFound,
+    /// A refund through the gateway that nobody asked for.
+    #[error("the order has no refund with this id for this payment: ask for it first")]
+    RefundNotRequested,
+    /// A part of it left the house.
+    #[error("a part of the order has been shipped: it can no longer be cancelled, only refunded in part")]
+    PartlyShipped,
+    /// Everything of this merchant left already, or nothing in the order is theirs.
+    #[error("the order has nothing left that {merchant_id} could ship")]
+    NothingToShip {
+        /// Who.
+        merchant_id: MerchantId,
+    },
+    /// The same line stands twice in one parcel.
+    #[error("the line {line_id} stands twice in the shipment: give its whole quantity once")]
+    LineTwice {
+        /// Which.
+        line_id: LineId,
+    },
+    /// A line of somebody else, or of no line of the order.
+    #[error("the order has no line {line_id} of {merchant_id}")]
+    NotTheirLine {
+        /// Which.
+        line_id: LineId,
+        /// Who.
+        merchant_id: MerchantId,
+    },
+    /// More than is left of a line.
+    #[error("{left} units of the line {line_id} are left to ship, not {given}")]
+    TooManyUnits {
+        /// Which.
+        line_id: LineId,
+        /// Units that are left.
+        left: u32,
+        /// Units that were given.
+        given: u32,
+    },
+    /// The shipment's id is taken.
+    #[error("this shipment is already recorded with other contents")]
+    ShipmentDiffers,
+    /// No such shipment.
+    #[error("the order has no shipment with this id")]
+    ShipmentNotFound,
     /// More than was paid, or nothing.
     #[error("{left} minor units can be given back: a refund of {given} cannot be booked")]
     RefundTooLarge {

@@ -1,4 +1,5 @@
-use super::event::{CancelReason, Event, OrderLine, PaymentRecorded, Placed, RefundRecorded};
+use super::event::{CancelReason, Event, OrderLine, Placed};
+use super::{Payment, PaymentPhase, Refund, RefundPhase, Shipment};
 use crate::{CartId, Country, CustomerId, Money, PaymentId, Quantity, RefundId, Sku};
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub struct PlacedOrder {
     pub country: Country,
     /// What is bought.
     pub lines: Vec<OrderLine>,
+    /// For sending it, a part of the total.
+    pub shipping: Option<Money>,
     /// What is owed.
     pub total: Money,
     /// Where it stands.
@@ -31,8 +34,10 @@ pub struct PlacedOrder {
     pub stock: BTreeMap<Sku, Stock>,
     /// What came in.
     pub payments: Vec<Payment>,
-    /// What was given back.
+    /// What was or is to be given back.
     pub refunds: Vec<Refund>,
+    /// What left the house in parcels.
+    pub shipments: Vec<Shipment>,
 }
 
 /// Where an order stands.
@@ -86,24 +91,6 @@ pub enum StockPhase {
     Released,
 }
 
-/// A payment that came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Payment {
-    /// Its id.
-    pub payment_id: PaymentId,
-    /// How much.
-    pub amount: Money,
-}
-
-/// A refund that went out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refund {
-    /// Its id.
-    pub refund_id: RefundId,
-    /// How much.
-    pub amount: Money,
-}
-
 impl Status {
     /// Its name, as clients see it.
     #[must_use]
@@ -121,22 +108,26 @@ impl Status {
 }
 
 impl PlacedOrder {
-    /// The sum of the payments, in minor units of the total's currency.
-    #[must_use]
-    pub fn paid_amount(&self) -> i64 {
-        self.payments.iter().map(|payment| payment.amount.amount()).sum()
-    }
-
-    /// The sum of the refunds, in minor units of the total's currency.
-    #[must_use]
-    pub fn refunded_amount(&self) -> i64 {
-        self.refunds.iter().map(|refund| refund.amount.amount()).sum()
-    }
-
     /// Whether stock holds every SKU.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.stock.values().all(|stock| stock.phase == StockPhase::Held)
+    }
+
+    /// Whether the goods stay: what is held is released, and what was paid goes back.
+    #[must_use]
+    pub fn is_called_off(&self) -> bool {
+        matches!(self.status, Status::Cancelled(_) | Status::Refunded { after_shipping: false })
+    }
+
+    /// Whether all units of a SKU left the house.
+    #[must_use]
+    pub fn has_left(&self, sku: &Sku) -> bool {
+        let all_left = matches!(
+            self.status,
+            Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true }
+        );
+        all_left || (self.status == Status::Processing && self.is_sent(sku))
     }
 
     fn new(placed: &Placed) -> Self {
@@ -155,11 +146,13 @@ impl PlacedOrder {
             customer_id: placed.customer_id.clone(),
             country: placed.country.clone(),
             lines: placed.lines.clone(),
+            shipping: placed.shipping,
             total: placed.total,
             status: Status::Pending,
             stock,
             payments: Vec::new(),
             refunds: Vec::new(),
+            shipments: Vec::new(),
         }
     }
 
@@ -196,24 +189,85 @@ impl PlacedOrder {
                     self.set_phase(std::slice::from_ref(&refused.sku), phase);
                 }
             }
-            Event::PaymentRecorded(PaymentRecorded { payment_id, amount, .. }) => {
-                self.payments.push(Payment { payment_id: *payment_id, amount: *amount });
+            Event::PaymentRecorded(recorded) => {
+                self.add_payment(recorded.payment_id, recorded.amount, PaymentPhase::Recorded);
             }
+            Event::PaymentRequested(requested) => {
+                let phase = PaymentPhase::Requested { token: requested.token.clone() };
+                self.add_payment(requested.payment_id, requested.amount, phase);
+            }
+            Event::PaymentStarted(started) => {
+                let intent = started.intent.clone();
+                self.set_payment(started.payment_id, PaymentPhase::Started { intent });
+            }
+            Event::PaymentAuthorized(authorized) => {
+                let intent = authorized.intent.clone();
+                self.set_payment(authorized.payment_id, PaymentPhase::Authorized { intent });
+            }
+            Event::PaymentDeclined(declined) => self.set_payment(declined.payment_id, PaymentPhase::Declined),
+            Event::PaymentCaptured(captured) => {
+                let intent = captured.intent.clone();
+                self.set_payment(captured.payment_id, PaymentPhase::Captured { intent });
+            }
+            Event::PaymentVoided(voided) => self.set_payment(voided.payment_id, PaymentPhase::Voided),
             Event::Paid(_) => self.status = Status::Paid,
             Event::StockCommitted(committed) => self.set_phase(&committed.skus, StockPhase::Committed),
             Event::ProcessingStarted(_) => self.status = Status::Processing,
+            Event::ShipmentSent(sent) => self.shipments.push(Shipment {
+                shipment_id: sent.shipment_id,
+                merchant_id: sent.merchant_id.clone(),
+                lines: sent.lines.clone(),
+                is_delivered: false,
+            }),
+            Event::ShipmentDelivered(delivered) => {
+                let parcels = self.shipments.iter_mut();
+                for parcel in parcels.filter(|parcel| parcel.shipment_id == delivered.shipment_id) {
+                    parcel.is_delivered = true;
+                }
+            }
             Event::Shipped(_) => self.status = Status::Shipped,
             Event::StockShipped(shipped) => self.set_phase(&shipped.skus, StockPhase::Shipped),
             Event::Delivered(_) => self.status = Status::Delivered,
             Event::Cancelled(cancelled) => self.status = Status::Cancelled(cancelled.reason.clone()),
             Event::StockReleased(released) => self.set_phase(&released.skus, StockPhase::Released),
-            Event::RefundRecorded(RefundRecorded { refund_id, amount, .. }) => {
-                self.refunds.push(Refund { refund_id: *refund_id, amount: *amount });
+            Event::RefundRequested(requested) => self.refunds.push(Refund {
+                refund_id: requested.refund_id,
+                payment_id: Some(requested.payment_id),
+                amount: requested.amount,
+                phase: RefundPhase::Requested,
+            }),
+            Event::RefundRefused(refused) => {
+                self.set_refund((refused.refund_id, Some(refused.payment_id)), RefundPhase::Refused);
+            }
+            Event::RefundRecorded(recorded) => {
+                let of = (recorded.refund_id, recorded.payment_id);
+                if self.refund(of.0, of.1).is_none() {
+                    let (refund_id, payment_id, amount) = (of.0, of.1, recorded.amount);
+                    self.refunds.push(Refund { refund_id, payment_id, amount, phase: RefundPhase::Done });
+                }
+                self.set_refund(of, RefundPhase::Done);
             }
             Event::Refunded(_) => {
                 let after_shipping = matches!(self.status, Status::Shipped | Status::Delivered);
                 self.status = Status::Refunded { after_shipping };
             }
+        }
+    }
+
+    fn add_payment(&mut self, payment_id: PaymentId, amount: Money, phase: PaymentPhase) {
+        self.payments.push(Payment { payment_id, amount, phase });
+    }
+
+    fn set_payment(&mut self, payment_id: PaymentId, phase: PaymentPhase) {
+        if let Some(payment) = self.payment_mut(payment_id) {
+            payment.phase = phase;
+        }
+    }
+
+    fn set_refund(&mut self, (refund_id, payment_id): (RefundId, Option<PaymentId>), phase: RefundPhase) {
+        let known = |refund: &&mut Refund| refund.refund_id == refund_id && refund.payment_id == payment_id;
+        if let Some(refund) = self.refunds.iter_mut().find(known) {
+            refund.phase = phase;
         }
     }
 }

@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
 use crate::samples::{
-    adjustment_id, cart_id, country, currency, customer, gbp, line_id, merchant, method, money, name,
-    order_id, payment_id, reason, receipt_id, reference, refund_id, sku, units,
+    adjustment_id, cart_id, code, country, currency, customer, eur, gbp, intent, line_id, merchant, method,
+    money, name, order_id, payment_id, reason, receipt_id, reference, refund_id, shipment_id, sku, token,
+    units,
 };
 use domain::cart::{NewLine, PricedLine};
-use domain::order::{OrderLine, Placed, ReservationAnswer};
+use domain::order::{GatewayAnswer, OrderLine, Placed, ReservationAnswer, ShippedLine};
 use domain::{CustomerId, Money, OrderId, Quantity, Sku, cart, inventory, order, product};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -100,6 +101,8 @@ pub fn cart() -> impl Strategy<Value = cart::Command> {
             gbp(total),
             gbp(price)
         )),
+        1 => prop_oneof![9 => (0..4_i64).prop_map(gbp), 1 => Just(eur(1))]
+            .prop_map(|charge| Command::SetShipping { charge }),
         1 => Just(Command::Abandon),
     ]
 }
@@ -113,20 +116,27 @@ pub fn check_out(order_id: OrderId, expected_total: Money, price: Money) -> cart
         unit_price: price,
     };
     let (country, prices) = (country("GB"), (1..6).map(price).collect());
-    cart::Command::CheckOut { order_id, country, expected_total, prices }
+    cart::Command::CheckOut { order_id, country, expected_total, prices, hold_seconds: Some(900) }
 }
 
-/// An order of one to four lines whose total is their sum.
+/// An order of one to four lines of two merchants whose total is their sum and the shipping charge.
 pub fn placed() -> impl Strategy<Value = Placed> {
-    (1..3_u128, vec((some_sku(), few(), 0..4_i64), 1..4)).prop_map(|(cart, lines)| Placed {
-        cart_id: cart_id(cart),
-        customer_id: None,
-        country: country("GB"),
-        total: gbp(lines.iter().map(|(_, quantity, price)| i64::from(quantity.units()) * price).sum()),
-        lines: (1..)
-            .zip(lines)
-            .map(|(number, (sku, quantity, price))| line(number, sku, quantity, price))
-            .collect(),
+    let shipping = prop::option::of(0..3_i64);
+    (1..3_u128, vec((some_sku(), few(), 0..4_i64), 1..4), shipping).prop_map(|(cart, lines, shipping)| {
+        let price_of_lines: i64 =
+            lines.iter().map(|(_, quantity, price)| i64::from(quantity.units()) * price).sum();
+        Placed {
+            cart_id: cart_id(cart),
+            customer_id: None,
+            country: country("GB"),
+            shipping: shipping.map(gbp),
+            total: gbp(price_of_lines + shipping.unwrap_or(0)),
+            lines: (1..)
+                .zip(lines)
+                .map(|(number, (sku, quantity, price))| line(number, sku, quantity, price))
+                .collect(),
+            hold_seconds: Some(900),
+        }
     })
 }
 
@@ -134,7 +144,7 @@ fn line(number: u128, sku: Sku, quantity: Quantity, price: i64) -> OrderLine {
     OrderLine {
         line_id: line_id(number),
         sku,
-        merchant_id: merchant("pottery"),
+        merchant_id: merchant(if number % 2 == 1 { "pottery" } else { "forge" }),
         name: name("Mug"),
         quantity,
         unit_price: gbp(price),
@@ -167,10 +177,113 @@ pub fn order() -> impl Strategy<Value = order::Command> {
         3 => Just(Command::Ship),
         3 => Just(Command::Deliver),
         1 => Just(Command::Cancel { reason: reason("changed my mind") }),
-        5 => (1..9_u128, some_money()).prop_map(|(refund, amount)| Command::RecordRefund {
+        10 => gateway_payment(),
+        8 => refund(),
+        4 => shipment(),
+        1 => any::<bool>().prop_map(|even_while_paying| Command::Expire { even_while_paying }),
+    ]
+}
+
+/// An order that comes some way as it should, and then whatever may happen.
+pub fn order_life() -> impl Strategy<Value = Vec<order::Command>> {
+    (placed(), 0..8_usize, vec(order(), 0..40)).prop_map(|(placed, steps, more)| {
+        let mut commands: Vec<_> = as_it_should(placed).into_iter().take(1 + steps).collect();
+        commands.extend(more);
+        commands
+    })
+}
+
+fn as_it_should(placed: Placed) -> Vec<order::Command> {
+    use order::Command;
+    let all: Vec<Sku> = placed.lines.iter().map(|line| line.sku.clone()).collect();
+    let held = all.iter().map(|sku| (sku.clone(), ReservationAnswer::Held)).collect();
+    let (payment_id, amount) = (payment_id(1), placed.total);
+    let answer = |answer| Command::RecordGatewayAnswer { payment_id, answer };
+    let send = |shipment, who: &str| Command::SendShipment {
+        shipment_id: shipment_id(shipment),
+        merchant_id: merchant(who),
+        lines: None,
+        tracking: None,
+    };
+    vec![
+        Command::Place(placed),
+        Command::RecordReservations { answers: held },
+        Command::RequestPayment { payment_id, amount, token: token("tok_visa"), hold_seconds: None },
+        answer(GatewayAnswer::Authorized { intent: intent("pi_1") }),
+        answer(GatewayAnswer::Captured { intent: intent("pi_1") }),
+        Command::RecordCommitted { skus: all },
+        send(1, "pottery"),
+        send(2, "forge"),
+    ]
+}
+
+fn gateway_answer() -> impl Strategy<Value = GatewayAnswer> {
+    let named = (1..9_u32).prop_map(|number| intent(&format!("pi_{number}")));
+    prop_oneof![
+        1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent }),
+        4 => named.clone().prop_map(|intent| GatewayAnswer::Authorized { intent }),
+        1 => Just(GatewayAnswer::Declined { code: code("card_declined"), message: reason("no") }),
+        4 => named.prop_map(|intent| GatewayAnswer::Captured { intent }),
+        1 => Just(GatewayAnswer::Voided),
+    ]
+}
+
+/// Payments that people record and payments through the gateway share their ids, so that they meet.
+fn gateway_payment() -> impl Strategy<Value = order::Command> {
+    use order::Command;
+    prop_oneof![
+        2 => (1..5_u128, some_money(), prop::option::of(any::<u32>())).prop_map(
+            |(payment, amount, hold_seconds)| Command::RequestPayment {
+                payment_id: payment_id(payment),
+                amount,
+                token: token("tok_visa"),
+                hold_seconds,
+            }
+        ),
+        3 => (1..5_u128, gateway_answer()).prop_map(|(payment, answer)| Command::RecordGatewayAnswer {
+            payment_id: payment_id(payment),
+            answer,
+        }),
+    ]
+}
+
+/// A refund of a called-off order has its payment's id: the ids meet those of payments.
+fn refund() -> impl Strategy<Value = order::Command> {
+    use order::Command;
+    let by = || prop::option::weighted(0.6, (1..4_u128).prop_map(payment_id));
+    prop_oneof![
+        3 => (1..4_u128, by(), some_money()).prop_map(|(refund, payment_id, amount)| Command::RecordRefund {
             refund_id: refund_id(refund),
+            payment_id,
             amount,
             reference: reference("bank"),
         }),
+        2 => (1..4_u128, some_money())
+            .prop_map(|(refund, amount)| Command::RequestRefund { refund_id: refund_id(refund), amount }),
+        2 => (1..4_u128, 1..4_u128).prop_map(|(refund, payment)| Command::RecordRefundRefused {
+            refund_id: refund_id(refund),
+            payment_id: payment_id(payment),
+            message: reason("no"),
+        }),
+    ]
+}
+
+fn shipment() -> impl Strategy<Value = order::Command> {
+    use order::Command;
+    let lines = vec((1..5_u128, few()), 0..3).prop_map(|lines| {
+        let sent = |(line, quantity)| ShippedLine { line_id: line_id(line), quantity };
+        lines.into_iter().map(sent).collect()
+    });
+    prop_oneof![
+        2 => (1..5_u128, select(vec!["pottery", "forge"]), prop::option::of(lines)).prop_map(
+            |(shipment, who, lines)| Command::SendShipment {
+                shipment_id: shipment_id(shipment),
+                merchant_id: merchant(who),
+                lines,
+                tracking: None,
+            }
+        ),
+        1 => (1..5_u128)
+            .prop_map(|shipment| Command::DeliverShipment { shipment_id: shipment_id(shipment) }),
     ]
 }

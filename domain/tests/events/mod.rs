@@ -2,15 +2,17 @@
 
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
-use domain::cart::{ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine};
+use domain::cart::{ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine, ShippingSet};
 use domain::inventory::{Adjusted, Received, Released, ReservationClosed, Reserved};
 use domain::order::{
-    CancelReason, OrderLine, PaymentRecorded, Placed, RefundRecorded, RefusedReservation,
-    ReservationsAnswered,
+    CancelReason, OrderLine, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRecorded,
+    PaymentRequested, PaymentStarted, PaymentVoided, Placed, RefundRecorded, RefundRefused, RefundRequested,
+    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, ShippedLine, Tracking,
 };
 use domain::{
-    AdjustmentId, CartId, Country, Currency, CustomerId, LineId, MerchantId, Money, OrderId, PaymentId,
-    PaymentMethod, ProductName, Quantity, Reason, ReceiptId, Reference, RefundId, Sku,
+    AdjustmentId, Carrier, CartId, Country, Currency, CustomerId, DeclineCode, IntentId, LineId, MerchantId,
+    Money, OrderId, PaymentId, PaymentMethod, PaymentToken, ProductName, Quantity, Reason, ReceiptId,
+    Reference, RefundId, ShipmentId, Sku, TrackingNumber,
 };
 use domain::{cart, inventory, order, product};
 use proptest::collection::vec;
@@ -34,6 +36,7 @@ ids! {
     adjustment_id => AdjustmentId,
     payment_id => PaymentId,
     refund_id => RefundId,
+    shipment_id => ShipmentId,
 }
 
 macro_rules! texts {
@@ -61,6 +64,11 @@ texts! {
     country => Country from anything(),
     reason => Reason from anything(),
     reference => Reference from anything(),
+    token => PaymentToken from anything(),
+    intent => IntentId from anything(),
+    decline_code => DeclineCode from anything(),
+    carrier => Carrier from anything(),
+    tracking_number => TrackingNumber from anything(),
 }
 
 fn currency() -> impl Strategy<Value = Currency> {
@@ -109,6 +117,10 @@ pub fn inventory() -> impl Strategy<Value = inventory::Event> {
     ]
 }
 
+fn hold_seconds() -> impl Strategy<Value = Option<u32>> {
+    option::of(any::<u32>())
+}
+
 fn priced_line() -> impl Strategy<Value = PricedLine> {
     (line_id(), merchant_id(), name(), money()).prop_map(|(line_id, merchant_id, name, unit_price)| {
         PricedLine { line_id, merchant_id, name, unit_price }
@@ -129,11 +141,11 @@ pub fn cart() -> impl Strategy<Value = cart::Event> {
             Event::ItemQuantityChanged(ItemQuantityChanged { line_id, quantity })
         }),
         line_id().prop_map(|line_id| Event::ItemRemoved(ItemRemoved { line_id })),
-        (order_id(), country(), vec(priced_line(), 0..3), money()).prop_map(
-            |(order_id, country, lines, total)| {
-                Event::CheckedOut(CheckedOut { order_id, country, lines, total })
-            }
-        ),
+        money().prop_map(|charge| Event::ShippingSet(ShippingSet { charge })),
+        (order_id(), country(), vec(priced_line(), 0..3), option::of(money()), money(), hold_seconds())
+            .prop_map(|(order_id, country, lines, shipping, total, hold_seconds)| {
+                Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds })
+            }),
         Just(Event::Abandoned(Abandoned {})),
     ]
 }
@@ -150,13 +162,16 @@ fn order_line() -> impl Strategy<Value = OrderLine> {
 }
 
 fn placed() -> impl Strategy<Value = Placed> {
-    (cart_id(), option::of(customer_id()), country(), vec(order_line(), 0..3), money()).prop_map(
-        |(cart_id, customer_id, country, lines, total)| Placed {
+    let who = (cart_id(), option::of(customer_id()), country());
+    (who, vec(order_line(), 0..3), option::of(money()), money(), hold_seconds()).prop_map(
+        |((cart_id, customer_id, country), lines, shipping, total, hold_seconds)| Placed {
             cart_id,
             customer_id,
             country,
             lines,
+            shipping,
             total,
+            hold_seconds,
         },
     )
 }
@@ -173,14 +188,70 @@ fn skus() -> impl Strategy<Value = Vec<Sku>> {
 fn cancel_reason() -> impl Strategy<Value = CancelReason> {
     prop_oneof![
         refused().prop_map(|refused| CancelReason::OutOfStock { refused }),
+        Just(CancelReason::Expired),
         reason().prop_map(|reason| CancelReason::Requested { reason }),
+    ]
+}
+
+fn gateway_payment() -> impl Strategy<Value = order::Event> {
+    use order::Event;
+    prop_oneof![
+        (payment_id(), money(), token(), hold_seconds()).prop_map(
+            |(payment_id, amount, token, hold_seconds)| {
+                Event::PaymentRequested(PaymentRequested { payment_id, amount, token, hold_seconds })
+            }
+        ),
+        (payment_id(), intent())
+            .prop_map(|(payment_id, intent)| Event::PaymentStarted(PaymentStarted { payment_id, intent })),
+        (payment_id(), intent()).prop_map(|(payment_id, intent)| {
+            Event::PaymentAuthorized(PaymentAuthorized { payment_id, intent })
+        }),
+        (payment_id(), decline_code(), reason()).prop_map(|(payment_id, code, message)| {
+            Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })
+        }),
+        (payment_id(), intent(), money()).prop_map(|(payment_id, intent, amount)| {
+            Event::PaymentCaptured(PaymentCaptured { payment_id, intent, amount })
+        }),
+        payment_id().prop_map(|payment_id| Event::PaymentVoided(PaymentVoided { payment_id })),
+    ]
+}
+
+fn refund() -> impl Strategy<Value = order::Event> {
+    use order::{Event, Refunded};
+    prop_oneof![
+        (refund_id(), payment_id(), money()).prop_map(|(refund_id, payment_id, amount)| {
+            Event::RefundRequested(RefundRequested { refund_id, payment_id, amount })
+        }),
+        (refund_id(), payment_id(), reason()).prop_map(|(refund_id, payment_id, message)| {
+            Event::RefundRefused(RefundRefused { refund_id, payment_id, message })
+        }),
+        (refund_id(), option::of(payment_id()), money(), reference()).prop_map(
+            |(refund_id, payment_id, amount, reference)| {
+                Event::RefundRecorded(RefundRecorded { refund_id, payment_id, amount, reference })
+            }
+        ),
+        money().prop_map(|amount| Event::Refunded(Refunded { amount })),
+    ]
+}
+
+fn shipment() -> impl Strategy<Value = order::Event> {
+    use order::Event;
+    let line = (line_id(), quantity()).prop_map(|(line_id, quantity)| ShippedLine { line_id, quantity });
+    let tracking = (carrier(), tracking_number()).prop_map(|(carrier, number)| Tracking { carrier, number });
+    prop_oneof![
+        (shipment_id(), merchant_id(), vec(line, 0..3), option::of(tracking)).prop_map(
+            |(shipment_id, merchant_id, lines, tracking)| {
+                Event::ShipmentSent(ShipmentSent { shipment_id, merchant_id, lines, tracking })
+            }
+        ),
+        shipment_id().prop_map(|shipment_id| Event::ShipmentDelivered(ShipmentDelivered { shipment_id })),
     ]
 }
 
 pub fn order() -> impl Strategy<Value = order::Event> {
     use order::{
-        Cancelled, Delivered, Event, Paid, ProcessingStarted, Refunded, Shipped, StockCommitted,
-        StockReleased, StockShipped,
+        Cancelled, Delivered, Event, Paid, ProcessingStarted, Shipped, StockCommitted, StockReleased,
+        StockShipped,
     };
     prop_oneof![
         3 => placed().prop_map(Event::Placed),
@@ -200,9 +271,8 @@ pub fn order() -> impl Strategy<Value = order::Event> {
         1 => Just(Event::Delivered(Delivered {})),
         1 => cancel_reason().prop_map(|reason| Event::Cancelled(Cancelled { reason })),
         1 => skus().prop_map(|skus| Event::StockReleased(StockReleased { skus })),
-        1 => (refund_id(), money(), reference()).prop_map(|(refund_id, amount, reference)| {
-            Event::RefundRecorded(RefundRecorded { refund_id, amount, reference })
-        }),
-        1 => money().prop_map(|amount| Event::Refunded(Refunded { amount })),
+        6 => gateway_payment(),
+        4 => refund(),
+        2 => shipment(),
     ]
 }

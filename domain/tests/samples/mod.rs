@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
 use domain::{
-    AdjustmentId, CartId, Country, Currency, CustomerId, LineId, MerchantId, Money, OrderId, PaymentId,
-    PaymentMethod, ProductName, Quantity, Reason, ReceiptId, Reference, RefundId, Sku,
+    AdjustmentId, Carrier, CartId, Country, Currency, CustomerId, DeclineCode, IntentId, LineId, MerchantId,
+    Money, OrderId, PaymentId, PaymentMethod, PaymentToken, ProductName, Quantity, Reason, ReceiptId,
+    Reference, RefundId, ShipmentId, Sku, TrackingNumber,
 };
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ ids! {
     adjustment_id => AdjustmentId,
     payment_id => PaymentId,
     refund_id => RefundId,
+    shipment_id => ShipmentId,
 }
 
 macro_rules! texts {
@@ -45,6 +47,11 @@ texts! {
     reason => Reason,
     reference => Reference,
     method => PaymentMethod,
+    token => PaymentToken,
+    intent => IntentId,
+    code => DeclineCode,
+    carrier => Carrier,
+    tracking_number => TrackingNumber,
 }
 
 pub fn currency(code: &str) -> Currency {

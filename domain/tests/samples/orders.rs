@@ -1,12 +1,15 @@
 //! One order, at every stage of its life: two lines of mugs (three mugs in all) and a bowl, 35 GBP.
 
 use super::{
-    cart_id, country, gbp, line_id, merchant, method, name, payment_id, reason, reference, refund_id,
+    cart_id, code, country, gbp, intent, line_id, merchant, method, name, payment_id, reason, reference,
+    refund_id, shipment_id, sku, skus, token, units,
 };
-use super::{sku, skus, units};
+use domain::IntentId;
 use domain::order::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentRecorded, Placed, ProcessingStarted,
-    RefundRecorded, Refunded, RefusedReservation, ReservationsAnswered, Shipped, StockCommitted,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
+    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
+    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
+    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
     StockReleased, StockShipped,
 };
 
@@ -27,7 +30,9 @@ pub fn the_order() -> Placed {
         customer_id: None,
         country: country("GB"),
         lines: vec![line(1, "MUG", 2, 10), line(2, "BOWL", 1, 5), line(3, "MUG", 1, 10)],
+        shipping: None,
         total: gbp(35),
+        hold_seconds: None,
     }
 }
 
@@ -49,6 +54,47 @@ pub fn payment(number: u128, amount: i64) -> Event {
     })
 }
 
+/// How the gateway names a payment.
+pub fn the_intent(number: u128) -> IntentId {
+    intent(&format!("pi_{number}"))
+}
+
+/// A payment through the gateway.
+pub fn requested(number: u128, amount: i64) -> Event {
+    Event::PaymentRequested(PaymentRequested {
+        payment_id: payment_id(number),
+        amount: gbp(amount),
+        token: token("tok_visa"),
+        hold_seconds: None,
+    })
+}
+
+pub fn started(number: u128) -> Event {
+    Event::PaymentStarted(PaymentStarted { payment_id: payment_id(number), intent: the_intent(number) })
+}
+
+pub fn authorized(number: u128) -> Event {
+    let (payment_id, intent) = (payment_id(number), the_intent(number));
+    Event::PaymentAuthorized(PaymentAuthorized { payment_id, intent })
+}
+
+pub fn declined(number: u128) -> Event {
+    Event::PaymentDeclined(PaymentDeclined {
+        payment_id: payment_id(number),
+        code: code("card_declined"),
+        message: reason("no"),
+    })
+}
+
+pub fn captured(number: u128, amount: i64) -> Event {
+    let (payment_id, intent, amount) = (payment_id(number), the_intent(number), gbp(amount));
+    Event::PaymentCaptured(PaymentCaptured { payment_id, intent, amount })
+}
+
+pub fn voided(number: u128) -> Event {
+    Event::PaymentVoided(PaymentVoided { payment_id: payment_id(number) })
+}
+
 pub fn paid_event(amount: i64) -> Event {
     Event::Paid(Paid { amount: gbp(amount) })
 }
@@ -65,6 +111,25 @@ pub fn shipped_event() -> Event {
     Event::Shipped(Shipped {})
 }
 
+/// A parcel with units of lines.
+pub fn sent(number: u128, lines: &[(u128, u32)]) -> Event {
+    Event::ShipmentSent(ShipmentSent {
+        shipment_id: shipment_id(number),
+        merchant_id: merchant("pottery"),
+        lines: shipped_lines(lines),
+        tracking: None,
+    })
+}
+
+pub fn shipped_lines(lines: &[(u128, u32)]) -> Vec<ShippedLine> {
+    let line = |&(line, quantity)| ShippedLine { line_id: line_id(line), quantity: units(quantity) };
+    lines.iter().map(line).collect()
+}
+
+pub fn arrived(number: u128) -> Event {
+    Event::ShipmentDelivered(ShipmentDelivered { shipment_id: shipment_id(number) })
+}
+
 pub fn stock_shipped(what: &[&str]) -> Event {
     Event::StockShipped(StockShipped { skus: skus(what) })
 }
@@ -75,6 +140,10 @@ pub fn delivered_event() -> Event {
 
 pub fn cancelled_on_request() -> Event {
     Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason: reason("changed my mind") } })
+}
+
+pub fn expired() -> Event {
+    Event::Cancelled(Cancelled { reason: CancelReason::Expired })
 }
 
 pub fn out_of_stock(refused: &[(&str, u64)]) -> Event {
@@ -88,9 +157,30 @@ pub fn stock_released(what: &[&str]) -> Event {
 pub fn refund(number: u128, amount: i64) -> Event {
     Event::RefundRecorded(RefundRecorded {
         refund_id: refund_id(number),
+        payment_id: None,
         amount: gbp(amount),
         reference: reference("bank"),
     })
+}
+
+/// The refund, of a payment, that the gateway was asked for.
+pub fn refund_of(number: u128, payment: u128, amount: i64) -> Event {
+    Event::RefundRecorded(RefundRecorded {
+        refund_id: refund_id(number),
+        payment_id: Some(payment_id(payment)),
+        amount: gbp(amount),
+        reference: reference("bank"),
+    })
+}
+
+pub fn refund_requested(number: u128, payment: u128, amount: i64) -> Event {
+    let (refund_id, payment_id, amount) = (refund_id(number), payment_id(payment), gbp(amount));
+    Event::RefundRequested(RefundRequested { refund_id, payment_id, amount })
+}
+
+pub fn refund_refused(number: u128, payment: u128) -> Event {
+    let (refund_id, payment_id, message) = (refund_id(number), payment_id(payment), reason("no"));
+    Event::RefundRefused(RefundRefused { refund_id, payment_id, message })
 }
 
 pub fn refunded_event(amount: i64) -> Event {

@@ -1,0 +1,376 @@
+//! What came in and what goes back. Money goes one way at a time: asked for, authorised, taken, given back.
+
+use super::{
+    CancelReason, Cancelled, Event, GatewayAnswer, PaymentAuthorized, PaymentCaptured, PaymentDeclined,
+    PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, PlacedOrder, RefundRecorded,
+    RefundRefused, RefundRequested, Refunded, Rejection, Status,
+};
+use crate::{IntentId, Money, PaymentId, PaymentToken, Reason, RefundId};
+
+/// A payment, whatever became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its id.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// How far it is.
+    pub phase: PaymentPhase,
+}
+
+/// How far a payment is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentPhase {
+    /// The money came in beside the gateway.
+    Recorded,
+    /// The gateway is to be asked, or its answer is not known.
+    Requested {
+        /// The means of payment.
+        token: PaymentToken,
+    },
+    /// The gateway has not decided.
+    Started {
+        /// How it names the payment.
+        intent: IntentId,
+    },
+    /// The gateway holds the money for us.
+    Authorized {
+        /// How it names the payment.
+        intent: IntentId,
+    },
+    /// The money is ours.
+    Captured {
+        /// How the gateway names the payment.
+        intent: IntentId,
+    },
+    /// The gateway said no.
+    Declined,
+    /// The gateway let go of the money.
+    Voided,
+}
+
+/// A refund, or the part of one that goes back to one payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refund {
+    /// Its id.
+    pub refund_id: RefundId,
+    /// The payment that the gateway takes it from; none if people gave it back.
+    pub payment_id: Option<PaymentId>,
+    /// How much.
+    pub amount: Money,
+    /// How far it is.
+    pub phase: RefundPhase,
+}
+
+/// How far a refund is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundPhase {
+    /// The gateway is to be asked, or its answer is not known.
+    Requested,
+    /// The money went back.
+    Done,
+    /// The gateway would not: people must.
+    Refused,
+}
+
+impl PaymentPhase {
+    /// Its name, as clients see it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Requested { .. } => "requested",
+            Self::Started { .. } => "started",
+            Self::Authorized { .. } => "authorized",
+            Self::Captured { .. } => "captured",
+            Self::Declined => "declined",
+            Self::Voided => "voided",
+        }
+    }
+}
+
+impl Payment {
+    fn is_open(&self) -> bool {
+        matches!(self.phase, PaymentPhase::Requested { .. } | PaymentPhase::Started { .. })
+    }
+
+    fn is_authorized(&self) -> bool {
+        matches!(self.phase, PaymentPhase::Authorized { .. })
+    }
+
+    fn is_paid(&self) -> bool {
+        matches!(self.phase, PaymentPhase::Recorded | PaymentPhase::Captured { .. })
+    }
+
+    fn is_captured(&self) -> bool {
+        matches!(self.phase, PaymentPhase::Captured { .. })
+    }
+}
+
+impl PlacedOrder {
+    /// The sum of the money that is ours, in minor units of the total's currency.
+    #[must_use]
+    pub fn paid_amount(&self) -> i64 {
+        self.sum(Payment::is_paid)
+    }
+
+    /// The sum of the refunds that were made, in minor units of the total's currency.
+    #[must_use]
+    pub fn refunded_amount(&self) -> i64 {
+        self.sum_refunds(|refund| refund.phase == RefundPhase::Done)
+    }
+
+    /// What no payment covers yet, also none that is under way, in minor units of the total's currency.
+    #[must_use]
+    pub fn due_amount(&self) -> i64 {
+        let covered = self.sum(|payment| payment.is_paid() || payment.is_authorized() || payment.is_open());
+        (self.total.amount() - covered).max(0)
+    }
+
+    /// Whether money that is ours or held for us covers the total.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.sum(|payment| payment.is_paid() || payment.is_authorized()) >= self.total.amount()
+    }
+
+    /// Whether a payment is under way that may still make it a paid order.
+    #[must_use]
+    pub fn is_paying(&self) -> bool {
+        self.payments.iter().any(Payment::is_open)
+            || (self.is_held() && self.is_secured() && self.payments.iter().any(Payment::is_authorized))
+    }
+
+    fn sum(&self, is_wanted: impl Fn(&Payment) -> bool) -> i64 {
+        self.payments.iter().filter(|payment| is_wanted(payment)).map(|payment| payment.amount.amount()).sum()
+    }
+
+    fn sum_refunds(&self, is_wanted: impl Fn(&Refund) -> bool) -> i64 {
+        self.refunds.iter().filter(|refund| is_wanted(refund)).map(|refund| refund.amount.amount()).sum()
+    }
+
+    /// What can still be given back of what is ours.
+    fn left_to_refund(&self) -> i64 {
+        self.paid_amount() - self.sum_refunds(|refund| refund.phase != RefundPhase::Refused)
+    }
+
+    fn left_of(&self, payment: &Payment) -> i64 {
+        let gone = |refund: &Refund| {
+            refund.payment_id == Some(payment.payment_id) && refund.phase != RefundPhase::Refused
+        };
+        payment.amount.amount() - self.sum_refunds(gone)
+    }
+
+    pub(super) fn payment_mut(&mut self, payment_id: PaymentId) -> Option<&mut Payment> {
+        self.payments.iter_mut().find(|payment| payment.payment_id == payment_id)
+    }
+
+    fn check_currency(&self, amount: Money) -> Result<(), Rejection> {
+        let (order, given) = (self.total.currency(), amount.currency());
+        if order == given { Ok(()) } else { Err(Rejection::CurrencyMismatch { order, given }) }
+    }
+
+    pub(super) fn record_payment(&self, payment: &PaymentRecorded) -> Result<Vec<Event>, Rejection> {
+        if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
+            return if known.amount == payment.amount {
+                Ok(vec![])
+            } else {
+                Err(Rejection::PaymentDiffers { recorded: known.amount })
+            };
+        }
+        self.check_currency(payment.amount)?;
+        let amount = payment.amount.amount();
+        // Money that came in is a fact, also when the order is called off: it is then to be given back.
+        let is_due = match self.status {
+            Status::Pending => amount <= self.due_amount(),
+            _ if self.is_called_off() => true,
+            _ => return Err(self.not_in("paid", "pending")),
+        };
+        if amount == 0 || !is_due {
+            return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+        }
+        let mut events = vec![Event::PaymentRecorded(payment.clone())];
+        events.extend(self.paid_with(amount));
+        Ok(events)
+    }
+
+    pub(super) fn request_payment(&self, payment: &PaymentRequested) -> Result<Vec<Event>, Rejection> {
+        if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
+            let is_same = known.amount == payment.amount && known.phase != PaymentPhase::Recorded;
+            return if is_same {
+                Ok(vec![])
+            } else {
+                Err(Rejection::PaymentDiffers { recorded: known.amount })
+            };
+        }
+        self.check_currency(payment.amount)?;
+        if self.status != Status::Pending {
+            return Err(self.not_in("paid", "pending"));
+        }
+        if payment.amount.amount() == 0 || payment.amount.amount() > self.due_amount() {
+            return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+        }
+        Ok(vec![Event::PaymentRequested(payment.clone())])
+    }
+
+    pub(super) fn record_gateway_answer(
+        &self,
+        payment_id: PaymentId,
+        answer: &GatewayAnswer,
+    ) -> Result<Vec<Event>, Rejection> {
+        let payment = self.payments.iter().find(|payment| payment.payment_id == payment_id);
+        let payment = payment.ok_or(Rejection::PaymentNotFound)?;
+        if !payment.is_open() && !payment.is_authorized() {
+            return Ok(vec![]);
+        }
+        let amount = payment.amount;
+        Ok(match answer {
+            GatewayAnswer::Started { intent } => match payment.phase {
+                PaymentPhase::Requested { .. } => {
+                    vec![Event::PaymentStarted(PaymentStarted { payment_id, intent: intent.clone() })]
+                }
+                _ => vec![],
+            },
+            GatewayAnswer::Authorized { .. } if payment.is_authorized() => vec![],
+            GatewayAnswer::Authorized { intent } => {
+                vec![Event::PaymentAuthorized(PaymentAuthorized { payment_id, intent: intent.clone() })]
+            }
+            GatewayAnswer::Declined { code, message } => {
+                let (code, message) = (code.clone(), message.clone());
+                vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })]
+            }
+            GatewayAnswer::Captured { intent } => {
+                let intent = intent.clone();
+                let mut events = vec![Event::PaymentCaptured(PaymentCaptured { payment_id, intent, amount })];
+                if self.is_called_off() {
+                    events.push(refund_of(payment_id, amount));
+                }
+                events.extend(self.paid_with(amount.amount()));
+                events
+            }
+            GatewayAnswer::Voided => vec![Event::PaymentVoided(PaymentVoided { payment_id })],
+        })
+    }
+
+    /// That it is paid, if it is with so much more than what is ours so far.
+    pub(super) fn paid_with(&self, more: i64) -> Option<Event> {
+        let amount = self.paid_amount() + more;
+        let is_paid = self.status == Status::Pending && self.is_held() && amount >= self.total.amount();
+        is_paid.then(|| self.paid(amount))
+    }
+
+    /// The order is called off, and the gateway is to give back what it took.
+    pub(super) fn call_off(&self, reason: CancelReason) -> Vec<Event> {
+        let mut events = vec![Event::Cancelled(Cancelled { reason })];
+        for payment in self.payments.iter().filter(|payment| payment.is_captured()) {
+            let left = Money::new(self.left_of(payment), payment.amount.currency());
+            events.extend(
+                left.ok().filter(|left| left.amount() > 0).map(|left| refund_of(payment.payment_id, left)),
+            );
+        }
+        events
+    }
+
+    /// Takes the refund from the payments in the order in which they came, as far as each goes.
+    pub(super) fn request_refund(&self, refund_id: RefundId, amount: Money) -> Result<Vec<Event>, Rejection> {
+        let known: Vec<&Refund> = self.refunds.iter().filter(|known| known.refund_id == refund_id).collect();
+        if !known.is_empty() {
+            let recorded = known.iter().map(|known| known.amount.amount()).sum();
+            return if recorded == amount.amount() {
+                Ok(vec![])
+            } else {
+                Err(Rejection::RefundDiffers {
+                    recorded: Money::new(recorded, amount.currency()).unwrap_or(amount),
+                })
+            };
+        }
+        self.check_currency(amount)?;
+        let captured: Vec<(PaymentId, i64)> = self
+            .payments
+            .iter()
+            .filter(|payment| payment.is_captured())
+            .map(|payment| (payment.payment_id, self.left_of(payment)))
+            .collect();
+        let mut left = captured.iter().map(|(_, left)| left).sum::<i64>().min(self.left_to_refund());
+        match self.status {
+            Status::Shipped | Status::Delivered => {}
+            // Everything back before it ships is a cancellation: that releases the goods too.
+            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1),
+            _ => return Err(self.not_in("refunded", "paid, processing, shipped or delivered")),
+        }
+        if amount.amount() == 0 || amount.amount() > left {
+            return Err(Rejection::RefundTooLarge { left, given: amount });
+        }
+        let mut wanted = amount.amount();
+        let mut events = Vec::new();
+        for (payment_id, left) in captured {
+            let part = wanted.min(left);
+            wanted -= part;
+            if let Ok(amount) = Money::new(part, amount.currency())
+                && part > 0
+            {
+                events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
+            }
+        }
+        Ok(events)
+    }
+
+    pub(super) fn record_refund_refused(
+        &self,
+        refund_id: RefundId,
+        payment_id: PaymentId,
+        message: &Reason,
+    ) -> Vec<Event> {
+        match self.refund(refund_id, Some(payment_id)) {
+            Some(known) if known.phase == RefundPhase::Requested => {
+                vec![Event::RefundRefused(RefundRefused { refund_id, payment_id, message: message.clone() })]
+            }
+            _ => vec![],
+        }
+    }
+
+    pub(super) fn refund(&self, refund_id: RefundId, payment_id: Option<PaymentId>) -> Option<&Refund> {
+        self.refunds.iter().find(|known| known.refund_id == refund_id && known.payment_id == payment_id)
+    }
+
+    pub(super) fn record_refund(&self, refund: &RefundRecorded) -> Result<Vec<Event>, Rejection> {
+        let known = self.refund(refund.refund_id, refund.payment_id);
+        if let Some(known) = known
+            && known.amount != refund.amount
+        {
+            return Err(Rejection::RefundDiffers { recorded: known.amount });
+        }
+        match known.map(|known| known.phase) {
+            Some(RefundPhase::Done) => return Ok(vec![]),
+            Some(RefundPhase::Requested | RefundPhase::Refused) => {}
+            None if refund.payment_id.is_some() => return Err(Rejection::RefundNotRequested),
+            None => self.check_refund(refund)?,
+        }
+        let mut events = vec![Event::RefundRecorded(refund.clone())];
+        let is_last = self.refunded_amount() + refund.amount.amount() == self.paid_amount();
+        let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
+        if is_last && is_over {
+            let all = Money::new(self.paid_amount(), self.total.currency());
+            events.push(Event::Refunded(Refunded { amount: all.unwrap_or(self.total) }));
+        }
+        Ok(events)
+    }
+
+    /// Whether people can give so much back.
+    fn check_refund(&self, refund: &RefundRecorded) -> Result<(), Rejection> {
+        self.check_currency(refund.amount)?;
+        let is_over = matches!(self.status, Status::Shipped | Status::Delivered) || self.is_called_off();
+        if !is_over {
+            return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
+        }
+        let left = self.left_to_refund();
+        if refund.amount.amount() == 0 || refund.amount.amount() > left {
+            return Err(Rejection::RefundTooLarge { left, given: refund.amount });
+        }
+        Ok(())
+    }
+}
+
+/// A called-off order gives a payment back whole; the refund has the payment's id, so that it is one.
+fn refund_of(payment_id: PaymentId, amount: Money) -> Event {
+    Event::RefundRequested(RefundRequested { refund_id: RefundId(payment_id.0), payment_id, amount })
+}

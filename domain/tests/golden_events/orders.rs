@@ -1,0 +1,141 @@
+//! The events that the golden files of orders hold.
+
+use super::{CART, FIRST_LINE, HEART, PAYMENT, REFUND, SECOND_LINE, SHIPMENT};
+use crate::samples::{
+    carrier, code, country, customer, gbp, intent, merchant, method, name, reason, reference, sku, skus,
+    token, tracking_number, units,
+};
+use domain::order::{
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
+    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
+    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
+    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
+    StockReleased, StockShipped, Tracking,
+};
+use domain::{LineId, PaymentId, RefundId, ShipmentId};
+
+pub fn orders() -> Vec<(&'static str, Event)> {
+    let all = || skus(&["85123A", "POST"]);
+    let mut events = vec![
+        ("order.placed.v1", placed(Some("17850"), None)),
+        ("order.placed.v1-guest", placed(None, None)),
+        ("order.placed.v1-shipping", placed(Some("17850"), Some(395))),
+        ("order.reservations_answered.v1", answered(&["85123A"], refused("POST", 0))),
+        ("order.reservations_answered.v1-held", answered(&["85123A", "POST"], vec![])),
+        ("order.reservations_answered.v1-refused", answered(&[], refused("85123A", 5))),
+        ("order.paid.v1", Event::Paid(Paid { amount: gbp(3330) })),
+        ("order.stock_committed.v1", Event::StockCommitted(StockCommitted { skus: all() })),
+        ("order.processing_started.v1", Event::ProcessingStarted(ProcessingStarted {})),
+        ("order.shipped.v1", Event::Shipped(Shipped {})),
+        ("order.stock_shipped.v1", Event::StockShipped(StockShipped { skus: all() })),
+        ("order.delivered.v1", Event::Delivered(Delivered {})),
+        ("order.cancelled.v1", cancelled(CancelReason::OutOfStock { refused: refused("85123A", 5) })),
+        (
+            "order.cancelled.v1-requested",
+            cancelled(CancelReason::Requested { reason: reason("changed my mind") }),
+        ),
+        ("order.cancelled.v1-expired", cancelled(CancelReason::Expired)),
+        ("order.stock_released.v1", Event::StockReleased(StockReleased { skus: all() })),
+    ];
+    events.extend(payments());
+    events.extend(refunds());
+    events.extend(shipments());
+    events
+}
+
+fn placed(who: Option<&str>, shipping: Option<i64>) -> Event {
+    let line = |line_id, what, called, quantity, price| OrderLine {
+        line_id,
+        sku: sku(what),
+        merchant_id: merchant("pottery"),
+        name: name(called),
+        quantity: units(quantity),
+        unit_price: gbp(price),
+    };
+    Event::Placed(Placed {
+        cart_id: CART,
+        customer_id: who.map(customer),
+        country: country("United Kingdom"),
+        lines: vec![line(FIRST_LINE, "85123A", HEART, 6, 255), line(SECOND_LINE, "POST", "Postage", 1, 1800)],
+        shipping: shipping.map(gbp),
+        total: gbp(3330 + shipping.unwrap_or(0)),
+        hold_seconds: shipping.map(|_| 900),
+    })
+}
+
+fn refused(what: &str, available: u64) -> Vec<RefusedReservation> {
+    vec![RefusedReservation { sku: sku(what), available }]
+}
+
+fn answered(held: &[&str], refused: Vec<RefusedReservation>) -> Event {
+    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused })
+}
+
+fn cancelled(reason: CancelReason) -> Event {
+    Event::Cancelled(Cancelled { reason })
+}
+
+fn payments() -> Vec<(&'static str, Event)> {
+    let (payment_id, amount) = (PaymentId(PAYMENT), gbp(3330));
+    let intent = intent("pi_3MtwBwLkdIwHu7ix");
+    let recorded = PaymentRecorded {
+        payment_id,
+        amount,
+        method: method("card"),
+        reference: reference("pi_3MtwBwLkdIwHu7ix"),
+    };
+    let requested = |hold_seconds| {
+        let token = token("tok_visa");
+        Event::PaymentRequested(PaymentRequested { payment_id, amount, token, hold_seconds })
+    };
+    let declined = PaymentDeclined {
+        payment_id,
+        code: code("insufficient_funds"),
+        message: reason("Your card has insufficient funds."),
+    };
+    let authorized = PaymentAuthorized { payment_id, intent: intent.clone() };
+    let captured = PaymentCaptured { payment_id, intent: intent.clone(), amount };
+    vec![
+        ("order.payment_recorded.v1", Event::PaymentRecorded(recorded)),
+        ("order.payment_requested.v1", requested(Some(600))),
+        ("order.payment_requested.v1-no_hold", requested(None)),
+        ("order.payment_started.v1", Event::PaymentStarted(PaymentStarted { payment_id, intent })),
+        ("order.payment_authorized.v1", Event::PaymentAuthorized(authorized)),
+        ("order.payment_declined.v1", Event::PaymentDeclined(declined)),
+        ("order.payment_captured.v1", Event::PaymentCaptured(captured)),
+        ("order.payment_voided.v1", Event::PaymentVoided(PaymentVoided { payment_id })),
+    ]
+}
+
+fn refunds() -> Vec<(&'static str, Event)> {
+    let (refund_id, payment_id) = (RefundId(REFUND), PaymentId(PAYMENT));
+    let recorded = |payment_id, amount| {
+        let (amount, reference) = (gbp(amount), reference("re_3MtwBwLkdIwHu7ix"));
+        Event::RefundRecorded(RefundRecorded { refund_id, payment_id, amount, reference })
+    };
+    let refused = RefundRefused { refund_id, payment_id, message: reason("The charge is disputed.") };
+    let requested = RefundRequested { refund_id, payment_id, amount: gbp(1000) };
+    vec![
+        ("order.refund_requested.v1", Event::RefundRequested(requested)),
+        ("order.refund_refused.v1", Event::RefundRefused(refused)),
+        ("order.refund_recorded.v1", recorded(None, 3330)),
+        ("order.refund_recorded.v1-gateway", recorded(Some(payment_id), 1000)),
+        ("order.refunded.v1", Event::Refunded(Refunded { amount: gbp(3330) })),
+    ]
+}
+
+fn shipments() -> Vec<(&'static str, Event)> {
+    let shipment_id = ShipmentId(SHIPMENT);
+    let sent = |lines: &[(LineId, u32)], tracking| {
+        let line = |&(line_id, quantity)| ShippedLine { line_id, quantity: units(quantity) };
+        let lines = lines.iter().map(line).collect();
+        let merchant_id = merchant("pottery");
+        Event::ShipmentSent(ShipmentSent { shipment_id, merchant_id, lines, tracking })
+    };
+    let tracking = Tracking { carrier: carrier("Royal Mail"), number: tracking_number("AB123456785GB") };
+    vec![
+        ("order.shipment_sent.v1", sent(&[(FIRST_LINE, 4), (SECOND_LINE, 1)], Some(tracking))),
+        ("order.shipment_sent.v1-no_tracking", sent(&[(FIRST_LINE, 4)], None)),
+        ("order.shipment_delivered.v1", Event::ShipmentDelivered(ShipmentDelivered { shipment_id })),
+    ]
+}

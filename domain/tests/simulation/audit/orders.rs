@@ -1,0 +1,325 @@
+//! What an order's events say of its money and goods.
+
+use super::stock::{Hold, StockBook};
+use crate::gateway::{Gateway, Standing};
+use domain::order::{CancelReason, Event, Placed};
+use domain::{LineId, OrderId, PaymentId, RefundId, Sku};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Pending,
+    Paid,
+    Processing,
+    Shipped,
+    Delivered,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Money {
+    ByHand,
+    Asked,
+    Held,
+    Taken,
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    Asked,
+    Done,
+    Refused,
+}
+
+/// A refund, or its part of one payment.
+type RefundKey = (RefundId, Option<PaymentId>);
+
+#[derive(Debug)]
+pub struct OrderBook {
+    pub stage: Stage,
+    is_paid: bool,
+    total: i64,
+    pub needs: BTreeMap<Sku, i64>,
+    lines: BTreeMap<LineId, (Sku, i64)>,
+    sent: BTreeMap<LineId, i64>,
+    parcels: BTreeMap<domain::ShipmentId, bool>,
+    held: BTreeSet<Sku>,
+    refused: BTreeSet<Sku>,
+    pub payments: BTreeMap<PaymentId, (i64, Money)>,
+    authorized: BTreeSet<PaymentId>,
+    pub refunds: BTreeMap<RefundKey, (i64, Back)>,
+}
+
+impl OrderBook {
+    pub fn open(event: &Event, total: i64) -> Self {
+        let Event::Placed(Placed { lines, total: placed, .. }) = event else {
+            panic!("an order begins with {event:?}")
+        };
+        assert_eq!(placed.amount(), total, "the order has another total than its cart");
+        let mut needs = BTreeMap::new();
+        for line in lines {
+            *needs.entry(line.sku.clone()).or_default() += i64::from(line.quantity.units());
+        }
+        let of_line = |line: &domain::order::OrderLine| {
+            (line.line_id, (line.sku.clone(), i64::from(line.quantity.units())))
+        };
+        Self {
+            stage: Stage::Pending,
+            is_paid: false,
+            total,
+            needs,
+            lines: lines.iter().map(of_line).collect(),
+            sent: BTreeMap::new(),
+            parcels: BTreeMap::new(),
+            held: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            payments: BTreeMap::new(),
+            authorized: BTreeSet::new(),
+            refunds: BTreeMap::new(),
+        }
+    }
+
+    pub fn is_called_off(&self) -> bool {
+        self.stage == Stage::Cancelled
+    }
+
+    pub fn was_paid(&self) -> bool {
+        self.is_paid
+    }
+
+    pub fn were_all_held(&self) -> bool {
+        self.held.len() == self.needs.len()
+    }
+
+    pub fn was_authorized(&self, payment_id: PaymentId) -> bool {
+        self.authorized.contains(&payment_id)
+    }
+
+    /// Whether all units of a SKU are on their way.
+    pub fn has_sent(&self, sku: &Sku) -> bool {
+        let mut of_sku = self.lines.iter().filter(|(_, (line_sku, _))| line_sku == sku);
+        self.stage >= Stage::Shipped && !self.is_called_off()
+            || of_sku.all(|(line, (_, units))| self.sent.get(line) == Some(units))
+    }
+
+    /// Money that came in.
+    pub fn money_in(&self) -> i64 {
+        let ours = self.payments.values().filter(|(_, money)| matches!(money, Money::ByHand | Money::Taken));
+        ours.map(|(amount, _)| amount).sum()
+    }
+
+    /// Money that went back, or is to go.
+    fn money_back(&self) -> i64 {
+        self.refunds.values().filter(|(_, back)| *back != Back::Refused).map(|(amount, _)| amount).sum()
+    }
+
+    /// Money that went back.
+    pub fn money_gone_back(&self) -> i64 {
+        self.refunds.values().filter(|(_, back)| *back == Back::Done).map(|(amount, _)| amount).sum()
+    }
+
+    pub fn sees(
+        &mut self,
+        id: OrderId,
+        event: &Event,
+        (stock, refused): (&BTreeMap<Sku, StockBook>, &BTreeSet<(OrderId, Sku)>),
+        gateway: &Gateway,
+    ) {
+        match event {
+            Event::Placed(_) => panic!("{id} is placed twice"),
+            Event::ReservationsAnswered(answered) => {
+                for sku in &answered.held {
+                    assert!(self.holds(id, stock, sku, &[Hold::Held]), "{id} believes to hold {sku}");
+                    assert!(self.held.insert(sku.clone()), "{id} hears twice that {sku} is held");
+                }
+                for short in &answered.refused {
+                    assert!(refused.contains(&(id, short.sku.clone())), "{id}: {} was there", short.sku);
+                    assert!(self.refused.insert(short.sku.clone()), "{id} hears twice of {}", short.sku);
+                }
+            }
+            Event::StockCommitted(committed) => {
+                for sku in &committed.skus {
+                    assert!(self.holds(id, stock, sku, &[Hold::Committed]), "{id}: {sku} is not committed");
+                }
+            }
+            Event::StockShipped(shipped) => {
+                for sku in &shipped.skus {
+                    assert!(self.holds(id, stock, sku, &[Hold::Shipped]), "{id}: {sku} did not leave");
+                }
+            }
+            Event::StockReleased(released) => {
+                for sku in &released.skus {
+                    let hold = stock.get(sku).and_then(|book| book.hold_of(id));
+                    assert_eq!(hold, Some((0, Hold::Closed)), "{id}: {sku} is not released");
+                }
+            }
+            Event::Cancelled(cancelled) => self.is_cancelled(id, &cancelled.reason),
+            Event::Paid(_) => self.becomes_paid(id, stock),
+            Event::ProcessingStarted(_) => {
+                assert!(self.all_hold(id, stock, &[Hold::Committed]), "{id} is packed without its goods");
+                self.goes(id, Stage::Paid, Stage::Processing, gateway);
+            }
+            Event::Shipped(_) => self.goes(id, Stage::Processing, Stage::Shipped, gateway),
+            Event::Delivered(_) => self.goes(id, Stage::Shipped, Stage::Delivered, gateway),
+            Event::ShipmentSent(_) | Event::ShipmentDelivered(_) => self.sees_parcel(id, event),
+            _ => self.sees_money(id, event, gateway),
+        }
+    }
+
+    /// What is remarkable about the event that was seen last.
+    pub fn happening(&self, event: &Event) -> Option<&'static str> {
+        let count = |wanted: Money| self.payments.values().filter(|(_, money)| *money == wanted).count();
+        match event {
+            Event::PaymentCaptured(_) if self.is_called_off() => Some("captured after it was called off"),
+            Event::PaymentDeclined(_) if !self.is_called_off() && count(Money::Taken) > 0 => {
+                Some("captured before another payment failed")
+            }
+            Event::PaymentVoided(_) if !self.is_called_off() => Some("voided by the bank"),
+            Event::Cancelled(cancelled)
+                if cancelled.reason == CancelReason::Expired
+                    && count(Money::Asked) + count(Money::Held) > 0 =>
+            {
+                Some("expired while a payment was under way")
+            }
+            Event::Paid(_) if count(Money::Taken) + count(Money::ByHand) > 1 => {
+                Some("paid with two payments")
+            }
+            Event::ShipmentSent(_) if self.parcels.len() == 2 => Some("sent in two parcels"),
+            _ => None,
+        }
+    }
+
+    fn holds(&self, id: OrderId, stock: &BTreeMap<Sku, StockBook>, sku: &Sku, wanted: &[Hold]) -> bool {
+        let hold = stock.get(sku).and_then(|book| book.hold_of(id));
+        hold.is_some_and(|(units, hold)| units == self.needs[sku] && wanted.contains(&hold))
+    }
+
+    fn all_hold(&self, id: OrderId, stock: &BTreeMap<Sku, StockBook>, wanted: &[Hold]) -> bool {
+        self.needs.keys().all(|sku| self.holds(id, stock, sku, wanted))
+    }
+
+    fn becomes_paid(&mut self, id: OrderId, stock: &BTreeMap<Sku, StockBook>) {
+        assert_eq!(self.stage, Stage::Pending, "{id} is paid");
+        assert!(self.money_in() == self.total, "{id} is paid with {} of {}", self.money_in(), self.total);
+        assert!(self.all_hold(id, stock, &[Hold::Held]), "{id} is paid without its goods");
+        (self.stage, self.is_paid) = (Stage::Paid, true);
+    }
+
+    fn is_cancelled(&mut self, id: OrderId, reason: &CancelReason) {
+        assert!(self.stage < Stage::Shipped && self.parcels.is_empty(), "{id} is called off too late");
+        if let CancelReason::OutOfStock { refused } = reason {
+            let all: BTreeSet<Sku> = refused.iter().map(|short| short.sku.clone()).collect();
+            assert!(!all.is_empty() && all == self.refused, "{id} is called off for want of nothing");
+        }
+        if *reason == CancelReason::Expired {
+            assert_eq!(self.stage, Stage::Pending, "{id} expires although it is paid");
+        }
+        self.stage = Stage::Cancelled;
+    }
+
+    fn goes(&mut self, id: OrderId, from: Stage, to: Stage, gateway: &Gateway) {
+        assert_eq!(self.stage, from, "{id} becomes {to:?}");
+        let taken = |(payment, (amount, money)): (&PaymentId, &(i64, Money))| match money {
+            Money::ByHand => *amount,
+            _ => gateway.intents.get(payment).map_or(0, |intent| intent.captured()),
+        };
+        let taken: i64 = self.payments.iter().map(taken).sum();
+        assert_eq!(taken, self.total, "{id} becomes {to:?} without its money");
+        self.stage = to;
+    }
+
+    fn sees_parcel(&mut self, id: OrderId, event: &Event) {
+        match event {
+            Event::ShipmentSent(parcel) => {
+                assert_eq!(self.stage, Stage::Processing, "{id} sends a parcel");
+                assert_eq!(self.parcels.insert(parcel.shipment_id, false), None, "{id} sends a parcel twice");
+                for line in &parcel.lines {
+                    let sent = self.sent.entry(line.line_id).or_default();
+                    *sent += i64::from(line.quantity.units());
+                    let (sku, bought) = &self.lines[&line.line_id];
+                    assert!(*sent <= *bought, "{id} sends {sent} of {bought} units of {sku}");
+                }
+            }
+            Event::ShipmentDelivered(arrived) => {
+                let before = self.parcels.insert(arrived.shipment_id, true);
+                assert_eq!(before, Some(false), "{id} has a parcel that arrives");
+            }
+            _ => {}
+        }
+    }
+
+    fn sees_money(&mut self, id: OrderId, event: &Event, gateway: &Gateway) {
+        let standing = |payment: PaymentId| gateway.intents.get(&payment).map(|intent| intent.standing);
+        match event {
+            Event::PaymentRecorded(paid) => {
+                self.comes(id, paid.payment_id, paid.amount.amount(), Money::ByHand)
+            }
+            Event::PaymentRequested(paid) => {
+                assert_eq!(self.stage, Stage::Pending, "{id} asks for money");
+                self.comes(id, paid.payment_id, paid.amount.amount(), Money::Asked);
+            }
+            Event::PaymentStarted(_) => {}
+            Event::PaymentAuthorized(held) => {
+                self.authorized.insert(held.payment_id);
+                self.becomes(id, held.payment_id, &[Money::Asked], Money::Held);
+            }
+            Event::PaymentDeclined(no) => {
+                assert_eq!(standing(no.payment_id), Some(Standing::Declined), "{id} believes in a decline");
+                self.becomes(id, no.payment_id, &[Money::Asked, Money::Held], Money::Gone);
+            }
+            Event::PaymentVoided(gone) => {
+                assert_eq!(standing(gone.payment_id), Some(Standing::Canceled), "{id} believes in a void");
+                self.becomes(id, gone.payment_id, &[Money::Asked, Money::Held], Money::Gone);
+            }
+            Event::PaymentCaptured(taken) => {
+                let in_books = gateway.intents[&taken.payment_id].captured();
+                assert_eq!(in_books, taken.amount.amount(), "{id} believes to have money");
+                self.becomes(id, taken.payment_id, &[Money::Asked, Money::Held], Money::Taken);
+            }
+            Event::RefundRequested(back) => {
+                let key = (back.refund_id, Some(back.payment_id));
+                let before = self.refunds.insert(key, (back.amount.amount(), Back::Asked));
+                assert_eq!(before, None, "{id} gives money back twice");
+            }
+            Event::RefundRefused(no) => {
+                let key = (no.refund_id, Some(no.payment_id));
+                let back = self.refunds.get_mut(&key).expect("only what was asked is refused");
+                assert_eq!(back.1, Back::Asked, "{id}: a refund is refused");
+                back.1 = Back::Refused;
+            }
+            Event::RefundRecorded(back) => self.goes_back(id, back, gateway),
+            Event::Refunded(all) => {
+                assert_eq!((all.amount.amount(), self.money_gone_back()), (self.money_in(), self.money_in()));
+            }
+            _ => {}
+        }
+        assert!(self.money_back() <= self.money_in(), "{id} gives back more than it took: {self:?}");
+        let too_much = !self.is_called_off() && self.money_in() > self.total;
+        assert!(!too_much, "{id} takes more than its total");
+    }
+
+    fn comes(&mut self, id: OrderId, payment: PaymentId, amount: i64, money: Money) {
+        let before = self.payments.insert(payment, (amount, money));
+        assert_eq!(before, None, "{id} has a payment twice");
+    }
+
+    fn becomes(&mut self, id: OrderId, payment: PaymentId, from: &[Money], to: Money) {
+        let known = self.payments.get_mut(&payment).expect("only known payments move");
+        assert!(from.contains(&known.1), "{id}: {payment} is {:?} and becomes {to:?}", known.1);
+        known.1 = to;
+    }
+
+    fn goes_back(&mut self, id: OrderId, back: &domain::order::RefundRecorded, gateway: &Gateway) {
+        let amount = back.amount.amount();
+        let before = self.refunds.insert((back.refund_id, back.payment_id), (amount, Back::Done));
+        match back.payment_id {
+            None => assert_eq!(before, None, "{id} gives money back by hand twice"),
+            Some(payment) => {
+                assert_eq!(before, Some((amount, Back::Asked)), "{id} gives money back that was not asked");
+                let in_books = gateway.intents[&payment].refunds.get(&back.refund_id);
+                assert_eq!(in_books, Some(&amount), "{id} believes that money went back");
+            }
+        }
+    }
+}

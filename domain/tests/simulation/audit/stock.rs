@@ -1,0 +1,79 @@
+//! What a SKU's events say of its units.
+
+use super::orders::OrderBook;
+use domain::inventory::Event;
+use domain::{OrderId, ReceiptId, Sku};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Held,
+    Committed,
+    Shipped,
+    /// Let go of, for ever.
+    Closed,
+}
+
+#[derive(Debug, Default)]
+pub struct StockBook {
+    /// Units that came in, and those found and lost.
+    came_in: i64,
+    receipts: BTreeSet<ReceiptId>,
+    adjustments: BTreeSet<domain::AdjustmentId>,
+    pub holds: BTreeMap<OrderId, (i64, Hold)>,
+}
+
+impl StockBook {
+    /// Units that nobody has.
+    pub fn free(&self) -> i64 {
+        let with_orders = self.holds.values().filter(|(_, hold)| *hold != Hold::Closed);
+        self.came_in - with_orders.map(|(units, _)| units).sum::<i64>()
+    }
+
+    pub fn hold_of(&self, order_id: OrderId) -> Option<(i64, Hold)> {
+        self.holds.get(&order_id).copied()
+    }
+
+    pub fn sees(&mut self, sku: &Sku, event: &Event, orders: &BTreeMap<OrderId, OrderBook>) {
+        match event {
+            Event::Received(received) => {
+                assert!(self.receipts.insert(received.receipt_id), "{sku}: a delivery counts twice");
+                self.came_in += i64::from(received.quantity.units());
+            }
+            Event::Adjusted(adjusted) => {
+                assert!(self.adjustments.insert(adjusted.adjustment_id), "{sku}: a correction counts twice");
+                self.came_in += adjusted.delta;
+            }
+            Event::Reserved(reserved) => {
+                let units = i64::from(reserved.quantity.units());
+                self.moves(sku, reserved.order_id, None, (units, Hold::Held));
+            }
+            Event::ReservationClosed(closed) => {
+                assert!(orders[&closed.order_id].is_called_off(), "{sku}: closed to an order that lives");
+                self.moves(sku, closed.order_id, None, (0, Hold::Closed));
+            }
+            Event::Released(released) => {
+                assert!(orders[&released.order_id].is_called_off(), "{sku}: taken from an order that lives");
+                let units = i64::from(released.quantity.units());
+                let from = if released.was_committed { Hold::Committed } else { Hold::Held };
+                self.moves(sku, released.order_id, Some((units, from)), (0, Hold::Closed));
+            }
+            Event::Committed(committed) => {
+                assert!(orders[&committed.order_id].was_paid(), "{sku}: committed to an order without money");
+                let units = i64::from(committed.quantity.units());
+                self.moves(sku, committed.order_id, Some((units, Hold::Held)), (units, Hold::Committed));
+            }
+            Event::Shipped(shipped) => {
+                assert!(orders[&shipped.order_id].has_sent(sku), "{sku}: left without being sent");
+                let units = i64::from(shipped.quantity.units());
+                self.moves(sku, shipped.order_id, Some((units, Hold::Committed)), (units, Hold::Shipped));
+            }
+        }
+        assert!(self.free() >= 0, "oversold: {sku} has {self:?}");
+    }
+
+    fn moves(&mut self, sku: &Sku, order_id: OrderId, from: Option<(i64, Hold)>, to: (i64, Hold)) {
+        let before = self.holds.insert(order_id, to);
+        assert_eq!(before, from, "{sku}: what {order_id} has becomes {to:?}");
+    }
+}

@@ -1,0 +1,281 @@
+//! Shoppers who want the same few things, and the people of the shop who pack, send, correct stock and give money
+//! back. They look at what a machine remembers, repeat themselves, and are often told no.
+
+use crate::gateway::Card;
+use crate::log::{Entry, Stream};
+use crate::random::Random;
+use crate::samples::*;
+use crate::world::{AnyCommand, MACHINES, Message, World, pounds, token_of};
+use domain::cart::{Cart, NewLine, OpenCart, PricedLine};
+use domain::order::{Order, PlacedOrder, RefundPhase, ShippedLine, Status};
+use domain::{Event, Money, OrderId, PaymentId, Sku, cart, inventory, order};
+use std::collections::BTreeMap;
+
+/// What is sold: its price, and who sells it.
+#[derive(Debug)]
+struct Product {
+    sku: Sku,
+    price: i64,
+    merchant: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Shop {
+    products: Vec<Product>,
+    shoppers: usize,
+    /// Whose payment it is.
+    payments: BTreeMap<PaymentId, OrderId>,
+    last_id: u128,
+}
+
+impl Shop {
+    pub fn open(random: &mut Random) -> Self {
+        let merchants = ["pottery", "forge"];
+        let product = |number: usize| Product {
+            sku: sku(&format!("SKU-{number}")),
+            price: random.amount(0, 12),
+            merchant: merchants[number % 2],
+        };
+        let products = (0..3).map(product).collect();
+        Self { products, shoppers: random.between(1, 5), payments: BTreeMap::new(), last_id: 100 }
+    }
+
+    pub fn order_of(&self, payment_id: PaymentId) -> OrderId {
+        self.payments[&payment_id]
+    }
+
+    fn next_id(&mut self) -> u128 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Keeps the table of deadlines: an order waits as long as its placing says, or a payment of it.
+    pub fn sees(&self, entry: &Entry, deadlines: &mut BTreeMap<OrderId, u64>) {
+        let (Stream::Order(order_id), Event::Order(event)) = (&entry.stream, &entry.event) else { return };
+        let hold_seconds = match event {
+            order::Event::Placed(placed) => placed.hold_seconds,
+            order::Event::PaymentRequested(requested) => requested.hold_seconds,
+            _ => None,
+        };
+        if let Some(seconds) = hold_seconds {
+            let until = entry.at + u64::from(seconds);
+            deadlines
+                .entry(*order_id)
+                .and_modify(|deadline| *deadline = until.max(*deadline))
+                .or_insert(until);
+        }
+    }
+}
+
+impl World {
+    pub fn stock_up(&mut self) {
+        let most = *self.random.pick(&[2, 6, 12, 30]);
+        for number in 0..self.shop.products.len() {
+            let some = self.random.amount(0, most);
+            if some > 0 {
+                self.goods_come_in(number, some);
+            }
+        }
+    }
+
+    fn goods_come_in(&mut self, product: usize, some: i64) {
+        let (sku, id) = (self.shop.products[product].sku.clone(), self.shop.next_id());
+        let quantity = domain::Quantity::new(some).expect("some units came in");
+        let command = inventory::Command::Receive { receipt_id: receipt_id(id), quantity };
+        self.ask(AnyCommand::Stock(sku, command));
+    }
+
+    /// Sends it to any machine.
+    fn ask(&mut self, command: AnyCommand) {
+        let machine = self.random.below(MACHINES);
+        self.send(Message::Command { machine, command });
+    }
+
+    pub fn shop_step(&mut self) {
+        let shopper = self.random.below(self.shop.shoppers);
+        let number = u128::try_from(shopper).expect("there are few shoppers") + 1;
+        let machine = self.random.below(MACHINES);
+        match self.random.below(20) {
+            0 => {
+                let product = self.random.below(self.shop.products.len());
+                self.correct_stock(product);
+            }
+            1 => {
+                let product = self.random.below(self.shop.products.len());
+                self.shop.products[product].price = self.random.amount(0, 12);
+            }
+            2..10 => self.fill_cart(machine, number),
+            _ => self.tend_order(machine, order_id(number)),
+        }
+    }
+
+    fn correct_stock(&mut self, product: usize) {
+        if self.random.percent(50) {
+            let some = self.random.amount(1, 3);
+            return self.goods_come_in(product, some);
+        }
+        let (delta, id) = (self.random.amount(-3, 2), self.shop.next_id());
+        let adjustment_id = adjustment_id(id);
+        let command = inventory::Command::Adjust { adjustment_id, delta, reason: reason("counted") };
+        self.ask(AnyCommand::Stock(self.shop.products[product].sku.clone(), command));
+    }
+
+    fn fill_cart(&mut self, machine: usize, number: u128) {
+        let cart_id = cart_id(number);
+        let command = match self.machines[machine].carts.look(&self.log, &Stream::Cart(cart_id), 0) {
+            Cart::Unopened => cart::Command::Open { currency: currency("GBP"), customer_id: None },
+            Cart::Open(cart) => {
+                let cart = cart.clone();
+                self.shop_on(&cart, number)
+            }
+            // A repeated click.
+            Cart::CheckedOut(cart) => cart::Command::CheckOut {
+                order_id: cart.order_id,
+                country: country("GB"),
+                expected_total: cart.total,
+                prices: vec![],
+                hold_seconds: None,
+            },
+            Cart::Abandoned => return,
+        };
+        self.ask(AnyCommand::Cart(cart_id, command));
+    }
+
+    fn shop_on(&mut self, cart: &OpenCart, number: u128) -> cart::Command {
+        if cart.lines.is_empty() || self.random.percent(25) {
+            return cart::Command::PutLines { lines: vec![self.wish()] };
+        }
+        match self.random.below(10) {
+            0 => cart::Command::RemoveLines { line_ids: vec![cart.lines[0].line_id] },
+            1 => cart::Command::SetShipping { charge: pounds(self.random.amount(0, 4)) },
+            2 if self.random.percent(20) => cart::Command::Abandon,
+            _ => self.check_out(cart, number),
+        }
+    }
+
+    fn wish(&mut self) -> NewLine {
+        let line = line_id(u128::try_from(self.random.between(1, 3)).expect("it is small"));
+        let quantity = units(u32::try_from(self.random.between(1, 3)).expect("it is small"));
+        let product = self.random.pick(&self.shop.products);
+        let unit_price = pounds(product.price);
+        NewLine { line_id: line, sku: product.sku.clone(), quantity, unit_price, agreed: false }
+    }
+
+    /// The shopper confirms the total of now; a cart that another machine changed has another.
+    fn check_out(&mut self, cart: &OpenCart, number: u128) -> cart::Command {
+        let product = |sku: &Sku| {
+            let is_it = |product: &&Product| product.sku == *sku;
+            self.shop.products.iter().find(is_it).expect("only products are in carts")
+        };
+        let lines = cart.lines.iter().map(|line| (line, product(&line.sku)));
+        let prices: Vec<PricedLine> = lines
+            .clone()
+            .map(|(line, product)| PricedLine {
+                line_id: line.line_id,
+                merchant_id: merchant(product.merchant),
+                name: name("Thing"),
+                unit_price: pounds(product.price),
+            })
+            .collect();
+        let total: i64 =
+            lines.map(|(line, product)| i64::from(line.quantity.units()) * product.price).sum::<i64>()
+                + cart.shipping.map_or(0, |charge| charge.amount());
+        let hold_seconds = Some(*self.random.pick(&[60, 900, 3_600]));
+        let expected_total = pounds(total);
+        let country = country("GB");
+        cart::Command::CheckOut { order_id: order_id(number), country, expected_total, prices, hold_seconds }
+    }
+
+    /// The shopper pays or changes their mind, the house packs and gives back.
+    fn tend_order(&mut self, machine: usize, order_id: OrderId) {
+        let Order::Placed(order) = self.order_on(machine, order_id) else { return };
+        let order = order.clone();
+        let command = match order.status {
+            _ if order.is_called_off() => self.give_back(&order),
+            _ if self.random.percent(3) => Some(order::Command::Cancel { reason: reason("enough") }),
+            Status::Pending => self.pay(order_id, &order),
+            Status::Paid => self.give_back(&order),
+            _ if self.random.percent(25) => self.give_back(&order),
+            _ => self.send_on(&order),
+        };
+        if let Some(command) = command {
+            self.ask(AnyCommand::Order(order_id, command));
+        }
+    }
+
+    fn pay(&mut self, order_id: OrderId, order: &PlacedOrder) -> Option<order::Command> {
+        let due = order.due_amount();
+        if due == 0 {
+            return None;
+        }
+        let part = if self.random.percent(40) { self.random.amount(1, due) } else { due };
+        let payment_id = payment_id(self.shop.next_id());
+        self.shop.payments.insert(payment_id, order_id);
+        let amount = pounds(part);
+        if self.random.percent(25) {
+            let (method, reference) = (method("voucher"), reference("gift card"));
+            return Some(order::Command::RecordPayment { payment_id, amount, method, reference });
+        }
+        let token = token_of(self.random.below(Card::ALL.len()));
+        let hold_seconds = self.random.percent(50).then_some(600);
+        Some(order::Command::RequestPayment { payment_id, amount, token, hold_seconds })
+    }
+
+    /// By hand what came by hand or cannot go back through the gateway, and through it what can.
+    fn give_back(&mut self, order: &PlacedOrder) -> Option<order::Command> {
+        let left = left_to_give_back(order);
+        let refund_id = refund_id(self.shop.next_id());
+        if left == 0 {
+            return None;
+        }
+        if order.is_called_off() || self.random.percent(30) {
+            return Some(by_hand(refund_id, left));
+        }
+        let amount = pounds(self.random.amount(1, left));
+        Some(order::Command::RequestRefund { refund_id, amount })
+    }
+
+    fn send_on(&mut self, order: &PlacedOrder) -> Option<order::Command> {
+        match self.random.below(10) {
+            0 => Some(order::Command::Ship),
+            1 => Some(order::Command::Deliver),
+            2..5 => {
+                let parcel = order.shipments.iter().find(|parcel| !parcel.is_delivered)?;
+                Some(order::Command::DeliverShipment { shipment_id: parcel.shipment_id })
+            }
+            _ => {
+                let line = self.random.pick(&order.lines).clone();
+                let shipment_id = shipment_id(self.shop.next_id());
+                let lines = self
+                    .random
+                    .percent(50)
+                    .then(|| vec![ShippedLine { line_id: line.line_id, quantity: units(1) }]);
+                let merchant_id = line.merchant_id;
+                Some(order::Command::SendShipment { shipment_id, merchant_id, lines, tracking: None })
+            }
+        }
+    }
+
+    /// At the end people give back what only they can.
+    pub fn give_all_back(&mut self) {
+        let order_ids: Vec<OrderId> = self.deadlines.keys().copied().collect();
+        for id in order_ids {
+            let Order::Placed(order) = self.order_now(0, id) else { continue };
+            let (left, is_called_off) = (left_to_give_back(order), order.is_called_off());
+            if is_called_off && left > 0 {
+                let refund_id = refund_id(self.shop.next_id());
+                self.ask(AnyCommand::Order(id, by_hand(refund_id, left)));
+            }
+        }
+    }
+}
+
+fn by_hand(refund_id: domain::RefundId, amount: i64) -> order::Command {
+    let (amount, reference): (Money, _) = (pounds(amount), reference("by hand"));
+    order::Command::RecordRefund { refund_id, payment_id: None, amount, reference }
+}
+
+fn left_to_give_back(order: &PlacedOrder) -> i64 {
+    let on_its_way = order.refunds.iter().filter(|refund| refund.phase != RefundPhase::Refused);
+    order.paid_amount() - on_its_way.map(|refund| refund.amount.amount()).sum::<i64>()
+}
