@@ -51,6 +51,16 @@ pub struct SecondMachine {
 }
 
 impl SecondMachine {
+    /// Stops its services in order.
+    pub fn stop_services(&self) {
+        self.services.stop.cancel();
+    }
+
+    /// What a part says of itself while it is ready, once it says so: `None` when it has nothing to add.
+    pub async fn is_ready(&self, part: &str, how: Option<&str>) {
+        is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
     pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
         let builder =
             self.client.post(format!("{}{path}", self.services.url)).timeout(Duration::from_secs(30));
@@ -92,6 +102,16 @@ impl Shop {
         let services =
             Services::start(&store.connection_string(), &self.database_url, &gateway, listener).await;
         Self { store, gateway, services, ..self }
+    }
+
+    /// Waits until a part is ready and says so of itself.
+    pub async fn is_ready(&self, part: &str, how: Option<&str>) {
+        is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
+    /// Ends this machine's services without any order, as a crash of the machine would. The store runs on.
+    pub fn crash_services(&self) {
+        self.services.tasks.iter().for_each(JoinHandle::abort);
     }
 
     /// A second machine: services of its own on the same event store and database.
@@ -206,6 +226,20 @@ impl Shop {
         let request = self.request(Method::POST, &format!("/orders/{order_id}/payments"));
         request.new_key().header("prefer", "wait=20").json(&body).send().await
     }
+}
+
+async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&str>) {
+    let asking = async {
+        loop {
+            let health = client.get(format!("{url}/readyz")).send().await.unwrap();
+            let health: Value = health.json().await.unwrap();
+            let part = &health["parts"][part];
+            if part["ready"] == true && part["how"].as_str() == how {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.expect("the part is ready in time");
 }
 
 impl Services {

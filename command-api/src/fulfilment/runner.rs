@@ -11,7 +11,7 @@ use backon::{ExponentialBuilder, Retryable};
 use domain::fulfilment::PaymentRequest;
 use domain::stored::StoredEvent;
 use domain::{CartId, IntentId, OrderId, order};
-use event_store::{AppendError, EventStore, Position, RecordedEvent, SubscriptionItem};
+use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
@@ -27,6 +27,10 @@ const PART: &str = "order-fulfilment";
 const STUCK: &str = "order-fulfilment: stuck orders";
 /// Payments on which the gateway is silent, in `/readyz`.
 const SILENT: &str = "payment-gateway";
+/// What `/readyz` says while it is not this process that works.
+const ELSEWHERE: &str = "another process runs it";
+/// The lock that the one who works holds.
+const LOCK: &str = "order_fulfilment";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
 /// Questions to the gateway at once; more wait for their turn, and stock does not wait for them.
@@ -36,6 +40,12 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How long it stands still, at most, while few orders are open.
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 const FEW_OPEN_ORDERS: usize = 1_000;
+
+/// Why a turn is over.
+enum Ended {
+    Stopped,
+    LostTurn(String),
+}
 
 /// The order fulfilment process of this shop.
 pub struct FulfilmentRunner {
@@ -51,35 +61,75 @@ impl FulfilmentRunner {
         Self { store, executor, gateway, health }
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
+    /// another takes over when that one's connection to the event store is gone.
     ///
     /// # Errors
     /// When the log has something that it cannot read or must not pass over; the reason is in `/readyz` too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SettleError> {
-        let checkpoint = || Checkpoint::read(&self.store);
-        let first = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            read = checkpoint.retry(patiently()).notify(|error, _| {
+        while let Some(lock) = stop.run_until_cancelled(self.take_turn()).await {
+            let checkpoint = || Checkpoint::read(&self.store);
+            let read = checkpoint.retry(patiently()).notify(|error, _| {
                 self.health.is_ill(PART, error.to_string());
-            }) => read,
-        };
-        let checkpoint = first.map_err(|error| SettleError::ForNow(error.to_string()))?;
-        let result = self.follow(checkpoint, &stop).await;
-        if result.is_err() {
-            self.health.is_ill(PART, "it has stopped: the log says why");
+            });
+            let checkpoint = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                reason = lock.lost() => {
+                    self.has_lost(&reason);
+                    continue;
+                }
+                read = read => read.map_err(|error| SettleError::ForNow(error.to_string()))?,
+            };
+            let ended = self.follow(checkpoint, &lock, &stop).await;
+            if ended.is_err() {
+                self.health.is_ill(PART, "it has stopped: the log says why");
+            }
+            match ended? {
+                Ended::Stopped => return Ok(()),
+                Ended::LostTurn(reason) => self.has_lost(&reason),
+            }
         }
-        result
+        Ok(())
     }
 
-    async fn follow(&self, mut checkpoint: Checkpoint, stop: &CancellationToken) -> Result<(), SettleError> {
+    async fn take_turn(&self) -> Lock {
+        let lock = self.store.lock(LOCK, |error| match error {
+            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                tracing::warn!(%error, "order fulfilment cannot ask for its turn: asking again");
+                self.health.is_ill(PART, error.to_string());
+            }
+        });
+        let lock = lock.await;
+        tracing::info!("this process runs order fulfilment");
+        self.health.is_ill(PART, "it has its turn and begins");
+        lock
+    }
+
+    fn has_lost(&self, reason: &str) {
+        tracing::warn!(reason, "order fulfilment has lost its turn: it waits for the next one");
+        self.health.is_ill(PART, format!("it has lost its turn: {reason}"));
+        // Whoever works now says so.
+        self.report_stuck(0);
+        self.health.is_well(SILENT);
+    }
+
+    async fn follow(
+        &self,
+        mut checkpoint: Checkpoint,
+        lock: &Lock,
+        stop: &CancellationToken,
+    ) -> Result<Ended, SettleError> {
         let items = self.store.subscribe_all(checkpoint.position);
-        pin_mut!(items);
+        let lost = lock.lost();
+        pin_mut!(items, lost);
         let mut work = Work::after(&mut checkpoint);
         let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let ended = loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break Ended::Stopped,
+                reason = &mut lost => break Ended::LostTurn(reason),
                 Some(done) = work.tasks.join_next() => {
                     let (order_id, is_alarm, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
                     let next = match result {
@@ -124,12 +174,14 @@ impl FulfilmentRunner {
                     self.record(&mut checkpoint, &mut work).await;
                 }
             }
-        }
-        // What is under way is done again after the restart.
+        };
+        // What is under way is done again by whoever works next.
         work.tasks.shutdown().await;
         work.questions.shutdown().await;
-        self.record(&mut checkpoint, &mut work).await;
-        Ok(())
+        if matches!(ended, Ended::Stopped) {
+            self.record(&mut checkpoint, &mut work).await;
+        }
+        Ok(ended)
     }
 
     /// Starts what the order wants of the payment gateway, beside everything else.

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 /// The stock of a SKU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    available: u64,
-    reserved: u64,
+    pub(super) available: u64,
+    pub(super) reserved: u64,
     /// Of the reserved ones, those of paid orders.
-    committed: u64,
-    shipped: u64,
-    received: u64,
-    adjusted: i64,
-    reservations: HashMap<OrderId, Reservation>,
-    receipts: HashMap<ReceiptId, u32>,
-    adjustments: HashMap<AdjustmentId, i64>,
+    pub(super) committed: u64,
+    pub(super) shipped: u64,
+    pub(super) received: u64,
+    pub(super) adjusted: i64,
+    pub(super) reservations: HashMap<OrderId, Reservation>,
+    pub(super) receipts: HashMap<ReceiptId, u32>,
+    pub(super) adjustments: HashMap<AdjustmentId, i64>,
 }
 
 /// What an order has, or had, of a SKU.
