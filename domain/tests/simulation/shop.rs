@@ -7,7 +7,7 @@ use crate::random::Random;
 use crate::samples::*;
 use crate::world::{AnyCommand, MACHINES, Message, World, pounds, token_of};
 use domain::cart::{Cart, NewLine, OpenCart, PricedLine};
-use domain::order::{Order, PlacedOrder, RefundPhase, ShippedLine, Status};
+use domain::order::{Order, Payment, PaymentPhase, PlacedOrder, Refund, RefundPhase, ShippedLine, Status};
 use domain::{Event, Money, OrderId, PaymentId, Sku, cart, inventory, order};
 use std::collections::BTreeMap;
 
@@ -223,15 +223,15 @@ impl World {
 
     /// By hand what came by hand or cannot go back through the gateway, and through it what can.
     fn give_back(&mut self, order: &PlacedOrder) -> Option<order::Command> {
-        let left = left_to_give_back(order);
         let refund_id = refund_id(self.shop.next_id());
-        if left == 0 {
-            return None;
-        }
-        if order.is_called_off() || self.random.percent(30) {
+        let left = left_for_hands(order);
+        if left > 0 && (order.is_called_off() || self.random.percent(30)) {
             return Some(by_hand(refund_id, left));
         }
-        let amount = pounds(self.random.amount(1, left));
+        if order.is_called_off() || order.paid_amount() == 0 {
+            return None;
+        }
+        let amount = pounds(self.random.amount(1, order.paid_amount()));
         Some(order::Command::RequestRefund { refund_id, amount })
     }
 
@@ -261,7 +261,7 @@ impl World {
         let order_ids: Vec<OrderId> = self.deadlines.keys().copied().collect();
         for id in order_ids {
             let Order::Placed(order) = self.order_now(0, id) else { continue };
-            let (left, is_called_off) = (left_to_give_back(order), order.is_called_off());
+            let (left, is_called_off) = (left_for_hands(order), order.is_called_off());
             if is_called_off && left > 0 {
                 let refund_id = refund_id(self.shop.next_id());
                 self.ask(AnyCommand::Order(id, by_hand(refund_id, left)));
@@ -275,7 +275,20 @@ fn by_hand(refund_id: domain::RefundId, amount: i64) -> order::Command {
     order::Command::RecordRefund { refund_id, payment_id: None, amount, reference }
 }
 
-fn left_to_give_back(order: &PlacedOrder) -> i64 {
-    let on_its_way = order.refunds.iter().filter(|refund| refund.phase != RefundPhase::Refused);
-    order.paid_amount() - on_its_way.map(|refund| refund.amount.amount()).sum::<i64>()
+/// What came by hand, and what the gateway took and would not give back; less what went back by hand.
+fn left_for_hands(order: &PlacedOrder) -> i64 {
+    let back =
+        |refund: &Refund| if refund.phase == RefundPhase::Refused { 0 } else { refund.amount.amount() };
+    let of = |payment_id| order.refunds.iter().filter(move |refund| refund.payment_id == payment_id);
+    let left_of = |payment: &Payment| match payment.phase {
+        PaymentPhase::Recorded => payment.amount.amount(),
+        PaymentPhase::Captured { .. } => {
+            let mut refunds = of(Some(payment.payment_id));
+            let was_refused = refunds.any(|refund| refund.phase == RefundPhase::Refused);
+            let went_back: i64 = of(Some(payment.payment_id)).map(back).sum();
+            if was_refused { payment.amount.amount() - went_back } else { 0 }
+        }
+        _ => 0,
+    };
+    order.payments.iter().map(left_of).sum::<i64>() - of(None).map(back).sum::<i64>()
 }

@@ -39,6 +39,8 @@ type RefundKey = (RefundId, Option<PaymentId>);
 pub struct OrderBook {
     pub stage: Stage,
     is_paid: bool,
+    /// Whether money that was ours or held for us ever covered the total.
+    was_secured: bool,
     total: i64,
     pub needs: BTreeMap<Sku, i64>,
     lines: BTreeMap<LineId, (Sku, i64)>,
@@ -67,6 +69,7 @@ impl OrderBook {
         Self {
             stage: Stage::Pending,
             is_paid: false,
+            was_secured: total == 0,
             total,
             needs,
             lines: lines.iter().map(of_line).collect(),
@@ -92,6 +95,10 @@ impl OrderBook {
         self.held.len() == self.needs.len()
     }
 
+    pub fn was_secured(&self) -> bool {
+        self.was_secured
+    }
+
     pub fn was_authorized(&self, payment_id: PaymentId) -> bool {
         self.authorized.contains(&payment_id)
     }
@@ -101,6 +108,11 @@ impl OrderBook {
         let mut of_sku = self.lines.iter().filter(|(_, (line_sku, _))| line_sku == sku);
         self.stage >= Stage::Shipped && !self.is_called_off()
             || of_sku.all(|(line, (_, units))| self.sent.get(line) == Some(units))
+    }
+
+    /// Whether it costs anything.
+    pub fn is_free(&self) -> bool {
+        self.total == 0
     }
 
     /// Money that came in.
@@ -214,6 +226,8 @@ impl OrderBook {
         }
         if *reason == CancelReason::Expired {
             assert_eq!(self.stage, Stage::Pending, "{id} expires although it is paid");
+            let has_all = self.were_all_held() && self.money_in() == self.total;
+            assert!(!has_all, "{id} expires with its goods and its money");
         }
         self.stage = Stage::Cancelled;
     }
@@ -294,6 +308,8 @@ impl OrderBook {
             }
             _ => {}
         }
+        let held = self.payments.values().filter(|(_, money)| *money == Money::Held);
+        self.was_secured |= self.money_in() + held.map(|(amount, _)| amount).sum::<i64>() >= self.total;
         assert!(self.money_back() <= self.money_in(), "{id} gives back more than it took: {self:?}");
         let too_much = !self.is_called_off() && self.money_in() > self.total;
         assert!(!too_much, "{id} takes more than its total");
