@@ -8,6 +8,7 @@
 //! are tried first for ever.
 
 mod audit;
+mod every_step;
 mod gateway;
 mod healing;
 mod log;

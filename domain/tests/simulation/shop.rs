@@ -40,6 +40,11 @@ impl Shop {
         Self { products, shoppers: random.between(1, 5), payments: BTreeMap::new(), last_id: 100 }
     }
 
+    /// Somebody pays for an order.
+    pub fn knows(&mut self, payment_id: PaymentId, order_id: OrderId) {
+        self.payments.insert(payment_id, order_id);
+    }
+
     pub fn order_of(&self, payment_id: PaymentId) -> OrderId {
         self.payments[&payment_id]
     }
@@ -210,7 +215,7 @@ impl World {
         }
         let part = if self.random.percent(40) { self.random.amount(1, due) } else { due };
         let payment_id = payment_id(self.shop.next_id());
-        self.shop.payments.insert(payment_id, order_id);
+        self.shop.knows(payment_id, order_id);
         let amount = pounds(part);
         if self.random.percent(25) {
             let (method, reference) = (method("voucher"), reference("gift card"));

@@ -76,6 +76,10 @@ pub struct Trouble {
     pub append_unanswered: usize,
 }
 
+impl Trouble {
+    pub const NONE: Self = Self { lost: 0, twice: 0, dying: 0, append_unanswered: 0 };
+}
+
 pub struct World {
     pub random: Random,
     pub log: Log,
