@@ -6,6 +6,7 @@ use super::{
     RefundRefused, RefundRequested, Refunded, Rejection, Status,
 };
 use crate::{IntentId, Money, PaymentId, PaymentToken, Reason, RefundId};
+use uuid::Uuid;
 
 /// A payment, whatever became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +156,8 @@ impl PlacedOrder {
 
     pub(super) fn record_payment(&self, payment: &PaymentRecorded) -> Result<Vec<Event>, Rejection> {
         if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
-            return if known.amount == payment.amount {
+            let is_same = known.amount == payment.amount && known.phase == PaymentPhase::Recorded;
+            return if is_same {
                 Ok(vec![])
             } else {
                 Err(Rejection::PaymentDiffers { recorded: known.amount })
@@ -246,12 +248,24 @@ impl PlacedOrder {
     pub(super) fn call_off(&self, reason: CancelReason) -> Vec<Event> {
         let mut events = vec![Event::Cancelled(Cancelled { reason })];
         for payment in self.payments.iter().filter(|payment| payment.is_captured()) {
-            let left = Money::new(self.left_of(payment), payment.amount.currency());
-            events.extend(
-                left.ok().filter(|left| left.amount() > 0).map(|left| refund_of(payment.payment_id, left)),
-            );
+            if let Ok(amount) = Money::new(self.left_of(payment), payment.amount.currency())
+                && amount.amount() > 0
+            {
+                let (refund_id, payment_id) = (self.free_refund_id(payment.payment_id), payment.payment_id);
+                events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
+            }
         }
         events
+    }
+
+    /// The payment's id, or the next one if a refund of this payment was asked for under that: two refunds under one
+    /// id would be one at the gateway.
+    fn free_refund_id(&self, payment_id: PaymentId) -> RefundId {
+        let mut refund_id = RefundId(payment_id.0);
+        while self.refund(refund_id, Some(payment_id)).is_some() {
+            refund_id = RefundId(Uuid::from_u128(refund_id.0.as_u128().wrapping_add(1)));
+        }
+        refund_id
     }
 
     /// Takes the refund from the payments in the order in which they came, as far as each goes.
@@ -278,7 +292,7 @@ impl PlacedOrder {
         match self.status {
             Status::Shipped | Status::Delivered => {}
             // Everything back before it ships is a cancellation: that releases the goods too.
-            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1),
+            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1).max(0),
             _ => return Err(self.not_in("refunded", "paid, processing, shipped or delivered")),
         }
         if amount.amount() == 0 || amount.amount() > left {
@@ -325,7 +339,9 @@ impl PlacedOrder {
         }
         match known.map(|known| known.phase) {
             Some(RefundPhase::Done) => return Ok(vec![]),
-            Some(RefundPhase::Requested | RefundPhase::Refused) => {}
+            Some(RefundPhase::Requested) => {}
+            // What was refused may have gone back by other ways meanwhile.
+            Some(RefundPhase::Refused) => self.check_left(refund.amount)?,
             None if refund.payment_id.is_some() => return Err(Rejection::RefundNotRequested),
             None => self.check_refund(refund)?,
         }
@@ -346,9 +362,13 @@ impl PlacedOrder {
         if !is_over {
             return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
         }
+        self.check_left(refund.amount)
+    }
+
+    fn check_left(&self, amount: Money) -> Result<(), Rejection> {
         let left = self.left_to_refund();
-        if refund.amount.amount() == 0 || refund.amount.amount() > left {
-            return Err(Rejection::RefundTooLarge { left, given: refund.amount });
+        if amount.amount() == 0 || amount.amount() > left {
+            return Err(Rejection::RefundTooLarge { left, given: amount });
         }
         Ok(())
     }
