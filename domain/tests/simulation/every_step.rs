@@ -3,9 +3,10 @@
 //! over from the checkpoint, and the end is the same.
 
 use crate::audit::Stage;
+use crate::delivery::token_of;
 use crate::gateway::Card;
 use crate::samples::*;
-use crate::world::{AnyCommand, Message, Trouble, World, pounds, token_of};
+use crate::world::{AnyCommand, Message, Trouble, World, pounds};
 use domain::cart::{self, NewLine, PricedLine};
 use domain::inventory;
 use domain::order::Command;

@@ -8,6 +8,7 @@
 //! are tried first for ever.
 
 mod audit;
+mod delivery;
 mod every_step;
 mod gateway;
 mod healing;

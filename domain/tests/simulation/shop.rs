@@ -1,11 +1,12 @@
 //! Shoppers who want the same few things, and the people of the shop who pack, send, correct stock and give money
 //! back. They look at what a machine remembers, repeat themselves, and are often told no.
 
+use crate::delivery::token_of;
 use crate::gateway::Card;
 use crate::log::{Entry, Stream};
 use crate::random::Random;
 use crate::samples::*;
-use crate::world::{AnyCommand, MACHINES, Message, World, pounds, token_of};
+use crate::world::{AnyCommand, MACHINES, Message, World, pounds};
 use domain::cart::{Cart, NewLine, OpenCart, PricedLine};
 use domain::order::{Order, Payment, PaymentPhase, PlacedOrder, Refund, RefundPhase, ShippedLine, Status};
 use domain::{Event, Money, OrderId, PaymentId, Sku, cart, inventory, order};
