@@ -60,7 +60,7 @@ impl Chronicle {
     fn live(&mut self, seed: u64, is_told: bool) {
         let _replay = Replay(seed);
         let mut world = World::new(seed, is_told);
-        for _ in 0..world.random.between(100, 1_000) {
+        for _ in 0..world.random.between(150, 1_500) {
             world.step();
         }
         world.tell(|| "the world heals".to_owned());

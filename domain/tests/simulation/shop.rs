@@ -9,7 +9,7 @@ use crate::samples::*;
 use crate::world::{AnyCommand, MACHINES, Message, World, pounds};
 use domain::cart::{Cart, NewLine, OpenCart, PricedLine};
 use domain::order::{Order, Payment, PaymentPhase, PlacedOrder, Refund, RefundPhase, ShippedLine, Status};
-use domain::{Event, Money, OrderId, PaymentId, Sku, cart, inventory, order};
+use domain::{Event, Money, OrderId, PaymentId, RefundId, Sku, cart, inventory, order};
 use std::collections::BTreeMap;
 
 /// What is sold: its price, and who sells it.
@@ -237,6 +237,11 @@ impl World {
         if order.is_called_off() || order.paid_amount() == 0 {
             return None;
         }
+        // Somebody may give a refund the id of its payment: one key for both.
+        let refund_id = match order.payments.first() {
+            Some(payment) if self.random.percent(20) => RefundId(payment.payment_id.0),
+            _ => refund_id,
+        };
         let amount = pounds(self.random.amount(1, order.paid_amount()));
         Some(order::Command::RequestRefund { refund_id, amount })
     }
@@ -276,7 +281,7 @@ impl World {
     }
 }
 
-fn by_hand(refund_id: domain::RefundId, amount: i64) -> order::Command {
+fn by_hand(refund_id: RefundId, amount: i64) -> order::Command {
     let (amount, reference): (Money, _) = (pounds(amount), reference("by hand"));
     order::Command::RecordRefund { refund_id, payment_id: None, amount, reference }
 }
