@@ -3,11 +3,11 @@
 mod samples;
 mod scenario;
 
-use domain::order::{Command, Event, Order, Placed, Rejection};
+use domain::order::{Command, Event, GatewayAnswer, Order, Placed, Rejection};
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
-use samples::{currency, eur, gbp, payment_id, reason, reference, refund_id};
+use samples::{code, currency, eur, gbp, payment_id, reason, reference, refund_id};
 use scenario::given;
 
 fn request_money(number: u128, amount: Money) -> Command {
@@ -53,6 +53,15 @@ fn gone() -> Vec<Event> {
 /// Called off, and the gateway was asked to give all that it took back.
 fn called_off() -> Vec<Event> {
     and(packed(), &[cancelled_on_request(), refund_requested(1, 1, 20), refund_requested(2, 2, 10)])
+}
+
+/// Called off with 5 by hand, while the gateway thinks about 30.
+fn half_way() -> Vec<Event> {
+    and(held(), &[payment(2, 5), requested(1, 30), started(1), expired()])
+}
+
+fn answer(number: u128, answer: GatewayAnswer) -> Command {
+    Command::RecordGatewayAnswer { payment_id: payment_id(number), answer }
 }
 
 fn free() -> Vec<Event> {
@@ -130,6 +139,22 @@ fn free() -> Vec<Event> {
 #[case::gives_by_hand_what_the_gateway_refused(
     and(called_off(), &[refund_of(2, 2, 10), refund_refused(1, 1)]), record(9, None, 25),
     &[refund(9, 25), refunded_event(35)],
+)]
+#[case::is_not_refunded_while_a_payment_may_come(half_way(), record(9, None, 5), &[refund(9, 5)])]
+#[case::is_refunded_when_the_last_payment_is_voided(
+    and(half_way(), &[refund(9, 5)]), answer(1, GatewayAnswer::Voided), &[voided(1), refunded_event(5)],
+)]
+#[case::is_refunded_when_the_last_payment_is_declined(
+    and(half_way(), &[refund(9, 5)]),
+    answer(1, GatewayAnswer::Declined { code: code("card_declined"), message: reason("no") }),
+    &[declined(1), refunded_event(5)],
+)]
+#[case::is_refunded_when_what_came_late_went_back(
+    and(half_way(), &[refund(9, 5), captured(1, 30), refund_requested(1, 1, 30)]), record(1, Some(1), 30),
+    &[refund_of(1, 1, 30), refunded_event(35)],
+)]
+#[case::is_not_refunded_by_a_void_alone(
+    and(held(), &[requested(1, 35), authorized(1), expired()]), answer(1, GatewayAnswer::Voided), &[voided(1)],
 )]
 #[case::is_refunded_after_shipping(
     and(gone(), &[refund_requested(9, 1, 20), refund_of(9, 1, 20), refund_requested(8, 2, 10), refund_of(8, 2, 10)]),

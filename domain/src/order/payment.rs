@@ -222,7 +222,9 @@ impl PlacedOrder {
             }
             GatewayAnswer::Declined { code, message } => {
                 let (code, message) = (code.clone(), message.clone());
-                vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })]
+                let mut events = vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })];
+                events.extend(self.refunded_with(0, Some(payment_id)));
+                events
             }
             GatewayAnswer::Captured { intent } => {
                 let intent = intent.clone();
@@ -233,7 +235,11 @@ impl PlacedOrder {
                 events.extend(self.paid_with(amount.amount()));
                 events
             }
-            GatewayAnswer::Voided => vec![Event::PaymentVoided(PaymentVoided { payment_id })],
+            GatewayAnswer::Voided => {
+                let mut events = vec![Event::PaymentVoided(PaymentVoided { payment_id })];
+                events.extend(self.refunded_with(0, Some(payment_id)));
+                events
+            }
         })
     }
 
@@ -346,13 +352,21 @@ impl PlacedOrder {
             None => self.check_refund(refund)?,
         }
         let mut events = vec![Event::RefundRecorded(refund.clone())];
-        let is_last = self.refunded_amount() + refund.amount.amount() == self.paid_amount();
-        let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
-        if is_last && is_over {
-            let all = Money::new(self.paid_amount(), self.total.currency());
-            events.push(Event::Refunded(Refunded { amount: all.unwrap_or(self.total) }));
-        }
+        events.extend(self.refunded_with(refund.amount.amount(), None));
         Ok(events)
+    }
+
+    /// That all is given back, if it is with so much more than what went back so far, and no payment can still come:
+    /// none is under way but the one that just ended.
+    fn refunded_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
+        let may_come = |payment: &Payment| payment.is_open() || payment.is_authorized();
+        let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
+        let paid = self.paid_amount();
+        let is_last = paid > 0
+            && self.refunded_amount() + more == paid
+            && !self.payments.iter().any(|payment| may_come(payment) && Some(payment.payment_id) != ended);
+        let amount = Money::new(paid, self.total.currency()).unwrap_or(self.total);
+        (is_over && is_last).then_some(Event::Refunded(Refunded { amount }))
     }
 
     /// Whether people can give so much back.

@@ -84,5 +84,7 @@ fn has_its_money(id: OrderId, order: &OrderBook, gateway: &Gateway) {
     }
     if order.is_called_off() {
         assert_eq!(kept, 0, "{id} is called off and keeps money: {order:?}");
+        let says_so = order.says_refunded || order.money_in() == 0;
+        assert!(says_so, "{id} gave all its money back and does not say so");
     }
 }

@@ -39,6 +39,8 @@ type RefundKey = (RefundId, Option<PaymentId>);
 pub struct OrderBook {
     pub stage: Stage,
     is_paid: bool,
+    /// Whether it says that all its money went back.
+    pub says_refunded: bool,
     /// Whether money that was ours or held for us ever covered the total.
     was_secured: bool,
     total: i64,
@@ -69,6 +71,7 @@ impl OrderBook {
         Self {
             stage: Stage::Pending,
             is_paid: false,
+            says_refunded: false,
             was_secured: total == 0,
             total,
             needs,
@@ -287,6 +290,7 @@ impl OrderBook {
                 self.becomes(id, gone.payment_id, &[Money::Asked, Money::Held], Money::Gone);
             }
             Event::PaymentCaptured(taken) => {
+                assert!(!self.says_refunded, "{id} takes money when all of it was to be back");
                 let in_books = gateway.intents[&taken.payment_id].captured();
                 assert_eq!(in_books, taken.amount.amount(), "{id} believes to have money");
                 self.becomes(id, taken.payment_id, &[Money::Asked, Money::Held], Money::Taken);
@@ -304,6 +308,7 @@ impl OrderBook {
             }
             Event::RefundRecorded(back) => self.goes_back(id, back, gateway),
             Event::Refunded(all) => {
+                self.says_refunded = true;
                 assert_eq!((all.amount.amount(), self.money_gone_back()), (self.money_in(), self.money_in()));
             }
             _ => {}
