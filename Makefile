@@ -23,7 +23,7 @@ run: prerequisites ## Start everything in one process, with a demo shop (other a
 test: prerequisites ## Run all tests, with a Postgres server that lives as long as they do
 	scripts/test
 
-test-clients: ## Run the scenarios of the official Python and Node clients against the embedded event store
+test-clients: ## Run the scenarios of the official clients against the embedded event store and the sandbox gateway
 	@scripts/install-prerequisites --for-clients
 	scripts/test-clients
 

@@ -6,6 +6,7 @@ use crate::routes::{self, Shared};
 use axum::Router;
 use event_store::{EventStore, InvalidConnectionString};
 use http_boundary::{Health, OperatorToken};
+use payment_gateway::{Gateway, InvalidGateway, Webhooks};
 use std::io;
 use std::sync::Arc;
 use thiserror::Error;
@@ -17,6 +18,8 @@ pub struct Application {
     config: Config,
     store: EventStore,
     executor: Arc<Executor>,
+    gateway: Option<Gateway>,
+    webhooks: Option<Webhooks>,
     health: Health,
 }
 
@@ -26,6 +29,9 @@ pub enum BuildError {
     /// The event store's address is wrong.
     #[error(transparent)]
     EventStore(#[from] InvalidConnectionString),
+    /// The payment gateway's address is wrong.
+    #[error(transparent)]
+    PaymentGateway(#[from] InvalidGateway),
 }
 
 impl Application {
@@ -36,7 +42,9 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = EventStore::connect(&config.event_store)?;
         let executor = Arc::new(Executor::new(&store, config.writers()));
-        Ok(Self { config, store, executor, health: health.clone() })
+        let gateway = config.payments.gateway()?;
+        let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
+        Ok(Self { config, store, executor, gateway, webhooks, health: health.clone() })
     }
 
     /// The commands over HTTP.
@@ -45,14 +53,21 @@ impl Application {
             executor: Arc::clone(&self.executor),
             operator_token: OperatorToken::new(&self.config.operator_token),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
+            gateway: self.gateway.clone(),
+            webhooks: self.webhooks.clone(),
+            hold_seconds: self.config.order_hold_seconds,
         })
     }
 
     /// Runs the order fulfilment process until told to stop. Should it fail, `/readyz` and the log say so, and
     /// commands are still taken: what they set off is made up for when the process runs again.
     pub async fn run_processes(&self, stop: CancellationToken) {
-        let runner =
-            FulfilmentRunner::new(self.store.clone(), Arc::clone(&self.executor), self.health.clone());
+        let runner = FulfilmentRunner::new(
+            self.store.clone(),
+            Arc::clone(&self.executor),
+            self.gateway.clone(),
+            self.health.clone(),
+        );
         if let Err(error) = runner.run(stop).await {
             tracing::error!(error = &error as &dyn std::error::Error, "order fulfilment has stopped");
         }

@@ -1,5 +1,6 @@
 use crate::executor::Writers;
 use clap::Args;
+use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,13 +25,56 @@ pub struct Config {
     #[arg(long, env = "EMPORIUM_CART_ID_SECRET", hide_env_values = true)]
     pub cart_id_secret: String,
 
+    /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
+    #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
+    pub order_hold_seconds: u32,
+
+    #[command(flatten)]
+    pub payments: PaymentConfig,
+
     /// No other process takes commands for this event store: what is in memory need not be looked up again
     #[arg(long, env = "EMPORIUM_ONLY_WRITER")]
     pub only_writer: bool,
 }
 
+/// How to reach the payment gateway; without it, payments can only be recorded.
+// Not Debug: it holds secrets.
+#[derive(Clone, Default, Args)]
+pub struct PaymentConfig {
+    /// The payment gateway, for example https://api.stripe.com
+    #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY", requires = "payment_gateway_key")]
+    pub payment_gateway: Option<String>,
+
+    /// The secret key that the payment gateway gave us
+    #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY_KEY", hide_env_values = true)]
+    pub payment_gateway_key: Option<String>,
+
+    /// The secret with which the payment gateway signs what it tells us
+    #[arg(long, env = "EMPORIUM_PAYMENT_WEBHOOK_SECRET", hide_env_values = true)]
+    pub payment_webhook_secret: Option<String>,
+
+    /// How long the payment gateway may take for an answer, in seconds
+    #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY_TIMEOUT", default_value_t = 10)]
+    pub payment_gateway_timeout: u64,
+}
+
 /// How old a price may be when others set it.
 const MAX_STALENESS: Duration = Duration::from_secs(1);
+
+impl PaymentConfig {
+    /// The gateway, if there is one.
+    ///
+    /// # Errors
+    /// When its address is none.
+    pub fn gateway(&self) -> Result<Option<Gateway>, InvalidGateway> {
+        let (Some(base_url), Some(secret_key)) = (&self.payment_gateway, &self.payment_gateway_key) else {
+            return Ok(None);
+        };
+        let timeout = Duration::from_secs(self.payment_gateway_timeout);
+        let config = GatewayConfig { base_url: base_url.clone(), secret_key: secret_key.clone(), timeout };
+        Gateway::new(&config).map(Some)
+    }
+}
 
 impl Config {
     /// Who writes to the event store.

@@ -11,5 +11,5 @@ mod request;
 mod routes;
 
 pub use application::{Application, BuildError};
-pub use config::Config;
+pub use config::{Config, PaymentConfig};
 pub use ids::order_id_of;

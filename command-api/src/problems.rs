@@ -1,9 +1,12 @@
 //! One exhaustive match from every failure to its problem document.
 
 use crate::executor::{ExecuteError, ViewError};
+use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{Sku, cart, inventory, order, product};
 use http_boundary::Problem;
+use payment_gateway::InvalidWebhook;
+use serde::Serialize;
 use serde_json::json;
 
 fn conflict(id: &'static str, title: &'static str, rejection: &impl std::error::Error) -> Problem {
@@ -44,6 +47,67 @@ pub fn retired_product(sku: &Sku) -> Problem {
         format!("The product with SKU `{sku}` is retired: take it out of the cart."),
     )
     .with("sku", sku.as_str())
+}
+
+/// A SKU of which a cart wants more than can be had.
+#[derive(Serialize)]
+pub struct Short {
+    pub sku: Sku,
+    pub asked: u64,
+    pub available: u64,
+    /// Units that other orders hold and have not paid for: some may come back.
+    pub on_hold: u64,
+}
+
+/// The cart wants more than can be had.
+pub fn sold_out(short: &[Short]) -> Problem {
+    let names: Vec<String> = short
+        .iter()
+        .map(|short| format!("`{}` ({} asked for, {} left)", short.sku, short.asked, short.available))
+        .collect();
+    Problem::new(
+        StatusCode::CONFLICT,
+        "sold-out",
+        "Not enough is left",
+        format!("Too few units are left of {}: change the cart, or come back later.", names.join(", ")),
+    )
+    .with("skus", json!(short))
+}
+
+/// Money can only be recorded here, not taken.
+pub fn no_payment_gateway() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "no-payment-gateway",
+        "No payment gateway is configured",
+        "This shop has no payment gateway: an operator can record payments with a method and a reference.",
+    )
+}
+
+/// It does not come from the payment gateway, or not just now.
+pub fn bad_webhook(error: &InvalidWebhook) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-webhook", "The webhook is not valid", sentence(error))
+}
+
+/// The gateway tells it again later.
+pub fn try_webhook_again(error: &PaymentError) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "payment-not-known",
+        "How the payment stands is not known",
+        sentence(error),
+    )
+    .retry_after(1)
+}
+
+/// A repetition must be told from a second request.
+pub fn key_missing() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "idempotency-key-missing",
+        "The idempotency key is missing",
+        "Send an Idempotency-Key header, such as a new UUID, and the same one when you repeat the request.",
+    )
 }
 
 /// A repetition must prove that it comes from the same caller.
@@ -222,6 +286,29 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
         order::Rejection::PaymentDiffers { recorded } => {
             conflict("payment-differs", "The payment is recorded with another amount", rejection)
                 .with("recorded", json!(recorded))
+        }
+        order::Rejection::PaymentNotFound => not_found(rejection),
+        order::Rejection::ShipmentNotFound => not_found(rejection),
+        order::Rejection::RefundNotRequested => {
+            conflict("refund-not-requested", "Nobody asked for this refund", rejection)
+        }
+        order::Rejection::PartlyShipped => {
+            conflict("partly-shipped", "A part of the order is on its way", rejection)
+        }
+        order::Rejection::NothingToShip { merchant_id } => {
+            conflict("nothing-to-ship", "The merchant has nothing left to ship", rejection)
+                .with("merchant_id", merchant_id.as_str())
+        }
+        order::Rejection::LineTwice { .. } | order::Rejection::NotTheirLine { .. } => {
+            Problem::invalid(sentence(rejection))
+        }
+        order::Rejection::TooManyUnits { line_id, left, .. } => {
+            conflict("too-many-units", "More than is left to ship", rejection)
+                .with("line_id", line_id.to_string())
+                .with("left", *left)
+        }
+        order::Rejection::ShipmentDiffers => {
+            conflict("shipment-differs", "The shipment is recorded with other contents", rejection)
         }
         order::Rejection::RefundTooLarge { left, .. } => {
             conflict("refund-too-large", "More than can be given back", rejection).with("left", *left)

@@ -14,6 +14,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::executor::Envelope;
+use crate::problems;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
@@ -60,6 +61,14 @@ impl Context {
             occurred_at: self.occurred_at,
             fingerprint: self.fingerprint.clone(),
         }
+    }
+
+    /// For commands that must not happen twice.
+    ///
+    /// # Errors
+    /// When there is no idempotency key.
+    pub fn require_key(&self) -> Result<(), Problem> {
+        if self.idempotency_key.is_some() { Ok(()) } else { Err(problems::key_missing()) }
     }
 
     /// A new id that a repetition of the request gets again.

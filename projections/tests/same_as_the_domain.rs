@@ -132,8 +132,9 @@ async fn orders(pool: PgPool) {
             assert_eq!(row["paid"], order.paid_amount());
             assert_eq!(row["refunded"], order.refunded_amount());
             assert_eq!(row["lines"], order.lines.len());
-            assert_eq!(of_order(&tables["order_payments"], id).count(), order.payments.len());
-            assert_eq!(of_order(&tables["order_refunds"], id).count(), order.refunds.len());
+            assert_eq!(row["shipping"], json!(order.shipping.map(|shipping| shipping.amount())));
+            assert_money(&tables, id, order);
+            assert_shipments(&tables["order_shipments"], id, order);
             let stream = format!("order-{id}");
             let events = shop.log.iter().filter(|event| event.stream == stream).count();
             assert_eq!(of_order(&tables["order_history"], id).count(), events);
@@ -152,6 +153,37 @@ async fn orders(pool: PgPool) {
 fn of_order<'a>(rows: &'a Value, id: &domain::OrderId) -> impl Iterator<Item = &'a Value> {
     let id = id.to_string();
     rows.as_array().unwrap().iter().filter(move |row| row["order_id"] == id)
+}
+
+fn assert_money(tables: &BTreeMap<&'static str, Value>, id: &domain::OrderId, order: &PlacedOrder) {
+    let stored: BTreeSet<String> = of_order(&tables["order_payments"], id)
+        .map(|row| json!([row["payment_id"], row["amount"], row["status"]]).to_string())
+        .collect();
+    let expected = order.payments.iter().map(|payment| {
+        json!([payment.payment_id, payment.amount.amount(), payment.phase.name()]).to_string()
+    });
+    assert_eq!(stored, expected.collect(), "payments of {id}");
+    let stored: BTreeSet<String> = of_order(&tables["order_refunds"], id)
+        .map(|row| json!([row["refund_id"], row["payment_id"], row["amount"], row["status"]]).to_string())
+        .collect();
+    let expected = order.refunds.iter().map(|refund| {
+        let status = format!("{:?}", refund.phase).to_lowercase();
+        json!([refund.refund_id, refund.payment_id, refund.amount.amount(), status]).to_string()
+    });
+    assert_eq!(stored, expected.collect(), "refunds of {id}");
+}
+
+fn assert_shipments(rows: &Value, id: &domain::OrderId, order: &PlacedOrder) {
+    let stored: BTreeSet<String> = of_order(rows, id)
+        .map(|row| {
+            let is_delivered = !row["delivered_at"].is_null();
+            json!([row["shipment_id"], row["merchant_id"], row["lines"], is_delivered]).to_string()
+        })
+        .collect();
+    let expected = order.shipments.iter().map(|shipment| {
+        json!([shipment.shipment_id, shipment.merchant_id, shipment.lines, shipment.is_delivered]).to_string()
+    });
+    assert_eq!(stored, expected.collect(), "parcels of {id}");
 }
 
 fn assert_stock_answers(rows: &Value, id: &domain::OrderId, order: &PlacedOrder) {

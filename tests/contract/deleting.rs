@@ -2,8 +2,8 @@
 
 use crate::target::{FAILED_PRECONDITION, all, all_of, events, fresh, soon, status, target};
 use eventstore::{
-    DeleteStreamOptions, Error, ReadStreamOptions, StreamState, SubscribeToStreamOptions, SubscriptionEvent,
-    TombstoneStreamOptions,
+    AppendToStreamOptions, DeleteStreamOptions, Error, ReadStreamOptions, StreamMetadataBuilder,
+    StreamMetadataResult, StreamState, SubscribeToStreamOptions, SubscriptionEvent, TombstoneStreamOptions,
 };
 
 fn delete_if(state: StreamState) -> DeleteStreamOptions {
@@ -89,5 +89,47 @@ async fn a_stream_that_never_was_can_be_closed() {
     let stream = fresh("cart");
     soon(target.client.tombstone_stream(stream.as_str(), &close_if(StreamState::NoStream))).await.unwrap();
     let refused = target.append_if(&stream, StreamState::NoStream, events(1)).await;
+    assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_never_was_cannot_be_deleted() {
+    let target = target().await;
+    let stream = fresh("cart");
+    for state in [StreamState::Any, StreamState::NoStream, StreamState::StreamExists] {
+        let refused = soon(target.client.delete_stream(stream.as_str(), &delete_if(state))).await;
+        assert_eq!(status(refused), FAILED_PRECONDITION, "{state:?}");
+    }
+    target.append_if(&stream, StreamState::NoStream, events(1)).await.unwrap();
+    assert_eq!(target.length(&stream).await, 1);
+}
+
+#[tokio::test]
+async fn a_deleted_stream_is_not_one_that_exists() {
+    let target = target().await;
+    let stream = fresh("cart");
+    target.append(&stream, events(1)).await;
+    for _ in 0..2 {
+        soon(target.client.delete_stream(stream.as_str(), &delete_if(StreamState::Any))).await.unwrap();
+    }
+    let again =
+        soon(target.client.delete_stream(stream.as_str(), &delete_if(StreamState::StreamExists))).await;
+    assert!(matches!(again, Err(Error::ResourceDeleted)), "{again:?}");
+}
+
+#[tokio::test]
+async fn metadata_of_a_closed_stream_can_be_written_and_not_read() {
+    let target = target().await;
+    let stream = fresh("cart");
+    target.append(&stream, events(1)).await;
+    soon(target.client.tombstone_stream(stream.as_str(), &close_if(StreamState::Any))).await.unwrap();
+    for state in [StreamState::NoStream, StreamState::Any] {
+        let options = AppendToStreamOptions::default().stream_state(state);
+        let metadata = StreamMetadataBuilder::new().max_count(7).build();
+        soon(target.client.set_stream_metadata(stream.as_str(), &options, &metadata)).await.unwrap();
+    }
+    let read = target.client.get_stream_metadata(stream.as_str(), &ReadStreamOptions::default()).await;
+    assert!(matches!(read, Ok(StreamMetadataResult::Deleted) | Err(Error::ResourceDeleted)), "{read:?}");
+    let refused = target.append_if(&stream, StreamState::Any, events(1)).await;
     assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
 }

@@ -21,6 +21,8 @@ struct Wires {
     server: SocketAddr,
     /// Answers are lost on their way.
     lose_answers: AtomicBool,
+    /// Requests are lost on their way.
+    lose_requests: AtomicBool,
     /// Cancelled when the connections that are open are cut.
     cut: Mutex<CancellationToken>,
 }
@@ -29,7 +31,12 @@ impl Proxy {
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let wires = Arc::new(Wires { server, lose_answers: AtomicBool::new(false), cut: Mutex::default() });
+        let wires = Arc::new(Wires {
+            server,
+            lose_answers: AtomicBool::default(),
+            lose_requests: AtomicBool::default(),
+            cut: Mutex::default(),
+        });
         let end = CancellationToken::new();
         tokio::spawn(end.clone().run_until_cancelled_owned(accept(listener, Arc::clone(&wires))));
         Proxy { address, wires, _end_on_drop: end.drop_guard() }
@@ -44,6 +51,12 @@ impl Proxy {
     /// From now on answers are lost, or no longer.
     pub fn lose_answers(&self, lost: bool) {
         self.wires.lose_answers.store(lost, Ordering::SeqCst);
+    }
+
+    /// From now on everything is lost, and neither side hears that the other is gone.
+    pub fn go_silent(&self) {
+        self.lose_answers(true);
+        self.wires.lose_requests.store(true, Ordering::SeqCst);
     }
 }
 
@@ -65,19 +78,23 @@ async fn connect(client: TcpStream, wires: &Wires) -> io::Result<()> {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        ended = pass(from_client, to_server, None) => ended,
-        ended = pass(from_server, to_client, Some(&wires.lose_answers)) => ended,
+        ended = pass(from_client, to_server, &wires.lose_requests) => ended,
+        ended = pass(from_server, to_client, &wires.lose_answers) => ended,
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lost: Option<&AtomicBool>) -> io::Result<()> {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lost: &AtomicBool) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer).await?;
+        if read == 0 && lost.load(Ordering::SeqCst) {
+            // That one side has closed is lost as well.
+            return std::future::pending().await;
+        }
         if read == 0 {
             return Ok(());
         }
-        if !lost.is_some_and(|lost| lost.load(Ordering::SeqCst)) {
+        if !lost.load(Ordering::SeqCst) {
             to.write_all(&buffer[..read]).await?;
         }
     }

@@ -17,14 +17,14 @@ const ADDRESS: &str = "CONTRACT_TEST_ADDRESS";
 
 /// An address of this machine on which nobody listens yet, and what keeps it from being given to anybody else: as long
 /// as the socket does not listen, a server that asks for just this address gets it all the same.
-fn reserved_address() -> (SocketAddr, TcpSocket) {
+pub fn reserved_address() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     (socket.local_addr().unwrap(), socket)
 }
 
-fn client(address: SocketAddr) -> EventStore {
+pub fn client(address: SocketAddr) -> EventStore {
     client_of(&address.to_string())
 }
 

@@ -13,31 +13,33 @@ use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-struct Bench {
-    store: EmbeddedEventStore,
+pub struct Bench {
+    server: EmbeddedEventStore,
     _folder: TempDir,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-        Self { store, _folder: folder }
+        let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+        Self { server, _folder: folder }
+    }
+
+    pub fn store(&self) -> EventStore {
+        EventStore::connect(&self.server.connection_string()).unwrap()
     }
 
     /// An executor with a memory of its own, as another process would have.
-    fn executor(&self) -> Arc<Executor> {
-        let store = EventStore::connect(&self.store.connection_string()).unwrap();
-        Arc::new(Executor::new(&store, Writers::Others { max_staleness: Duration::from_secs(1) }))
+    pub fn executor(&self) -> Arc<Executor> {
+        Arc::new(Executor::new(&self.store(), Writers::Others { max_staleness: Duration::from_secs(1) }))
     }
 
     async fn events_of(&self, stream: &str) -> usize {
-        let store = EventStore::connect(&self.store.connection_string()).unwrap();
-        store.read_stream(stream, 0, usize::MAX).map(|event| event.unwrap()).count().await
+        self.store().read_stream(stream, 0, usize::MAX).map(|event| event.unwrap()).count().await
     }
 }
 
-fn envelope() -> Envelope {
+pub fn envelope() -> Envelope {
     let id = Uuid::now_v7();
     Envelope {
         command_id: id,
@@ -49,11 +51,11 @@ fn envelope() -> Envelope {
     }
 }
 
-fn receive(units: i64) -> Command {
+pub fn receive(units: i64) -> Command {
     Command::Receive { receipt_id: ReceiptId(Uuid::now_v7()), quantity: Quantity::new(units).unwrap() }
 }
 
-fn reserve_one() -> Command {
+pub fn reserve_one() -> Command {
     Command::Reserve { order_id: OrderId(Uuid::now_v7()), quantity: Quantity::new(1).unwrap() }
 }
 

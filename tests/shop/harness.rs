@@ -4,6 +4,7 @@ use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::Health;
 use reqwest::{Method, StatusCode};
+use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway, Webhook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::Duration;
@@ -11,14 +12,26 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub const TOKEN: &str = "the operator's token of the tests";
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+
+async fn start_gateway(folder: &TempDir, shop: &TcpListener) -> SandboxGateway {
+    let mut config = SandboxConfig::new(folder.path().join("sandbox-gateway"));
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    config.delays = Delays { processing: Duration::from_millis(300), late_answer: Duration::from_secs(4) };
+    let url = format!("http://{}/webhooks/payments", shop.local_addr().unwrap());
+    config.webhook = Some(Webhook { url, secret: WEBHOOK_SECRET.to_owned() });
+    SandboxGateway::start(config).await.unwrap()
+}
 
 /// The services of one shop, answering on one port as `emporium serve` does.
 pub struct Shop {
     store: EmbeddedEventStore,
+    gateway: SandboxGateway,
     services: Services,
     folder: TempDir,
     database_url: String,
@@ -38,11 +51,21 @@ pub struct SecondMachine {
 }
 
 impl SecondMachine {
+    /// Stops its services in order.
+    pub fn stop_services(&self) {
+        self.services.stop.cancel();
+    }
+
+    /// What a part says of itself while it is ready, once it says so: `None` when it has nothing to add.
+    pub async fn is_ready(&self, part: &str, how: Option<&str>) {
+        is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
     pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
         let builder =
             self.client.post(format!("{}{path}", self.services.url)).timeout(Duration::from_secs(30));
         let request = Request { builder, shop: std::marker::PhantomData };
-        request.operator().header("prefer", "wait=20").json(&body).send().await
+        request.operator().new_key().header("prefer", "wait=20").json(&body).send().await
     }
 }
 
@@ -62,22 +85,40 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let database_url = database_url(pool);
         let store = start_store(&folder).await;
-        let services = Services::start(&store.connection_string(), &database_url).await;
-        Self { store, services, folder, database_url, client: reqwest::Client::new() }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = start_gateway(&folder, &listener).await;
+        let services = Services::start(&store.connection_string(), &database_url, &gateway, listener).await;
+        Self { store, gateway, services, folder, database_url, client: reqwest::Client::new() }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
     pub async fn crash_and_reopen(self) -> Self {
         self.services.tasks.iter().for_each(JoinHandle::abort);
         self.store.stop().await;
+        self.gateway.stop().await;
         let store = start_store(&self.folder).await;
-        let services = Services::start(&store.connection_string(), &self.database_url).await;
-        Self { store, services, ..self }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = start_gateway(&self.folder, &listener).await;
+        let services =
+            Services::start(&store.connection_string(), &self.database_url, &gateway, listener).await;
+        Self { store, gateway, services, ..self }
+    }
+
+    /// Waits until a part is ready and says so of itself.
+    pub async fn is_ready(&self, part: &str, how: Option<&str>) {
+        is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
+    /// Ends this machine's services without any order, as a crash of the machine would. The store runs on.
+    pub fn crash_services(&self) {
+        self.services.tasks.iter().for_each(JoinHandle::abort);
     }
 
     /// A second machine: services of its own on the same event store and database.
     pub async fn second(&self) -> SecondMachine {
-        let services = Services::start(&self.store.connection_string(), &self.database_url).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let store = self.store.connection_string();
+        let services = Services::start(&store, &self.database_url, &self.gateway, listener).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
@@ -92,11 +133,11 @@ impl Shop {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        self.request(Method::POST, path).json(&body).send().await
+        self.request(Method::POST, path).new_key().json(&body).send().await
     }
 
     pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
-        self.request(Method::POST, path).operator().json(&body).send().await
+        self.request(Method::POST, path).operator().new_key().json(&body).send().await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -162,7 +203,7 @@ impl Shop {
     pub async fn check_out(&self, cart_id: &str, total: i64) -> Reply {
         let body = json!({ "total": gbp(total), "country": "United Kingdom" });
         let path = format!("/carts/{cart_id}/checkout");
-        self.request(Method::POST, &path).header("prefer", "wait=20").json(&body).send().await
+        self.request(Method::POST, &path).new_key().header("prefer", "wait=20").json(&body).send().await
     }
 
     /// An order of these lines; its id.
@@ -176,13 +217,39 @@ impl Shop {
     pub async fn pay(&self, order_id: &str, amount: i64) -> Reply {
         let body = json!({ "amount": gbp(amount), "method": "card", "reference": "till 1" });
         let request = self.request(Method::POST, &format!("/orders/{order_id}/payments"));
-        request.operator().header("prefer", "wait=20").json(&body).send().await
+        request.operator().new_key().header("prefer", "wait=20").json(&body).send().await
+    }
+
+    /// Pays through the gateway and waits for the outcome.
+    pub async fn pay_by(&self, payment_method: &str, order_id: &str, amount: i64) -> Reply {
+        let body = json!({ "amount": gbp(amount), "payment_method": payment_method });
+        let request = self.request(Method::POST, &format!("/orders/{order_id}/payments"));
+        request.new_key().header("prefer", "wait=20").json(&body).send().await
     }
 }
 
+async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&str>) {
+    let asking = async {
+        loop {
+            let health = client.get(format!("{url}/readyz")).send().await.unwrap();
+            let health: Value = health.json().await.unwrap();
+            let part = &health["parts"][part];
+            if part["ready"] == true && part["how"].as_str() == how {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.expect("the part is ready in time");
+}
+
 impl Services {
-    async fn start(event_store: &str, database_url: &str) -> Self {
-        let listen = "127.0.0.1:0".parse().unwrap();
+    async fn start(
+        event_store: &str,
+        database_url: &str,
+        gateway: &SandboxGateway,
+        listener: TcpListener,
+    ) -> Self {
+        let listen = listener.local_addr().unwrap();
         let health = Health::default();
         let commands = command_api::Application::build(
             command_api::Config {
@@ -190,6 +257,13 @@ impl Services {
                 event_store: event_store.to_owned(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
+                order_hold_seconds: 900,
+                payments: command_api::PaymentConfig {
+                    payment_gateway: Some(format!("http://{}", gateway.address())),
+                    payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),
+                    payment_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
+                    payment_gateway_timeout: 2,
+                },
                 only_writer: false,
             },
             &health,
@@ -214,7 +288,6 @@ impl Services {
             &health,
         )
         .unwrap();
-        let listener = TcpListener::bind(listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = commands.router().merge(queries.router()).merge(health.routes());
         let stop = CancellationToken::new();
@@ -249,6 +322,11 @@ impl Request<'_> {
 
     pub fn header(self, name: &str, value: &str) -> Self {
         Self { builder: self.builder.header(name, value), ..self }
+    }
+
+    /// A key that nobody else has.
+    pub fn new_key(self) -> Self {
+        self.key(&Uuid::new_v4().to_string())
     }
 
     pub fn key(self, key: &str) -> Self {

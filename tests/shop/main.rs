@@ -11,4 +11,5 @@ mod idempotency;
 mod purchase;
 mod read_models;
 mod restart;
+mod snapshots;
 mod two_machines;

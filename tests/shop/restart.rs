@@ -35,7 +35,8 @@ async fn a_checked_out_cart_whose_order_was_not_placed_gets_its_order(pool: PgPo
     let order_id = check_out_without_order(&shop, &cart_id).await;
     let waiting = shop.request(Method::POST, &format!("/carts/{cart_id}/checkout"));
     let body = json!({ "total": gbp(1000), "country": "GB" });
-    let order = waiting.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::ACCEPTED);
+    let order =
+        waiting.new_key().header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::ACCEPTED);
     assert_eq!(order["order_id"], order_id);
     assert_eq!(shop.pay(&order_id, 1000).await.expect(StatusCode::OK)["status"], "processing");
 }
@@ -56,6 +57,7 @@ async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
         order_id,
         country: "GB".parse().unwrap(),
         expected_total: line.unit_price,
+        hold_seconds: None,
         prices: vec![PricedLine {
             line_id: line.line_id,
             merchant_id: "acme".parse().unwrap(),

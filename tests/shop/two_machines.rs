@@ -1,6 +1,6 @@
 //! The same shop served from two machines: each sees what the other did.
 
-use crate::harness::{Shop, gbp};
+use crate::harness::{SecondMachine, Shop, gbp};
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::PgPool;
@@ -45,8 +45,50 @@ async fn two_machines_together_never_sell_more_than_there_is(pool: PgPool) {
             let checkout = json!({ "total": gbp(1000), "country": "GB" });
             other.post_as_operator(&format!("/carts/{cart_id}/checkout"), checkout).await
         };
-        order.expect(StatusCode::ACCEPTED)["status"] == "pending"
+        // The others hear that it is sold out, at once or when stock has answered.
+        order.status == StatusCode::ACCEPTED && order.body["status"] == "pending"
     };
     let held = futures::future::join_all((0..40).map(buy)).await;
     assert_eq!(held.iter().filter(|held| **held).count(), UNITS as usize);
+}
+
+/// The order fulfilment process in `/readyz`, and what it says there while the other machine runs it.
+const FULFILMENT: &str = "order-fulfilment";
+const ELSEWHERE: Option<&str> = Some("another process runs it");
+
+async fn buys(machine: &SecondMachine) {
+    let opened = machine.post_as_operator("/carts", json!({ "currency": "GBP" })).await;
+    let cart_id = opened.expect(StatusCode::CREATED)["cart_id"].as_str().unwrap().to_owned();
+    let mug = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    machine.post_as_operator(&format!("/carts/{cart_id}/lines"), mug).await.expect(StatusCode::OK);
+    let checkout = json!({ "total": gbp(1000), "country": "GB" });
+    let order = machine.post_as_operator(&format!("/carts/{cart_id}/checkout"), checkout).await;
+    // Stock has answered: somebody has done the process's work.
+    assert_eq!(order.expect(StatusCode::ACCEPTED)["status"], "pending");
+}
+
+#[sqlx::test(migrations = false)]
+async fn one_machine_runs_order_fulfilment_and_another_takes_over_when_it_is_gone(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.is_ready(FULFILMENT, None).await;
+    let (second, third) = (shop.second().await, shop.second().await);
+    second.is_ready(FULFILMENT, ELSEWHERE).await;
+    third.is_ready(FULFILMENT, ELSEWHERE).await;
+    shop.is_ready(FULFILMENT, None).await;
+    shop.define("MUG", 1000, 10).await;
+    buys(&second).await;
+
+    // The machine's HTTP goes too, so whatever is settled now is settled by one of the others.
+    shop.crash_services();
+    let (runs, waits) = tokio::select! {
+        () = second.is_ready(FULFILMENT, None) => (second, third),
+        () = third.is_ready(FULFILMENT, None) => (third, second),
+    };
+    waits.is_ready(FULFILMENT, ELSEWHERE).await;
+    buys(&runs).await;
+    buys(&waits).await;
+
+    runs.stop_services();
+    waits.is_ready(FULFILMENT, None).await;
+    buys(&waits).await;
 }

@@ -17,6 +17,8 @@ pub(super) struct Loaded<A> {
     pub end: Option<End>,
     answered: HashMap<Uuid, Answered>,
     read_at: Instant,
+    /// The newest snapshot that this state knows of: the revision after it, and its bytes.
+    snapshot: (u64, usize),
 }
 
 /// Where a stream that has events stands.
@@ -27,9 +29,9 @@ pub(super) struct End {
 }
 
 /// What was said to a command that came with an idempotency key.
-struct Answered {
-    fingerprint: Box<str>,
-    end: End,
+pub(super) struct Answered {
+    pub fingerprint: Box<str>,
+    pub end: End,
 }
 
 /// The part of the metadata that the executor needs; events of other writers may have none of it.
@@ -41,11 +43,21 @@ struct Keyed {
 }
 
 impl<A: Aggregate> Loaded<A> {
-    pub async fn read(store: &EventStore, stream: &str) -> Result<Self, ViewError> {
-        let mut loaded =
-            Self { aggregate: A::default(), end: None, answered: HashMap::new(), read_at: Instant::now() };
-        loaded.catch_up(store, stream).await?;
-        Ok(loaded)
+    /// The state before any event.
+    pub fn empty() -> Self {
+        Self {
+            aggregate: A::default(),
+            end: None,
+            answered: HashMap::new(),
+            read_at: Instant::now(),
+            snapshot: (0, 0),
+        }
+    }
+
+    /// The state that a snapshot of so many bytes holds.
+    pub fn restored(aggregate: A, end: End, answered: HashMap<Uuid, Answered>, bytes: usize) -> Self {
+        let snapshot = (end.revision + 1, bytes);
+        Self { aggregate, end: Some(end), answered, read_at: Instant::now(), snapshot }
     }
 
     /// Reads what others have appended since. True when there was something.
@@ -95,6 +107,22 @@ impl<A: Aggregate> Loaded<A> {
         let answered = self.answered.get(&envelope.command_id)?;
         let is_same = *answered.fingerprint == *envelope.fingerprint;
         Some(if is_same { Ok(answered.end) } else { Err(ExecuteError::KeyReused) })
+    }
+
+    /// The commands that came with an idempotency key, and what was said to them.
+    pub fn answered(&self) -> &HashMap<Uuid, Answered> {
+        &self.answered
+    }
+
+    /// Events that the newest snapshot does not have, and that snapshot's bytes.
+    pub fn since_snapshot(&self) -> (u64, usize) {
+        let (next_revision, bytes) = self.snapshot;
+        (self.next_revision().saturating_sub(next_revision), bytes)
+    }
+
+    /// Notes that a snapshot of so many bytes was taken of this state.
+    pub fn snapshot_taken(&mut self, bytes: usize) {
+        self.snapshot = (self.next_revision(), bytes);
     }
 
     pub fn next_revision(&self) -> u64 {

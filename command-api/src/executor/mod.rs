@@ -4,13 +4,18 @@
 //! in flight is decided together and appended as one batch. The state stays in memory, so a warm command costs
 //! no read. Other processes are kept out by the expected revision: on a conflict, or when the outcome of an
 //! append is not known, the stream is read again and everything is decided again.
+//!
+//! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
 mod loaded;
+mod snapshot;
 mod stream;
 mod streams;
 
 pub use streams::Streams;
+
+use snapshot::Snapshots;
 
 use chrono::{DateTime, Utc};
 use domain::cart::Cart;
@@ -45,7 +50,7 @@ impl Executor {
     pub fn new(store: &EventStore, writers: Writers) -> Self {
         Self {
             products: Streams::new(store.clone(), WARM_PRODUCTS, writers),
-            stock: Streams::new(store.clone(), WARM_STOCK, writers),
+            stock: Streams::new(store.clone(), WARM_STOCK, writers).with_snapshots(Snapshots::OF_STOCK),
             carts: Streams::new(store.clone(), WARM_CARTS, writers),
             orders: Streams::new(store.clone(), WARM_ORDERS, writers),
         }

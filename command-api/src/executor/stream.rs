@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::loaded::{End, Loaded};
+use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
 use event_store::{AppendError, EventStore, EventStoreError};
@@ -24,6 +25,7 @@ pub(super) struct Stream<A: Aggregate> {
     name: String,
     store: EventStore,
     writers: Writers,
+    snapshots: Option<Snapshots<A>>,
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
     pub(super) changed: Notify,
@@ -50,9 +52,9 @@ pub(super) struct Waiting<A: Aggregate> {
 }
 
 impl<A: Aggregate> Stream<A> {
-    pub fn new(name: String, store: EventStore, writers: Writers) -> Self {
+    pub fn new(name: String, store: EventStore, writers: Writers, snapshots: Option<Snapshots<A>>) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, store, writers, queue, changed: Notify::new() }
+        Self { name, store, writers, snapshots, queue, changed: Notify::new() }
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -134,6 +136,9 @@ impl<A: Aggregate> Stream<A> {
             if !looks.is_empty() {
                 loaded = self.answer_looks(loaded, at_least, looks).await;
             }
+            if let (Some(snapshots), Some(state)) = (self.snapshots, loaded.take_if(|state| is_due(state))) {
+                loaded = snapshots.take(&self.store, &self.name, state).await;
+            }
         }
     }
 
@@ -156,10 +161,16 @@ impl<A: Aggregate> Stream<A> {
     }
 
     async fn load(&self, loaded: Option<Loaded<A>>) -> Result<Loaded<A>, ViewError> {
-        match loaded {
-            Some(loaded) => Ok(loaded),
-            None => Loaded::read(&self.store, &self.name).await,
+        if let Some(loaded) = loaded {
+            return Ok(loaded);
         }
+        let restored = match self.snapshots {
+            Some(snapshots) => snapshots.load(&self.store, &self.name).await,
+            None => None,
+        };
+        let mut loaded = restored.unwrap_or_else(Loaded::empty);
+        loaded.catch_up(&self.store, &self.name).await?;
+        Ok(loaded)
     }
 
     async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {

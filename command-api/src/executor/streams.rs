@@ -1,5 +1,6 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
+use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
@@ -10,17 +11,26 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// When somebody who waits for a change looks whether another process has made it; later ever more rarely.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+
 /// The streams of one category.
 pub struct Streams<A: Aggregate> {
     store: EventStore,
     capacity: NonZeroUsize,
     writers: Writers,
+    snapshots: Option<Snapshots<A>>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
     pub(super) fn new(store: EventStore, capacity: NonZeroUsize, writers: Writers) -> Self {
-        Self { store, capacity, writers, warm: Mutex::new(LruCache::unbounded()) }
+        Self { store, capacity, writers, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
+    }
+
+    /// The same, for streams that become so long that snapshots are kept of them.
+    pub(super) fn with_snapshots(self, snapshots: Snapshots<A>) -> Self {
+        Self { snapshots: Some(snapshots), ..self }
     }
 
     /// Decides the command on the aggregate of that id and appends what follows.
@@ -92,16 +102,32 @@ impl<A: Aggregate> Streams<A> {
     ) -> Result<Option<T>, ViewError> {
         let stream = self.stream(id);
         let seen = async {
+            let mut pause = FIRST_LOOK_AFTER;
+            let mut at_least = None;
             loop {
                 let changed = stream.changed.notified();
                 tokio::pin!(changed);
                 // Registered before the look, so that no change in between is missed.
                 changed.as_mut().enable();
                 let look = look.clone();
-                if let Some(seen) = stream.view(None, move |loaded| look(&loaded.aggregate)).await? {
+                let looked =
+                    stream.view(at_least, move |loaded| (look(&loaded.aggregate), loaded.next_revision()));
+                let (seen, next_revision) = looked.await?;
+                if let Some(seen) = seen {
                     return Ok(seen);
                 }
-                changed.await;
+                at_least = match self.writers {
+                    Writers::OnlyUs => {
+                        changed.await;
+                        None
+                    }
+                    // What another process writes rings nothing here.
+                    Writers::Others { max_staleness } => {
+                        let is_rung = tokio::time::timeout(pause, changed).await.is_ok();
+                        pause = (pause * 2).min(max_staleness);
+                        (!is_rung).then_some(next_revision)
+                    }
+                };
             }
         };
         match tokio::time::timeout(at_most, seen).await {
@@ -117,7 +143,7 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers));
+        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers, self.snapshots));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

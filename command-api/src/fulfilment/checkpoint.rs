@@ -1,5 +1,10 @@
 //! How far the process has come, kept in the event store itself: Postgres may be away without harm to orders.
+//!
+//! A checkpoint holds the position up to which every order is settled, and the orders that must be looked at again
+//! although nothing happens to them. They may be many: then a checkpoint has several parts, and counts when the last of
+//! them is there.
 
+use super::open_orders::Kept;
 use chrono::Utc;
 use event_store::{AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{StreamExt, pin_mut};
@@ -8,58 +13,108 @@ use uuid::Uuid;
 
 const STREAM: &str = "process-order_fulfilment";
 const TYPE: &str = "process.checkpoint_recorded.v1";
+/// Orders in a part: about 100 bytes each, and an append has at most 900 KiB.
+const ORDERS_IN_A_PART: usize = 5_000;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Recorded {
-    position: Position,
+    position: Option<Position>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    open_orders: Vec<Kept>,
+    /// From 0; the last part is the newest event.
+    #[serde(default)]
+    part: u32,
+    #[serde(default = "one")]
+    parts: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// The last checkpoint, and where its stream stands.
 pub struct Checkpoint {
     pub position: Option<Position>,
+    pub open_orders: Vec<Kept>,
     expected: ExpectedRevision,
 }
 
 impl Checkpoint {
-    /// Reads the last one. A checkpoint that cannot be read counts as none: the process then starts from the
+    /// Reads the last whole one. A checkpoint that cannot be read counts as none: the process then starts from the
     /// beginning, which takes longer and harms nobody.
     pub async fn read(store: &EventStore) -> Result<Self, EventStoreError> {
-        let events = store.read_stream_backwards(STREAM, None, 1);
+        let events = store.read_stream_backwards(STREAM, None, usize::MAX);
         pin_mut!(events);
-        let Some(event) = events.next().await else {
-            return Ok(Self { position: None, expected: ExpectedRevision::NoStream });
-        };
-        let event = event?;
-        let position = match serde_json::from_slice::<Recorded>(&event.data) {
-            Ok(recorded) => Some(recorded.position),
-            Err(error) => {
-                tracing::warn!(%error, "the process's checkpoint cannot be read: starting from the beginning");
-                None
+        let mut checkpoint =
+            Self { position: None, open_orders: vec![], expected: ExpectedRevision::NoStream };
+        let mut newest = true;
+        let mut wanted = None;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            if std::mem::take(&mut newest) {
+                checkpoint.expected = ExpectedRevision::Exact(event.revision);
             }
-        };
-        Ok(Self { position, expected: ExpectedRevision::Exact(event.revision) })
+            let recorded = match serde_json::from_slice::<Recorded>(&event.data) {
+                Ok(recorded) => recorded,
+                Err(error) => {
+                    tracing::warn!(%error, "the process's checkpoint cannot be read: starting from the beginning");
+                    break;
+                }
+            };
+            let is_last = recorded.part + 1 == recorded.parts;
+            match wanted {
+                // The parts of a checkpoint that was not written to its end are passed over.
+                None if !is_last => continue,
+                None => checkpoint.position = recorded.position,
+                Some(part) if part == recorded.part && checkpoint.position == recorded.position => {}
+                Some(_) => {
+                    tracing::warn!("the process's checkpoint lacks a part: starting from the beginning");
+                    checkpoint = Self { position: None, open_orders: vec![], ..checkpoint };
+                    break;
+                }
+            }
+            checkpoint.open_orders.extend(recorded.open_orders);
+            match recorded.part.checked_sub(1) {
+                None => break,
+                before => wanted = before,
+            }
+        }
+        Ok(checkpoint)
     }
 
-    /// Records that every order is settled up to here.
-    pub async fn record(&mut self, store: &EventStore, position: Position) -> Result<(), AppendError> {
-        let id = Uuid::now_v7();
-        let event = NewEvent {
-            id,
-            event_type: TYPE,
-            data: serde_json::to_vec(&Recorded { position })
-                .map_err(|error| AppendError::Refused(error.to_string()))?,
-            metadata: Metadata {
-                correlation_id: id,
-                causation_id: id,
-                command_id: id,
-                actor: super::settle::ACTOR.to_owned(),
-                occurred_at: Utc::now(),
-                fingerprint: String::new(),
-            },
-        };
-        let appended = store.append(STREAM, self.expected, vec![event]).await?;
-        self.position = Some(position);
-        self.expected = ExpectedRevision::Exact(appended.revision);
+    /// Records that every order is settled up to here, and which must be looked at again.
+    pub async fn record(
+        &mut self,
+        store: &EventStore,
+        position: Option<Position>,
+        open_orders: &[Kept],
+    ) -> Result<(), AppendError> {
+        let chunks: Vec<&[Kept]> = open_orders.chunks(ORDERS_IN_A_PART).collect();
+        let parts = u32::try_from(chunks.len().max(1)).unwrap_or(u32::MAX);
+        for part in 0..parts {
+            let open_orders = chunks.get(part as usize).map_or(vec![], |chunk| chunk.to_vec());
+            let event = new_event(&Recorded { position, open_orders, part, parts })?;
+            let appended = store.append(STREAM, self.expected, vec![event]).await?;
+            self.expected = ExpectedRevision::Exact(appended.revision);
+        }
+        self.position = position;
         Ok(())
     }
+}
+
+fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
+    let id = Uuid::now_v7();
+    Ok(NewEvent {
+        id,
+        event_type: TYPE,
+        data: serde_json::to_vec(recorded).map_err(|error| AppendError::Refused(error.to_string()))?,
+        metadata: Metadata {
+            correlation_id: id,
+            causation_id: id,
+            command_id: id,
+            actor: super::settle::ACTOR.to_owned(),
+            occurred_at: Utc::now(),
+            fingerprint: String::new(),
+        },
+    })
 }

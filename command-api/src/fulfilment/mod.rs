@@ -1,10 +1,13 @@
 //! Runs the order fulfilment process: after every event of an order, and after every restart, it sends what the
-//! order owes to stock and tells the order what stock answered.
+//! order owes to stock and to the payment gateway, and tells the order what they answered.
 //!
 //! It follows the log from a checkpoint before which every order is settled, so that a crash repeats work and
-//! never loses any; everything that it sends may come twice. An order is worked on by one task at a time.
+//! never loses any; everything that it sends may come twice. An order is worked on by one task at a time. Orders whose
+//! time runs out, or to whom the gateway owes an answer, are kept in the checkpoint too.
 
 mod checkpoint;
+mod open_orders;
+pub mod payments;
 mod progress;
 mod runner;
 mod settle;

@@ -12,6 +12,10 @@ pub struct Job {
     pub cart: Option<(CartId, u64)>,
     /// The revision that the order has at least.
     pub revision: u64,
+    /// Its alarm rang: the gateway is asked about payments on which it has not decided.
+    pub is_alarm: bool,
+    /// Its time is over; whether also if a payment is under way.
+    pub expire: Option<bool>,
     pub trigger: Trigger,
 }
 
@@ -44,20 +48,36 @@ impl Progress {
     pub fn start(&mut self, order_id: OrderId, job: Job, position: Position) -> Option<Job> {
         self.open.insert(position, self.last);
         self.last = Some(position);
+        self.add(order_id, job, Some(position))
+    }
+
+    /// The same for work that follows from no event.
+    pub fn look(&mut self, order_id: OrderId, job: Job) -> Option<Job> {
+        self.add(order_id, job, None)
+    }
+
+    fn add(&mut self, order_id: OrderId, job: Job, position: Option<Position>) -> Option<Job> {
         match self.orders.get_mut(&order_id) {
             None => {
-                self.orders.insert(order_id, Work { events: vec![position], next: None, is_stuck: false });
+                let events = position.into_iter().collect();
+                self.orders.insert(order_id, Work { events, next: None, is_stuck: false });
                 Some(job)
             }
             Some(work) if work.is_stuck => {
-                work.events.push(position);
+                work.events.extend(position);
                 work.is_stuck = false;
                 Some(job)
             }
             Some(work) => {
                 let (mut next, mut events) = work.next.take().unwrap_or_else(|| (job.clone(), vec![]));
-                next = Job { cart: job.cart.or(next.cart), revision: job.revision.max(next.revision), ..job };
-                events.push(position);
+                next = Job {
+                    cart: job.cart.or(next.cart),
+                    revision: job.revision.max(next.revision),
+                    is_alarm: job.is_alarm || next.is_alarm,
+                    expire: job.expire.max(next.expire),
+                    ..job
+                };
+                events.extend(position);
                 work.next = Some((next, events));
                 None
             }
@@ -112,7 +132,7 @@ mod tests {
 
     fn job(revision: u64) -> Job {
         let trigger = Trigger { event_id: Uuid::nil(), occurred_at: Utc::now(), actor: "test".to_owned() };
-        Job { cart: None, revision, trigger }
+        Job { cart: None, revision, is_alarm: false, expire: None, trigger }
     }
 
     fn at(position: u64) -> Position {

@@ -1,105 +1,245 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
 use super::checkpoint::Checkpoint;
+use super::open_orders::{Alarm, OpenOrders};
+use super::payments::{self, PaymentError, Which};
 use super::progress::{Job, Progress};
-use super::settle::{self, SettleError, Trigger};
+use super::settle::{self, SettleError, Standing, Trigger};
 use crate::executor::Executor;
+use crate::ids::order_id_of;
 use backon::{ExponentialBuilder, Retryable};
-use domain::{CartId, OrderId};
-use event_store::{AppendError, EventStore, RecordedEvent, SubscriptionItem};
+use domain::fulfilment::PaymentRequest;
+use domain::stored::StoredEvent;
+use domain::{CartId, IntentId, OrderId, order};
+use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
+use payment_gateway::Gateway;
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use crate::ids::order_id_of;
 
 /// The process's name in `/readyz`.
 const PART: &str = "order-fulfilment";
 /// Orders that it cannot settle, in `/readyz`.
 const STUCK: &str = "order-fulfilment: stuck orders";
+/// Payments on which the gateway is silent, in `/readyz`.
+const SILENT: &str = "payment-gateway";
+/// What `/readyz` says while it is not this process that works.
+const ELSEWHERE: &str = "another process runs it";
+/// The lock that the one who works holds.
+const LOCK: &str = "order_fulfilment";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
+/// Questions to the gateway at once; more wait for their turn, and stock does not wait for them.
+const MAX_PAYMENTS_AT_ONCE: usize = 1_024;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// How long it stands still, at most, while few orders are open.
+const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+const FEW_OPEN_ORDERS: usize = 1_000;
+
+/// Why a turn is over.
+enum Ended {
+    Stopped,
+    LostTurn(String),
+}
 
 /// The order fulfilment process of this shop.
 pub struct FulfilmentRunner {
     store: EventStore,
     executor: Arc<Executor>,
+    gateway: Option<Gateway>,
     health: Health,
 }
 
 impl FulfilmentRunner {
-    pub fn new(store: EventStore, executor: Arc<Executor>, health: Health) -> Self {
+    pub fn new(store: EventStore, executor: Arc<Executor>, gateway: Option<Gateway>, health: Health) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, executor, health }
+        Self { store, executor, gateway, health }
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
+    /// another takes over when that one's connection to the event store is gone.
     ///
     /// # Errors
     /// When the log has something that it cannot read or must not pass over; the reason is in `/readyz` too.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SettleError> {
-        let checkpoint = || Checkpoint::read(&self.store);
-        let first = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            read = checkpoint.retry(patiently()).notify(|error, _| {
+        while let Some(lock) = stop.run_until_cancelled(self.take_turn()).await {
+            let checkpoint = || Checkpoint::read(&self.store);
+            let read = checkpoint.retry(patiently()).notify(|error, _| {
                 self.health.is_ill(PART, error.to_string());
-            }) => read,
-        };
-        let checkpoint = first.map_err(|error| SettleError::ForNow(error.to_string()))?;
-        let result = self.follow(checkpoint, &stop).await;
-        if result.is_err() {
-            self.health.is_ill(PART, "it has stopped: the log says why");
-        }
-        result
-    }
-
-    async fn follow(&self, mut checkpoint: Checkpoint, stop: &CancellationToken) -> Result<(), SettleError> {
-        let items = self.store.subscribe_all(checkpoint.position);
-        pin_mut!(items);
-        let mut progress = Progress::after(checkpoint.position);
-        let mut tasks: JoinSet<(OrderId, Result<(), SettleError>)> = JoinSet::new();
-        let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(done) = tasks.join_next() => {
-                    let (order_id, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    let next = match result {
-                        Ok(()) => progress.done(order_id),
-                        Err(error) => {
-                            tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
-                            progress.failed(order_id)
-                        }
-                    };
-                    self.report_stuck(progress.stuck());
-                    if let Some(job) = next {
-                        tasks.spawn(self.task(order_id, job));
-                    }
+            });
+            let checkpoint = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                reason = lock.lost() => {
+                    self.has_lost(&reason);
+                    continue;
                 }
-                item = items.next(), if tasks.len() < MAX_ORDERS_AT_ONCE => {
-                    if let Some((order_id, job)) = self.take(item, &mut progress)? {
-                        tasks.spawn(self.task(order_id, job));
-                    }
-                }
-                _ = tick.tick() => self.record(&mut checkpoint, &progress).await?,
+                read = read => read.map_err(|error| SettleError::ForNow(error.to_string()))?,
+            };
+            let ended = self.follow(checkpoint, &lock, &stop).await;
+            if ended.is_err() {
+                self.health.is_ill(PART, "it has stopped: the log says why");
+            }
+            match ended? {
+                Ended::Stopped => return Ok(()),
+                Ended::LostTurn(reason) => self.has_lost(&reason),
             }
         }
-        // What is under way is done again after the restart.
-        tasks.shutdown().await;
-        self.record(&mut checkpoint, &progress).await
+        Ok(())
+    }
+
+    async fn take_turn(&self) -> Lock {
+        let lock = self.store.lock(LOCK, |error| match error {
+            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                tracing::warn!(%error, "order fulfilment cannot ask for its turn: asking again");
+                self.health.is_ill(PART, error.to_string());
+            }
+        });
+        let lock = lock.await;
+        tracing::info!("this process runs order fulfilment");
+        self.health.is_ill(PART, "it has its turn and begins");
+        lock
+    }
+
+    fn has_lost(&self, reason: &str) {
+        tracing::warn!(reason, "order fulfilment has lost its turn: it waits for the next one");
+        self.health.is_ill(PART, format!("it has lost its turn: {reason}"));
+        // Whoever works now says so.
+        self.report_stuck(0);
+        self.health.is_well(SILENT);
+    }
+
+    async fn follow(
+        &self,
+        mut checkpoint: Checkpoint,
+        lock: &Lock,
+        stop: &CancellationToken,
+    ) -> Result<Ended, SettleError> {
+        let items = self.store.subscribe_all(checkpoint.position);
+        let lost = lock.lost();
+        pin_mut!(items, lost);
+        let mut work = Work::after(&mut checkpoint);
+        let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let ended = loop {
+            tokio::select! {
+                () = stop.cancelled() => break Ended::Stopped,
+                reason = &mut lost => break Ended::LostTurn(reason),
+                Some(done) = work.tasks.join_next() => {
+                    let (order_id, is_alarm, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
+                    let next = match result {
+                        Ok(standing) => {
+                            work.open.settled(order_id, &standing);
+                            self.ask_gateway(order_id, is_alarm, standing, &mut work);
+                            work.progress.done(order_id)
+                        }
+                        Err(error) => {
+                            tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
+                            work.progress.failed(order_id)
+                        }
+                    };
+                    self.report_stuck(work.progress.stuck());
+                    if let Some(job) = next {
+                        work.tasks.spawn(self.task(order_id, job));
+                    }
+                }
+                Some(done) = work.questions.join_next() => {
+                    let (which, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
+                    work.asking.remove(&which);
+                    self.note_answer(which, result, &mut work.open);
+                }
+                (order_id, alarm) = work.open.next() => {
+                    let expire = match alarm {
+                        Alarm::Look => None,
+                        Alarm::Expire { even_while_paying } => Some(even_while_paying),
+                    };
+                    let trigger = Trigger::of_order(order_id);
+                    let job = Job { cart: None, revision: 0, is_alarm: true, expire, trigger };
+                    if let Some(job) = work.progress.look(order_id, job) {
+                        work.tasks.spawn(self.task(order_id, job));
+                    }
+                }
+                item = items.next(), if work.tasks.len() < MAX_ORDERS_AT_ONCE => {
+                    work.seen += 1;
+                    if let Some((order_id, job)) = self.take(item, &mut work)? {
+                        work.tasks.spawn(self.task(order_id, job));
+                    }
+                }
+                _ = tick.tick() => if work.is_checkpoint_due() {
+                    self.record(&mut checkpoint, &mut work).await;
+                }
+            }
+        };
+        // What is under way is done again by whoever works next.
+        work.tasks.shutdown().await;
+        work.questions.shutdown().await;
+        if matches!(ended, Ended::Stopped) {
+            self.record(&mut checkpoint, &mut work).await;
+        }
+        Ok(ended)
+    }
+
+    /// Starts what the order wants of the payment gateway, beside everything else.
+    fn ask_gateway(&self, order_id: OrderId, is_alarm: bool, standing: Standing, work: &mut Work) {
+        let asked =
+            standing.payments.into_iter().map(|(payment_id, request)| (payment_id, Question::Ask(request)));
+        // The gateway tells by itself; only when it has been silent for a while is it asked.
+        let undecided = standing.undecided.into_iter().filter(|_| is_alarm);
+        let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
+        for (payment_id, question) in asked.chain(looked_up) {
+            let which = Which { order_id, payment_id };
+            let Some(gateway) = self.gateway.clone() else {
+                self.health.is_ill(SILENT, "orders have payments, and no payment gateway is configured");
+                work.open.ring_later(order_id);
+                continue;
+            };
+            if work.questions.len() >= MAX_PAYMENTS_AT_ONCE {
+                work.open.ring_later(order_id);
+            } else if work.asking.insert(which) {
+                let executor = Arc::clone(&self.executor);
+                work.questions.spawn(async move {
+                    let answer = match &question {
+                        Question::Ask(request) => payments::ask(&gateway, &executor, which, request).await,
+                        Question::LookUp(intent) => {
+                            payments::look_up(&gateway, &executor, which, intent).await
+                        }
+                    };
+                    (which, answer)
+                });
+            }
+        }
+    }
+
+    fn note_answer(&self, which: Which, result: Result<(), PaymentError>, open: &mut OpenOrders) {
+        match result {
+            Ok(()) => {
+                self.health.is_well(SILENT);
+                // If that was news, the log brings it at once.
+                open.ring_later(which.order_id);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    order_id = %which.order_id,
+                    payment_id = %which.payment_id,
+                    error = &error as &dyn std::error::Error,
+                    "a payment waits for the gateway"
+                );
+                self.health.is_ill(SILENT, "payments wait for the payment gateway: the log says more");
+                open.ring_later(which.order_id);
+            }
+        }
     }
 
     /// Looks at the next item of the log; gives the work that it starts.
     fn take(
         &self,
         item: Option<SubscriptionItem>,
-        progress: &mut Progress,
+        work: &mut Work,
     ) -> Result<Option<(OrderId, Job)>, SettleError> {
         match item {
             Some(SubscriptionItem::Event(event)) => {
@@ -115,8 +255,11 @@ impl FulfilmentRunner {
                 let trigger =
                     Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
                 let revision = if cart.is_none() { event.revision } else { 0 };
-                let job = Job { cart, revision, trigger };
-                Ok(progress.start(order_id, job, event.position).map(|job| (order_id, job)))
+                if let Some(seconds) = hold_seconds(&event) {
+                    work.open.wait(order_id, event.recorded_at, seconds);
+                }
+                let job = Job { cart, revision, is_alarm: false, expire: None, trigger };
+                Ok(work.progress.start(order_id, job, event.position).map(|job| (order_id, job)))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
                 self.health.is_well(PART);
@@ -136,13 +279,16 @@ impl FulfilmentRunner {
         &self,
         order_id: OrderId,
         job: Job,
-    ) -> impl Future<Output = (OrderId, Result<(), SettleError>)> + Send + 'static {
+    ) -> impl Future<Output = (OrderId, bool, Result<Standing, SettleError>)> + Send + 'static {
         let executor = Arc::clone(&self.executor);
         let health = self.health.clone();
         async move {
             let attempt = || async {
                 if let Some(cart) = job.cart {
                     settle::place_order(&executor, cart, &job.trigger).await?;
+                }
+                if let Some(even_while_paying) = job.expire {
+                    settle::expire(&executor, order_id, even_while_paying).await?;
                 }
                 settle::settle(&executor, (order_id, job.revision), &job.trigger).await
             };
@@ -155,7 +301,7 @@ impl FulfilmentRunner {
                     health.is_ill(PART, "orders wait for the event store: the log says more");
                 })
                 .await;
-            (order_id, result)
+            (order_id, job.is_alarm, result)
         }
     }
 
@@ -168,12 +314,10 @@ impl FulfilmentRunner {
         }
     }
 
-    async fn record(&self, checkpoint: &mut Checkpoint, progress: &Progress) -> Result<(), SettleError> {
-        let Some(settled) = progress.settled().filter(|settled| Some(*settled) > checkpoint.position) else {
-            return Ok(());
-        };
-        match checkpoint.record(&self.store, settled).await {
-            Ok(()) => {}
+    async fn record(&self, checkpoint: &mut Checkpoint, work: &mut Work) {
+        let settled = work.progress.settled().max(checkpoint.position);
+        match checkpoint.record(&self.store, settled, &work.open.keep()).await {
+            Ok(()) => work.recorded(settled),
             Err(AppendError::Conflict) => {
                 tracing::warn!("another process records the fulfilment's checkpoint: reading it again");
                 if let Ok(read) = Checkpoint::read(&self.store).await {
@@ -183,7 +327,69 @@ impl FulfilmentRunner {
             // It only means more to do again after a restart.
             Err(error) => tracing::warn!(%error, "the fulfilment's checkpoint could not be recorded"),
         }
-        Ok(())
+    }
+}
+
+/// What is under way.
+struct Work {
+    progress: Progress,
+    open: OpenOrders,
+    tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
+    questions: JoinSet<(Which, Result<(), PaymentError>)>,
+    /// The payments that the questions are about: one question at a time for each.
+    asking: HashSet<Which>,
+    /// Items of the log since the last checkpoint.
+    seen: usize,
+    settled: Option<Position>,
+    recorded_at: Instant,
+}
+
+enum Question {
+    Ask(PaymentRequest),
+    LookUp(IntentId),
+}
+
+impl Work {
+    fn after(checkpoint: &mut Checkpoint) -> Self {
+        Self {
+            progress: Progress::after(checkpoint.position),
+            open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
+            tasks: JoinSet::new(),
+            questions: JoinSet::new(),
+            asking: HashSet::new(),
+            seen: 0,
+            settled: checkpoint.position,
+            recorded_at: Instant::now(),
+        }
+    }
+
+    /// A checkpoint names every open order: it is written when it costs no more than what it saves.
+    fn is_checkpoint_due(&self) -> bool {
+        let is_far = self.seen >= self.open.len();
+        let is_old =
+            self.open.len() < FEW_OPEN_ORDERS && self.recorded_at.elapsed() >= CHECKPOINT_AT_LEAST_EVERY;
+        self.progress.settled() > self.settled && (is_far || is_old)
+    }
+
+    fn recorded(&mut self, settled: Option<Position>) {
+        self.settled = settled;
+        self.seen = 0;
+        self.recorded_at = Instant::now();
+    }
+}
+
+/// How long the order waits from this event on, if the event says so.
+fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
+    if !event.event_type.starts_with("order.placed.")
+        && !event.event_type.starts_with("order.payment_requested.")
+    {
+        return None;
+    }
+    // An event that cannot be read is found by whoever folds the order.
+    match order::Event::read(&event.event_type, &event.data).ok()? {
+        order::Event::Placed(placed) => placed.hold_seconds,
+        order::Event::PaymentRequested(requested) => requested.hold_seconds,
+        _ => None,
     }
 }
 

@@ -1,12 +1,13 @@
-//! One order: send what it owes until it owes nothing.
+//! One order: send stock what it owes until it owes stock nothing. What it owes to the payment gateway is left to the
+//! runner: a gateway may be slow, and stock must not wait for it.
 
 use crate::executor::{Envelope, ExecuteError, Executor, ViewError};
 use crate::ids::order_id_of;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use domain::cart::Cart;
-use domain::fulfilment::{Owed, StockRequest, order_of, owed};
-use domain::order::{self, ReservationAnswer};
-use domain::{CartId, OrderId, Sku, inventory};
+use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, undecided};
+use domain::order::{self, Order, ReservationAnswer, Status};
+use domain::{CartId, IntentId, OrderId, PaymentId, Sku, inventory};
 use futures::future::join_all;
 use thiserror::Error;
 use uuid::Uuid;
@@ -23,6 +24,24 @@ pub struct Trigger {
     pub occurred_at: DateTime<Utc>,
     /// Who asked for what happened then.
     pub actor: String,
+}
+
+impl Trigger {
+    /// For what follows from no event, but from time or from the gateway.
+    pub fn of_order(order_id: OrderId) -> Self {
+        Self { event_id: order_id.0, occurred_at: Utc::now().trunc_subsecs(6), actor: ACTOR.to_owned() }
+    }
+}
+
+/// How an order stands that owes stock nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it waits for its money.
+    pub is_pending: bool,
+    /// What it owes to the payment gateway.
+    pub payments: Vec<(PaymentId, PaymentRequest)>,
+    /// Payments on which the gateway has not decided.
+    pub undecided: Vec<(PaymentId, IntentId)>,
 }
 
 /// Why an order could not be settled.
@@ -56,29 +75,42 @@ pub async fn place_order(
     }
 }
 
-/// Sends what the order owes since the event of this revision and records the answers, until nothing is owed.
+/// The time is over in which the order's money had to come.
+pub async fn expire(
+    executor: &Executor,
+    order_id: OrderId,
+    even_while_paying: bool,
+) -> Result<(), SettleError> {
+    let envelope = envelope(order_id, "expire", &Trigger::of_order(order_id));
+    let command = order::Command::Expire { even_while_paying };
+    let expired = executor.orders.execute(order_id, command, envelope).await;
+    expired.map(|_| ()).map_err(|error| of_command(order_id, &error))
+}
+
+/// Sends stock what the order owes since the event of this revision and records the answers, until it owes stock
+/// nothing. Gives how the order stands then.
 pub async fn settle(
     executor: &Executor,
     (order_id, revision): (OrderId, u64),
     trigger: &Trigger,
-) -> Result<(), SettleError> {
+) -> Result<Standing, SettleError> {
     let mut before = Vec::new();
     let mut fruitless = 0;
     loop {
-        let now = executor
+        let (now, standing) = executor
             .orders
-            .view_at_least(order_id, revision, owed)
+            .view_at_least(order_id, revision, look)
             .await
             .map_err(|error| of_view(order_id, &error))?;
         if now.is_empty() {
-            return Ok(());
+            return Ok(standing);
         }
         fruitless = if now == before { fruitless + 1 } else { 0 };
         if fruitless == MAX_FRUITLESS_ROUNDS {
             let why = format!("stock does not do what the order owes: {now:?}");
             return Err(SettleError::ForGood { order_id, why });
         }
-        let asked = now.iter().map(|owed| ask(executor, order_id, owed, trigger));
+        let asked = now.iter().map(|(sku, request)| ask(executor, order_id, sku, *request, trigger));
         let mut answers = Answers::default();
         let mut failure = None;
         for answer in join_all(asked).await {
@@ -96,6 +128,20 @@ pub async fn settle(
     }
 }
 
+/// What the order owes to stock, and how it stands otherwise.
+fn look(order: &Order) -> (Vec<(Sku, StockRequest)>, Standing) {
+    let mut stock = Vec::new();
+    let mut payments = Vec::new();
+    for owed in owed(order) {
+        match owed {
+            Owed::Stock { sku, request } => stock.push((sku, request)),
+            Owed::Payment { payment_id, request } => payments.push((payment_id, request)),
+        }
+    }
+    let is_pending = matches!(order, Order::Placed(order) if order.status == Status::Pending);
+    (stock, Standing { is_pending, payments, undecided: undecided(order) })
+}
+
 /// A SKU's stock, and what it answered. A refusal of anything but a reservation is no answer: the order has moved
 /// on meanwhile, and the next look at what it owes says how.
 enum Answer {
@@ -109,18 +155,19 @@ enum Answer {
 async fn ask(
     executor: &Executor,
     order_id: OrderId,
-    owed: &Owed,
+    sku: &Sku,
+    request: StockRequest,
     trigger: &Trigger,
 ) -> Result<Answer, SettleError> {
-    let (name, command) = match owed.request {
+    let (name, command) = match request {
         StockRequest::Reserve(quantity) => ("reserve", inventory::Command::Reserve { order_id, quantity }),
         StockRequest::Commit => ("commit", inventory::Command::Commit { order_id }),
         StockRequest::Ship => ("ship", inventory::Command::Ship { order_id }),
         StockRequest::Release => ("release", inventory::Command::Release { order_id }),
     };
-    let sku = owed.sku.clone();
+    let sku = sku.clone();
     let envelope = envelope(order_id, name, trigger);
-    match (owed.request, executor.stock.execute(&sku, command, envelope).await) {
+    match (request, executor.stock.execute(&sku, command, envelope).await) {
         (StockRequest::Reserve(_), Ok(_)) => Ok(Answer::Reservation(sku, ReservationAnswer::Held)),
         (StockRequest::Commit, Ok(_)) => Ok(Answer::Committed(sku)),
         (StockRequest::Ship, Ok(_)) => Ok(Answer::Shipped(sku)),
@@ -182,7 +229,7 @@ impl Answers {
 }
 
 /// What follows from an event happened, in business terms, when the event did.
-fn envelope(order_id: OrderId, step: &str, trigger: &Trigger) -> Envelope {
+pub fn envelope(order_id: OrderId, step: &str, trigger: &Trigger) -> Envelope {
     Envelope {
         command_id: Uuid::new_v5(&trigger.event_id, step.as_bytes()),
         correlation_id: order_id.0,
@@ -197,7 +244,7 @@ fn of_view(order_id: OrderId, error: &ViewError) -> SettleError {
     of_command::<std::convert::Infallible>(order_id, error)
 }
 
-fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
+pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
     match error {
         ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
         ExecuteError::Rejected(_)

@@ -5,7 +5,7 @@ use crate::problems;
 use crate::request::{CommandRequest, Context, NoBody};
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{delete, post};
+use axum::routing::{delete, post, put};
 use domain::cart::{Command, NewLine};
 use domain::product::{Definition, Product};
 use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
@@ -21,6 +21,7 @@ pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/carts", post(open))
         .route("/carts/{cart_id}", delete(abandon))
+        .route("/carts/{cart_id}/shipping", put(set_shipping))
         .route("/carts/{cart_id}/lines", post(put_lines))
         .route("/carts/{cart_id}/lines/{line_id}", delete(remove_line))
         .route("/carts/{cart_id}/lines/removals", post(remove_lines))
@@ -157,6 +158,23 @@ async fn remove_lines(
     check_count(body.line_ids.len())?;
     let answer = json!({ "line_ids": body.line_ids });
     change(&shared, cart_id, Command::RemoveLines { line_ids: body.line_ids }, &context, answer).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetShipping {
+    charge: Money,
+}
+
+/// What sending costs is the house's word, not the shopper's.
+async fn set_shipping(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    CommandRequest { body, context }: CommandRequest<SetShipping>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    let command = Command::SetShipping { charge: body.charge };
+    change(&shared, cart_id, command, &context, json!({ "cart_id": cart_id, "shipping": body.charge })).await
 }
 
 async fn abandon(

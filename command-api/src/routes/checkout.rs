@@ -15,13 +15,18 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::order::{self, Order};
-use domain::{CartId, Country, Money, OrderId, fulfilment};
+use domain::{CartId, Country, Money, OrderId, Sku, fulfilment};
+use futures::future::try_join_all;
 use http_boundary::{PathParams, Problem};
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// How often a cart is priced again because it changed meanwhile.
 const ATTEMPTS: usize = 5;
+/// How long an order may be asked to wait for its money, in seconds: up to a month.
+const HOLD_SECONDS: RangeInclusive<u32> = 1..=31 * 24 * 60 * 60;
 
 pub fn routes() -> Router<Shared> {
     Router::new().route("/carts/{cart_id}/checkout", post(check_out))
@@ -33,6 +38,8 @@ struct CheckOut {
     /// What the shopper saw.
     total: Money,
     country: Country,
+    /// How long the order may wait for its money; the shop's own time if it does not say.
+    hold_seconds: Option<u32>,
 }
 
 async fn check_out(
@@ -40,6 +47,11 @@ async fn check_out(
     PathParams(cart_id): PathParams<CartId>,
     CommandRequest { body, context }: CommandRequest<CheckOut>,
 ) -> Result<Answer, Problem> {
+    context.require_key()?;
+    if body.hold_seconds.is_some_and(|seconds| !HOLD_SECONDS.contains(&seconds)) {
+        let (min, max) = (HOLD_SECONDS.start(), HOLD_SECONDS.end());
+        return Err(Problem::invalid(format!("hold_seconds is a number of seconds from {min} to {max}.")));
+    }
     let order_id = order_id_of(cart_id);
     let checked_out = lock_cart(&shared, cart_id, order_id, &body, &context).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
@@ -77,12 +89,20 @@ async fn lock_cart(
             Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
         });
         let prices = match cart.await.map_err(problems::of_view)? {
-            Some(cart) => shared.price(&cart).await?,
+            Some(cart) => {
+                shared.check_stock(&cart).await?;
+                shared.price(&cart).await?
+            }
             // The cart itself says why not, or that it is done.
             None => vec![],
         };
-        let command =
-            Command::CheckOut { order_id, country: body.country.clone(), expected_total: body.total, prices };
+        let command = Command::CheckOut {
+            order_id,
+            country: body.country.clone(),
+            expected_total: body.total,
+            prices,
+            hold_seconds: Some(body.hold_seconds.unwrap_or(shared.hold_seconds)),
+        };
         match shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await {
             Err(ExecuteError::Rejected(Rejection::Changed)) => {}
             answer => return answer.map_err(problems::of_cart),
@@ -125,6 +145,21 @@ impl Shared {
             })
         };
         cart.lines.iter().map(priced).collect()
+    }
+
+    /// Tells a shopper at once what is sold out: the reservation would say so anyway, only later.
+    async fn check_stock(&self, cart: &OpenCart) -> Result<(), Problem> {
+        let mut asked: BTreeMap<&Sku, u64> = BTreeMap::new();
+        for line in &cart.lines {
+            *asked.entry(&line.sku).or_default() += u64::from(line.quantity.units());
+        }
+        let looks = asked.into_iter().map(async |(sku, asked)| {
+            let look = self.executor.stock.view(sku, |stock| (stock.available(), stock.held_for_unpaid()));
+            let (available, on_hold) = look.await.map_err(problems::of_view)?;
+            Ok((available < asked).then(|| problems::Short { sku: sku.clone(), asked, available, on_hold }))
+        });
+        let short: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
+        if short.is_empty() { Ok(()) } else { Err(problems::sold_out(&short)) }
     }
 
     /// Where an order stands, as clients see it.

@@ -3,14 +3,18 @@
 mod carts;
 mod checkout;
 mod orders;
+mod payments;
 mod products;
+mod shipments;
 mod stock;
+mod webhooks;
 
 use crate::executor::Executor;
 use crate::ids::CartIdSecret;
 use axum::Router;
 use axum::extract::FromRef;
 use http_boundary::OperatorToken;
+use payment_gateway::{Gateway, Webhooks};
 use std::sync::Arc;
 
 /// What the handlers share.
@@ -19,6 +23,10 @@ pub struct Shared {
     pub executor: Arc<Executor>,
     pub operator_token: OperatorToken,
     pub cart_id_secret: CartIdSecret,
+    pub gateway: Option<Gateway>,
+    pub webhooks: Option<Webhooks>,
+    /// How long an order waits for its money if the checkout does not say.
+    pub hold_seconds: u32,
 }
 
 impl FromRef<Shared> for OperatorToken {
@@ -35,5 +43,8 @@ pub fn router(shared: Shared) -> Router {
         .merge(carts::routes())
         .merge(checkout::routes())
         .merge(orders::routes())
+        .merge(payments::routes())
+        .merge(shipments::routes())
+        .merge(webhooks::routes())
         .with_state(shared)
 }

@@ -6,40 +6,16 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use domain::order::{Command, Order, Status};
-use domain::{Money, OrderId, PaymentId, PaymentMethod, Reason, Reference, RefundId, fulfilment};
+use domain::{OrderId, Reason, fulfilment};
 use http_boundary::{PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub fn routes() -> Router<Shared> {
     Router::new()
-        .route("/orders/{order_id}/payments", post(record_payment))
         .route("/orders/{order_id}/shipment", post(ship))
         .route("/orders/{order_id}/delivery", post(deliver))
         .route("/orders/{order_id}/cancellation", post(cancel))
-        .route("/orders/{order_id}/refunds", post(record_refund))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordPayment {
-    amount: Money,
-    method: PaymentMethod,
-    reference: Reference,
-    payment_id: Option<PaymentId>,
-}
-
-async fn record_payment(
-    State(shared): State<Shared>,
-    PathParams(order_id): PathParams<OrderId>,
-    CommandRequest { body, context }: CommandRequest<RecordPayment>,
-) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
-    let RecordPayment { amount, method, reference, payment_id } = body;
-    let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id("payment")));
-    let command = Command::RecordPayment { payment_id, amount, method, reference };
-    let more = json!({ "payment_id": payment_id });
-    change(&shared, order_id, command, &context, more).await
 }
 
 async fn ship(
@@ -74,26 +50,8 @@ async fn cancel(
     change(&shared, order_id, Command::Cancel { reason: body.reason }, &context, json!({})).await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordRefund {
-    amount: Money,
-    reference: Reference,
-    refund_id: Option<RefundId>,
-}
-
-async fn record_refund(
-    State(shared): State<Shared>,
-    PathParams(order_id): PathParams<OrderId>,
-    CommandRequest { body, context }: CommandRequest<RecordRefund>,
-) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
-    let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id("refund")));
-    let command = Command::RecordRefund { refund_id, amount: body.amount, reference: body.reference };
-    change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await
-}
-
-async fn change(
+/// Sends a command to an order and answers with how the order stands then.
+pub async fn change(
     shared: &Shared,
     order_id: OrderId,
     command: Command,

@@ -19,6 +19,8 @@
 //! - A replayed message stays parked until it is done. `stop_at` counts messages from the oldest parked one.
 //! - The refusal `stop` ends the consumer's subscription and gives its messages to the others.
 //! - A consumer that goes costs each of its messages one retry, but that alone never parks one.
+//! - A message timeout under half a second counts as half a second: clients send their answers in batches.
+//! - A consumer that ends its half of the call leaves the group; it may listen on in silence until it ends the other.
 //! - Groups of the whole log do not get what groups write (checkpoints, parked links): they would feed themselves.
 //! - A group holds at most 64 MiB of unfinished messages, and reads no more until some are done.
 //! - The extra statistics are remembered, and none are made.

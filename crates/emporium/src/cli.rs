@@ -5,6 +5,7 @@ use crate::event_store_cli::EventStoreCommand;
 use crate::import;
 use crate::serve::{self, ServeArgs};
 use clap::{Parser, Subcommand};
+use sandbox_gateway::command_line::{self as sandbox, SandboxArgs};
 use std::error::Error;
 
 /// Emporium: an event-sourced commerce service.
@@ -25,6 +26,8 @@ enum Command {
     /// Run the embedded event store alone, look at one, take its history along
     #[command(subcommand)]
     EventStore(EventStoreCommand),
+    /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
+    SandboxGateway(SandboxArgs),
     /// Measure how fast it is on this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -46,6 +49,7 @@ impl CommandLine {
             Command::Serve(args) => Ok(serve::run(args).await?),
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
+            Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),
         }
     }

@@ -8,6 +8,7 @@
 mod client;
 mod error;
 mod event;
+mod lock;
 mod metadata;
 mod position;
 mod raw;
@@ -15,6 +16,7 @@ mod raw;
 pub use client::{EventStore, Session, UnmendedClient};
 pub use error::{AppendError, EventStoreError, InvalidConnectionString};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
+pub use lock::{Lock, NotLocked};
 pub use metadata::Metadata;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};

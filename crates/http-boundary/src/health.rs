@@ -18,7 +18,7 @@ pub struct Health {
 
 #[derive(Default)]
 struct Parts {
-    said: BTreeMap<String, Result<(), String>>,
+    said: BTreeMap<String, Result<Option<String>, String>>,
     asked: BTreeMap<&'static str, Probe>,
 }
 
@@ -36,7 +36,12 @@ pub struct Finding {
 impl Health {
     /// A part does its work.
     pub fn is_well(&self, part: &str) {
-        self.say(part, Ok(()));
+        self.say(part, Ok(None));
+    }
+
+    /// A part does its work in a way that is worth a word.
+    pub fn is_well_so(&self, part: &str, how: impl Into<String>) {
+        self.say(part, Ok(Some(how.into())));
     }
 
     /// A part does not do its work, and why.
@@ -61,7 +66,7 @@ impl Health {
             .route("/readyz", get(move || health.clone().answer()))
     }
 
-    fn say(&self, part: &str, state: Result<(), String>) {
+    fn say(&self, part: &str, state: Result<Option<String>, String>) {
         self.lock().said.insert(part.to_owned(), state);
     }
 
@@ -84,7 +89,8 @@ impl Health {
             parts.insert(
                 part,
                 match state {
-                    Ok(()) => json!({ "ready": true }),
+                    Ok(None) => json!({ "ready": true }),
+                    Ok(Some(how)) => json!({ "ready": true, "how": how }),
                     Err(why) => json!({ "ready": false, "why": why }),
                 },
             );
@@ -112,8 +118,12 @@ mod tests {
         let (status, Json(body)) = health.clone().answer().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body["parts"]["b"]["why"], "its leg is broken");
+        health.is_well_so("b", "on crutches");
+        let (status, Json(body)) = health.clone().answer().await;
+        assert_eq!((status, &body["parts"]["b"]["how"]), (StatusCode::OK, &json!("on crutches")));
         health.is_well("b");
-        assert_eq!(health.clone().answer().await.0, StatusCode::OK);
+        let (status, Json(body)) = health.clone().answer().await;
+        assert_eq!((status, &body["parts"]["b"]), (StatusCode::OK, &json!({ "ready": true })));
         health.ask("c", || async { Finding { ready: false, detail: json!({ "lag": 7 }) } }.boxed());
         let (status, Json(body)) = health.answer().await;
         assert_eq!(

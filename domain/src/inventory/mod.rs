@@ -9,10 +9,12 @@ mod command;
 mod decide;
 mod event;
 mod rejection;
+mod snapshot;
 mod state;
 mod stored;
 
 pub use command::Command;
 pub use event::{Adjusted, Committed, Event, Received, Released, ReservationClosed, Reserved, Shipped};
 pub use rejection::Rejection;
+pub use snapshot::UnreadableSnapshot;
 pub use state::{Inventory, Phase, Reservation};

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 /// The stock of a SKU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    available: u64,
-    reserved: u64,
-    shipped: u64,
-    received: u64,
-    adjusted: i64,
-    reservations: HashMap<OrderId, Reservation>,
-    receipts: HashMap<ReceiptId, u32>,
-    adjustments: HashMap<AdjustmentId, i64>,
+    pub(super) available: u64,
+    pub(super) reserved: u64,
+    /// Of the reserved ones, those of paid orders.
+    pub(super) committed: u64,
+    pub(super) shipped: u64,
+    pub(super) received: u64,
+    pub(super) adjusted: i64,
+    pub(super) reservations: HashMap<OrderId, Reservation>,
+    pub(super) receipts: HashMap<ReceiptId, u32>,
+    pub(super) adjustments: HashMap<AdjustmentId, i64>,
 }
 
 /// What an order has, or had, of a SKU.
@@ -48,6 +50,12 @@ impl Inventory {
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.reserved
+    }
+
+    /// Units held for orders that are not paid: some of them may come back.
+    #[must_use]
+    pub fn held_for_unpaid(&self) -> u64 {
+        self.reserved.saturating_sub(self.committed)
     }
 
     /// Units that left the house.
@@ -103,15 +111,20 @@ impl Inventory {
                 let units = u64::from(released.quantity.units());
                 self.available = self.available.saturating_add(units);
                 self.reserved = self.reserved.saturating_sub(units);
+                if released.was_committed {
+                    self.committed = self.committed.saturating_sub(units);
+                }
                 self.set(released.order_id, released.quantity.units(), Phase::Released);
             }
             Event::ReservationClosed(closed) => self.set(closed.order_id, 0, Phase::Released),
             Event::Committed(committed) => {
+                self.committed = self.committed.saturating_add(u64::from(committed.quantity.units()));
                 self.set(committed.order_id, committed.quantity.units(), Phase::Committed);
             }
             Event::Shipped(shipped) => {
                 let units = u64::from(shipped.quantity.units());
                 self.reserved = self.reserved.saturating_sub(units);
+                self.committed = self.committed.saturating_sub(units);
                 self.shipped = self.shipped.saturating_add(units);
                 self.set(shipped.order_id, shipped.quantity.units(), Phase::Shipped);
             }

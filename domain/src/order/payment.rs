@@ -74,6 +74,22 @@ pub enum RefundPhase {
     Refused,
 }
 
+impl PaymentPhase {
+    /// Its name, as clients see it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Requested { .. } => "requested",
+            Self::Started { .. } => "started",
+            Self::Authorized { .. } => "authorized",
+            Self::Captured { .. } => "captured",
+            Self::Declined => "declined",
+            Self::Voided => "voided",
+        }
+    }
+}
+
 impl Payment {
     fn is_open(&self) -> bool {
         matches!(self.phase, PaymentPhase::Requested { .. } | PaymentPhase::Started { .. })

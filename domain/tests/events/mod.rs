@@ -1,5 +1,7 @@
 //! Events of every type with anything in them that their types allow, sensible or not.
 
+#![allow(dead_code, reason = "each test file uses a part of them")]
+
 use domain::cart::{ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine, ShippingSet};
 use domain::inventory::{Adjusted, Received, Released, ReservationClosed, Reserved};
 use domain::order::{

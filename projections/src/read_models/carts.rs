@@ -14,6 +14,7 @@ struct CartChange<'a> {
     opened: Option<(&'a cart::Opened, DateTime<Utc>)>,
     checked_out: Option<&'a cart::CheckedOut>,
     abandoned: bool,
+    shipping: Option<i64>,
     last: &'a Fact,
 }
 
@@ -67,12 +68,14 @@ impl<'a> Batch<'a> {
             opened: None,
             checked_out: None,
             abandoned: false,
+            shipping: None,
             last: fact,
         });
         cart.last = fact;
         match event {
             cart::Event::Opened(opened) => cart.opened = Some((opened, fact.occurred_at)),
             cart::Event::Abandoned(_) => cart.abandoned = true,
+            cart::Event::ShippingSet(set) => cart.shipping = Some(set.charge.amount()),
             cart::Event::CheckedOut(checked_out) => {
                 cart.checked_out = Some(checked_out);
                 for line in &checked_out.lines {
@@ -139,7 +142,8 @@ async fn insert_carts(
     carts: &BTreeMap<CartId, CartChange<'_>>,
 ) -> Result<(), ApplyError> {
     let (mut ids, mut statuses, mut currencies) = (vec![], vec![], vec![]);
-    let (mut customers, mut orders, mut countries, mut totals) = (vec![], vec![], vec![], vec![]);
+    let (mut customers, mut orders, mut countries) = (vec![], vec![], vec![]);
+    let (mut shipping, mut totals) = (vec![], vec![]);
     let (mut opened_at, mut changed_at) = (vec![], vec![]);
     let (mut revisions, mut positions) = (vec![], vec![]);
     for (cart_id, cart) in carts {
@@ -150,6 +154,7 @@ async fn insert_carts(
         customers.push(opened.customer_id.as_ref().map(|customer| customer.as_str()));
         orders.push(cart.checked_out.map(|checked_out| checked_out.order_id.0));
         countries.push(cart.checked_out.map(|checked_out| checked_out.country.as_str()));
+        shipping.push(cart.shipping);
         totals.push(cart.checked_out.map(|checked_out| checked_out.total.amount()));
         opened_at.push(at);
         changed_at.push(cart.last.occurred_at);
@@ -160,17 +165,18 @@ async fn insert_carts(
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO carts (cart_id, status, currency, customer_id, order_id, country, total, opened_at,
+        "INSERT INTO carts (cart_id, status, currency, customer_id, order_id, country, shipping, total, opened_at,
                             changed_at, revision, position)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[],
-                              $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::bigint[],
-                              $11::bigint[])",
+                              $7::bigint[], $8::bigint[], $9::timestamptz[], $10::timestamptz[], $11::bigint[],
+                              $12::bigint[])",
         &ids,
         &statuses as _,
         &currencies,
         &customers as _,
         &orders as _,
         &countries as _,
+        &shipping as _,
         &totals as _,
         &opened_at,
         &changed_at,
@@ -187,13 +193,14 @@ async fn update_carts(
     carts: &BTreeMap<CartId, CartChange<'_>>,
 ) -> Result<(), ApplyError> {
     let (mut ids, mut statuses) = (vec![], vec![]);
-    let (mut orders, mut countries, mut totals) = (vec![], vec![], vec![]);
+    let (mut orders, mut countries, mut shipping, mut totals) = (vec![], vec![], vec![], vec![]);
     let (mut changed_at, mut revisions, mut positions) = (vec![], vec![], vec![]);
     for (cart_id, cart) in carts.iter().filter(|(_, cart)| cart.opened.is_none()) {
         ids.push(cart_id.0);
         statuses.push(cart.status());
         orders.push(cart.checked_out.map(|checked_out| checked_out.order_id.0));
         countries.push(cart.checked_out.map(|checked_out| checked_out.country.as_str()));
+        shipping.push(cart.shipping);
         totals.push(cart.checked_out.map(|checked_out| checked_out.total.amount()));
         changed_at.push(cart.last.occurred_at);
         revisions.push(cart.last.revision);
@@ -205,16 +212,18 @@ async fn update_carts(
     sqlx::query!(
         "UPDATE carts AS t
          SET status = coalesce(c.status, t.status), order_id = coalesce(c.order_id, t.order_id),
-             country = coalesce(c.country, t.country), total = coalesce(c.total, t.total),
-             changed_at = c.changed_at, revision = c.revision, position = c.position
-         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::timestamptz[],
-                     $7::bigint[], $8::bigint[])
-              AS c (cart_id, status, order_id, country, total, changed_at, revision, position)
+             country = coalesce(c.country, t.country), shipping = coalesce(c.shipping, t.shipping),
+             total = coalesce(c.total, t.total), changed_at = c.changed_at, revision = c.revision,
+             position = c.position
+         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[],
+                     $7::timestamptz[], $8::bigint[], $9::bigint[])
+              AS c (cart_id, status, order_id, country, shipping, total, changed_at, revision, position)
          WHERE t.cart_id = c.cart_id",
         &ids,
         &statuses as _,
         &orders as _,
         &countries as _,
+        &shipping as _,
         &totals as _,
         &changed_at,
         &revisions,

@@ -3,6 +3,8 @@
 
 mod carts;
 mod order_history;
+mod order_money;
+mod order_shipments;
 mod orders;
 mod products;
 mod sales;

@@ -26,9 +26,26 @@ pub fn summary(event: &Event) -> String {
             let how = format!("by {}, reference {}", payment.method, payment.reference);
             format!("Payment of {} {how}", money(payment.amount))
         }
+        Event::PaymentRequested(payment) => format!("Payment of {} asked for", money(payment.amount)),
+        Event::PaymentStarted(payment) => format!("The gateway works on payment {}", payment.intent),
+        Event::PaymentAuthorized(payment) => format!("The gateway holds payment {}", payment.intent),
+        Event::PaymentDeclined(payment) => {
+            format!("Payment declined ({}): {}", payment.code, payment.message)
+        }
+        Event::PaymentCaptured(payment) => {
+            format!("Payment of {} taken, {}", money(payment.amount), payment.intent)
+        }
+        Event::PaymentVoided(_) => "Payment let go untaken".to_owned(),
         Event::Paid(paid) => format!("Paid in full: {}", money(paid.amount)),
         Event::StockCommitted(committed) => format!("Stock committed {}", skus(&committed.skus)),
         Event::ProcessingStarted(_) => "Processing started".to_owned(),
+        Event::ShipmentSent(sent) => {
+            let units: u64 = sent.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
+            let how =
+                sent.tracking.as_ref().map(|tracking| format!(", {} {}", tracking.carrier, tracking.number));
+            format!("{} sent {}{}", sent.merchant_id, counted(units, "unit"), how.unwrap_or_default())
+        }
+        Event::ShipmentDelivered(_) => "A parcel arrived".to_owned(),
         Event::Shipped(_) => "Shipped".to_owned(),
         Event::StockShipped(shipped) => format!("Stock let go of {}", skus(&shipped.skus)),
         Event::Delivered(_) => "Delivered".to_owned(),
@@ -36,9 +53,12 @@ pub fn summary(event: &Event) -> String {
             CancelReason::OutOfStock { refused } => {
                 format!("Cancelled: too little stock of {}", skus(refused.iter().map(|refused| &refused.sku)))
             }
+            CancelReason::Expired => "Cancelled: its money did not come in time".to_owned(),
             CancelReason::Requested { reason } => format!("Cancelled: {reason}"),
         },
         Event::StockReleased(released) => format!("Stock took back {}", skus(&released.skus)),
+        Event::RefundRequested(refund) => format!("Refund of {} asked for", money(refund.amount)),
+        Event::RefundRefused(refund) => format!("The gateway would not refund: {}", refund.message),
         Event::RefundRecorded(refund) => {
             format!("Refund of {}, reference {}", money(refund.amount), refund.reference)
         }

@@ -1,8 +1,10 @@
 use super::order_history::summary;
+use super::order_money::{apply_payments, apply_refunds};
+use super::order_shipments::apply_shipments;
 use crate::fact::{Fact, Subject};
 use crate::projection::{ApplyError, Projection};
 use chrono::{DateTime, Utc};
-use domain::order::{CancelReason, Event, PaymentRecorded, Placed, RefundRecorded};
+use domain::order::{CancelReason, Event, Placed};
 use domain::{OrderId, Sku};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -23,7 +25,7 @@ struct Change<'a> {
 
 type Changes<'a> = BTreeMap<OrderId, Change<'a>>;
 /// The events of a batch that are about orders.
-type OrderFacts<'a> = [(OrderId, &'a Event, &'a Fact)];
+pub type OrderFacts<'a> = [(OrderId, &'a Event, &'a Fact)];
 
 impl Projection for Orders {
     const NAME: &'static str = "orders";
@@ -47,8 +49,9 @@ impl Projection for Orders {
         insert_lines(transaction, &changes).await?;
         insert_history(transaction, &facts).await?;
         insert_stock_answers(transaction, &facts).await?;
-        insert_payments(transaction, &facts).await?;
-        insert_refunds(transaction, &facts).await
+        apply_payments(transaction, &facts).await?;
+        apply_refunds(transaction, &facts).await?;
+        apply_shipments(transaction, &facts).await
     }
 }
 
@@ -65,6 +68,7 @@ impl<'a> Change<'a> {
                 self.status = Some("pending");
             }
             Event::PaymentRecorded(payment) => self.paid += payment.amount.amount(),
+            Event::PaymentCaptured(payment) => self.paid += payment.amount.amount(),
             Event::Paid(_) => self.status = Some("paid"),
             Event::ProcessingStarted(_) => self.status = Some("processing"),
             Event::Shipped(_) => self.status = Some("shipped"),
@@ -75,7 +79,16 @@ impl<'a> Change<'a> {
             }
             Event::RefundRecorded(refund) => self.refunded += refund.amount.amount(),
             Event::Refunded(_) => self.status = Some("refunded"),
-            Event::ReservationsAnswered(_)
+            Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentVoided(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::ReservationsAnswered(_)
             | Event::StockCommitted(_)
             | Event::StockShipped(_)
             | Event::StockReleased(_) => {}
@@ -89,7 +102,7 @@ impl<'a> Change<'a> {
 
 async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
     let (mut ids, mut carts, mut customers, mut countries) = (vec![], vec![], vec![], vec![]);
-    let (mut currencies, mut statuses, mut totals) = (vec![], vec![], vec![]);
+    let (mut currencies, mut statuses, mut shipping, mut totals) = (vec![], vec![], vec![], vec![]);
     let (mut paid, mut refunded, mut lines, mut units) = (vec![], vec![], vec![], vec![]);
     let (mut reasons, mut placed_at, mut changed_at) = (vec![], vec![], vec![]);
     let (mut revisions, mut positions) = (vec![], vec![]);
@@ -101,6 +114,7 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         countries.push(placed.country.as_str());
         currencies.push(placed.total.currency().to_string());
         statuses.push(change.status.unwrap_or("pending"));
+        shipping.push(placed.shipping.map(|shipping| shipping.amount()));
         totals.push(placed.total.amount());
         paid.push(change.paid);
         refunded.push(change.refunded);
@@ -116,18 +130,19 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO orders (order_id, cart_id, customer_id, country, currency, status, total, paid, refunded,
-                             lines, units, cancel_reason, placed_at, changed_at, revision, position)
+        "INSERT INTO orders (order_id, cart_id, customer_id, country, currency, status, shipping, total, paid,
+                             refunded, lines, units, cancel_reason, placed_at, changed_at, revision, position)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
                               $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                              $12::jsonb[], $13::timestamptz[], $14::timestamptz[], $15::bigint[],
-                              $16::bigint[])",
+                              $12::bigint[], $13::jsonb[], $14::timestamptz[], $15::timestamptz[],
+                              $16::bigint[], $17::bigint[])",
         &ids,
         &carts,
         &customers as _,
         &countries as _,
         &currencies,
         &statuses as _,
+        &shipping as _,
         &totals,
         &paid,
         &refunded,
@@ -290,64 +305,6 @@ async fn insert_stock_answers(
         &orders,
         &revisions,
         &answers
-    )
-    .execute(transaction)
-    .await?;
-    Ok(())
-}
-
-async fn insert_payments(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
-    let payments: Vec<(OrderId, &PaymentRecorded, &Fact)> = facts
-        .iter()
-        .filter_map(|(order_id, event, fact)| match event {
-            Event::PaymentRecorded(payment) => Some((*order_id, payment, *fact)),
-            _ => None,
-        })
-        .collect();
-    if payments.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "INSERT INTO order_payments (order_id, payment_id, amount, currency, method, reference, occurred_at,
-                                     revision)
-         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                              $7::timestamptz[], $8::bigint[])",
-        &payments.iter().map(|(order_id, ..)| order_id.0).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment, _)| payment.payment_id.0).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment, _)| payment.amount.amount()).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment, _)| payment.amount.currency().to_string()).collect::<Vec<_>>(),
-        &payments.iter().map(|(_, payment, _)| payment.method.as_str()).collect::<Vec<_>>() as _,
-        &payments.iter().map(|(_, payment, _)| payment.reference.as_str()).collect::<Vec<_>>() as _,
-        &payments.iter().map(|(.., fact)| fact.occurred_at).collect::<Vec<_>>(),
-        &payments.iter().map(|(.., fact)| fact.revision).collect::<Vec<_>>()
-    )
-    .execute(transaction)
-    .await?;
-    Ok(())
-}
-
-async fn insert_refunds(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
-    let refunds: Vec<(OrderId, &RefundRecorded, &Fact)> = facts
-        .iter()
-        .filter_map(|(order_id, event, fact)| match event {
-            Event::RefundRecorded(refund) => Some((*order_id, refund, *fact)),
-            _ => None,
-        })
-        .collect();
-    if refunds.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "INSERT INTO order_refunds (order_id, refund_id, amount, currency, reference, occurred_at, revision)
-         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[],
-                              $6::timestamptz[], $7::bigint[])",
-        &refunds.iter().map(|(order_id, ..)| order_id.0).collect::<Vec<_>>(),
-        &refunds.iter().map(|(_, refund, _)| refund.refund_id.0).collect::<Vec<_>>(),
-        &refunds.iter().map(|(_, refund, _)| refund.amount.amount()).collect::<Vec<_>>(),
-        &refunds.iter().map(|(_, refund, _)| refund.amount.currency().to_string()).collect::<Vec<_>>(),
-        &refunds.iter().map(|(_, refund, _)| refund.reference.as_str()).collect::<Vec<_>>() as _,
-        &refunds.iter().map(|(.., fact)| fact.occurred_at).collect::<Vec<_>>(),
-        &refunds.iter().map(|(.., fact)| fact.revision).collect::<Vec<_>>()
     )
     .execute(transaction)
     .await?;

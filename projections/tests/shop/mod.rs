@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::inventory::Inventory;
-use domain::order::{Order, PlacedOrder, ReservationAnswer};
+use domain::order::{GatewayAnswer, Order, PlacedOrder, ReservationAnswer, ShippedLine, Tracking};
 use domain::product::Product;
 use domain::stored::StoredEvent;
 use domain::{
-    AdjustmentId, Aggregate, CartId, Country, Currency, CustomerId, LineId, MerchantId, Money, OrderId,
-    PaymentId, PaymentMethod, ProductName, Quantity, Reason, ReceiptId, Reference, RefundId, Sku, cart,
-    fulfilment, inventory, order, product,
+    AdjustmentId, Aggregate, CartId, Country, Currency, CustomerId, IntentId, LineId, MerchantId, Money,
+    OrderId, PaymentId, PaymentMethod, ProductName, Quantity, Reason, ReceiptId, Reference, RefundId,
+    ShipmentId, Sku, cart, fulfilment, inventory, order, product,
 };
 use event_store::{Position, RecordedEvent};
 use rand::rngs::StdRng;
@@ -169,12 +169,20 @@ impl Shop {
         let Some((id, open)) = self.some_open_cart() else { return };
         let lines = open.lines.iter();
         let prices: Vec<_> = lines.map(|line| self.priced(line)).collect();
-        let total = open.lines.iter().zip(&prices).fold(Money::zero(gbp()), |total, (line, price)| {
+        let shipping = self.random.random::<bool>().then(|| pence(self.random.random_range(0..900)));
+        if let Some(charge) = shipping {
+            self.cart(id, &cart::Command::SetShipping { charge });
+        }
+        let start = shipping.or(open.shipping).unwrap_or(Money::zero(gbp()));
+        let total = open.lines.iter().zip(&prices).fold(start, |total, (line, price)| {
             total.plus(price.unit_price.times(line.quantity.units()).unwrap()).unwrap()
         });
         let order_id = OrderId(self.id());
         let country = Country::new(["GB", "France", "EIRE"].choose(&mut self.random).unwrap()).unwrap();
-        self.cart(id, &cart::Command::CheckOut { order_id, country, expected_total: total, prices });
+        let hold_seconds = Some(900);
+        let command =
+            cart::Command::CheckOut { order_id, country, expected_total: total, prices, hold_seconds };
+        self.cart(id, &command);
         if let cart::Cart::CheckedOut(checked_out) = &self.carts[&id] {
             let placed = fulfilment::order_of(id, checked_out);
             self.order(order_id, &order::Command::Place(placed));
@@ -198,12 +206,20 @@ impl Shop {
         let ids: Vec<OrderId> = self.orders.keys().copied().collect();
         let Some(id) = ids.choose(&mut self.random).copied() else { return };
         let Order::Placed(placed) = self.orders[&id].clone() else { return };
-        match self.random.random_range(0..12) {
-            0..=4 => self.fulfil(id),
-            5..=7 => self.pay(id, &placed),
-            8 => self.order(id, &order::Command::Ship),
-            9 => self.order(id, &order::Command::Deliver),
-            10 if self.random.random_ratio(1, 3) => {
+        match self.random.random_range(0..18) {
+            0..=7 => self.fulfil(id),
+            8..=9 => self.pay(id, &placed),
+            10..=12 => self.pay_by_gateway(id, &placed),
+            13 => self.send(id, &placed),
+            14 => {
+                let even_while_paying = self.random.random_ratio(1, 4);
+                if self.random.random_ratio(1, 4) {
+                    self.order(id, &order::Command::Expire { even_while_paying });
+                }
+            }
+            15 => self.order(id, &order::Command::Ship),
+            16 => self.order(id, &order::Command::Deliver),
+            17 if self.random.random_ratio(1, 3) => {
                 let reason = Reason::new("changed my mind").unwrap();
                 self.order(id, &order::Command::Cancel { reason });
             }
@@ -212,13 +228,21 @@ impl Shop {
                 let amount = pence(self.random.random_range(0..=left));
                 let refund_id = RefundId(self.id());
                 let reference = Reference::new("back").unwrap();
-                self.order(id, &order::Command::RecordRefund { refund_id, amount, reference });
+                if self.random.random() {
+                    self.order(id, &order::Command::RequestRefund { refund_id, amount });
+                } else {
+                    let payment_id = None;
+                    self.order(
+                        id,
+                        &order::Command::RecordRefund { refund_id, payment_id, amount, reference },
+                    );
+                }
             }
         }
     }
 
     fn pay(&mut self, id: OrderId, placed: &PlacedOrder) {
-        let due = placed.total.amount() - placed.paid_amount();
+        let due = placed.due_amount();
         let part = if self.random.random() { due } else { self.random.random_range(0..=due) };
         let payment_id = PaymentId(self.id());
         let method = PaymentMethod::new("card").unwrap();
@@ -227,35 +251,104 @@ impl Shop {
         self.order(id, &order::Command::RecordPayment { payment_id, amount, method, reference });
     }
 
-    /// Some of what the order owes, with stock's answers.
+    fn pay_by_gateway(&mut self, id: OrderId, placed: &PlacedOrder) {
+        let payment_id = PaymentId(self.id());
+        let (amount, token) = (pence(placed.due_amount()), "pm_card_visa".parse().unwrap());
+        let hold_seconds = Some(900);
+        self.order(id, &order::Command::RequestPayment { payment_id, amount, token, hold_seconds });
+    }
+
+    /// A parcel of one of the merchants, or the arrival of one.
+    fn send(&mut self, id: OrderId, placed: &PlacedOrder) {
+        if let Some(shipment) = placed.shipments.choose(&mut self.random)
+            && self.random.random()
+        {
+            self.order(id, &order::Command::DeliverShipment { shipment_id: shipment.shipment_id });
+            return;
+        }
+        let Some(line) = placed.lines.choose(&mut self.random) else { return };
+        let quantity = Quantity::new(i64::from(self.random.random_range(1..=line.quantity.units()))).unwrap();
+        let lines = vec![ShippedLine { line_id: line.line_id, quantity }];
+        let tracking = Tracking { carrier: "DHL".parse().unwrap(), number: "JD 42".parse().unwrap() };
+        let shipment_id = ShipmentId(self.id());
+        let merchant_id = line.merchant_id.clone();
+        let lines = self.random.random::<bool>().then_some(lines);
+        let tracking = self.random.random::<bool>().then_some(tracking);
+        self.order(id, &order::Command::SendShipment { shipment_id, merchant_id, lines, tracking });
+    }
+
+    /// Some of what the order owes, with the answers of stock and of the gateway.
     fn fulfil(&mut self, id: OrderId) {
         let mut owed = fulfilment::owed(&self.orders[&id]);
         owed.truncate(self.random.random_range(1..4));
-        for fulfilment::Owed { sku, request } in owed {
-            let order_id = id;
-            let skus = vec![sku.clone()];
-            match request {
-                fulfilment::StockRequest::Reserve(quantity) => {
-                    let state = self.stock[&sku].clone();
-                    let answer = match state.decide(&inventory::Command::Reserve { order_id, quantity }) {
-                        Ok(_) => ReservationAnswer::Held,
-                        Err(_) => ReservationAnswer::Refused { available: state.available() },
-                    };
-                    self.inventory(&sku, &inventory::Command::Reserve { order_id, quantity });
-                    self.order(id, &order::Command::RecordReservations { answers: vec![(sku, answer)] });
+        for owed in owed {
+            match owed {
+                fulfilment::Owed::Stock { sku, request } => self.stock_answers(id, sku, request),
+                fulfilment::Owed::Payment { payment_id, request } => {
+                    self.gateway_answers(id, payment_id, request)
                 }
-                fulfilment::StockRequest::Commit => {
-                    self.inventory(&sku, &inventory::Command::Commit { order_id });
-                    self.order(id, &order::Command::RecordCommitted { skus });
-                }
-                fulfilment::StockRequest::Ship => {
-                    self.inventory(&sku, &inventory::Command::Ship { order_id });
-                    self.order(id, &order::Command::RecordStockShipped { skus });
-                }
-                fulfilment::StockRequest::Release => {
-                    self.inventory(&sku, &inventory::Command::Release { order_id });
-                    self.order(id, &order::Command::RecordReleased { skus });
-                }
+            }
+        }
+    }
+
+    fn gateway_answers(&mut self, id: OrderId, payment_id: PaymentId, request: fulfilment::PaymentRequest) {
+        let intent = || IntentId::new(&format!("pi_{payment_id}")).unwrap();
+        let declined = || GatewayAnswer::Declined {
+            code: "card_declined".parse().unwrap(),
+            message: Reason::new("no").unwrap(),
+        };
+        let answer = match request {
+            fulfilment::PaymentRequest::Authorize { .. } => match self.random.random_range(0..6) {
+                0 => declined(),
+                1 => GatewayAnswer::Started { intent: intent() },
+                _ => GatewayAnswer::Authorized { intent: intent() },
+            },
+            fulfilment::PaymentRequest::Capture { .. } => match self.random.random_range(0..8) {
+                0 => declined(),
+                _ => GatewayAnswer::Captured { intent: intent() },
+            },
+            fulfilment::PaymentRequest::Void { .. } => GatewayAnswer::Voided,
+            fulfilment::PaymentRequest::Refund { refund_id, amount, .. } => {
+                let message = Reason::new("too late").unwrap();
+                let command = match self.random.random_range(0..6) {
+                    0 => order::Command::RecordRefundRefused { refund_id, payment_id, message },
+                    _ => {
+                        let reference = Reference::new("re_1").unwrap();
+                        let payment_id = Some(payment_id);
+                        order::Command::RecordRefund { refund_id, payment_id, amount, reference }
+                    }
+                };
+                self.order(id, &command);
+                return;
+            }
+        };
+        self.order(id, &order::Command::RecordGatewayAnswer { payment_id, answer });
+    }
+
+    fn stock_answers(&mut self, id: OrderId, sku: Sku, request: fulfilment::StockRequest) {
+        let order_id = id;
+        let skus = vec![sku.clone()];
+        match request {
+            fulfilment::StockRequest::Reserve(quantity) => {
+                let state = self.stock[&sku].clone();
+                let answer = match state.decide(&inventory::Command::Reserve { order_id, quantity }) {
+                    Ok(_) => ReservationAnswer::Held,
+                    Err(_) => ReservationAnswer::Refused { available: state.available() },
+                };
+                self.inventory(&sku, &inventory::Command::Reserve { order_id, quantity });
+                self.order(id, &order::Command::RecordReservations { answers: vec![(sku, answer)] });
+            }
+            fulfilment::StockRequest::Commit => {
+                self.inventory(&sku, &inventory::Command::Commit { order_id });
+                self.order(id, &order::Command::RecordCommitted { skus });
+            }
+            fulfilment::StockRequest::Ship => {
+                self.inventory(&sku, &inventory::Command::Ship { order_id });
+                self.order(id, &order::Command::RecordStockShipped { skus });
+            }
+            fulfilment::StockRequest::Release => {
+                self.inventory(&sku, &inventory::Command::Release { order_id });
+                self.order(id, &order::Command::RecordReleased { skus });
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "projection_checkpoints",
     "products",
     "carts",
@@ -18,6 +18,7 @@ const TABLES: [&str; 13] = [
     "order_stock_answers",
     "order_payments",
     "order_refunds",
+    "order_shipments",
     "stock",
     "sales",
     "sales_pending_orders",

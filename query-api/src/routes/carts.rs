@@ -29,7 +29,8 @@ struct Filter {
     min_position: Option<MinPosition>,
 }
 
-/// A cart. `total` is the sum of the lines at the prices that the shopper saw; from checkout on, what was locked.
+/// A cart. `total` is the sum of the lines at the prices that the shopper saw and of the charge for sending; from
+/// checkout on, what was locked.
 #[derive(Serialize)]
 struct CartView {
     cart_id: Uuid,
@@ -40,6 +41,9 @@ struct CartView {
     country: Option<String>,
     line_count: i64,
     units: i64,
+    /// For sending it, a part of the total.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping: Option<MoneyView>,
     total: MoneyView,
     opened_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
@@ -70,12 +74,14 @@ struct Row {
     revision: i64,
     line_count: i64,
     units: i64,
+    shipping: Option<i64>,
     total: i64,
 }
 
 impl From<Row> for CartView {
     fn from(row: Row) -> Self {
         Self {
+            shipping: row.shipping.map(|shipping| MoneyView::new(shipping, &row.currency)),
             total: MoneyView::new(row.total, &row.currency),
             cart_id: row.cart_id,
             status: row.status,
@@ -112,7 +118,7 @@ async fn list(
         Row,
         r#"SELECT c.cart_id, c.status, c.currency, c.customer_id, c.order_id, c.country, c.opened_at,
                   c.changed_at, c.revision, l.line_count AS "line_count!", l.units AS "units!",
-                  coalesce(c.total, l.total) AS "total!"
+                  c.shipping, coalesce(c.total, l.total) AS "total!"
            FROM (
                SELECT * FROM carts
                WHERE ($1::text IS NULL OR status = $1)
@@ -121,8 +127,8 @@ async fn list(
            ) AS c
            CROSS JOIN LATERAL (
                SELECT count(*) AS line_count, coalesce(sum(quantity), 0)::bigint AS units,
-                      least(coalesce(sum(quantity::numeric * unit_price), 0), 9223372036854775807)::bigint
-                          AS total
+                      least(coalesce(sum(quantity::numeric * unit_price), 0) + coalesce(c.shipping, 0),
+                            9223372036854775807)::bigint AS total
                FROM cart_lines WHERE cart_lines.cart_id = c.cart_id
            ) AS l
            ORDER BY c.opened_at DESC, c.cart_id DESC"#,
@@ -153,7 +159,8 @@ async fn one(
 
 async fn read(snapshot: &mut PgConnection, cart_id: Uuid) -> Result<Option<CartView>, sqlx::Error> {
     let cart = sqlx::query!(
-        "SELECT status, currency, customer_id, order_id, country, total, opened_at, changed_at, revision
+        "SELECT status, currency, customer_id, order_id, country, shipping, total, opened_at, changed_at,
+                revision
          FROM carts WHERE cart_id = $1",
         cart_id
     )
@@ -177,10 +184,12 @@ async fn read(snapshot: &mut PgConnection, cart_id: Uuid) -> Result<Option<CartV
             agreed: line.agreed,
         })
         .collect();
-    let sum = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.amount.amount));
+    let sum =
+        lines.iter().fold(cart.shipping.unwrap_or(0), |sum, line| sum.saturating_add(line.amount.amount));
     Ok(Some(CartView {
         cart_id,
         status: cart.status,
+        shipping: cart.shipping.map(|shipping| MoneyView::new(shipping, &cart.currency)),
         total: MoneyView::new(cart.total.unwrap_or(sum), &cart.currency),
         currency: cart.currency,
         customer_id: cart.customer_id,

@@ -70,13 +70,17 @@ impl From<RecordedEvent> for EventView {
     }
 }
 
-/// The bytes as they stand in the log. Somebody else's that are not JSON become a text, and none become null.
+/// The bytes as they stand in the log. Those that are not JSON become a text, and none become null. Of those that are
+/// not even text, such as a snapshot's, only the number is told: nobody could read them, and they are many.
 fn as_json(bytes: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(bytes);
     if bytes.is_empty() {
         return RawValue::NULL.to_owned();
     }
-    RawValue::from_string(text.clone().into_owned())
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("({} bytes that are not text)", bytes.len()),
+    };
+    RawValue::from_string(text.clone())
         .or_else(|_| serde_json::value::to_raw_value(&text))
         .unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
@@ -176,6 +180,6 @@ mod tests {
         assert_eq!(as_json(br#"{"b": 1.0, "a": 2}"#).get(), r#"{"b": 1.0, "a": 2}"#);
         assert_eq!(as_json(b"").get(), "null");
         assert_eq!(as_json(b"plain \"text\"").get(), r#""plain \"text\"""#);
-        assert_eq!(as_json(&[0xff]).get(), "\"\u{fffd}\"");
+        assert_eq!(as_json(&[0xff, 0]).get(), r#""(2 bytes that are not text)""#);
     }
 }

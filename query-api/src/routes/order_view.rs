@@ -18,6 +18,7 @@ pub struct OrderPage {
     stock: Vec<StockView>,
     payments: Vec<PaymentView>,
     refunds: Vec<RefundView>,
+    shipments: Vec<ShipmentView>,
     history: Vec<HistoryView>,
 }
 
@@ -47,17 +48,48 @@ struct StockView {
 struct PaymentView {
     payment_id: Uuid,
     amount: MoneyView,
-    method: String,
-    reference: String,
+    /// recorded, requested, started, authorized, declined, captured, voided
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// How the payment gateway names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<String>,
+    /// Why it was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
     occurred_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
 struct RefundView {
     refund_id: Uuid,
+    /// The payment that the gateway takes it from; none if people gave it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Uuid>,
     amount: MoneyView,
-    reference: String,
+    /// requested, done, refused
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// Why the gateway would not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
     occurred_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct ShipmentView {
+    shipment_id: Uuid,
+    merchant_id: String,
+    lines: serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking: Option<serde_json::Value>,
+    sent_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -83,8 +115,8 @@ struct StockAnswer {
 pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<OrderPage>, sqlx::Error> {
     let order = sqlx::query_as!(
         OrderRow,
-        "SELECT order_id, cart_id, customer_id, country, currency, status, total, paid, refunded, lines, units,
-                cancel_reason, placed_at, changed_at, revision
+        "SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
+                units, cancel_reason, placed_at, changed_at, revision
          FROM orders WHERE order_id = $1",
         order_id
     )
@@ -96,6 +128,7 @@ pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<
         stock: stock(snapshot, order_id, &lines).await?,
         payments: payments(snapshot, order_id).await?,
         refunds: refunds(snapshot, order_id).await?,
+        shipments: shipments(snapshot, order_id).await?,
         history: history(snapshot, order_id).await?,
         order: order.into(),
         lines,
@@ -159,7 +192,7 @@ async fn stock(
 
 async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<PaymentView>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT payment_id, amount, currency, method, reference, occurred_at
+        "SELECT payment_id, amount, currency, method, reference, status, intent, failure, occurred_at
          FROM order_payments WHERE order_id = $1 ORDER BY revision",
         order_id
     )
@@ -168,8 +201,11 @@ async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Pay
     let payments = rows.into_iter().map(|row| PaymentView {
         payment_id: row.payment_id,
         amount: MoneyView::new(row.amount, &row.currency),
+        status: row.status,
         method: row.method,
         reference: row.reference,
+        intent: row.intent,
+        failure: row.failure,
         occurred_at: row.occurred_at,
     });
     Ok(payments.collect())
@@ -177,7 +213,7 @@ async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Pay
 
 async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<RefundView>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT refund_id, amount, currency, reference, occurred_at
+        "SELECT refund_id, payment_id, amount, currency, reference, status, failure, occurred_at
          FROM order_refunds WHERE order_id = $1 ORDER BY revision",
         order_id
     )
@@ -185,11 +221,25 @@ async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Refu
     .await?;
     let refunds = rows.into_iter().map(|row| RefundView {
         refund_id: row.refund_id,
+        payment_id: row.payment_id,
         amount: MoneyView::new(row.amount, &row.currency),
+        status: row.status,
         reference: row.reference,
+        failure: row.failure,
         occurred_at: row.occurred_at,
     });
     Ok(refunds.collect())
+}
+
+async fn shipments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<ShipmentView>, sqlx::Error> {
+    sqlx::query_as!(
+        ShipmentView,
+        "SELECT shipment_id, merchant_id, lines, tracking, sent_at, delivered_at
+         FROM order_shipments WHERE order_id = $1 ORDER BY revision",
+        order_id
+    )
+    .fetch_all(snapshot)
+    .await
 }
 
 async fn history(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<HistoryView>, sqlx::Error> {

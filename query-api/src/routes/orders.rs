@@ -43,6 +43,9 @@ pub struct OrderView {
     pub customer_id: Option<String>,
     pub country: String,
     pub status: String,
+    /// For sending it, a part of the total.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<MoneyView>,
     pub total: MoneyView,
     pub paid: MoneyView,
     pub refunded: MoneyView,
@@ -62,6 +65,7 @@ pub struct OrderRow {
     pub country: String,
     pub currency: String,
     pub status: String,
+    pub shipping: Option<i64>,
     pub total: i64,
     pub paid: i64,
     pub refunded: i64,
@@ -76,6 +80,7 @@ pub struct OrderRow {
 impl From<OrderRow> for OrderView {
     fn from(row: OrderRow) -> Self {
         Self {
+            shipping: row.shipping.map(|shipping| MoneyView::new(shipping, &row.currency)),
             total: MoneyView::new(row.total, &row.currency),
             paid: MoneyView::new(row.paid, &row.currency),
             refunded: MoneyView::new(row.refunded, &row.currency),
@@ -121,8 +126,8 @@ async fn list(
     let position = shared.checkpoints.reach(ReadModel::Orders, filter.min_position).await?;
     let rows = sqlx::query_as!(
         OrderRow,
-        "SELECT order_id, cart_id, customer_id, country, currency, status, total, paid, refunded, lines, units,
-                cancel_reason, placed_at, changed_at, revision
+        "SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
+                units, cancel_reason, placed_at, changed_at, revision
          FROM orders
          WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR country = $2)
            AND ($3::text IS NULL OR customer_id = $3)

@@ -1,4 +1,4 @@
-"""The event store under test: a process of its own, which can be stopped and started again on the same port."""
+"""The server under test: a process of its own, which can be stopped and started again on the same port."""
 
 import os
 import queue
@@ -11,9 +11,10 @@ DEADLINE_SECONDS = 30
 
 
 class Server:
-    """A server with a data folder that goes away with it."""
+    """A server with a data folder that goes away with it: the event store, or another subcommand of the binary."""
 
-    def __init__(self):
+    def __init__(self, *subcommand):
+        self._subcommand = subcommand or ("event-store", "serve")
         self._folder = tempfile.TemporaryDirectory(prefix="emporium-clients-")
         self.address = f"127.0.0.1:{free_port()}"
         self._process = None
@@ -25,7 +26,7 @@ class Server:
 
     def start(self):
         """Starts the process and waits until it says on which address it listens."""
-        command = [os.environ["EMPORIUM"], "event-store", "serve"]
+        command = [os.environ["EMPORIUM"], *self._subcommand]
         command += ["--data-dir", self._folder.name, "--listen", self.address]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

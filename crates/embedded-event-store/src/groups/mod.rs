@@ -93,8 +93,11 @@ pub enum GroupError {
         name: String,
     },
     /// As many consumers are connected as the group allows.
+    ///
+    /// There are clients that know this error by the first three words of its message.
     #[error(
-        "the persistent subscription {name:?} to {source_name} has its {most} consumers; end one, or allow more"
+        "Maximum subscriptions reached: the persistent subscription {name:?} to {source_name} has its {most} consumers; \
+         end one, or allow more"
     )]
     Full {
         /// What it follows.
@@ -104,9 +107,19 @@ pub enum GroupError {
         /// How many consumers it allows.
         most: u32,
     },
-    /// The settings make no sense.
+    /// The request makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// No group can work with these settings.
+    #[error("the persistent subscription {name:?} to {source_name} cannot work: {reason}")]
+    Unworkable {
+        /// What it would follow.
+        source_name: String,
+        /// The group's name.
+        name: String,
+        /// What is wrong with the settings, and what to do about it.
+        reason: String,
+    },
     /// The settings cannot be written as JSON.
     #[error("the settings of the persistent subscriptions cannot be stored; this is a defect of the store")]
     Settings(#[source] serde_json::Error),
@@ -124,5 +137,10 @@ pub enum GroupError {
 impl GroupError {
     fn missing(id: &GroupId) -> Self {
         GroupError::Missing { source_name: id.source.name().to_owned(), name: id.name.clone() }
+    }
+
+    /// The refusal of settings with which no group can work.
+    pub fn unworkable(id: &GroupId, reason: String) -> Self {
+        GroupError::Unworkable { source_name: id.source.name().to_owned(), name: id.name.clone(), reason }
     }
 }

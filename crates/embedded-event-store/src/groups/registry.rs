@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Joined, Newcomer};
 use super::info::GroupInfo;
@@ -36,6 +37,11 @@ impl Groups {
     pub async fn start(store: Arc<Store>) -> Result<Arc<Self>, GroupError> {
         let table = start_all(&store).await?;
         Ok(Arc::new(Groups { store, table: Mutex::new(table) }))
+    }
+
+    /// Turns to cancelled when the store begins to stop.
+    pub fn stopping(&self) -> &CancellationToken {
+        self.store.stopping()
     }
 
     /// Makes a group.
@@ -194,6 +200,15 @@ fn check(id: &GroupId, settings: &Settings) -> Result<(), GroupError> {
     }
     if let Some(filter) = &settings.filter {
         filter.filter()?;
+    }
+    if settings.read_batch_size >= settings.history_buffer_size {
+        return Err(GroupError::unworkable(
+            id,
+            format!(
+                "it reads {} messages at a time into a buffer for {}; make the buffer larger than what is read",
+                settings.read_batch_size, settings.history_buffer_size
+            ),
+        ));
     }
     Ok(())
 }

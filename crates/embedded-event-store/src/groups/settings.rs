@@ -9,6 +9,9 @@ use crate::service::{EventFilter, FilterOn};
 
 /// Most messages that may wait for consumers, whatever the settings say.
 const MOST_WAITING: usize = 10_000;
+/// A message is not given again sooner than this, whatever the settings say: clients gather their answers for up to a few
+/// hundred milliseconds before they send them.
+const LEAST_MESSAGE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a group chooses the consumer for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +155,8 @@ pub struct Settings {
 impl Settings {
     /// How long a consumer may take for a message; `None` for as long as it likes.
     pub fn message_timeout(&self) -> Option<Duration> {
-        (self.message_timeout_ms > 0).then(|| Duration::from_millis(self.message_timeout_ms.into()))
+        let asked = Duration::from_millis(self.message_timeout_ms.into());
+        (!asked.is_zero()).then(|| asked.max(LEAST_MESSAGE_TIMEOUT))
     }
 
     /// How long messages that are done may go without a checkpoint.
@@ -163,5 +167,27 @@ impl Settings {
     /// How many messages may wait for consumers.
     pub fn buffer_size(&self) -> usize {
         (self.history_buffer_size as usize).clamp(1, MOST_WAITING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_timeout_leaves_clients_the_time_to_send_their_answers() {
+        let json = |milliseconds: u32| {
+            serde_json::json!({
+                "resolveLinkTos": false, "startPosition": "0", "extraStatistics": false, "maxRetryCount": 1,
+                "messageTimeout": milliseconds, "checkPointAfter": 1, "minCheckPointCount": 1,
+                "maxCheckPointCount": 1, "maxSubscriberCount": 1, "liveBufferSize": 1, "readBatchSize": 1,
+                "historyBufferSize": 2, "namedConsumerStrategy": "RoundRobin",
+            })
+        };
+        for (asked, given) in [(0, None), (1, Some(500)), (500, Some(500)), (1234, Some(1234))] {
+            let settings: Settings = serde_json::from_value(json(asked)).unwrap();
+            assert_eq!(settings.message_timeout(), given.map(Duration::from_millis), "{asked}");
+            assert_eq!(settings.message_timeout_ms, asked, "it is told as it was given");
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::deliveries::ToPark;
 use super::settings::Settings;
 use super::{GroupError, GroupId, Source};
 use crate::log::record::{ProposedEvent, Record};
-use crate::log::writer::{Expected, WriteError};
+use crate::log::writer::Expected;
 use crate::metadata::metadata_stream;
 use crate::service::{Direction, From, Resolved, Store, StreamRead};
 
@@ -149,9 +149,8 @@ pub(super) async fn truncate_parked(store: &Store, id: &GroupId, before: u64) ->
 /// Deletes what a group has left.
 pub(super) async fn delete_streams(store: &Store, id: &GroupId) -> Result<(), GroupError> {
     for stream in [checkpoint_stream(id), parked_stream(id)] {
-        match store.delete(stream, Expected::StreamExists).await {
-            Ok(_) | Err(WriteError::WrongExpected { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if store.stream_range(&stream).await?.is_some() {
+            store.delete(stream, Expected::Any).await?;
         }
     }
     Ok(())

@@ -257,6 +257,7 @@ impl Task {
             }
             Some(Ok(Message::Checkpoint(position))) => self.deliveries.nothing_up_to(position),
             Some(Ok(Message::CaughtUp { .. })) => self.live = true,
+            Some(Ok(Message::FellBehind { .. })) => self.live = false,
             Some(Err(ReadError::StreamDeleted { .. })) => {
                 self.source = Some(futures::stream::pending().boxed());
             }

@@ -107,15 +107,22 @@ impl Decider {
         if head.is_tombstoned() {
             return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
         }
-        if let Some(subject) = subject_of(stream)
-            && self.head(subject)?.is_tombstoned()
-        {
-            return Err(WriteError::StreamDeleted { stream: subject.to_owned() });
+        if expected == Expected::StreamExists {
+            self.check_exists(stream, head)?;
         }
         match change {
+            // The metadata of a tombstoned stream may still be written, as the protocol's own server has it.
             Change::Append(events) => self.append(stream, expected, head, events),
             Change::Delete => {
                 self.check(stream, expected, head)?;
+                if !self.has_anything(stream, head)? {
+                    // There is nothing to hide, whatever was expected.
+                    return Err(WriteError::WrongExpected {
+                        stream: stream.to_owned(),
+                        expected,
+                        current: None,
+                    });
+                }
                 self.soft_delete(stream)
             }
             Change::Tombstone => {
@@ -154,10 +161,7 @@ impl Decider {
             (Expected::Revision(e), Some(last)) if e < last => {
                 Some(self.repeated_at(head, e + 1, events)?.ok_or_else(wrong)?)
             }
-            (Expected::Revision(_), _) | (Expected::StreamExists, None) => return Err(wrong()),
-            (Expected::StreamExists, Some(_)) if head.is_soft_deleted() => {
-                return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
-            }
+            (Expected::Revision(_), _) => return Err(wrong()),
             (Expected::Any | Expected::StreamExists, _) => {
                 self.seen_recently(head, events).map_err(|()| wrong())?
             }
@@ -177,17 +181,44 @@ impl Decider {
             written = self.push(stream, revision, event)?;
         }
         if let (Some(subject), Some(newest)) = (subject_of(stream), events.last()) {
+            let before = self.head(subject)?;
             self.note_metadata(subject, &StreamMetadata::parse(&newest.data));
+            // New metadata makes a deleted stream a stream again. What was deleted stays deleted.
+            if before.is_soft_deleted() && !before.is_tombstoned() {
+                let next = before.last.map_or(0, |last| last + 1);
+                self.write_metadata(subject, |metadata| metadata.truncate_before = Some(next))?;
+            }
         }
         Ok(written)
+    }
+
+    /// Whether the stream is there: by its events, or by its metadata alone. A deleted one is not.
+    fn check_exists(&mut self, stream: &str, head: Head) -> Result<(), WriteError> {
+        if head.is_soft_deleted() {
+            return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
+        }
+        if self.has_anything(stream, head)? {
+            return Ok(());
+        }
+        Err(WriteError::WrongExpected {
+            stream: stream.to_owned(),
+            expected: Expected::StreamExists,
+            current: None,
+        })
+    }
+
+    /// Whether the stream has events, or at least metadata.
+    fn has_anything(&mut self, stream: &str, head: Head) -> Result<bool, StorageError> {
+        Ok(head.last.is_some()
+            || subject_of(stream).is_none() && self.head(&metadata_stream(stream))?.last.is_some())
     }
 
     /// Expected revisions of changes that are not appends.
     fn check(&self, stream: &str, expected: Expected, head: Head) -> Result<(), WriteError> {
         let holds = match expected {
-            Expected::Any => true,
+            // That it exists was checked before.
+            Expected::Any | Expected::StreamExists => true,
             Expected::NoStream => head.last.is_none() || head.is_soft_deleted(),
-            Expected::StreamExists => head.last.is_some() && !head.is_soft_deleted(),
             Expected::Revision(revision) => head.last == Some(revision),
         };
         if holds {

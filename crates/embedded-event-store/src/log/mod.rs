@@ -221,6 +221,11 @@ impl Log {
         self.head.subscribe()
     }
 
+    /// Whether the record at `position` is in memory.
+    pub fn is_in_memory(&self, position: u64) -> bool {
+        self.tail.has(position)
+    }
+
     /// The records from `position` on, if they are all in memory.
     pub fn page_in_memory(&self, position: u64, count: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
         self.tail.page(position, count, bytes)

@@ -60,7 +60,10 @@ impl RecentIds {
         for id in ids {
             match self.seen.get(&(stream, id)) {
                 None => fresh += 1,
-                Some(seen) if last.is_none_or(|l| l.revision + 1 == seen.revision) => last = Some(*seen),
+                // One append may use an id more than once; only its last use is remembered.
+                Some(seen) if last.is_none_or(|l| l == *seen || l.revision + 1 == seen.revision) => {
+                    last = Some(*seen);
+                }
                 Some(_) => return Verdict::Mixed,
             }
         }
@@ -107,6 +110,7 @@ mod tests {
         recent.add(STREAM, Uuid::from_u128(0), seen(1));
         recent.add(STREAM, Uuid::from_u128(1), seen(2));
         assert_eq!(recent.compare(STREAM, ids(&[0])), Verdict::Repeated(seen(1)));
+        assert_eq!(recent.compare(STREAM, ids(&[0, 0])), Verdict::Repeated(seen(1)));
         recent.add(STREAM, Uuid::from_u128(2), seen(3));
         assert_eq!(recent.compare(STREAM, ids(&[0])), Verdict::New);
     }

@@ -61,6 +61,14 @@ impl Tail {
         Some(page)
     }
 
+    /// Whether the tail has the record at `position`.
+    pub fn has(&self, position: u64) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let reaches = |record: Option<&Arc<Record>>| record.map(|record| record.position());
+        let (oldest, newest) = (reaches(state.records.front()), reaches(state.records.back()));
+        oldest.is_some_and(|oldest| oldest <= position) && newest >= Some(position)
+    }
+
     /// The record at `position`, if the tail has it.
     pub fn get(&self, position: u64) -> Option<Arc<Record>> {
         self.page(position, 1, usize::MAX)?.pop()

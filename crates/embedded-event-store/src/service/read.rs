@@ -55,6 +55,8 @@ pub type Events = BoxStream<'static, Result<Resolved, ReadError>>;
 
 /// A stream that is there.
 pub struct FoundStream {
+    /// The oldest revision that is not hidden, if older ones were asked for.
+    pub truncated_to: Option<u64>,
     /// The revision of its newest event.
     pub last: u64,
     /// What was asked for of it.
@@ -76,6 +78,13 @@ impl Store {
             First::Missing => Ok(None),
             First::Deleted => Err(ReadError::StreamDeleted { stream }),
             First::Page(page, rest) => Ok(Some(FoundStream {
+                truncated_to: match (direction, from) {
+                    (Direction::Forwards, From::Start) => Some(0),
+                    (Direction::Forwards, From::At(revision)) => Some(revision),
+                    (Direction::Forwards, From::End) | (Direction::Backwards, _) => None,
+                }
+                .filter(|asked| *asked < rest.view.first)
+                .map(|_| rest.view.first),
                 last: rest.view.last,
                 events: stream_events(log, page, rest, resolve_links).boxed(),
             })),

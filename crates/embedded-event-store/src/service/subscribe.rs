@@ -57,6 +57,13 @@ pub enum Message {
         /// Up to this position of the log.
         position: Option<u64>,
     },
+    /// The reader was too slow for what is kept in memory. It goes on from the disk, and is told when it has caught up.
+    FellBehind {
+        /// It has been told everything up to this revision of the stream.
+        revision: Option<u64>,
+        /// It has been told everything up to this position of the log.
+        position: Option<u64>,
+    },
 }
 
 impl Store {
@@ -176,6 +183,10 @@ fn all_messages(
         loop {
             let head = follower.newest()?;
             while next <= head {
+                if caught_up && !log.is_in_memory(next) {
+                    caught_up = false;
+                    yield Message::FellBehind { revision: None, position: Some(next - 1) };
+                }
                 let page = page_of_all(&log, (next, head), Direction::Forwards, PAGE_EVENTS).await?;
                 next = page.last().map_or(next, |record| record.position() + 1);
                 match &filter {
@@ -226,7 +237,6 @@ fn stream_messages(
     try_stream! {
         let StreamSubscription { stream, resolve_links, .. } = subscription;
         let mut after = after;
-        let mut caught_up = false;
         loop {
             let visible = follower.newest()?;
             loop {
@@ -245,16 +255,16 @@ fn stream_messages(
                     break;
                 }
             }
-            if !caught_up {
-                caught_up = true;
-                yield Message::CaughtUp { revision: after, position: None };
-            }
+            yield Message::CaughtUp { revision: after, position: None };
             let mut next = visible + 1;
             'live: loop {
                 let head = follower.newest()?;
                 while next <= head {
                     // Too far behind for the shared records: catch up through the index again.
-                    let Some(page) = log.page_in_memory(next, PAGE_EVENTS, PAGE_BYTES) else { break 'live };
+                    let Some(page) = log.page_in_memory(next, PAGE_EVENTS, PAGE_BYTES) else {
+                        yield Message::FellBehind { revision: after, position: None };
+                        break 'live;
+                    };
                     next = page.last().map_or(next, |record| record.position() + 1);
                     let wanted = |revision| after.is_none_or(|after| revision > after);
                     let page: Vec<_> = page
@@ -274,3 +284,7 @@ fn stream_messages(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "subscribe_tests.rs"]
+mod tests;

@@ -36,17 +36,19 @@ pub struct View {
 impl View {
     /// Looks at a stream as of the position `visible`.
     pub fn of(log: &Log, stream: &str, visible: u64) -> Result<StreamState, StorageError> {
+        let subject = subject_of(stream);
+        // A stream that is closed takes its metadata along, even if it never had any.
+        if let Some(subject) = subject
+            && last_of(log, subject, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION)
+        {
+            return Ok(StreamState::Deleted);
+        }
         let Some((number, last)) = last_of(log, stream, visible)? else { return Ok(StreamState::Missing) };
         if last == TOMBSTONE_REVISION {
             return Ok(StreamState::Deleted);
         }
-        let metadata = match subject_of(stream) {
-            Some(subject) => {
-                if last_of(log, subject, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION) {
-                    return Ok(StreamState::Deleted);
-                }
-                StreamMetadata::of_metadata_stream()
-            }
+        let metadata = match subject {
+            Some(_) => StreamMetadata::of_metadata_stream(),
             None => metadata_of(log, stream, visible)?,
         };
         let truncated = metadata.truncate_before.unwrap_or(0);

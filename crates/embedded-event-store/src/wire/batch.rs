@@ -1,19 +1,22 @@
 //! Appends, many per call: each has an id of its own and is answered by it.
 //!
 //! A batch may come in several parts. Appends of one call are decided in the order in which they were completed, and
-//! many of them may be on their way to the disk at once.
+//! many of them may be on their way to the disk at once. An append whose deadline has passed when its last part arrives is
+//! not written; one whose deadline passes on the way to the disk is answered then, and may be written all the same.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use prost::Message;
 use prost_types::Any;
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::errors::write_status;
-use super::messages::streams::batch_append_req::options::ExpectedStreamPosition;
+use super::messages::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use super::messages::streams::batch_append_req::{Options, ProposedMessage};
 use super::messages::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
 use super::messages::streams::batch_append_resp::{
@@ -22,7 +25,7 @@ use super::messages::streams::batch_append_resp::{
 use super::messages::streams::{BatchAppendReq, BatchAppendResp};
 use super::messages::wrong_expected_version::{CurrentStreamRevisionOption, ExpectedStreamPositionOption};
 use super::messages::{
-    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Uuid as WireUuid,
+    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, Uuid as WireUuid,
     WrongExpectedVersion,
 };
 use super::names::{identifier, proposed, uuid, writable_stream_name};
@@ -82,6 +85,7 @@ struct Incomplete {
     events: Vec<ProposedEvent>,
     size: usize,
     refusal: Option<rpc::Status>,
+    deadline: Option<Instant>,
 }
 
 struct Session {
@@ -132,8 +136,22 @@ fn begin(correlation: Option<WireUuid>, options: Option<Options>) -> Result<Inco
             (String::from_utf8_lossy(&name).into_owned(), Some(bad_request(status.message())))
         }
     };
+    let deadline =
+        time_left(options.deadline_option).and_then(|time_left| Instant::now().checked_add(time_left));
     let asked = Asked { correlation, stream, echoed };
-    Ok(Incomplete { asked, expected, events: Vec::new(), size: 0, refusal })
+    Ok(Incomplete { asked, expected, events: Vec::new(), size: 0, refusal, deadline })
+}
+
+/// How long an append may take from now on; `None` for as long as it takes.
+fn time_left(deadline: Option<DeadlineOption>) -> Option<Duration> {
+    match deadline? {
+        // What is negative has passed already.
+        DeadlineOption::Deadline(time_left) => Some(Duration::try_from(time_left).unwrap_or_default()),
+        DeadlineOption::Deadline21100(at) => {
+            let at = SystemTime::try_from(at).ok()?;
+            Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+        }
+    }
 }
 
 impl Incomplete {
@@ -157,25 +175,30 @@ impl Incomplete {
     }
 
     async fn hand_over(self, store: &Store) -> HandedOver {
+        let too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let reply = match self.refusal {
+            _ if too_late => {
+                Err(timed_out("the deadline has passed and nothing was written; append again with more time"))
+            }
             Some(refusal) => Err(refusal),
             None => {
                 store.append(self.asked.stream.clone(), self.expected, self.events).await.map_err(error_item)
             }
         };
-        HandedOver { asked: self.asked, reply }
+        HandedOver { asked: self.asked, reply, deadline: self.deadline }
     }
 }
 
 struct HandedOver {
     asked: Asked,
     reply: Result<Reply, rpc::Status>,
+    deadline: Option<Instant>,
 }
 
 impl HandedOver {
     async fn answer(self) -> BatchAppendResp {
         let result = match self.reply {
-            Ok(reply) => reply.wait().await.map_err(error_item),
+            Ok(reply) => written_in_time(reply, self.deadline).await,
             Err(refusal) => Err(refusal),
         };
         BatchAppendResp {
@@ -190,6 +213,18 @@ impl HandedOver {
     }
 }
 
+async fn written_in_time(reply: Reply, deadline: Option<Instant>) -> Result<Written, rpc::Status> {
+    let written = match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, reply.wait()).await.map_err(|_| {
+            timed_out(
+                "the deadline has passed; the events may be written yet: append them again with their ids",
+            )
+        })?,
+        None => reply.wait().await,
+    };
+    written.map_err(error_item)
+}
+
 fn success(written: Written) -> Success {
     let revision = match written.revision {
         Some(revision) => CurrentRevisionOption::CurrentRevision(revision),
@@ -202,20 +237,17 @@ fn success(written: Written) -> Success {
     Success { current_revision_option: Some(revision), position_option: Some(position) }
 }
 
+/// What is refused as one item. The codes are the protocol's own, and not those of the same refusal of a whole call.
 fn error_item(error: WriteError) -> rpc::Status {
     let message = error.to_string();
     match error {
         WriteError::WrongExpected { expected, current, .. } => {
             let details = wrong_expected(expected, current);
-            item(
-                Code::FailedPrecondition,
-                message,
-                packed("event_store.client.WrongExpectedVersion", &details),
-            )
+            item(Code::AlreadyExists, message, packed("event_store.client.WrongExpectedVersion", &details))
         }
         WriteError::StreamDeleted { stream } => {
             let details = StreamDeleted { stream_identifier: Some(identifier(stream)) };
-            item(Code::FailedPrecondition, message, packed("event_store.client.StreamDeleted", &details))
+            item(Code::NotFound, message, packed("event_store.client.StreamDeleted", &details))
         }
         WriteError::TooLarge { max, .. } => {
             let details =
@@ -236,6 +268,10 @@ fn error_item(error: WriteError) -> rpc::Status {
 fn bad_request(message: &str) -> rpc::Status {
     let details = BadRequest { message: message.to_owned() };
     item(Code::InvalidArgument, message.to_owned(), packed("event_store.client.BadRequest", &details))
+}
+
+fn timed_out(message: &str) -> rpc::Status {
+    item(Code::DeadlineExceeded, message.to_owned(), packed("event_store.client.Timeout", &Timeout {}))
 }
 
 fn item(code: Code, message: String, details: Any) -> rpc::Status {
@@ -264,83 +300,5 @@ fn wrong_expected(expected: Expected, current: Option<u64>) -> WrongExpectedVers
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::wire::messages::StreamIdentifier;
-
-    fn id(number: u128) -> WireUuid {
-        let (most, least) = Uuid::from_u128(number).as_u64_pair();
-        let signed = |bits: u64| i64::from_be_bytes(bits.to_be_bytes());
-        let structured = crate::wire::messages::uuid::Structured {
-            most_significant_bits: signed(most),
-            least_significant_bits: signed(least),
-        };
-        WireUuid { value: Some(crate::wire::messages::uuid::Value::Structured(structured)) }
-    }
-
-    fn part(batch: u128, first: bool, events: &[u128], bytes: usize, is_final: bool) -> BatchAppendReq {
-        let proposed = |event: &u128| ProposedMessage {
-            id: Some(id(*event)),
-            metadata: [("type", "t"), ("content-type", "application/json")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-            custom_metadata: Bytes::new(),
-            data: vec![0; bytes].into(),
-        };
-        let options = Options {
-            stream_identifier: Some(StreamIdentifier { stream_name: "s".into() }),
-            expected_stream_position: Some(ExpectedStreamPosition::NoStream(())),
-            deadline_option: None,
-        };
-        BatchAppendReq {
-            correlation_id: Some(id(batch)),
-            options: first.then_some(options),
-            proposed_messages: events.iter().map(proposed).collect(),
-            is_final,
-        }
-    }
-
-    fn session() -> Session {
-        Session { incomplete: HashMap::new(), max_bytes: 1000 }
-    }
-
-    #[test]
-    fn parts_are_put_together_even_when_two_appends_alternate() {
-        let mut session = session();
-        assert!(session.accept(part(1, true, &[10, 11], 1, false)).unwrap().is_none());
-        assert!(session.accept(part(2, true, &[20], 1, false)).unwrap().is_none());
-        let second = session.accept(part(2, false, &[], 1, true)).unwrap().unwrap();
-        let first = session.accept(part(1, false, &[12], 1, true)).unwrap().unwrap();
-        let ids =
-            |append: &Incomplete| append.events.iter().map(|event| event.id.as_u128()).collect::<Vec<_>>();
-        assert_eq!((ids(&first), ids(&second)), (vec![10, 11, 12], vec![20]));
-        assert_eq!(first.expected, Expected::NoStream);
-        assert!(session.incomplete.is_empty());
-    }
-
-    #[test]
-    fn an_append_that_grows_too_large_keeps_no_events_and_is_refused_as_one_item() {
-        let mut session = session();
-        for n in 0..10 {
-            assert!(session.accept(part(1, n == 0, &[n], 400, false)).unwrap().is_none());
-        }
-        let append = session.accept(part(1, false, &[99], 400, true)).unwrap().unwrap();
-        assert!(append.events.is_empty());
-        assert_eq!(append.refusal.unwrap().code, i32::from(Code::InvalidArgument));
-    }
-
-    #[test]
-    fn incomplete_appends_are_bounded_and_need_options() {
-        let mut session = session();
-        assert!(session.accept(part(1, false, &[1], 1, true)).is_err());
-        for n in 0..INCOMPLETE {
-            assert!(session.accept(part(n as u128 + 1, true, &[1], 1, false)).unwrap().is_none());
-        }
-        let Err(refused) = session.accept(part(9999, true, &[1], 1, false)) else {
-            panic!("it has no bound")
-        };
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-    }
-}
+#[path = "batch_tests.rs"]
+mod tests;

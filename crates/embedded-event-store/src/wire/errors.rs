@@ -72,6 +72,10 @@ pub fn group_status(error: GroupError) -> Status {
             named(Code::FailedPrecondition, message, "maximum-subscribers-reached", &parts(source_name, name))
         }
         GroupError::Invalid(_) => Status::invalid_argument(message),
+        GroupError::Unworkable { source_name, name, reason } => {
+            let [stream, group] = parts(source_name, name);
+            group_failed(message, &[stream, group, ("reason", reason)])
+        }
         GroupError::Settings(error) => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -96,8 +100,11 @@ pub fn failed(id: &GroupId) -> Status {
     let message =
         format!("what {id} follows cannot be read; look at the event store's log, then subscribe again");
     let [stream, group] = parts_of(id);
-    let parts = [stream, group, ("reason", "its source cannot be read".to_owned())];
-    named(Code::Internal, message, "persistent-subscription-failed", &parts)
+    group_failed(message, &[stream, group, ("reason", "its source cannot be read".to_owned())])
+}
+
+fn group_failed(message: String, parts: &[(&'static str, String); 3]) -> Status {
+    named(Code::Internal, message, "persistent-subscription-failed", parts)
 }
 
 /// The status for somebody who may not do what they asked for.
@@ -163,17 +170,25 @@ mod tests {
         let missing = GroupError::Missing { source_name: source_name.clone(), name: name.clone() };
         let exists = GroupError::Exists { source_name: source_name.clone(), name: name.clone() };
         let full = GroupError::Full { source_name, name, most: 1 };
+        let unworkable = GroupError::unworkable(&id, "it has no buffer".into());
         let expected = [
             (group_status(missing), Code::NotFound, "persistent-subscription-does-not-exist"),
             (group_status(exists), Code::AlreadyExists, "persistent-subscription-exists"),
             (group_status(full), Code::FailedPrecondition, "maximum-subscribers-reached"),
             (dropped(&id), Code::Cancelled, "persistent-subscription-dropped"),
             (failed(&id), Code::Internal, "persistent-subscription-failed"),
+            (group_status(unworkable), Code::Internal, "persistent-subscription-failed"),
         ];
         for (status, code, exception) in expected {
             assert_eq!((status.code(), trailer(&status, EXCEPTION)), (code, exception));
             assert_eq!((trailer(&status, "stream-name"), trailer(&status, "group-name")), ("s", "g"));
         }
         assert_eq!(group_status(GroupError::Stopping).code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn the_message_of_a_full_group_begins_as_clients_expect() {
+        let full = GroupError::Full { source_name: "s".into(), name: "g".into(), most: 2 };
+        assert!(group_status(full).message().starts_with("Maximum subscriptions reached"));
     }
 }

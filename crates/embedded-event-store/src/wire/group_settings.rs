@@ -2,6 +2,7 @@
 
 use tonic::Status;
 
+use super::errors::group_status;
 use super::messages::StreamIdentifier;
 use super::messages::persistent_subscriptions::all_options::filter_options::{Expression, Filter};
 use super::messages::persistent_subscriptions::all_options::{AllOption, FilterOption, FilterOptions};
@@ -13,7 +14,7 @@ use super::messages::persistent_subscriptions::{
     AllOptions, ConsumerStrategy, GroupOptions, Settings as WireSettings, StreamOptions, SubscriptionInfo,
 };
 use super::names::stream_name;
-use crate::groups::{FilterSettings, GroupId, GroupInfo, Settings, Source, Start, Strategy};
+use crate::groups::{FilterSettings, GroupError, GroupId, GroupInfo, Settings, Source, Start, Strategy};
 
 const TICKS_PER_MILLISECOND: i64 = 10_000;
 /// What the protocol's own clients take for the end, where only a number can be said.
@@ -31,8 +32,9 @@ pub fn group_of(options: Option<GroupOptions>) -> Result<(GroupId, Settings), St
             (stream_of(options.stream_identifier)?, start, None)
         }
     };
-    let settings = settings_of(&settings, start_from, filter)?;
-    Ok((GroupId { source, name: options.group_name }, settings))
+    let id = GroupId { source, name: options.group_name };
+    let settings = settings_of(&id, &settings, start_from, filter)?;
+    Ok((id, settings))
 }
 
 /// The stream that a client names as a group's source.
@@ -82,6 +84,7 @@ fn filter_of(options: FilterOptions) -> Result<FilterSettings, Status> {
 }
 
 fn settings_of(
+    id: &GroupId,
     wire: &WireSettings,
     start_from: Start,
     filter: Option<FilterSettings>,
@@ -93,8 +96,10 @@ fn settings_of(
             ConsumerStrategy::RoundRobin => Strategy::RoundRobin,
             ConsumerStrategy::Pinned => Strategy::Pinned,
         },
-        name => Strategy::named(name)
-            .ok_or_else(|| invalid(format!("there is no consumer strategy {name:?}; choose RoundRobin")))?,
+        name => Strategy::named(name).ok_or_else(|| {
+            let reason = format!("there is no consumer strategy {name:?}; choose RoundRobin");
+            group_status(GroupError::unworkable(id, reason))
+        })?,
     };
     let message_timeout_ms = match wire.message_timeout {
         Some(MessageTimeout::MessageTimeoutTicks(ticks)) => ticks / TICKS_PER_MILLISECOND,
@@ -196,4 +201,24 @@ fn large(number: u64) -> i64 {
 
 fn invalid(message: impl Into<String>) -> Status {
     Status::invalid_argument(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_strategy_is_chosen_by_name_and_an_unknown_one_is_a_group_that_fails() {
+        let id = GroupId { source: Source::All, name: "g".into() };
+        let asked = |name: &str| {
+            let wire = WireSettings { consumer_strategy: name.into(), ..WireSettings::default() };
+            settings_of(&id, &wire, Start::End, None).map(|settings| settings.strategy)
+        };
+        assert_eq!(asked("PinnedByCorrelation").unwrap(), Strategy::PinnedByCorrelation);
+        let refused = asked("Whatever").unwrap_err();
+        assert_eq!(refused.code(), Code::Internal);
+        assert_eq!(refused.metadata().get("exception").unwrap(), "persistent-subscription-failed");
+    }
 }

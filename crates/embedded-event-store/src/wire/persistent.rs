@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -93,9 +93,9 @@ impl PersistentSubscriptions for PersistentService {
         let id = named(source, options.group_name)?;
         let newcomer = Newcomer { address, user, connection_name, slots };
         let joined = self.groups.join(&id, newcomer).await.map_err(group_status)?;
-        let gone = CancellationToken::new();
-        tokio::spawn(hear(joined.consumer.clone(), requests, gone.clone()));
-        Ok(Response::new(answers(id, joined, uuids, gone.drop_guard())))
+        let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
+        tokio::spawn(hear(joined.consumer.clone(), requests, call.clone()));
+        Ok(Response::new(answers(id, joined, uuids, call, self.groups.stopping().clone())))
     }
 
     async fn get_info(&self, request: Request<GetInfoReq>) -> Result<Response<GetInfoResp>, Status> {
@@ -166,14 +166,34 @@ fn who<T>(request: &Request<T>) -> (String, String, String) {
     (address, user, name.to_owned())
 }
 
+/// What the two halves of a consumer's call know of each other.
+#[derive(Clone)]
+struct Call {
+    /// Nobody listens any more.
+    gone: CancellationToken,
+    /// The consumer has ended its half of the call in good order.
+    said_all: CancellationToken,
+}
+
 /// Hears a consumer's answers until it goes, or says something that makes no sense.
-async fn hear(consumer: Consumer, mut requests: Streaming<ReadReq>, gone: CancellationToken) {
+async fn hear(
+    consumer: Consumer,
+    mut requests: impl Stream<Item = Result<ReadReq, Status>> + Unpin,
+    call: Call,
+) {
     loop {
         let request = tokio::select! {
-            request = requests.message() => request,
-            () = gone.cancelled() => break,
+            request = requests.next() => request,
+            () = call.gone.cancelled() => break,
         };
-        let Ok(Some(ReadReq { content: Some(content) })) = request else { break };
+        let content = match request {
+            Some(Ok(ReadReq { content: Some(content) })) => content,
+            Some(_) => break,
+            None => {
+                call.said_all.cancel();
+                break;
+            }
+        };
         match content {
             Asked::Ack(ack) => {
                 let Ok(ids) = ids_of(ack.ids) else { break };
@@ -204,9 +224,12 @@ fn answers(
     id: GroupId,
     joined: Joined,
     uuids: UuidForm,
-    gone: DropGuard,
+    call: Call,
+    stopping: CancellationToken,
 ) -> BoxStream<'static, Result<ReadResp, Status>> {
     let Joined { deliveries, end, .. } = joined;
+    let Call { gone, said_all } = call;
+    let gone: DropGuard = gone.drop_guard();
     let confirmation = SubscriptionConfirmation { subscription_id: id.to_string() };
     let confirmation = Ok(answer(Content::SubscriptionConfirmation(confirmation)));
     let messages = stream::unfold((deliveries, gone), |(mut deliveries, gone)| async move {
@@ -215,8 +238,13 @@ fn answers(
     });
     let messages =
         messages.map(move |delivery| Ok(answer(Content::Event(GroupEventMessage::new(delivery, uuids)))));
-    // A consumer that left by itself is told the same as one that was dropped, should it still listen.
     let farewell = stream::once(async move {
+        if end.get().is_none() && said_all.is_cancelled() {
+            // It is about to go. An error now would reach it as one of its own.
+            stopping.cancelled().await;
+            return Err(group_status(GroupError::Stopping));
+        }
+        // A consumer that said something strange is told the same as one that was dropped.
         Err(match end.get().unwrap_or(&End::Dropped) {
             End::Dropped => errors::dropped(&id),
             End::Failed => errors::failed(&id),
@@ -244,4 +272,66 @@ fn no_options() -> Status {
 
 fn no_source() -> Status {
     Status::invalid_argument("the request names no stream; set it, or the whole log")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+    use tonic::Code;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::groups::{Settings, Start, Strategy};
+    use crate::service::Store;
+
+    fn settings() -> Settings {
+        Settings {
+            resolve_links: false,
+            start_from: Start::Beginning,
+            extra_statistics: false,
+            max_retry_count: 1,
+            message_timeout_ms: 1000,
+            checkpoint_after_ms: 1000,
+            min_checkpoint_count: 1,
+            max_checkpoint_count: 10,
+            max_subscriber_count: 0,
+            live_buffer_size: 10,
+            read_batch_size: 9,
+            history_buffer_size: 10,
+            strategy: Strategy::RoundRobin,
+            filter: None,
+        }
+    }
+
+    async fn joined(groups: &Groups, id: &GroupId) -> Joined {
+        let who = || String::from("who");
+        let newcomer = Newcomer { address: who(), user: who(), connection_name: who(), slots: 1 };
+        groups.join(id, newcomer).await.unwrap()
+    }
+
+    /// Lets a consumer say something, and then stops the store. Gives the error with which its messages end.
+    async fn end_after(requests: Vec<Result<ReadReq, Status>>) -> Code {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&Config::new(folder.path()), watch::channel(false).0).unwrap();
+        let groups = Groups::start(Arc::clone(&store)).await.unwrap();
+        let id = GroupId { source: Source::Stream("s".into()), name: "g".into() };
+        groups.create(id.clone(), settings()).await.unwrap();
+        let joined = joined(&groups, &id).await;
+        let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
+        hear(joined.consumer.clone(), stream::iter(requests), call.clone()).await;
+        let mut answers = answers(id.clone(), joined, UuidForm::Text, call, groups.stopping().clone());
+        assert!(answers.next().await.unwrap().is_ok(), "the confirmation");
+        assert!(groups.info(&id).await.unwrap().consumers.is_empty(), "it has left the group");
+        store.end_subscriptions();
+        let end = answers.next().await.unwrap().unwrap_err().code();
+        groups.stop().await;
+        store.stop_writing();
+        end
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_has_said_all_is_not_told_that_it_was_dropped() {
+        assert_eq!(end_after(Vec::new()).await, Code::Unavailable);
+        assert_eq!(end_after(vec![Ok(ReadReq { content: None })]).await, Code::Cancelled);
+    }
 }

@@ -19,7 +19,7 @@ use super::messages::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption, StreamOptions,
 };
 use super::messages::streams::read_resp::{
-    CaughtUp, Checkpoint, Content, Position, StreamNotFound, SubscriptionConfirmation,
+    CaughtUp, Checkpoint, Content, FellBehind, Position, StreamNotFound, SubscriptionConfirmation,
 };
 use super::messages::streams::{ReadReq, ReadResp};
 use super::names::{identifier, stream_name};
@@ -45,8 +45,8 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
         ReadDirection::Forwards => Direction::Forwards,
         ReadDirection::Backwards => Direction::Backwards,
     };
-    // Clients that know of it ask to be told the stream's last revision after its events.
-    let tell_last = options.control_option.is_some_and(|control| control.compatibility >= 1);
+    // Clients that know of it ask to be told where a truncated stream now begins, and where it ends after its events.
+    let tell_ends = options.control_option.is_some_and(|control| control.compatibility >= 1);
     let Options { stream_option, count_option, filter_option, resolve_links, .. } = options;
     let filter = match filter_option {
         Some(FilterOption::Filter(filter)) => Some(filter_of(filter)?),
@@ -57,7 +57,7 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
         (StreamOption::Stream(options), CountOption::Count(count)) => {
             let (stream, from) = stream_and_start(options)?;
             let read = StreamRead { stream, from, direction, count, resolve_links };
-            read_stream(store, read, uuids, tell_last).await
+            read_stream(store, read, uuids, tell_ends).await
         }
         (StreamOption::All(options), CountOption::Count(count)) => {
             let filter = filter.map(|(filter, _)| filter);
@@ -89,7 +89,7 @@ async fn read_stream(
     store: &Arc<Store>,
     read: StreamRead,
     uuids: UuidForm,
-    tell_last: bool,
+    tell_ends: bool,
 ) -> Result<Answers, Status> {
     let stream = read.stream.clone();
     let Some(found) = store.read_stream(read).await.map_err(read_status)? else {
@@ -100,8 +100,10 @@ async fn read_stream(
         let event = event.map_err(read_status)?;
         Ok(answer(Content::Event(EventMessage::new(event, uuids))))
     });
-    let last = tell_last.then(|| Ok(answer(Content::LastStreamPosition(found.last))));
-    first_of(events.chain(stream::iter(last))).await
+    let first = found.truncated_to.filter(|_| tell_ends).map(Content::FirstStreamPosition);
+    let last = tell_ends.then_some(Content::LastStreamPosition(found.last));
+    let told = |content: Option<Content>| stream::iter(content.map(|content| Ok(answer(content))));
+    first_of(told(first).chain(events).chain(told(last))).await
 }
 
 /// Waits for the first answer: an error before it must be the whole answer.
@@ -132,12 +134,21 @@ fn subscription_answers(
             Message::CaughtUp { revision, position } => Content::CaughtUp(CaughtUp {
                 timestamp: Some(now()),
                 stream_revision: revision.and_then(|revision| i64::try_from(revision).ok()),
-                position: position.map(|at| Position { commit_position: at, prepare_position: at }),
+                position: position.map(position_of),
+            }),
+            Message::FellBehind { revision, position } => Content::FellBehind(FellBehind {
+                timestamp: Some(now()),
+                stream_revision: revision.and_then(|revision| i64::try_from(revision).ok()),
+                position: position.map(position_of),
             }),
         }))
     });
     let confirmation = Ok(answer(Content::Confirmation(confirmation)));
     stream::once(std::future::ready(confirmation)).chain(answers).boxed()
+}
+
+fn position_of(at: u64) -> Position {
+    Position { commit_position: at, prepare_position: at }
 }
 
 fn answer(content: Content) -> ReadResp {

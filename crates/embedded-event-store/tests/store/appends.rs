@@ -55,6 +55,26 @@ async fn every_met_expectation_is_taken() {
 }
 
 #[tokio::test]
+async fn a_stream_with_nothing_but_metadata_exists() {
+    let running = start().await;
+    append(&running.client, "$$s", vec![event("$metadata", 0)]).await;
+    let exists = expecting(StreamState::StreamExists);
+    let written = running.client.append_to_stream("s", &exists, events(1)).await.unwrap();
+    assert_eq!(written.next_expected_version, 0);
+}
+
+#[tokio::test]
+async fn an_append_with_one_id_many_times_is_recognised_when_it_is_repeated() {
+    let running = start().await;
+    let batch = vec![event("counted.v1", 1); 6];
+    for _ in 0..2 {
+        let written = append(&running.client, "s", batch.clone()).await;
+        assert_eq!(written.next_expected_version, 5);
+    }
+    assert_eq!(stream_length(&running, "s").await, 6);
+}
+
+#[tokio::test]
 async fn of_many_writers_with_the_same_expectation_one_wins() {
     let running = start().await;
     let attempts = (0..20).map(|_| {

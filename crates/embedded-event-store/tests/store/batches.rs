@@ -34,7 +34,12 @@ async fn a_conflict_is_an_item_of_its_own() {
     assert_eq!(written.stream_name(), "s");
     let refused = soon(session.append_to_stream("s", StreamState::NoStream, events(1))).await;
     match refused {
-        Err(Error::Grpc { code, .. }) => assert_eq!(code, Code::FailedPrecondition),
+        Err(Error::Grpc { code, .. }) => assert_eq!(code, Code::AlreadyExists),
+        other => panic!("{other:?}"),
+    }
+    running.client.tombstone_stream("gone", &Default::default()).await.unwrap();
+    match soon(open().await.append_to_stream("gone", StreamState::Any, events(1))).await {
+        Err(Error::Grpc { code, .. }) => assert_eq!(code, Code::NotFound),
         other => panic!("{other:?}"),
     }
     // The client closes a session after a refusal; a new one goes on.

@@ -43,6 +43,40 @@ async fn a_deleted_stream_is_gone_and_may_go_on_with_the_next_number() {
 }
 
 #[tokio::test]
+async fn new_metadata_for_a_deleted_stream_does_not_bring_its_events_back() {
+    let running = start().await;
+    append(&running.client, "s", events(3)).await;
+    running.client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    set_metadata(&running.client, r#"{"$maxCount":100,"key":"kept"}"#).await;
+    let running = running.restart().await;
+    let client = &running.client;
+    assert_eq!(read(client, "s").await.unwrap(), [0_u64; 0]);
+    let found = client.get_stream_metadata("s", &ReadStreamOptions::default()).await.unwrap();
+    let StreamMetadataResult::Success(found) = found else { panic!("{found:?}") };
+    let metadata = found.metadata();
+    assert_eq!((metadata.max_count, metadata.truncate_before), (Some(100), Some(3)));
+    assert_eq!(metadata.custom_properties["key"], "kept");
+    let written = client.append_to_stream("s", &expecting(StreamState::StreamRevision(2)), events(1)).await;
+    assert_eq!(written.unwrap().next_expected_version, 3);
+    assert_eq!(read(client, "s").await.unwrap(), [3]);
+}
+
+#[tokio::test]
+async fn a_deleted_stream_does_not_exist() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(1)).await;
+    client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    let exists = StreamState::StreamExists;
+    let refused = client.append_to_stream("s", &expecting(exists), events(1)).await;
+    assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
+    let refused = client.delete_stream("s", &DeleteStreamOptions::default().stream_state(exists)).await;
+    assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
+    let refused = client.tombstone_stream("s", &TombstoneStreamOptions::default().stream_state(exists)).await;
+    assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_delete_with_an_unmet_expectation_is_refused() {
     let running = start().await;
     append(&running.client, "s", events(3)).await;
@@ -63,6 +97,7 @@ async fn a_tombstone_is_for_ever() {
     let running = running.restart().await;
     let client = &running.client;
     assert!(matches!(read(client, "s").await, Err(Error::ResourceDeleted)));
+    assert!(matches!(read(client, "$$s").await, Err(Error::ResourceDeleted)));
     for state in [StreamState::Any, StreamState::NoStream, StreamState::StreamRevision(1)] {
         let refused = client.append_to_stream("s", &expecting(state), events(1)).await;
         assert!(matches!(refused, Err(Error::ResourceDeleted)), "{refused:?}");

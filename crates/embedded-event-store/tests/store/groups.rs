@@ -123,6 +123,9 @@ async fn settings_that_make_no_sense_are_refused() {
     assert!(matches!(refused, Err(Error::Grpc { .. })), "{refused:?}");
     let refused = client.create_persistent_subscription("s", "", &from_start()).await;
     assert!(matches!(refused, Err(Error::Grpc { .. })), "{refused:?}");
+    let wrong = from_start().read_batch_size(20).history_buffer_size(20);
+    let refused = client.create_persistent_subscription("s", "g", &wrong).await;
+    assert!(matches!(&refused, Err(Error::ServerError(why)) if why.contains("buffer")), "{refused:?}");
     let filter = SubscriptionFilter::on_stream_name().regex("(");
     let wrong = PersistentSubscriptionToAllOptions::default().filter(filter);
     let refused = client.create_persistent_subscription_to_all("g", &wrong).await;

@@ -1,12 +1,12 @@
 //! Reading streams and the whole log.
 
 use eventstore::{
-    AppendToStreamOptions, Client, Error, EventData, Position, ReadAllOptions, ReadStreamOptions,
-    StreamPosition, SubscriptionFilter,
+    AppendToStreamOptions, Client, Error, EventData, Position, ReadAllOptions, ReadEvent, ReadStreamOptions,
+    StreamPosition, StreamState, SubscriptionFilter,
 };
 use uuid::Uuid;
 
-use crate::support::{all_of, append, at, event, events, positions, revisions, start};
+use crate::support::{all_of, append, at, event, events, expecting, positions, revisions, start};
 
 async fn read(client: &Client, options: ReadStreamOptions) -> Vec<u64> {
     revisions(&all_of(client.read_stream("s", &options).await.unwrap()).await)
@@ -159,4 +159,39 @@ async fn a_client_finds_the_store_by_gossip() {
     let discovering = Client::new(settings).unwrap();
     append(&discovering, "s", events(1)).await;
     assert_eq!(read(&running.client, ReadStreamOptions::default()).await, [0]);
+}
+
+/// What a read says besides its events: where the stream begins and ends, and how many events came in between.
+async fn ends(client: &Client, options: &ReadStreamOptions) -> (Option<u64>, usize, Option<u64>) {
+    let mut read = client.read_stream("s", options).await.unwrap();
+    let (mut first, mut count, mut last) = (None, 0, None);
+    while let Some(event) = read.next_read_event().await.unwrap() {
+        match event {
+            ReadEvent::FirstStreamPosition(revision) => {
+                assert_eq!((count, last), (0, None), "it comes before the events");
+                first = Some(revision);
+            }
+            ReadEvent::Event(_) => count += 1,
+            ReadEvent::LastStreamPosition(revision) => last = Some(revision),
+            ReadEvent::LastAllStreamPosition(position) => panic!("{position:?}"),
+        }
+    }
+    (first, count, last)
+}
+
+#[tokio::test]
+async fn a_read_tells_where_a_truncated_stream_begins_and_where_it_ends() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(5)).await;
+    let all = ReadStreamOptions::default();
+    assert_eq!(ends(client, &all).await, (None, 5, Some(4)));
+    let metadata = eventstore::StreamMetadataBuilder::new().truncate_before(3).build();
+    client.set_stream_metadata("s", &expecting(StreamState::NoStream), &metadata).await.unwrap();
+    assert_eq!(ends(client, &all).await, (Some(3), 2, Some(4)));
+    let from = |revision| all.clone().position(StreamPosition::Position(revision));
+    assert_eq!(ends(client, &from(2).max_count(1)).await, (Some(3), 1, Some(4)));
+    assert_eq!(ends(client, &from(3)).await, (None, 2, Some(4)));
+    let backwards = all.clone().backwards().position(StreamPosition::End);
+    assert_eq!(ends(client, &backwards).await, (None, 2, Some(4)));
 }

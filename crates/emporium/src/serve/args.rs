@@ -1,4 +1,5 @@
 use clap::{Args, ValueEnum};
+use command_api::PaymentConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -37,11 +38,24 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_CART_ID_SECRET", hide_env_values = true)]
     pub cart_id_secret: Option<String>,
 
+    /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
+    #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
+    pub order_hold_seconds: u32,
+
+    #[command(flatten)]
+    pub payments: PaymentConfig,
+
+    /// Where the sandbox payment gateway answers, which runs in this process unless --payment-gateway is given; port 0
+    /// takes any free one
+    #[arg(long, env = "EMPORIUM_SANDBOX_LISTEN", default_value = "127.0.0.1:12111")]
+    pub sandbox_listen: SocketAddr,
+
     /// Fill a small shop to try: a few dozen products with stock
     #[arg(long)]
     pub demo_shop: bool,
 
-    /// In production, nothing is embedded by accident: --event-store and --database-url are required
+    /// In production, nothing is embedded by accident: --event-store and --database-url are required, and without
+    /// --payment-gateway payments can only be recorded
     #[arg(long, env = "EMPORIUM_PROFILE", value_enum, default_value_t = Profile::Development)]
     pub profile: Profile,
 }

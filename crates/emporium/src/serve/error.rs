@@ -22,6 +22,8 @@ pub enum ServeError {
     EventStore(#[from] embedded_event_store::StartError),
     #[error("the embedded event store has died ({0}); start the service again")]
     EventStoreDied(String),
+    #[error("the sandbox payment gateway cannot start: name another address with --sandbox-listen")]
+    SandboxGateway(#[from] sandbox_gateway::StartError),
     #[error("the private Postgres cannot start")]
     Postgres(#[from] private_postgres::Error),
     #[error("cannot listen on {address}: choose another address with --listen")]

@@ -4,12 +4,14 @@
 mod args;
 mod error;
 mod postgres;
+mod sandbox;
 mod welcome;
 
 pub use args::{Profile, ServeArgs};
 pub use error::ServeError;
 
 use crate::{demo_shop, secrets};
+use command_api::PaymentConfig;
 use embedded_event_store::EmbeddedEventStore;
 use http_boundary::{Health, process};
 use private_postgres::PrivatePostgres;
@@ -28,6 +30,7 @@ struct Embedded {
 
 /// Where things are, and the secrets.
 struct Settings {
+    data_dir: PathBuf,
     event_store: String,
     database_url: String,
     operator_token: String,
@@ -46,9 +49,13 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         .await
         .map_err(|source| ServeError::Listen { address: args.listen, source })?;
     let address = listener.local_addr().map_err(ServeError::Http)?;
-    let services = Services::start(&args, &settings, embedded.postgres, listener)?;
+    let sandbox = sandbox::start(&args, &settings.data_dir, address).await?;
+    let payments = sandbox.as_ref().map_or_else(|| args.payments.clone(), |(_, payments)| payments.clone());
+    let services = Services::start(&args, &settings, payments, embedded.postgres, listener)?;
     let shown = embedded.event_store.as_ref().map(EmbeddedEventStore::connection_string);
-    println!("{}", welcome::addresses(address, shown.as_deref(), settings.token_file.as_deref()));
+    let gateway = sandbox.as_ref().map(|(sandbox, _)| sandbox.address());
+    let token_file = settings.token_file.as_deref();
+    println!("{}", welcome::addresses(address, shown.as_deref(), gateway, token_file));
     let died = async {
         match &embedded.event_store {
             Some(event_store) => event_store.died().await,
@@ -68,6 +75,9 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     };
     tracing::info!("stopping");
     services.stop().await;
+    if let Some((sandbox, _)) = sandbox {
+        sandbox.stop().await;
+    }
     if let Some(event_store) = embedded.event_store {
         event_store.stop().await;
     }
@@ -103,6 +113,7 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
         operator_token,
         cart_id_secret,
         token_file: args.operator_token.is_none().then_some(token_file),
+        data_dir,
     };
     Ok((Embedded { event_store, postgres }, settings))
 }
@@ -143,8 +154,7 @@ async fn fill_demo_shop(address: SocketAddr, settings: &Settings) -> Result<(), 
     let url = format!("http://{address}");
     let shop = demo_shop::fill(&url, &settings.operator_token).await;
     let shop = shop.map_err(|error| ServeError::DemoShop(Box::new(error)))?;
-    let token_file = settings.token_file.as_deref();
-    println!("{}", welcome::purchase(address, token_file, &shop.first_sku, shop.first_price));
+    println!("{}", welcome::purchase(address, &shop.first_sku, shop.first_price));
     Ok(())
 }
 
@@ -162,6 +172,7 @@ impl Services {
     fn start(
         args: &ServeArgs,
         settings: &Settings,
+        payments: PaymentConfig,
         postgres: Option<(PrivatePostgres, PathBuf)>,
         listener: TcpListener,
     ) -> Result<Self, ServeError> {
@@ -174,7 +185,7 @@ impl Services {
             working: TaskTracker::new(),
             storing: TaskTracker::new(),
         };
-        let commands = command_api::Application::build(command_config(args, settings), &health)?;
+        let commands = command_api::Application::build(command_config(args, settings, payments), &health)?;
         let projections = projections::Application::build(projections_config(args, settings), &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
         let router = commands.router().merge(queries.router()).merge(health.routes());
@@ -222,12 +233,14 @@ impl Services {
     }
 }
 
-fn command_config(args: &ServeArgs, settings: &Settings) -> command_api::Config {
+fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig) -> command_api::Config {
     command_api::Config {
         listen: args.listen,
         event_store: settings.event_store.clone(),
         operator_token: settings.operator_token.clone(),
         cart_id_secret: settings.cart_id_secret.clone(),
+        order_hold_seconds: args.order_hold_seconds,
+        payments,
         // Nobody else takes commands for the store in our own process.
         only_writer: args.event_store.is_none(),
     }

@@ -5,9 +5,16 @@ use std::path::Path;
 
 /// Where to look.
 #[must_use]
-pub fn addresses(listen: SocketAddr, event_store: Option<&str>, token_file: Option<&Path>) -> String {
+pub fn addresses(
+    listen: SocketAddr,
+    event_store: Option<&str>,
+    sandbox: Option<SocketAddr>,
+    token_file: Option<&Path>,
+) -> String {
     // A given address may hold a password.
     let event_store = event_store.unwrap_or("as configured");
+    let gateway = sandbox
+        .map_or("as configured".to_owned(), |address| format!("http://{address} (a sandbox: no money)"));
     let token = match token_file {
         Some(path) => format!("operator token   in {}", path.display()),
         None => "operator token   as configured".to_owned(),
@@ -17,15 +24,14 @@ pub fn addresses(listen: SocketAddr, event_store: Option<&str>, token_file: Opti
          products         http://{listen}/products\n  \
          health           http://{listen}/readyz\n  \
          event store      {event_store}\n  \
+         payment gateway  {gateway}\n  \
          {token}\n"
     )
 }
 
 /// Three lines for a shell that buy something and read it back.
 #[must_use]
-pub fn purchase(listen: SocketAddr, token_file: Option<&Path>, sku: &str, price: i64) -> String {
-    let token =
-        token_file.map_or("$EMPORIUM_OPERATOR_TOKEN".to_owned(), |path| format!("$(cat {})", path.display()));
+pub fn purchase(listen: SocketAddr, sku: &str, price: i64) -> String {
     let url = format!("http://{listen}");
     let total = format!(r#"{{"amount":{},"currency":"GBP"}}"#, price * 2);
     let json = "-H 'content-type: application/json'";
@@ -33,10 +39,10 @@ pub fn purchase(listen: SocketAddr, token_file: Option<&Path>, sku: &str, price:
         "Buy something, with three lines in another terminal:\n\n\
          CART=$(curl -s {json} -d '{{\"currency\":\"GBP\"}}' {url}/carts | cut -d'\"' -f4) && \
          curl -s {json} -d '{{\"lines\":[{{\"sku\":\"{sku}\",\"quantity\":2}}]}}' {url}/carts/$CART/lines && echo\n\n\
-         ORDER=$(curl -s {json} -H 'prefer: wait=5' -d '{{\"total\":{total},\"country\":\"GB\"}}' \
+         ORDER=$(curl -s {json} -H \"idempotency-key: checkout-$CART\" -H 'prefer: wait=5' -d '{{\"total\":{total},\"country\":\"GB\"}}' \
          {url}/carts/$CART/checkout | cut -d'\"' -f4) && echo \"order $ORDER\"\n\n\
-         curl -s {json} -H \"authorization: Bearer {token}\" -H 'prefer: wait=5' \
-         -d '{{\"amount\":{total},\"method\":\"card\",\"reference\":\"demo\"}}' {url}/orders/$ORDER/payments && echo && \
+         curl -s {json} -H \"idempotency-key: payment-$ORDER\" -H 'prefer: wait=5' \
+         -d '{{\"amount\":{total},\"payment_method\":\"pm_card_visa\"}}' {url}/orders/$ORDER/payments && echo && \
          curl -s \"{url}/orders/$ORDER?min-position=head\" && echo\n"
     )
 }

@@ -34,7 +34,8 @@ impl Service {
 
     async fn start_on(listen: &str, data_dir: &Path, args: &[&str]) -> Self {
         let mut command = tokio::process::Command::from(emporium());
-        command.args(["serve", "--listen", listen, "--event-store-listen", "127.0.0.1:0", "--data-dir"]);
+        command.args(["serve", "--listen", listen, "--event-store-listen", "127.0.0.1:0"]);
+        command.args(["--sandbox-listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(data_dir).args(args).stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

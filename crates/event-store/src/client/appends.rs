@@ -1,6 +1,6 @@
 //! Appending, through one batch session that all appends share.
 
-use super::translate::{is_failed_precondition, is_invalid_argument};
+use super::translate::{is_conflict_of_a_batch, is_invalid_argument};
 use super::{ATTEMPTS, EventStore, backoff, pause};
 use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
@@ -101,7 +101,7 @@ impl EventStore {
         self.end_append_session(&session);
         Err(match error {
             Error::WrongExpectedVersion { .. } => FailedAppend::Refused(AppendError::Conflict),
-            Error::Grpc { code, .. } if is_failed_precondition(code as i32) => {
+            Error::Grpc { code, .. } if is_conflict_of_a_batch(code as i32) => {
                 FailedAppend::Refused(AppendError::Conflict)
             }
             Error::Grpc { code, message } if is_invalid_argument(code as i32) => {

@@ -1,10 +1,12 @@
 //! The one place that knows the official client.
 
 mod appends;
+mod locks;
 mod raw;
 mod reads;
 mod subscription;
 mod translate;
+mod truncate;
 mod unmended;
 
 pub use unmended::{Session, UnmendedClient};

@@ -5,6 +5,8 @@ use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
 
 /// gRPC's numbers for what the client does not name.
 const INVALID_ARGUMENT: i32 = 3;
+const NOT_FOUND: i32 = 5;
+const ALREADY_EXISTS: i32 = 6;
 const FAILED_PRECONDITION: i32 = 9;
 
 pub(super) fn is_invalid_argument(code: i32) -> bool {
@@ -13,6 +15,11 @@ pub(super) fn is_invalid_argument(code: i32) -> bool {
 
 pub(super) fn is_failed_precondition(code: i32) -> bool {
     code == FAILED_PRECONDITION
+}
+
+/// Whether an item of a batch was refused because the stream is not as expected, or is closed.
+pub(super) fn is_conflict_of_a_batch(code: i32) -> bool {
+    matches!(code, ALREADY_EXISTS | NOT_FOUND | FAILED_PRECONDITION)
 }
 
 pub(super) fn theirs(position: Position) -> eventstore::Position {

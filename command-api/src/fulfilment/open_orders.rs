@@ -1,0 +1,191 @@
+//! Orders that must be looked at again although nothing happens to them: their time runs out, or the gateway owes them
+//! an answer.
+//!
+//! A deadline runs from the moment at which the store recorded that the order was placed or that a payment was asked for.
+
+use super::settle::Standing;
+use chrono::{DateTime, Utc};
+use domain::OrderId;
+use futures::StreamExt;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_util::time::DelayQueue;
+use tokio_util::time::delay_queue::Key;
+
+/// How much longer an order waits while a payment is under way when its time is over.
+const EXTENSION: Duration = Duration::from_secs(15 * 60);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The orders, and when each is to be looked at next.
+#[derive(Default)]
+pub struct OpenOrders {
+    orders: HashMap<OrderId, Open>,
+    alarms: DelayQueue<OrderId>,
+}
+
+#[derive(Default)]
+struct Open {
+    /// In seconds since 1970; none: it waits for ever.
+    deadline: Option<i64>,
+    is_extended: bool,
+    /// Whether the gateway is asked, or to be asked again.
+    is_asking: bool,
+    fruitless: u32,
+    alarm: Option<Key>,
+}
+
+/// What is kept of an order over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub order_id: OrderId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_extended: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_asking: bool,
+}
+
+/// What is to be done with an order whose alarm rang.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// Look what it owes.
+    Look,
+    /// Its time is over.
+    Expire {
+        /// Also if a payment is under way.
+        even_while_paying: bool,
+    },
+}
+
+impl OpenOrders {
+    /// The orders of a checkpoint.
+    pub fn restore(kept: Vec<Kept>) -> Self {
+        let mut open = Self::default();
+        for kept in kept {
+            let Kept { order_id, deadline, is_extended, is_asking } = kept;
+            open.orders.insert(order_id, Open { deadline, is_extended, is_asking, ..Open::default() });
+            if is_asking {
+                open.ring(order_id, Duration::ZERO);
+            } else {
+                open.ring_at_deadline(order_id);
+            }
+        }
+        open
+    }
+
+    pub fn keep(&self) -> Vec<Kept> {
+        let kept = |(order_id, open): (&OrderId, &Open)| Kept {
+            order_id: *order_id,
+            deadline: open.deadline,
+            is_extended: open.is_extended,
+            is_asking: open.is_asking,
+        };
+        self.orders.iter().map(kept).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Notes that the order waits at least so many seconds from the moment when the store recorded this.
+    pub fn wait(&mut self, order_id: OrderId, recorded_at: DateTime<Utc>, hold_seconds: u32) {
+        let deadline = recorded_at.timestamp().saturating_add(i64::from(hold_seconds));
+        let open = self.orders.entry(order_id).or_default();
+        if open.deadline.is_none_or(|known| known < deadline) {
+            open.deadline = Some(deadline);
+            open.is_extended = false;
+            self.ring_at_deadline(order_id);
+        }
+    }
+
+    /// Notes how an order stands after it was settled.
+    pub fn settled(&mut self, order_id: OrderId, standing: &Standing) {
+        let is_asking = !standing.payments.is_empty() || !standing.undecided.is_empty();
+        let waits =
+            standing.is_pending && self.orders.get(&order_id).is_some_and(|open| open.deadline.is_some());
+        if !is_asking && !waits {
+            self.forget(order_id);
+            return;
+        }
+        let open = self.orders.entry(order_id).or_default();
+        open.is_asking = is_asking;
+        if !standing.is_pending {
+            open.deadline = None;
+        }
+        if !is_asking {
+            open.fruitless = 0;
+        }
+        if standing.undecided.is_empty() {
+            self.ring_at_deadline(order_id);
+        } else {
+            self.ring_later(order_id);
+        }
+    }
+
+    /// The order is looked at again, ever more seldom as long as that changes nothing.
+    pub fn ring_later(&mut self, order_id: OrderId) {
+        let Some(open) = self.orders.get_mut(&order_id) else { return };
+        open.fruitless = open.fruitless.saturating_add(1);
+        let pause = FIRST_PAUSE.saturating_mul(1 << open.fruitless.min(16)).min(LONGEST_PAUSE);
+        let jitter = rand::rng().random_range(0.5..1.0);
+        let until_deadline = open.deadline.map_or(LONGEST_PAUSE, from_now);
+        self.ring(order_id, pause.mul_f64(jitter).min(until_deadline));
+    }
+
+    /// Waits for the next alarm.
+    pub async fn next(&mut self) -> (OrderId, Alarm) {
+        loop {
+            let Some(rung) = self.alarms.next().await else {
+                // Nothing is set: there will be when the next event comes, and then this is asked anew.
+                return std::future::pending().await;
+            };
+            let order_id = rung.into_inner();
+            let Some(open) = self.orders.get_mut(&order_id) else { continue };
+            open.alarm = None;
+            let is_over = open.deadline.is_some_and(|deadline| from_now(deadline).is_zero());
+            if !is_over {
+                return (order_id, Alarm::Look);
+            }
+            let even_while_paying = open.is_extended;
+            if !even_while_paying {
+                open.is_extended = true;
+                let extension = i64::try_from(EXTENSION.as_secs()).unwrap_or(i64::MAX);
+                open.deadline = open.deadline.map(|deadline| deadline.saturating_add(extension));
+            }
+            return (order_id, Alarm::Expire { even_while_paying });
+        }
+    }
+
+    fn ring_at_deadline(&mut self, order_id: OrderId) {
+        if let Some(deadline) = self.orders.get(&order_id).and_then(|open| open.deadline) {
+            self.ring(order_id, from_now(deadline));
+        }
+    }
+
+    fn ring(&mut self, order_id: OrderId, after: Duration) {
+        let Some(open) = self.orders.get_mut(&order_id) else { return };
+        match &open.alarm {
+            Some(alarm) => self.alarms.reset(alarm, after),
+            None => open.alarm = Some(self.alarms.insert(order_id, after)),
+        }
+    }
+
+    fn forget(&mut self, order_id: OrderId) {
+        if let Some(open) = self.orders.remove(&order_id)
+            && let Some(alarm) = open.alarm
+        {
+            self.alarms.try_remove(&alarm);
+        }
+    }
+}
+
+/// From now until then; zero when it is over. The queue takes no more than two years.
+fn from_now(deadline: i64) -> Duration {
+    const LONGEST: u64 = 365 * 24 * 60 * 60;
+    let seconds = deadline.saturating_sub(Utc::now().timestamp());
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(LONGEST))
+}

@@ -1,0 +1,149 @@
+//! Money of an order: through the payment gateway, or recorded by an operator that it came in beside it.
+
+use super::Shared;
+use super::orders::change;
+use crate::answer::Answer;
+use crate::problems;
+use crate::request::{CommandRequest, Context};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use domain::order::{Command, Order, PaymentPhase, PlacedOrder, Status};
+use domain::{Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, fulfilment};
+use http_boundary::{PathParams, Problem};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/orders/{order_id}/payments", post(pay))
+        .route("/orders/{order_id}/refunds", post(give_back))
+}
+
+/// Through the gateway with `payment_method`; an operator records what came in beside it with `method` and `reference`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pay {
+    amount: Money,
+    payment_method: Option<PaymentToken>,
+    method: Option<PaymentMethod>,
+    reference: Option<Reference>,
+    payment_id: Option<PaymentId>,
+}
+
+async fn pay(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<Pay>,
+) -> Result<Answer, Problem> {
+    context.require_key()?;
+    let Pay { amount, payment_method, method, reference, payment_id } = body;
+    let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id("payment")));
+    match (payment_method, method, reference) {
+        (Some(token), None, None) => {
+            through_gateway(&shared, order_id, (payment_id, amount, token), &context).await
+        }
+        (None, Some(method), Some(reference)) => {
+            context.caller.require_operator()?;
+            let command = Command::RecordPayment { payment_id, amount, method, reference };
+            change(&shared, order_id, command, &context, json!({ "payment_id": payment_id })).await
+        }
+        _ => Err(Problem::invalid(
+            "A payment has either a `payment_method` (a token of the payment gateway), or a `method` and a `reference` \
+             (an operator records money that came in another way).",
+        )),
+    }
+}
+
+async fn through_gateway(
+    shared: &Shared,
+    order_id: OrderId,
+    (payment_id, amount, token): (PaymentId, Money, PaymentToken),
+    context: &Context,
+) -> Result<Answer, Problem> {
+    if shared.gateway.is_none() {
+        return Err(problems::no_payment_gateway());
+    }
+    let hold_seconds = Some(shared.hold_seconds);
+    let command = Command::RequestPayment { payment_id, amount, token, hold_seconds };
+    let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
+    let accepted = accepted.map_err(problems::of_order)?;
+    if let Some(at_most) = context.wait {
+        let decided = shared
+            .executor
+            .orders
+            .wait(order_id, at_most, move |order| has_outcome(order, payment_id).then_some(()));
+        decided.await.map_err(problems::of_view)?;
+    }
+    let view = shared.executor.orders.view(order_id, move |order| match order {
+        Order::Placed(order) => (has_outcome_of(order, payment_id), outcome(order, payment_id)),
+        Order::Unplaced => (false, json!({})),
+    });
+    let (is_decided, mut body) = view.await.map_err(problems::of_view)?;
+    if let Value::Object(fields) = &mut body {
+        fields.insert("order_id".to_owned(), json!(order_id));
+    }
+    Ok(Answer {
+        status: if is_decided { StatusCode::OK } else { StatusCode::ACCEPTED },
+        accepted,
+        body,
+        location: Some(format!("/orders/{order_id}")),
+    })
+}
+
+fn has_outcome(order: &Order, payment_id: PaymentId) -> bool {
+    matches!(order, Order::Placed(order) if has_outcome_of(order, payment_id))
+        && !matches!(order, Order::Placed(order) if order.status == Status::Paid)
+        && fulfilment::owed(order).is_empty()
+}
+
+/// Whether nothing more happens to the payment by itself.
+fn has_outcome_of(order: &PlacedOrder, payment_id: PaymentId) -> bool {
+    order.payments.iter().filter(|payment| payment.payment_id == payment_id).all(|payment| {
+        match payment.phase {
+            PaymentPhase::Requested { .. } | PaymentPhase::Started { .. } => false,
+            // It waits for the rest of the money.
+            PaymentPhase::Authorized { .. } => !order.is_secured(),
+            PaymentPhase::Recorded
+            | PaymentPhase::Captured { .. }
+            | PaymentPhase::Declined
+            | PaymentPhase::Voided => true,
+        }
+    })
+}
+
+fn outcome(order: &PlacedOrder, payment_id: PaymentId) -> Value {
+    let payment = order.payments.iter().find(|payment| payment.payment_id == payment_id);
+    json!({
+        "payment_id": payment_id,
+        "payment_status": payment.map(|payment| payment.phase.name()),
+        "status": order.status.name(),
+        "due": Money::new(order.due_amount(), order.total.currency()).ok(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GiveBack {
+    amount: Money,
+    /// With it people gave the money back; without it the payment gateway is to do so.
+    reference: Option<Reference>,
+    refund_id: Option<RefundId>,
+}
+
+async fn give_back(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<GiveBack>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id("refund")));
+    let amount = body.amount;
+    let command = match body.reference {
+        Some(reference) => Command::RecordRefund { refund_id, payment_id: None, amount, reference },
+        None if shared.gateway.is_none() => return Err(problems::no_payment_gateway()),
+        None => Command::RequestRefund { refund_id, amount },
+    };
+    change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await
+}

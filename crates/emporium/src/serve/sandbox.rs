@@ -1,0 +1,36 @@
+//! The sandbox payment gateway, which runs in this process unless a real gateway is given.
+
+use super::{Profile, ServeArgs, ServeError};
+use crate::secrets;
+use command_api::PaymentConfig;
+use sandbox_gateway::{SandboxConfig, SandboxGateway, Webhook};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Starts it, and says how the command side reaches it. It tells what happened to the service at `service`.
+pub async fn start(
+    args: &ServeArgs,
+    data_dir: &Path,
+    service: SocketAddr,
+) -> Result<Option<(SandboxGateway, PaymentConfig)>, ServeError> {
+    if args.payments.payment_gateway.is_some() || args.profile == Profile::Production {
+        return Ok(None);
+    }
+    let webhook_secret = match &args.payments.payment_webhook_secret {
+        Some(secret) => secret.clone(),
+        None => secrets::read_or_make(&data_dir.join("webhook-secret"))?,
+    };
+    let url = format!("http://{service}/webhooks/payments");
+    let mut config = SandboxConfig::new(data_dir.join("sandbox-gateway"));
+    config.listen = args.sandbox_listen;
+    config.webhook = Some(Webhook { url, secret: webhook_secret.clone() });
+    let secret_key = config.secret_key.clone();
+    let sandbox = SandboxGateway::start(config).await?;
+    let payments = PaymentConfig {
+        payment_gateway: Some(format!("http://{}", sandbox.address())),
+        payment_gateway_key: Some(secret_key),
+        payment_webhook_secret: Some(webhook_secret),
+        ..args.payments.clone()
+    };
+    Ok(Some((sandbox, payments)))
+}

@@ -1,0 +1,131 @@
+//! Named locks. A lock is a persistent subscription that takes one consumer, to a stream in which nothing ever
+//! happens: whoever is its consumer holds the lock, and the server lets the next one in when the connection of the one
+//! before is gone.
+
+use super::translate::{failed_read, is_failed_precondition};
+use super::{EventStore, backoff, pause};
+use crate::{EventStoreError, Lock, NotLocked};
+use eventstore::{
+    Client, Error, PersistentSubscription, PersistentSubscriptionEvent, PersistentSubscriptionOptions,
+    SubscribeToPersistentSubscriptionOptions,
+};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The consumers' group of every lock's stream.
+const GROUP: &str = "holder";
+/// How long one attempt may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How often somebody who waits for the holder asks again.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+impl EventStore {
+    /// Waits until it gets the lock of this name. `waiting` hears of every attempt that did not get it.
+    pub async fn lock(&self, name: &str, mut waiting: impl FnMut(NotLocked)) -> Lock {
+        let stream = format!("lock-{name}");
+        let mut client = None;
+        let mut delays = backoff();
+        loop {
+            let attempt = tokio::time::timeout(DEADLINE, self.try_lock(&stream, &mut client)).await;
+            let error = match attempt {
+                Ok(Ok(holding)) => return watched(holding),
+                Ok(Err(error)) => error,
+                Err(_) => NotLocked::Unavailable("no answer in time".to_owned()),
+            };
+            let is_held = error == NotLocked::HeldElsewhere;
+            waiting(error);
+            if is_held {
+                delays = backoff();
+                tokio::time::sleep(ASK_EVERY).await;
+            } else {
+                // A client that met an error may never work again.
+                client = None;
+                pause(&mut delays).await;
+            }
+        }
+    }
+
+    /// One attempt, with a client of its own: the lock must not be lost because somebody else's call failed.
+    async fn try_lock(&self, stream: &str, kept: &mut Option<Client>) -> Result<Holding, NotLocked> {
+        let client = match kept {
+            Some(client) => client.clone(),
+            None => {
+                let client = Client::new(self.shared.settings.clone());
+                kept.insert(client.map_err(|error| NotLocked::Unavailable(error.to_string()))?).clone()
+            }
+        };
+        let mut missing = false;
+        loop {
+            match consume(&client, stream).await {
+                Ok(subscription) => return Ok(Holding { subscription, _client: client }),
+                Err(Error::ResourceNotFound) if !missing => {
+                    missing = true;
+                    create(&client, stream).await?;
+                }
+                // The client goes to the leader for its next call.
+                Err(Error::NotLeaderException(_)) if !missing => missing = true,
+                Err(error) => return Err(not_locked(&error)),
+            }
+        }
+    }
+}
+
+/// What is held. The client's connection ends with it.
+struct Holding {
+    subscription: PersistentSubscription,
+    _client: Client,
+}
+
+/// Becomes the consumer. The server may refuse at once, or with what should have been its first message.
+async fn consume(client: &Client, stream: &str) -> Result<PersistentSubscription, Error> {
+    let options = SubscribeToPersistentSubscriptionOptions::default();
+    let mut subscription = client.subscribe_to_persistent_subscription(stream, GROUP, &options).await?;
+    loop {
+        if let PersistentSubscriptionEvent::Confirmed(_) = subscription.next_subscription_event().await? {
+            return Ok(subscription);
+        }
+    }
+}
+
+async fn create(client: &Client, stream: &str) -> Result<(), NotLocked> {
+    let options = PersistentSubscriptionOptions::default().max_subscriber_count(1);
+    match client.create_persistent_subscription(stream, GROUP, &options).await {
+        // Somebody else may have been faster.
+        Ok(()) | Err(Error::ResourceAlreadyExists) => Ok(()),
+        Err(error) => Err(not_locked(&error)),
+    }
+}
+
+fn not_locked(error: &Error) -> NotLocked {
+    match error {
+        // The one consumer is there.
+        Error::Grpc { code, .. } if is_failed_precondition(*code as i32) => NotLocked::HeldElsewhere,
+        error => match failed_read(error) {
+            EventStoreError::Unavailable(error) => NotLocked::Unavailable(error),
+            EventStoreError::Refused(error) => NotLocked::Refused(error),
+        },
+    }
+}
+
+/// A task that notices when the subscription ends. Should the client panic over the way in which it ends, the lock is
+/// lost as well.
+fn watched(mut holding: Holding) -> Lock {
+    let (sender, lost) = watch::channel(None);
+    let watching = tokio::spawn(async move {
+        let error = loop {
+            match holding.subscription.next_subscription_event().await {
+                // Nothing should be in that stream; whatever is, is no business of ours.
+                Ok(PersistentSubscriptionEvent::EventAppeared { event, .. }) => {
+                    if let Err(error) = holding.subscription.ack(&event).await {
+                        break error;
+                    }
+                }
+                Ok(PersistentSubscriptionEvent::Confirmed(_)) => {}
+                Err(error) => break error,
+            }
+        };
+        // Nobody may want to know any more.
+        let _ = sender.send(Some(error.to_string()));
+    });
+    Lock::new(lost, watching)
+}

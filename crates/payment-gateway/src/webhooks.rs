@@ -1,0 +1,194 @@
+use crate::error::InvalidGateway;
+use crate::wire::{Metadata, ORDER_ID, PAYMENT_ID};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// How far, in seconds, a webhook's time may be from ours, before or after: as far as Stripe's own clients allow.
+const TOLERANCE: u64 = 300;
+
+/// Who checks that a webhook is from the gateway.
+#[derive(Clone)]
+pub struct Webhooks {
+    mac: Hmac<Sha256>,
+}
+
+/// Something happened at the gateway. It is a nudge, and no more: it may come late, twice and out of order, so ask the
+/// gateway how things are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookEvent {
+    /// The gateway's name for it; the same event may come again.
+    pub id: String,
+    /// What happened, as `payment_intent.succeeded`.
+    pub kind: String,
+    /// The payment that it is about.
+    pub intent_id: Option<String>,
+    /// The order, when the payment was made by us.
+    pub order_id: Option<Uuid>,
+    /// The payment of ours that it is.
+    pub payment_id: Option<Uuid>,
+}
+
+/// A webhook that must not be believed.
+#[derive(Debug, Error)]
+pub enum InvalidWebhook {
+    /// The header is missing something.
+    #[error("the signature header has not the form t=…,v1=…")]
+    Header,
+    /// Nobody who knows the secret has signed this body at this time.
+    #[error("no signature fits: check that the webhook's secret is the gateway's")]
+    Signature,
+    /// Somebody may have kept it to send it again, or a clock is wrong.
+    #[error(
+        "the webhook was signed {seconds} seconds from now, and at most 300 are allowed: check the clocks"
+    )]
+    Time {
+        /// Our time less the webhook's.
+        seconds: i64,
+    },
+    /// The signature is right and the body is not what we know.
+    #[error("the webhook's body has not the form of an event")]
+    Body(#[source] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct EventBody {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    data: EventData,
+}
+
+#[derive(Deserialize)]
+struct EventData {
+    object: EventObject,
+}
+
+#[derive(Deserialize)]
+struct EventObject {
+    id: Option<String>,
+    object: Option<String>,
+    payment_intent: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+impl Webhooks {
+    /// With the secret that the gateway signs with, as `whsec_…`.
+    ///
+    /// # Errors
+    /// When it is empty: anybody could sign with that.
+    pub fn new(secret: &str) -> Result<Self, InvalidGateway> {
+        if secret.is_empty() {
+            return Err(InvalidGateway::WebhookSecret);
+        }
+        let mac = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| InvalidGateway::WebhookSecret)?;
+        Ok(Self { mac })
+    }
+
+    /// The event of a webhook: the header `Stripe-Signature`, the body byte for byte as it came, and our time in
+    /// seconds since 1970.
+    ///
+    /// # Errors
+    /// When it is not signed by the gateway, or at another time, or is no event.
+    pub fn verify(&self, signature: &str, body: &[u8], now: i64) -> Result<WebhookEvent, InvalidWebhook> {
+        let parts = signature.split(',').filter_map(|part| part.trim().split_once('='));
+        let time = parts.clone().find(|(name, _)| *name == "t").map(|(_, value)| value);
+        let time_text = time.ok_or(InvalidWebhook::Header)?;
+        let time: i64 = time_text.parse().map_err(|_| InvalidWebhook::Header)?;
+        let given: Vec<_> = parts
+            .filter(|(name, _)| *name == "v1")
+            .filter_map(|(_, value)| hex::decode(value).ok())
+            .collect();
+        if given.is_empty() {
+            return Err(InvalidWebhook::Header);
+        }
+        let mut mac = self.mac.clone();
+        mac.update(time_text.as_bytes());
+        mac.update(b".");
+        mac.update(body);
+        let expected = mac.finalize().into_bytes();
+        // There are several while the secret is being changed. All are compared, whichever fits.
+        let fits = given.iter().fold(Choice::from(0), |fits, given| fits | given.as_slice().ct_eq(&expected));
+        if !bool::from(fits) {
+            return Err(InvalidWebhook::Signature);
+        }
+        if now.abs_diff(time) > TOLERANCE {
+            return Err(InvalidWebhook::Time { seconds: now.saturating_sub(time) });
+        }
+        let event: EventBody = serde_json::from_slice(body).map_err(InvalidWebhook::Body)?;
+        let EventObject { id, object, payment_intent, metadata } = event.data.object;
+        let metadata = metadata.unwrap_or_default();
+        Ok(WebhookEvent {
+            id: event.id,
+            kind: event.kind,
+            intent_id: if object.as_deref() == Some("payment_intent") { id } else { payment_intent },
+            order_id: metadata.id(ORDER_ID),
+            payment_id: metadata.id(PAYMENT_ID),
+        })
+    }
+}
+
+impl std::fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhooks(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const TIME: i64 = 1_700_000_000;
+    const BODY: &str = r#"{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1","object":"payment_intent","metadata":{}}}}"#;
+    /// Made with Python's hmac, for the secret `whsec_test`.
+    const SIGNED: &str = "v1=0158282c8940afda800561e2095c373a8cd5dc73203c834208f8f2c3493da7bf";
+    const OTHER: &str = "v1=1158282c8940afda800561e2095c373a8cd5dc73203c834208f8f2c3493da7bf";
+
+    fn verify(header: &str, body: &str, now: i64) -> String {
+        match Webhooks::new("whsec_test").unwrap().verify(header, body.as_bytes(), now) {
+            Ok(event) => event.id,
+            Err(InvalidWebhook::Header) => "header".to_owned(),
+            Err(InvalidWebhook::Signature) => "signature".to_owned(),
+            Err(InvalidWebhook::Time { seconds }) => format!("time {seconds}"),
+            Err(InvalidWebhook::Body(_)) => "body".to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case(&format!("t=1700000000,{SIGNED}"), "evt_1")]
+    #[case(&format!("t=1700000000,{OTHER},{SIGNED},v0=abc"), "evt_1")]
+    #[case(&format!("t=1700000000, {SIGNED}"), "evt_1")]
+    #[case(&format!("t=1700000000,{OTHER}"), "signature")]
+    #[case(&format!("t=1700000001,{SIGNED}"), "signature")]
+    #[case("t=1700000000,v1=0158", "signature")]
+    #[case("t=1700000000,v1=xyz", "header")]
+    #[case(&format!("t=1700000000,{}", SIGNED.replace("v1", "v0")), "header")]
+    #[case(&format!("t=soon,{SIGNED}"), "header")]
+    #[case(SIGNED, "header")]
+    #[case("", "header")]
+    fn signatures(#[case] header: &str, #[case] expected: &str) {
+        assert_eq!(verify(header, BODY, TIME), expected);
+    }
+
+    #[rstest]
+    #[case(300, "evt_1")]
+    #[case(301, "time 301")]
+    #[case(-300, "evt_1")]
+    #[case(-301, "time -301")]
+    fn times(#[case] later: i64, #[case] expected: &str) {
+        assert_eq!(verify(&format!("t={TIME},{SIGNED}"), BODY, TIME + later), expected);
+    }
+
+    #[test]
+    fn a_changed_body_or_another_secret_is_noticed() {
+        let header = format!("t={TIME},{SIGNED}");
+        assert_eq!(verify(&header, &BODY.replace("pi_1", "pi_2"), TIME), "signature");
+        let other = Webhooks::new("whsec_other").unwrap().verify(&header, BODY.as_bytes(), TIME);
+        assert!(matches!(other, Err(InvalidWebhook::Signature)));
+        assert!(Webhooks::new("").is_err());
+    }
+}

@@ -1,0 +1,390 @@
+//! The gateway's book: what there is, in memory and in the journal. No async, and time comes from outside.
+
+use crate::answer::{Answer, Event};
+use crate::failure::Failure;
+use crate::intent::{Change, Happening, Intent, Status};
+use crate::journal::{EventRecord, Journal, JournalError, Record, RequestRecord};
+use crate::methods::Behaviour;
+use crate::operation::{Endpoint, Operation};
+use crate::params::Params;
+use crate::refund::Refund;
+use crate::shelf::Shelf;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+pub(crate) struct Book {
+    journal: Journal,
+    shelf: Shelf,
+    /// Keys whose requests are done and not answered yet.
+    under_way: HashSet<String>,
+    /// Whether anybody is told anything.
+    tells: bool,
+    processing: Duration,
+}
+
+/// A request that would change something.
+pub(crate) struct Request {
+    pub key: Option<String>,
+    pub path: String,
+    pub endpoint: Endpoint,
+    pub params: Params,
+    /// Milliseconds since 1970.
+    pub now: i64,
+}
+
+/// What came of a request.
+pub(crate) enum Performed {
+    /// It changed nothing and is not remembered.
+    Refused(Failure),
+    /// It had been done before.
+    Replayed(Arc<Answer>),
+    /// It is to hang.
+    Hangs,
+    Done(Done),
+}
+
+pub(crate) struct Done {
+    pub answer: Arc<Answer>,
+    pub events: Vec<Arc<Event>>,
+    /// The intent whose outcome comes later, and when, in milliseconds since 1970.
+    pub due: Option<(String, i64)>,
+    pub answers_late: bool,
+    pub tells_twice: bool,
+}
+
+/// What a request means: how things are after it, if they change, and what is answered.
+struct Decision {
+    intent: Intent,
+    refund: Option<Refund>,
+    change: Change,
+    confirms: bool,
+}
+
+impl Book {
+    pub fn open(folder: &Path, tells: bool, processing: Duration) -> Result<Self, JournalError> {
+        let mut shelf = Shelf::default();
+        let journal = Journal::open(folder, |record| {
+            shelf.put(record);
+        })?;
+        if !tells {
+            shelf.untold.clear();
+        }
+        Ok(Self { journal, shelf, under_way: HashSet::new(), tells, processing })
+    }
+
+    pub fn perform(&mut self, request: Request) -> Performed {
+        let Request { key, path, endpoint, params, now } = request;
+        let request =
+            key.map(|key| RequestRecord { key, fingerprint: params.fingerprint(&path), failure: None });
+        let kept = request.as_ref().and_then(|request| Some((request, self.shelf.kept.get(&request.key)?)));
+        if let Some((request, kept)) = kept {
+            return if kept.fingerprint != request.fingerprint {
+                Performed::Refused(Failure::other_request())
+            } else if self.under_way.contains(&request.key) {
+                Performed::Refused(Failure::under_way())
+            } else {
+                Performed::Replayed(kept.answer.clone())
+            };
+        }
+        let operation = match Operation::read(endpoint, params) {
+            Ok(operation) => operation,
+            Err(failure) => return Performed::Refused(failure),
+        };
+        match self.decide(operation, now) {
+            Ok(None) => Performed::Hangs,
+            Ok(Some(decision)) => self.record(decision, request, now),
+            Err(Refusal { failure, shown: None }) => Performed::Refused(failure),
+            Err(Refusal { failure, shown: Some(shown) }) => self.record_refusal(failure, shown, request),
+        }
+    }
+
+    /// The outcome of a slow payment is there.
+    pub fn settle(&mut self, id: &str, now: i64) -> Vec<Arc<Event>> {
+        let Some(intent) = self.intent(id) else { return Vec::new() };
+        let mut intent = Intent::clone(intent);
+        let Some(change) = intent.settle() else { return Vec::new() };
+        match self.record(Decision { intent, refund: None, change, confirms: false }, None, now) {
+            Performed::Done(done) => done.events,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A request has got its answer.
+    pub fn answered(&mut self, key: &str) {
+        self.under_way.remove(key);
+    }
+
+    /// An event need not be told any more.
+    pub fn told(&mut self, id: &str) {
+        self.shelf.untold.remove(id);
+        let record = Record { told: Some(id.to_owned()), ..Record::default() };
+        if let Err(error) = self.journal.append(&record) {
+            tracing::warn!(%error, "after a restart a webhook will come once more");
+        }
+    }
+
+    /// What is to be told still, oldest first.
+    pub fn untold(&self) -> Vec<Arc<Event>> {
+        let mut events: Vec<_> = self.shelf.untold.values().cloned().collect();
+        events.sort_by_key(|event| (event.created, event.intent.number));
+        events
+    }
+
+    /// The slow payments that are under way, and when their outcome is there.
+    pub fn due(&self) -> Vec<(String, i64)> {
+        let due = |intent: &Arc<Intent>| intent.due.map(|due| (intent.id.clone(), due));
+        self.shelf.intents.iter().filter_map(due).collect()
+    }
+
+    pub fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
+        self.shelf.intents.get(*self.shelf.intent_numbers.get(id)?)
+    }
+
+    pub fn refund(&self, id: &str) -> Option<&Arc<Refund>> {
+        self.shelf.refunds.get(*self.shelf.refund_numbers.get(id)?)
+    }
+
+    /// Intents before one of them, or from the newest on: newest first, and whether there are more.
+    pub fn intents(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Arc<Intent>>, bool), Failure> {
+        let end = match after {
+            None => self.shelf.intents.len(),
+            Some(id) => self.find(id, "starting_after")?.number,
+        };
+        let page = self.shelf.intents[..end].iter().rev().take(limit).cloned().collect();
+        Ok((page, end > limit))
+    }
+
+    /// Refunds, all or those of one intent, before one of them or from the newest on: newest first, and whether there
+    /// are more.
+    pub fn refunds(
+        &self,
+        intent: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Refund>>, bool), Failure> {
+        let end = match after {
+            None => self.shelf.refunds.len(),
+            Some(id) => {
+                self.refund(id).ok_or_else(|| Failure::no_such("refund", id, "starting_after"))?.number
+            }
+        };
+        let page = |numbers: &mut dyn Iterator<Item = usize>| {
+            let mut page: Vec<_> = numbers
+                .take(limit + 1)
+                .filter_map(|number| self.shelf.refunds.get(number).cloned())
+                .collect();
+            let has_more = page.len() > limit;
+            page.truncate(limit);
+            (page, has_more)
+        };
+        let Some(intent) = intent else { return Ok(page(&mut (0..end).rev())) };
+        self.find(intent, "payment_intent")?;
+        let numbers = self.shelf.refunds_of.get(intent).map(Vec::as_slice).unwrap_or_default();
+        Ok(page(&mut numbers.iter().rev().copied().filter(|number| *number < end)))
+    }
+
+    fn find(&self, id: &str, param: &str) -> Result<&Arc<Intent>, Failure> {
+        self.intent(id).ok_or_else(|| Failure::no_such("payment_intent", id, param))
+    }
+
+    /// Nothing, when the request is to hang.
+    fn decide(&self, operation: Operation, now: i64) -> Result<Option<Decision>, Refusal> {
+        let due = now.saturating_add(i64::try_from(self.processing.as_millis()).unwrap_or(i64::MAX));
+        let seconds = now / 1000;
+        let (intent, refund, change, confirms) = match operation {
+            Operation::Create { confirm, .. } => {
+                let mut intent = self.new_intent(operation, seconds);
+                let mut change = Change::default();
+                if confirm {
+                    change = intent.confirm(new_id("ch"), due)?;
+                }
+                change.happenings.insert(0, Happening::Created);
+                (intent, None, change, confirm)
+            }
+            Operation::Confirm { id, payment_method } => {
+                let before = self.find(&id, "intent")?;
+                let mut intent = Intent::clone(before);
+                intent.payment_method = payment_method.or(intent.payment_method);
+                let change =
+                    intent.confirm(new_id("ch"), due).map_err(|failure| Refusal::of(failure, before))?;
+                (intent, None, change, true)
+            }
+            Operation::Capture { id, amount } => {
+                let before = self.find(&id, "intent")?;
+                let mut intent = Intent::clone(before);
+                let change = intent.capture(amount).map_err(|failure| Refusal::of(failure, before))?;
+                (intent, None, change, false)
+            }
+            Operation::Cancel { id, reason } => {
+                let before = self.find(&id, "intent")?;
+                let mut intent = Intent::clone(before);
+                let change =
+                    intent.cancel(reason, seconds).map_err(|failure| Refusal::of(failure, before))?;
+                (intent, None, change, false)
+            }
+            Operation::Refund { intent: id, amount, reason, metadata } => {
+                let before = self.find(&id, "payment_intent")?;
+                let mut intent = Intent::clone(before);
+                let amount = intent.refund(amount).map_err(|failure| Refusal::of(failure, before))?;
+                let refund = Refund {
+                    id: new_id("re"),
+                    number: self.shelf.refunds.len(),
+                    created: seconds,
+                    amount,
+                    currency: intent.currency.clone(),
+                    intent: id,
+                    charge: intent.charge.clone(),
+                    reason,
+                    metadata,
+                };
+                let happenings = vec![Happening::RefundCreated, Happening::ChargeRefunded];
+                (intent, Some(refund), Change { happenings, failure: None }, false)
+            }
+        };
+        if confirms && intent.behaviour() == Some(Behaviour::NeverAnswer) {
+            return Ok(None);
+        }
+        Ok(Some(Decision { intent, refund, change, confirms }))
+    }
+
+    fn new_intent(&self, operation: Operation, created: i64) -> Intent {
+        let Operation::Create {
+            amount, currency, capture_method, payment_method, metadata, description, ..
+        } = operation
+        else {
+            unreachable!("only a creation makes an intent");
+        };
+        Intent {
+            id: new_id("pi"),
+            number: self.shelf.intents.len(),
+            created,
+            amount,
+            currency,
+            status: match payment_method {
+                Some(_) => Status::RequiresConfirmation,
+                None => Status::RequiresPaymentMethod,
+            },
+            capture_method,
+            payment_method,
+            metadata,
+            description,
+            amount_received: 0,
+            amount_refunded: 0,
+            charge: None,
+            failure: None,
+            canceled_at: None,
+            cancellation_reason: None,
+            due: None,
+        }
+    }
+
+    fn record(&mut self, decision: Decision, request: Option<RequestRecord>, now: i64) -> Performed {
+        let Decision { intent, refund, change, confirms } = decision;
+        let Change { happenings, failure } = change;
+        let intent = Arc::new(intent);
+        let refund = refund.map(Arc::new);
+        let event = |happening| EventRecord { id: new_id("evt"), happening, created: now / 1000 };
+        let events: Vec<_> = happenings.into_iter().filter(|_| self.tells).map(event).collect();
+        let key = request.as_ref().map(|request| request.key.clone());
+        let record = Record {
+            intent: Some(intent.clone()),
+            refund: refund.clone(),
+            request: request.map(|request| RequestRecord { failure: failure.clone(), ..request }),
+            events,
+            told: None,
+        };
+        if let Err(error) = self.journal.append(&record) {
+            tracing::error!(%error, "the journal cannot be written: the request is not done");
+            return Performed::Refused(Failure::internal());
+        }
+        let due = intent.due.filter(|_| confirms).map(|due| (intent.id.clone(), due));
+        let behaviour = intent.behaviour();
+        let events = self.shelf.put(record);
+        let tells_twice = behaviour == Some(Behaviour::TellTwice);
+        if let Some(key) = key.filter(|_| tells_twice) {
+            self.under_way.insert(key);
+        }
+        Performed::Done(Done {
+            answer: Arc::new(Answer { failure, intent: Some(intent), refund }),
+            events,
+            due,
+            answers_late: confirms && behaviour == Some(Behaviour::AnswerLate),
+            tells_twice,
+        })
+    }
+
+    /// What the intent's state refuses is remembered, as an answer like any other.
+    fn record_refusal(
+        &mut self,
+        failure: Failure,
+        shown: Arc<Intent>,
+        request: Option<RequestRecord>,
+    ) -> Performed {
+        let answer = Answer { failure: Some(failure.clone()), intent: Some(shown.clone()), refund: None };
+        if let Some(request) = request {
+            let request = Some(RequestRecord { failure: Some(failure), ..request });
+            let record = Record { intent: Some(shown), request, ..Record::default() };
+            if let Err(error) = self.journal.append(&record) {
+                tracing::error!(%error, "the journal cannot be written: the request is not done");
+                return Performed::Refused(Failure::internal());
+            }
+            self.shelf.put(record);
+        }
+        Performed::Done(Done {
+            answer: Arc::new(answer),
+            events: Vec::new(),
+            due: None,
+            answers_late: false,
+            tells_twice: false,
+        })
+    }
+}
+
+/// A request that changes nothing, and the intent whose state is in its way, if that is the reason.
+struct Refusal {
+    failure: Failure,
+    shown: Option<Arc<Intent>>,
+}
+
+impl Refusal {
+    fn of(failure: Failure, intent: &Arc<Intent>) -> Self {
+        Self { failure, shown: Some(intent.clone()) }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { failure, shown: None }
+    }
+}
+
+fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{}", Uuid::now_v7().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_not_done() {
+        let (journal, shelf) = (Journal::that_cannot_write(), Shelf::default());
+        let mut book =
+            Book { journal, shelf, under_way: HashSet::new(), tells: true, processing: Duration::ZERO };
+        for body in ["amount=5&currency=gbp", "amount=6&currency=gbp"] {
+            let request = Request {
+                key: Some("key".to_owned()),
+                path: "/v1/payment_intents".to_owned(),
+                endpoint: Endpoint::Create,
+                params: Params::parse(body.as_bytes()),
+                now: 1,
+            };
+            let Performed::Refused(failure) = book.perform(request) else { panic!("done") };
+            assert_eq!(failure.status, 500);
+        }
+        assert!(book.intents(None, 10).unwrap().0.is_empty() && book.untold().is_empty());
+    }
+}

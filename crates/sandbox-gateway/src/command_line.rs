@@ -1,0 +1,77 @@
+//! The gateway as a command: of its own small binary and of `emporium`.
+
+use crate::config::{DEFAULT_SECRET_KEY, Delays, SandboxConfig, Webhook};
+use crate::server::{SandboxGateway, StartError};
+use clap::Args;
+use http_boundary::process;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the gateway is run.
+// Not Debug: it holds secrets.
+#[derive(Clone, Args)]
+pub struct SandboxArgs {
+    /// Where its payments are kept; made if it is not there
+    #[arg(
+        long,
+        env = "EMPORIUM_SANDBOX_DATA_DIR",
+        value_name = "PATH",
+        default_value = ".data/sandbox-gateway"
+    )]
+    pub data_dir: PathBuf,
+    /// Where to answer HTTP; port 0 takes any free one
+    #[arg(long, env = "EMPORIUM_SANDBOX_LISTEN", default_value = "127.0.0.1:12111")]
+    pub listen: SocketAddr,
+    /// The key that callers must send
+    #[arg(long, env = "EMPORIUM_SANDBOX_SECRET_KEY", default_value = DEFAULT_SECRET_KEY, hide_env_values = true)]
+    pub secret_key: String,
+    /// Where to tell what happened; without it, nobody is told
+    #[arg(long, env = "EMPORIUM_SANDBOX_WEBHOOK_URL", value_name = "URL")]
+    pub webhook_url: Option<String>,
+    /// What webhooks are signed with
+    #[arg(
+        long,
+        env = "EMPORIUM_SANDBOX_WEBHOOK_SECRET",
+        value_name = "SECRET",
+        default_value = "whsec_emporium",
+        hide_env_values = true
+    )]
+    pub webhook_secret: String,
+    /// Milliseconds that a slow payment takes
+    #[arg(long, env = "EMPORIUM_SANDBOX_PROCESSING_MS", value_name = "MS", default_value_t = 2_000)]
+    pub processing_ms: u64,
+    /// Milliseconds that a late answer is late
+    #[arg(long, env = "EMPORIUM_SANDBOX_LATE_ANSWER_MS", value_name = "MS", default_value_t = 30_000)]
+    pub late_answer_ms: u64,
+}
+
+impl From<SandboxArgs> for SandboxConfig {
+    fn from(args: SandboxArgs) -> Self {
+        let secret = args.webhook_secret;
+        Self {
+            listen: args.listen,
+            data_dir: args.data_dir,
+            secret_key: args.secret_key,
+            webhook: args.webhook_url.map(|url| Webhook { url, secret }),
+            delays: Delays {
+                processing: Duration::from_millis(args.processing_ms),
+                late_answer: Duration::from_millis(args.late_answer_ms),
+            },
+        }
+    }
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the gateway cannot start.
+pub async fn run(args: SandboxArgs) -> Result<(), StartError> {
+    let stop = process::stop_signal();
+    let gateway = SandboxGateway::start(args.into()).await?;
+    println!("sandbox gateway   http://{}", gateway.address());
+    stop.cancelled().await;
+    tracing::info!("stopping");
+    gateway.stop().await;
+    Ok(())
+}

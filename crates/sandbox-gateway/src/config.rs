@@ -1,0 +1,61 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The secret key unless another one is given. It guards nothing: no money moves here.
+pub const DEFAULT_SECRET_KEY: &str = "sk_test_emporium";
+/// The port that Stripe's own mock server has, so that it is easy to remember.
+const DEFAULT_PORT: u16 = 12111;
+
+/// How a sandbox gateway is run.
+#[derive(Clone)]
+pub struct SandboxConfig {
+    /// Where to answer HTTP; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where the journal is kept; made if it is not there. One gateway at a time.
+    pub data_dir: PathBuf,
+    /// The key that callers must send as the bearer token.
+    pub secret_key: String,
+    /// Who is told what happened, if anybody.
+    pub webhook: Option<Webhook>,
+    /// How slow the slow payment methods are.
+    pub delays: Delays,
+}
+
+impl SandboxConfig {
+    /// With its journal in this folder, and everything else as it is by default: the usual address and key, no webhook.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            data_dir: data_dir.into(),
+            secret_key: DEFAULT_SECRET_KEY.to_owned(),
+            webhook: None,
+            delays: Delays::default(),
+        }
+    }
+}
+
+/// Who is told what happened.
+#[derive(Clone)]
+pub struct Webhook {
+    /// Where events are posted to.
+    pub url: String,
+    /// The secret that their signatures are made with.
+    pub secret: String,
+}
+
+/// How slow the slow payment methods are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// How long a slow payment stays `processing`.
+    pub processing: Duration,
+    /// How late the answer of `pm_sandbox_answers_after_timeout` is.
+    pub late_answer: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { processing: Duration::from_secs(2), late_answer: Duration::from_secs(30) }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the journal amounts to, in memory.
+
+use crate::answer::{Answer, Event};
+use crate::intent::Intent;
+use crate::journal::{EventRecord, Record, RequestRecord};
+use crate::refund::Refund;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Everything that there is, and how it is found.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub intents: Vec<Arc<Intent>>,
+    pub intent_numbers: HashMap<String, usize>,
+    pub refunds: Vec<Arc<Refund>>,
+    pub refund_numbers: HashMap<String, usize>,
+    pub refunds_of: HashMap<String, Vec<usize>>,
+    pub kept: HashMap<String, Kept>,
+    pub untold: HashMap<String, Arc<Event>>,
+}
+
+pub(crate) struct Kept {
+    pub fingerprint: String,
+    pub answer: Arc<Answer>,
+}
+
+impl Shelf {
+    /// Puts one change in its place, and gives what is to be told about it.
+    pub fn put(&mut self, record: Record) -> Vec<Arc<Event>> {
+        let Record { intent, refund, request, events, told } = record;
+        if let Some(id) = told {
+            self.untold.remove(&id);
+        }
+        if let Some(intent) = &intent {
+            match self.intents.get_mut(intent.number) {
+                Some(place) => *place = intent.clone(),
+                None => {
+                    self.intent_numbers.insert(intent.id.clone(), self.intents.len());
+                    self.intents.push(intent.clone());
+                }
+            }
+        }
+        if let Some(refund) = &refund {
+            self.refund_numbers.insert(refund.id.clone(), self.refunds.len());
+            self.refunds_of.entry(refund.intent.clone()).or_default().push(self.refunds.len());
+            self.refunds.push(refund.clone());
+        }
+        let key = request.as_ref().map(|request| request.key.clone());
+        if let Some(RequestRecord { key, fingerprint, failure }) = request {
+            let answer = Arc::new(Answer { failure, intent: intent.clone(), refund: refund.clone() });
+            self.kept.insert(key, Kept { fingerprint, answer });
+        }
+        let Some(intent) = intent else { return Vec::new() };
+        let event = |event: EventRecord| {
+            let EventRecord { id, happening, created } = event;
+            let (key, intent, refund) = (key.clone(), intent.clone(), refund.clone());
+            Arc::new(Event { id, happening, created, key, intent, refund })
+        };
+        let events: Vec<_> = events.into_iter().map(event).collect();
+        self.untold.extend(events.iter().map(|event| (event.id.clone(), event.clone())));
+        events
+    }
+}

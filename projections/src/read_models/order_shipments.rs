@@ -1,0 +1,76 @@
+//! The parcels of orders.
+
+use super::orders::OrderFacts;
+use crate::projection::ApplyError;
+use chrono::{DateTime, Utc};
+use domain::order::Event;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// What the events of a batch do to parcels.
+pub async fn apply_shipments(
+    transaction: &mut PgConnection,
+    facts: &OrderFacts<'_>,
+) -> Result<(), ApplyError> {
+    insert(transaction, facts).await?;
+    deliver(transaction, facts).await
+}
+
+async fn insert(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    let (mut orders, mut ids, mut merchants) = (vec![], vec![], vec![]);
+    let (mut lines, mut trackings, mut times, mut revisions) = (vec![], vec![], vec![], vec![]);
+    for (order_id, event, fact) in facts {
+        let Event::ShipmentSent(sent) = event else { continue };
+        orders.push(order_id.0);
+        ids.push(sent.shipment_id.0);
+        merchants.push(sent.merchant_id.as_str());
+        lines.push(serde_json::to_value(&sent.lines)?);
+        trackings.push(sent.tracking.as_ref().map(serde_json::to_value).transpose()?);
+        times.push(fact.occurred_at);
+        revisions.push(fact.revision);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO order_shipments (order_id, shipment_id, merchant_id, lines, tracking, sent_at, revision)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::timestamptz[],
+                              $7::bigint[])",
+        &orders,
+        &ids,
+        &merchants as _,
+        &lines,
+        &trackings as _,
+        &times,
+        &revisions
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn deliver(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    let delivered: Vec<(Uuid, Uuid, DateTime<Utc>)> = facts
+        .iter()
+        .filter_map(|(order_id, event, fact)| match event {
+            Event::ShipmentDelivered(delivered) => {
+                Some((order_id.0, delivered.shipment_id.0, fact.occurred_at))
+            }
+            _ => None,
+        })
+        .collect();
+    if delivered.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE order_shipments AS s SET delivered_at = c.delivered_at
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[]) AS c (order_id, shipment_id, delivered_at)
+         WHERE s.order_id = c.order_id AND s.shipment_id = c.shipment_id",
+        &delivered.iter().map(|(order_id, ..)| *order_id).collect::<Vec<_>>(),
+        &delivered.iter().map(|(_, shipment_id, _)| *shipment_id).collect::<Vec<_>>(),
+        &delivered.iter().map(|(.., at)| *at).collect::<Vec<_>>()
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
