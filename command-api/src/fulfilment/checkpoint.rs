@@ -118,3 +118,54 @@ fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
         },
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use domain::OrderId;
+    use embedded_event_store::{Config, EmbeddedEventStore};
+
+    fn orders(count: u128) -> Vec<Kept> {
+        (0..count)
+            .map(|number| Kept {
+                order_id: OrderId(Uuid::from_u128(number)),
+                deadline: Some(1_790_000_000 + i64::try_from(number).unwrap()),
+                is_extended: number % 7 == 0,
+                is_asking: number % 5 == 0,
+            })
+            .collect()
+    }
+
+    fn sorted(mut kept: Vec<Kept>) -> Vec<Kept> {
+        kept.sort_by_key(|kept| kept.order_id.0);
+        kept
+    }
+
+    #[tokio::test]
+    async fn a_hundred_thousand_open_orders_are_kept_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+        let store = EventStore::connect(&server.connection_string()).unwrap();
+        let mut checkpoint = Checkpoint::read(&store).await.unwrap();
+        assert!(checkpoint.position.is_none() && checkpoint.open_orders.is_empty());
+
+        let many = orders(100_000);
+        checkpoint.record(&store, Some(Position::new(7)), &many).await.unwrap();
+        let read = Checkpoint::read(&store).await.unwrap();
+        assert_eq!(read.position, Some(Position::new(7)));
+        assert_eq!(sorted(read.open_orders), many);
+
+        // A new one that was not written to its end does not count.
+        let torn = Recorded { position: Some(Position::new(9)), open_orders: orders(3), part: 0, parts: 2 };
+        store.append(STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
+        let mut read = Checkpoint::read(&store).await.unwrap();
+        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 100_000));
+
+        // The next one counts, also after a torn one.
+        read.record(&store, Some(Position::new(11)), &orders(2)).await.unwrap();
+        let read = Checkpoint::read(&store).await.unwrap();
+        assert_eq!((read.position, sorted(read.open_orders)), (Some(Position::new(11)), orders(2)));
+        server.stop().await;
+    }
+}
