@@ -285,13 +285,13 @@ impl Shop {
             match owed {
                 fulfilment::Owed::Stock { sku, request } => self.stock_answers(id, sku, request),
                 fulfilment::Owed::Payment { payment_id, request } => {
-                    self.gateway_answers(id, payment_id, request)
+                    self.gateway_answers(id, payment_id, &request)
                 }
             }
         }
     }
 
-    fn gateway_answers(&mut self, id: OrderId, payment_id: PaymentId, request: fulfilment::PaymentRequest) {
+    fn gateway_answers(&mut self, id: OrderId, payment_id: PaymentId, request: &fulfilment::PaymentRequest) {
         let intent = || IntentId::new(&format!("pi_{payment_id}")).unwrap();
         let declined = || GatewayAnswer::Declined {
             code: "card_declined".parse().unwrap(),
@@ -308,7 +308,7 @@ impl Shop {
                 _ => GatewayAnswer::Captured { intent: intent() },
             },
             fulfilment::PaymentRequest::Void { .. } => GatewayAnswer::Voided,
-            fulfilment::PaymentRequest::Refund { refund_id, amount, .. } => {
+            &fulfilment::PaymentRequest::Refund { refund_id, amount, .. } => {
                 let message = Reason::new("too late").unwrap();
                 let command = match self.random.random_range(0..6) {
                     0 => order::Command::RecordRefundRefused { refund_id, payment_id, message },
