@@ -8,6 +8,7 @@ mod bad_input;
 mod executor;
 mod harness;
 mod idempotency;
+mod idempotency_keys;
 mod purchase;
 mod read_models;
 mod restart;
