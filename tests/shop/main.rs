@@ -9,6 +9,7 @@ mod executor;
 mod harness;
 mod idempotency;
 mod idempotency_keys;
+mod live_orders;
 mod purchase;
 mod read_models;
 mod restart;
