@@ -2,6 +2,7 @@ use crate::config::Config;
 use crate::executor::Executor;
 use crate::fulfilment::FulfilmentRunner;
 use crate::ids::CartIdSecret;
+use crate::keys::Keys;
 use crate::routes::{self, Shared};
 use axum::Router;
 use event_store::{EventStore, InvalidConnectionString};
@@ -18,6 +19,7 @@ pub struct Application {
     config: Config,
     store: EventStore,
     executor: Arc<Executor>,
+    keys: Keys,
     gateway: Option<Gateway>,
     webhooks: Option<Webhooks>,
     health: Health,
@@ -44,7 +46,8 @@ impl Application {
         let executor = Arc::new(Executor::new(&store, config.writers()));
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
-        Ok(Self { config, store, executor, gateway, webhooks, health: health.clone() })
+        let keys = Keys::default();
+        Ok(Self { config, store, executor, keys, gateway, webhooks, health: health.clone() })
     }
 
     /// The commands over HTTP.
@@ -53,6 +56,7 @@ impl Application {
             executor: Arc::clone(&self.executor),
             operator_token: OperatorToken::new(&self.config.operator_token),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
+            keys: self.keys.clone(),
             gateway: self.gateway.clone(),
             webhooks: self.webhooks.clone(),
             hold_seconds: self.config.order_hold_seconds,

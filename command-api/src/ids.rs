@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::problems;
 
 /// Characters that an anonymous caller's key must have to be beyond guessing.
-const MIN_ANONYMOUS_KEY: usize = 16;
+pub const MIN_ANONYMOUS_KEY: usize = 16;
 /// The scope of the ids of orders.
 const ORDERS: Uuid = Uuid::from_u128(0x7a1e_33f0_52c4_4d08_9b0e_51d7_2c86_0b44);
 

@@ -6,6 +6,7 @@ mod config;
 pub mod executor;
 mod fulfilment;
 mod ids;
+mod keys;
 mod problems;
 mod request;
 mod routes;

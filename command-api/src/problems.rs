@@ -110,6 +110,27 @@ pub fn key_missing() -> Problem {
     )
 }
 
+/// The first request has not been answered.
+pub fn key_in_flight() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "idempotency-key-in-flight",
+        "A request with this idempotency key is under way",
+        "The same request is still being answered: send it again in a moment, and you get its answer.",
+    )
+    .retry_after(1)
+}
+
+/// A key is for one request.
+pub fn key_reused() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "The idempotency key was used for another request",
+        "This Idempotency-Key came before with another method, address or body: use a new key.",
+    )
+}
+
 /// A repetition must prove that it comes from the same caller.
 pub fn key_too_short(min: usize) -> Problem {
     Problem::new(
@@ -127,12 +148,7 @@ pub fn key_too_short(min: usize) -> Problem {
 fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) -> Problem) -> Problem {
     match error {
         ExecuteError::Rejected(rejection) => of_rule(&rejection),
-        ExecuteError::KeyReused => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency-key-reused",
-            "The idempotency key was used for another request",
-            "This Idempotency-Key came before with another method, address or body: use a new key.",
-        ),
+        ExecuteError::KeyReused => key_reused(),
         ExecuteError::TooLarge => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-much-at-once",

@@ -14,9 +14,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::executor::Envelope;
+use crate::keys::{self, Keys, Slot};
 use crate::problems;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const MAX_KEY_CHARACTERS: usize = 255;
@@ -82,6 +83,7 @@ impl<T, S> FromRequest<S> for CommandRequest<T>
 where
     T: DeserializeOwned,
     OperatorToken: FromRef<S>,
+    Keys: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -92,7 +94,9 @@ where
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
         let body = read_body(&parts.headers, &bytes)?;
-        Ok(Self { body, context: Context::of(caller, &parts, &bytes)? })
+        let context = Context::of(caller, &parts, &bytes)?;
+        context.take_key(&parts, &Keys::from_ref(state))?;
+        Ok(Self { body, context })
     }
 }
 
@@ -110,6 +114,18 @@ impl Context {
         let occurred_at = occurred_at(&parts.headers, caller)?;
         let wait = wait(&parts.headers);
         Ok(Self { caller, idempotency_key, command_id, occurred_at, wait, fingerprint })
+    }
+}
+
+impl Context {
+    /// Keeps others from using the key while this request is under way.
+    fn take_key(&self, parts: &Parts, keys: &Keys) -> Result<(), Problem> {
+        let (Some(key), Some(slot)) = (&self.idempotency_key, parts.extensions.get::<Slot>()) else {
+            return Ok(());
+        };
+        let scope = keys::scope(self.caller, self.command_id, key, parts.uri.path());
+        slot.keep(keys.begin(scope, &self.fingerprint)?);
+        Ok(())
     }
 }
 

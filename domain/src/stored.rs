@@ -6,6 +6,11 @@
 
 use thiserror::Error;
 
+/// The name on disk of a marker that stands in any aggregate's stream: a command with an idempotency key was answered and
+/// changed nothing. Who asked what stands in its metadata; for the aggregate nothing has happened, and whoever folds a
+/// stream passes it over. Its payload is an empty object.
+pub const COMMAND_NOTED: &str = "command.noted.v1";
+
 /// An event that can be written to and read from the log.
 pub trait StoredEvent: Sized {
     /// The name on disk.

@@ -1,5 +1,6 @@
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
+use crate::live_orders::LiveOrders;
 use crate::routes::{self, Shared};
 use axum::Router;
 use event_store::{EventStore, InvalidConnectionString};
@@ -54,6 +55,7 @@ impl Application {
         let shared = Shared {
             checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
             pool: pool.clone(),
+            live_orders: LiveOrders::new(store.clone()),
             store,
             operator_token: OperatorToken::new(&operator_token),
         };
@@ -68,6 +70,7 @@ impl Application {
     /// Listens for checkpoints until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
         self.shared.checkpoints.follow(&self.health, &stop).await;
+        self.shared.live_orders.stop();
         self.pool.close().await;
     }
 

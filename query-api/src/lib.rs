@@ -10,6 +10,7 @@ mod answer;
 mod application;
 mod checkpoints;
 mod config;
+pub mod live_orders;
 mod page;
 mod parameters;
 mod routes;

@@ -52,6 +52,11 @@ pub struct SecondMachine {
 }
 
 impl SecondMachine {
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.services.url
+    }
+
     /// Stops its services in order.
     pub fn stop_services(&self) {
         self.services.stop.cancel();
@@ -78,6 +83,7 @@ pub struct Reply {
     pub position: Option<u64>,
     pub etag: Option<String>,
     pub replayed: bool,
+    pub retry_after: Option<String>,
     pub content_type: String,
 }
 
@@ -348,6 +354,15 @@ impl Request<'_> {
         Self { builder: self.builder.header(name, value), ..self }
     }
 
+    /// The same request to another machine.
+    pub fn at(self, machine: &SecondMachine) -> Self {
+        let (client, request) = self.builder.build_split();
+        let mut request = request.unwrap();
+        let port = machine.services.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        request.url_mut().set_port(port).unwrap();
+        Self { builder: reqwest::RequestBuilder::from_parts(client, request), ..self }
+    }
+
     /// A key that nobody else has.
     pub fn new_key(self) -> Self {
         self.key(&Uuid::new_v4().to_string())
@@ -373,6 +388,7 @@ impl Request<'_> {
         };
         let (position, etag) = (header("emporium-position"), header("etag"));
         let (replayed, content_type) = (header("idempotent-replayed"), header("content-type"));
+        let retry_after = header("retry-after");
         let status = response.status();
         let text = response.text().await.expect("the answer arrives whole");
         Reply {
@@ -381,6 +397,7 @@ impl Request<'_> {
             position: position.and_then(|position| position.parse().ok()),
             etag,
             replayed: replayed.is_some(),
+            retry_after,
             content_type: content_type.unwrap_or_default(),
         }
     }

@@ -9,6 +9,8 @@ mod executor;
 mod harness;
 mod idempotency;
 mod payments;
+mod idempotency_keys;
+mod live_orders;
 mod purchase;
 mod read_models;
 mod restart;

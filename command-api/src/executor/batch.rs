@@ -1,6 +1,6 @@
 //! The first commands of a queue, decided one after the other, each on the state that the ones before it led to.
 
-use super::loaded::{End, Loaded, new_events};
+use super::loaded::{End, Loaded, new_events, noted};
 use super::stream::Waiting;
 use super::{Accepted, ExecuteError};
 use domain::Aggregate;
@@ -27,6 +27,7 @@ enum Outcome<A: Aggregate> {
     Repeats {
         revision: u64,
     },
+    /// It came without a key, and there is nothing to change.
     AlreadySo,
     Replayed(End),
     Refused(ExecuteError<A::Rejection>),
@@ -46,9 +47,14 @@ impl<A: Aggregate> Batch<A> {
                 Some(outcome) => outcome,
                 None => match state.aggregate.decide(&waiting.command) {
                     Err(rejection) => Outcome::Refused(ExecuteError::Rejected(rejection)),
-                    Ok(facts) if facts.is_empty() => Outcome::AlreadySo,
+                    Ok(facts) if facts.is_empty() && waiting.envelope.fingerprint.is_empty() => {
+                        Outcome::AlreadySo
+                    }
                     Ok(facts) => {
-                        let events = new_events(stream, &waiting.envelope, &facts);
+                        let mut events = new_events(stream, &waiting.envelope, &facts);
+                        if events.is_empty() {
+                            events.push(noted(stream, &waiting.envelope));
+                        }
                         let size: usize =
                             events.iter().map(|event| event.data.len() + BYTES_BESIDE_PAYLOAD).sum();
                         if bytes > 0 && bytes + size > MAX_APPEND_BYTES {
@@ -77,9 +83,9 @@ impl<A: Aggregate> Batch<A> {
         for (outcome, waiting) in self.outcomes.iter().zip(commands) {
             let revision = match outcome {
                 Outcome::Takes { revision } => *revision,
-                // Nothing in the log says so: it is known as long as the state is in memory.
-                Outcome::AlreadySo => now.revision,
-                Outcome::Repeats { .. } | Outcome::Replayed(_) | Outcome::Refused(_) => continue,
+                Outcome::AlreadySo | Outcome::Repeats { .. } | Outcome::Replayed(_) | Outcome::Refused(_) => {
+                    continue;
+                }
             };
             let end = End { revision, position: now.position };
             state.remember(waiting.envelope.command_id, &waiting.envelope.fingerprint, end);

@@ -2,7 +2,7 @@
 
 use super::{Envelope, ExecuteError, ViewError};
 use domain::Aggregate;
-use domain::stored::StoredEvent;
+use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{StreamExt, pin_mut};
 use serde::Deserialize;
@@ -69,13 +69,15 @@ impl<A: Aggregate> Loaded<A> {
         while let Some(event) = events.next().await {
             let event = event.map_err(ExecuteError::Store)?;
             let end = End { revision: event.revision, position: event.position };
-            let read = A::Event::read(&event.event_type, &event.data);
-            let fact = read.map_err(|source| ExecuteError::Unreadable {
-                stream: stream.to_owned(),
-                revision: event.revision,
-                source: Arc::new(source),
-            })?;
-            self.evolve(&fact);
+            if event.event_type != COMMAND_NOTED {
+                let read = A::Event::read(&event.event_type, &event.data);
+                let fact = read.map_err(|source| ExecuteError::Unreadable {
+                    stream: stream.to_owned(),
+                    revision: event.revision,
+                    source: Arc::new(source),
+                })?;
+                self.evolve(&fact);
+            }
             self.end = Some(end);
             if let Ok(keyed) = serde_json::from_slice::<Keyed>(&event.metadata) {
                 self.remember(keyed.command_id, &keyed.fingerprint, end);
@@ -149,15 +151,24 @@ impl<A: Aggregate> Loaded<A> {
 pub(super) fn new_events<E: StoredEvent>(stream: &str, envelope: &Envelope, facts: &[E]) -> Vec<NewEvent> {
     let metadata: Metadata = envelope.metadata();
     let event = |(index, fact): (usize, &E)| {
-        let (event_type, data) = (fact.type_name(), fact.payload());
-        let mut content = format!("{stream}/{index}/{event_type}/").into_bytes();
-        content.extend_from_slice(&data);
-        NewEvent {
-            id: Uuid::new_v5(&envelope.command_id, &content),
-            event_type,
-            data,
-            metadata: metadata.clone(),
-        }
+        new_event(stream, envelope, &metadata, (index, fact.type_name(), fact.payload()))
     };
     facts.iter().enumerate().map(event).collect()
+}
+
+/// The marker of a command with an idempotency key that changes nothing: so the key is known as long as the log is.
+pub(super) fn noted(stream: &str, envelope: &Envelope) -> NewEvent {
+    new_event(stream, envelope, &envelope.metadata(), (0, COMMAND_NOTED, b"{}".to_vec()))
+}
+
+fn new_event(
+    stream: &str,
+    envelope: &Envelope,
+    metadata: &Metadata,
+    (index, event_type, data): (usize, &'static str, Vec<u8>),
+) -> NewEvent {
+    let mut content = format!("{stream}/{index}/{event_type}/").into_bytes();
+    content.extend_from_slice(&data);
+    let id = Uuid::new_v5(&envelope.command_id, &content);
+    NewEvent { id, event_type, data, metadata: metadata.clone() }
 }

@@ -5,6 +5,9 @@
 //! no read. Other processes are kept out by the expected revision: on a conflict, or when the outcome of an
 //! append is not known, the stream is read again and everything is decided again.
 //!
+//! A command with an idempotency key leaves its mark in the stream, also when it changes nothing: then a marker that
+//! means nothing to the aggregate. So every process knows for ever what it was answered.
+//!
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;

@@ -1,5 +1,6 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
+use super::loaded::End;
 use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
@@ -85,6 +86,33 @@ impl<A: Aggregate> Streams<A> {
             return Ok(None);
         }
         let known = self.stream(id).view(None, move |loaded| loaded.replayed(&envelope)).await;
+        Self::as_accepted(known)
+    }
+
+    /// The same, also when another process gave the answer a moment ago.
+    ///
+    /// # Errors
+    /// As [`Self::replayed`].
+    pub async fn replayed_anywhere(
+        &self,
+        id: impl Display,
+        envelope: Envelope,
+    ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
+        if envelope.fingerprint.is_empty() {
+            return Ok(None);
+        }
+        // No stream has this revision: whatever is new is read.
+        let at_least = match self.writers {
+            Writers::OnlyUs => None,
+            Writers::Others { .. } => Some(u64::MAX),
+        };
+        let known = self.stream(id).view(at_least, move |loaded| loaded.replayed(&envelope)).await;
+        Self::as_accepted(known)
+    }
+
+    fn as_accepted(
+        known: Result<Option<Result<End, ExecuteError<A::Rejection>>>, ViewError>,
+    ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
         let end = known.map_err(ViewError::of_command)?.transpose()?;
         Ok(end.map(|end| Accepted { revision: end.revision, position: end.position, replayed: true }))
     }

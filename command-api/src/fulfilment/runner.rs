@@ -9,7 +9,7 @@ use crate::executor::Executor;
 use crate::ids::order_id_of;
 use backon::{ExponentialBuilder, Retryable};
 use domain::fulfilment::PaymentRequest;
-use domain::stored::StoredEvent;
+use domain::stored::{COMMAND_NOTED, StoredEvent};
 use domain::{CartId, IntentId, OrderId, order};
 use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
@@ -396,6 +396,7 @@ fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
 /// The order that an event is about, and the cart with the event's revision, when its order must be placed.
 fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<(CartId, u64)>)> {
     match event.category() {
+        _ if event.event_type == COMMAND_NOTED => None,
         "order" => event.stream_id().parse().ok().map(|order_id| (order_id, None)),
         "cart" if event.event_type.starts_with("cart.checked_out.") => {
             let cart_id: CartId = event.stream_id().parse().ok()?;

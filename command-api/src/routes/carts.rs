@@ -75,16 +75,23 @@ async fn put_lines(
     if body.lines.iter().any(|line| line.agreed_unit_price.is_some()) {
         context.caller.require_operator()?;
     }
-    // Before the products, which may have changed since the first answer.
-    let envelope = context.envelope(order_id_of(cart_id).0);
-    if let Some(accepted) =
-        shared.executor.carts.replayed(cart_id, envelope).await.map_err(problems::of_cart)?
-    {
+    let again = |accepted| {
         let line_ids = body.lines.iter().enumerate().map(|(index, line)| line.id(index, &context));
-        return Ok(Answer::ok(accepted, json!({ "line_ids": line_ids.collect::<Vec<LineId>>() })));
+        Answer::ok(accepted, json!({ "line_ids": line_ids.collect::<Vec<LineId>>() }))
+    };
+    // Before the products, which may have changed since the first answer.
+    let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id_of(cart_id).0));
+    if let Some(accepted) = carts.replayed(cart_id, envelope.clone()).await.map_err(problems::of_cart)? {
+        return Ok(again(accepted));
     }
     let skus = body.lines.iter().map(|line| &line.sku);
-    let products = shared.products_on_sale(skus).await?;
+    let products = match shared.products_on_sale(skus).await {
+        Ok(products) => products,
+        Err(problem) => {
+            let known = carts.replayed_anywhere(cart_id, envelope).await.map_err(problems::of_cart)?;
+            return known.map(again).ok_or(problem);
+        }
+    };
     let lines: Vec<NewLine> = body
         .lines
         .into_iter()

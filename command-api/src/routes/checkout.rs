@@ -5,7 +5,7 @@
 
 use super::Shared;
 use crate::answer::Answer;
-use crate::executor::{Accepted, ExecuteError};
+use crate::executor::{Accepted, Envelope, ExecuteError};
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
@@ -54,6 +54,8 @@ async fn check_out(
     }
     let order_id = order_id_of(cart_id);
     let checked_out = lock_cart(&shared, cart_id, order_id, &body, &context).await?;
+    // A purchase that was half done is no repetition: nobody was told of its order before.
+    let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
     let status = match context.wait {
         None => shared.status_of(order_id).await?,
@@ -67,7 +69,8 @@ async fn check_out(
         }
     };
     // The cart's revision, which a repetition gets again; a position at which the order can be read.
-    let accepted = Accepted { position: placed.position.max(checked_out.position), ..checked_out };
+    let position = placed.position.max(checked_out.position);
+    let accepted = Accepted { position, replayed, ..checked_out };
     Ok(Answer {
         status: StatusCode::ACCEPTED,
         accepted,
@@ -89,10 +92,15 @@ async fn lock_cart(
             Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
         });
         let prices = match cart.await.map_err(problems::of_view)? {
-            Some(cart) => {
-                shared.check_stock(&cart).await?;
-                shared.price(&cart).await?
-            }
+            Some(cart) => match shared.offer(&cart).await {
+                Ok(prices) => prices,
+                // Another process may have taken this very request, and what it saw has changed since.
+                Err(problem) => {
+                    let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id.0));
+                    let known = carts.replayed_anywhere(cart_id, envelope).await;
+                    return known.map_err(problems::of_cart)?.ok_or(problem);
+                }
+            },
             // The cart itself says why not, or that it is done.
             None => vec![],
         };
@@ -126,11 +134,19 @@ async fn place_order(
         Problem::internal()
     })?;
     let command = order::Command::Place(order);
-    let placed = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
+    // The key stands in the cart's stream: the order is the same whoever places it, this request or the process.
+    let envelope = Envelope { fingerprint: String::new(), ..context.envelope(order_id.0) };
+    let placed = shared.executor.orders.execute(order_id, command, envelope).await;
     placed.map_err(problems::of_order)
 }
 
 impl Shared {
+    /// What the cart costs now, if all of it can be had.
+    async fn offer(&self, cart: &OpenCart) -> Result<Vec<PricedLine>, Problem> {
+        self.check_stock(cart).await?;
+        self.price(cart).await
+    }
+
     /// The current price of each line, and who sells it.
     async fn price(&self, cart: &OpenCart) -> Result<Vec<PricedLine>, Problem> {
         let skus = cart.lines.iter().map(|line| &line.sku);
@@ -160,6 +176,11 @@ impl Shared {
         });
         let short: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
         if short.is_empty() { Ok(()) } else { Err(problems::sold_out(&short)) }
+    }
+
+    async fn is_placed(&self, order_id: OrderId) -> Result<bool, Problem> {
+        let look = |order: &Order| matches!(order, Order::Placed(_));
+        self.executor.orders.view_at_least(order_id, 0, look).await.map_err(problems::of_view)
     }
 
     /// Where an order stands, as clients see it.

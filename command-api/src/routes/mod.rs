@@ -11,6 +11,7 @@ mod webhooks;
 
 use crate::executor::Executor;
 use crate::ids::CartIdSecret;
+use crate::keys::{self, Keys};
 use axum::Router;
 use axum::extract::FromRef;
 use http_boundary::OperatorToken;
@@ -23,6 +24,7 @@ pub struct Shared {
     pub executor: Arc<Executor>,
     pub operator_token: OperatorToken,
     pub cart_id_secret: CartIdSecret,
+    pub keys: Keys,
     pub gateway: Option<Gateway>,
     pub webhooks: Option<Webhooks>,
     /// How long an order waits for its money if the checkout does not say.
@@ -32,6 +34,12 @@ pub struct Shared {
 impl FromRef<Shared> for OperatorToken {
     fn from_ref(shared: &Shared) -> Self {
         shared.operator_token.clone()
+    }
+}
+
+impl FromRef<Shared> for Keys {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.keys.clone()
     }
 }
 
@@ -46,5 +54,6 @@ pub fn router(shared: Shared) -> Router {
         .merge(payments::routes())
         .merge(shipments::routes())
         .merge(webhooks::routes())
+        .route_layer(axum::middleware::from_fn(keys::watch))
         .with_state(shared)
 }

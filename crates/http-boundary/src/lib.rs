@@ -14,4 +14,4 @@ pub use access::{Caller, OperatorToken};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
 pub use problem::Problem;
-pub use serve::{MAX_BODY_BYTES, serve, with_edge};
+pub use serve::{MAX_BODY_BYTES, Stopping, serve, with_edge};

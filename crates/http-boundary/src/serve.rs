@@ -1,10 +1,12 @@
 use crate::Problem;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
+use axum::{Extension, Router};
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -27,6 +29,26 @@ pub fn with_edge(router: Router) -> Router {
         .layer(CatchPanicLayer::custom(|cause: Box<dyn Any + Send>| panicked(cause.as_ref())))
 }
 
+/// Tells those who answer for long, such as a stream of events, that the service stops: they end their answer then.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// Waits until the service stops.
+    pub async fn wait(self) {
+        self.0.cancelled_owned().await;
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Stopping {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Whoever serves without `serve` stops in their own way.
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
 /// Answers requests until told to stop, and then finishes those that are under way.
 ///
 /// # Errors
@@ -38,6 +60,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         }
     });
     let stopping = stop.clone();
+    let router = router.layer(Extension(Stopping(stop.clone())));
     let serving = axum::serve(listener, with_edge(router)).with_graceful_shutdown(stop.cancelled_owned());
     let too_late = async {
         stopping.cancelled().await;

@@ -2,6 +2,7 @@
 
 mod carts;
 mod events;
+mod live;
 mod order_view;
 mod orders;
 mod products;
@@ -9,6 +10,7 @@ mod sales;
 mod stock;
 
 use crate::checkpoints::Checkpoints;
+use crate::live_orders::LiveOrders;
 use axum::Router;
 use axum::extract::FromRef;
 use event_store::EventStore;
@@ -21,6 +23,7 @@ pub struct Shared {
     pub checkpoints: Checkpoints,
     pub pool: PgPool,
     pub store: EventStore,
+    pub live_orders: LiveOrders,
     pub operator_token: OperatorToken,
 }
 
@@ -37,6 +40,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(stock::routes())
         .merge(carts::routes())
         .merge(orders::routes())
+        .merge(live::routes())
         .merge(sales::routes())
         .merge(events::routes())
         .with_state(shared)

@@ -117,7 +117,7 @@ impl Refusal {
     /// Busy or away, and not a real no.
     fn may_pass(&self) -> bool {
         match self.status {
-            409 => self.id == "in-flight",
+            409 => self.id == "idempotency-key-in-flight",
             429 | 502 | 503 | 504 => true,
             _ => false,
         }
