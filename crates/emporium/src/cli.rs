@@ -37,6 +37,8 @@ enum Command {
 enum Import {
     /// The UCI Online Retail file: a year of a giftware retailer's invoices, as CSV or .zst
     OnlineRetail(import::OnlineRetailArgs),
+    /// The Olist files: two years of a Brazilian marketplace, as the folder of the official CSV files or .zst
+    Olist(import::olist::OlistArgs),
 }
 
 impl CommandLine {
@@ -48,6 +50,7 @@ impl CommandLine {
         match self.command {
             Command::Serve(args) => Ok(serve::run(args).await?),
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
+            Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),

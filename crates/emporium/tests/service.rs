@@ -92,7 +92,7 @@ async fn an_import_that_was_killed_in_the_middle_adds_up_exactly() {
     let Some(file) = online_retail() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::start(folder.path(), &[]).await;
-    let mut import = service.import(&file, 1_000).spawn().unwrap();
+    let mut import = service.import("online-retail", &file, 1_000).spawn().unwrap();
     for position in [30_000, 70_000] {
         head_passes(&service, position).await;
         service = service.kill_and_restart().await;
@@ -101,7 +101,7 @@ async fn an_import_that_was_killed_in_the_middle_adds_up_exactly() {
     assert!(import.wait().unwrap().success());
     check_the_first_thousand(&service).await;
 
-    let again = service.import(&file, 1_000).output().unwrap();
+    let again = service.import("online-retail", &file, 1_000).output().unwrap();
     assert!(again.status.success());
     let report = String::from_utf8(again.stdout).unwrap();
     assert!(report.contains("(0 new, 1,000 already there)"), "{report}");

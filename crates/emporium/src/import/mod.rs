@@ -1,10 +1,14 @@
 //! `emporium import`: brings the orders of a real retailer into a running shop.
 //!
 //! Reading (`online_retail`) turns a file into the domain's words, the plan picks what is needed, sending goes
-//! through the public HTTP API, and the report says what went in, what was left out and why.
+//! through the public HTTP API, and the report says what went in, what was left out and why. `olist` does the same
+//! with a marketplace's folder of files, where an order has sellers, freight, payments and parcels with times of
+//! their own.
 
 pub mod history;
+pub mod olist;
 pub mod online_retail;
+mod packed;
 mod plan;
 mod price;
 mod progress;
@@ -33,6 +37,13 @@ pub struct OnlineRetailArgs {
     /// Import only the first N orders
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    #[command(flatten)]
+    shop: ShopArgs,
+}
+
+/// Which shop, as whom, and how fast.
+#[derive(Debug, Args)]
+pub struct ShopArgs {
     /// Address of the running shop
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: String,
@@ -64,6 +75,18 @@ pub enum ImportError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] online_retail::ReadError),
+    /// A file of the folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] olist::ReadError),
+    /// The list of refused orders cannot be written.
+    #[error("the list of refused orders cannot be written to {path}")]
+    List {
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: csv::Error,
+    },
     /// The address or the token has not the form of one.
     #[error(transparent)]
     Client(#[from] InvalidClient),
@@ -96,7 +119,7 @@ pub async fn run(args: OnlineRetailArgs) -> Result<(), ImportError> {
 /// # Errors
 /// When nothing could be sent. What the shop refused stands in the report.
 pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
-    let client = ShopClient::new(&args.url, &operator_token(&args).await?)?;
+    let client = ShopClient::new(&args.shop.url, &operator_token(&args.shop).await?)?;
     client.find().await?;
     let currency: Currency = "GBP".parse()?;
     let file = args.file.clone();
@@ -105,7 +128,7 @@ pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
     let skipped = std::mem::take(&mut history.skipped);
     let plan = Plan::new(&history, args.limit);
     let progress = Progress::start(plan.orders.len(), plan.lines);
-    let tally = send::send(&client, &history, &plan, usize::from(args.concurrency), &progress).await;
+    let tally = send::send(&client, &history, &plan, usize::from(args.shop.concurrency), &progress).await;
     Ok(Report {
         file: args.file,
         planned_orders: plan.orders.len() as u64,
@@ -116,7 +139,7 @@ pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
     })
 }
 
-async fn operator_token(args: &OnlineRetailArgs) -> Result<String, ImportError> {
+async fn operator_token(args: &ShopArgs) -> Result<String, ImportError> {
     match &args.token {
         Some(token) => Ok(token.clone()),
         None => tokio::fs::read_to_string(&args.token_file)

@@ -4,14 +4,14 @@
 //! `12/1/2010 8:26`: all of them are around.
 
 use super::history::{History, PastLine, PastOrder, PastProduct, SkipReason, UnreadableRow};
+use super::packed::{self, text};
 use super::price::pennies;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use csv::ByteRecord;
 use domain::{Country, Currency, CustomerId, Money, ProductName, Quantity, Sku};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -56,7 +56,6 @@ const COLUMNS: [&str; 8] = [
     "CustomerID",
     "Country",
 ];
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const TIME_FORMS: [&str; 2] = ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M"];
 
 /// Reads the whole file.
@@ -65,18 +64,8 @@ const TIME_FORMS: [&str; 2] = ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M"];
 /// When it cannot be opened, is damaged, or is another file. A row that cannot be read is no error: it is left
 /// out and counted.
 pub fn read_file(path: &Path, currency: Currency) -> Result<History, ReadError> {
-    let opened = File::open(path).and_then(|file| unpacked(BufReader::with_capacity(1 << 20, file)));
-    let input = opened.map_err(|source| ReadError::Open { path: path.to_owned(), source })?;
+    let input = packed::open(path).map_err(|source| ReadError::Open { path: path.to_owned(), source })?;
     read(input, path, currency)
-}
-
-/// Looks at the first bytes and not at the name: names get lost on the way.
-fn unpacked(mut input: impl BufRead + 'static) -> io::Result<Box<dyn Read>> {
-    if input.fill_buf()?.starts_with(&ZSTD_MAGIC) {
-        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(input)?))
-    } else {
-        Ok(Box::new(input))
-    }
 }
 
 /// Reads CSV. `path` is only for messages.
@@ -108,12 +97,6 @@ fn find_columns(header: &ByteRecord) -> Result<[usize; 8], &'static str> {
         *place = names.iter().position(|name| name.eq_ignore_ascii_case(wanted)).ok_or(wanted)?;
     }
     Ok(columns)
-}
-
-/// Older copies of the file are in Latin-1, where each byte is a character.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes)
-        .map_or_else(|_| bytes.iter().map(|&byte| char::from(byte)).collect(), Cow::Borrowed)
 }
 
 /// A row's fields, trimmed only where they are used.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Refusals that are kept and shown; the others are only counted.
-const REFUSALS_KEPT: usize = 20;
+pub(super) const REFUSALS_KEPT: usize = 20;
 /// Characters of a problem document that are shown.
 const PROBLEM_SHOWN: usize = 600;
 
@@ -158,7 +158,7 @@ impl Report {
     }
 }
 
-fn write_refusal(f: &mut Formatter<'_>, what: &str, error: &SendError) -> fmt::Result {
+pub(super) fn write_refusal(f: &mut Formatter<'_>, what: &str, error: &SendError) -> fmt::Result {
     writeln!(f, "  {what}: {error}")?;
     if let SendError::Command { source: ShopError::Refused(refusal), .. } = error {
         let problem: String = refusal.problem.to_string().chars().take(PROBLEM_SHOWN).collect();
@@ -219,8 +219,10 @@ pub(super) fn grouped(number: impl Into<i128>) -> String {
 }
 
 /// Minor units as a decimal with two places: `10,655,622.48`.
-fn decimal(minor_units: i128) -> String {
-    format!("{}.{:02}", grouped(minor_units / 100), minor_units % 100)
+pub(super) fn decimal(minor_units: i128) -> String {
+    let sign = if minor_units < 0 { "-" } else { "" };
+    let minor_units = minor_units.abs();
+    format!("{sign}{}.{:02}", grouped(minor_units / 100), minor_units % 100)
 }
 
 #[cfg(test)]
@@ -242,5 +244,6 @@ mod tests {
     fn pennies_are_shown_as_pounds() {
         assert_eq!(decimal(1_065_562_248), "10,655,622.48");
         assert_eq!(decimal(5), "0.05");
+        assert_eq!(decimal(-105), "-1.05");
     }
 }

@@ -24,8 +24,8 @@ const SOURCE: &str = "online-retail";
 /// What the API takes in one request.
 const LINES_OF_A_REQUEST: usize = 500;
 /// How long a paid order may take until its stock is committed.
-const PROCESSING_PATIENCE: Duration = Duration::from_secs(150);
-const PROCESSING_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PROCESSING_PATIENCE: Duration = Duration::from_secs(150);
+pub(super) const PROCESSING_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why an order or a product is not in the shop.
 #[derive(Debug, Error)]
@@ -164,7 +164,8 @@ fn key(kind: &str, name: &str, step: &str) -> String {
     format!("{SOURCE}/{kind}/{}/{step}", name.replace(' ', "%20"))
 }
 
-fn derived_id(kind: &str, name: &str) -> Uuid {
+/// An id that a repeated import gives again.
+pub(super) fn derived_id(kind: &str, name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}/{name}").as_bytes())
 }
 
@@ -207,13 +208,13 @@ struct RecordPayment<'a> {
     payment_id: Uuid,
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing {}
 
 #[derive(Deserialize)]
-struct OrderStands {
-    order_id: Uuid,
-    status: String,
+pub(super) struct OrderStands {
+    pub order_id: Uuid,
+    pub status: String,
 }
 
 /// One order on its way, from an empty cart to the customer's door.

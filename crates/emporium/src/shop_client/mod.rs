@@ -10,7 +10,7 @@ pub use error::{InvalidClient, Refusal, ShopError};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, Url};
+use reqwest::{Method, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ pub struct ShopClient {
     away: Arc<AtomicBool>,
 }
 
-/// A command: `POST` of a body to an address.
+/// A command: a body for an address.
 #[derive(Debug)]
 pub struct Command<'a, B> {
     /// The address, in parts that are not encoded yet.
@@ -102,11 +102,31 @@ impl ShopClient {
         answer.map(drop).map_err(|source| ShopError::Unreachable { url, source })
     }
 
-    /// Sends a command until it is answered.
+    /// Sends a command with `POST` until it is answered.
     ///
     /// # Errors
     /// When it is refused, when the service stays away, or when its answer has another form.
     pub async fn post<B, A>(&self, command: Command<'_, B>) -> Result<Answer<A>, ShopError>
+    where
+        B: Serialize,
+        A: DeserializeOwned,
+    {
+        self.send(&Method::POST, command).await
+    }
+
+    /// The same with `PUT`.
+    ///
+    /// # Errors
+    /// As [`ShopClient::post`].
+    pub async fn put<B, A>(&self, command: Command<'_, B>) -> Result<Answer<A>, ShopError>
+    where
+        B: Serialize,
+        A: DeserializeOwned,
+    {
+        self.send(&Method::PUT, command).await
+    }
+
+    async fn send<B, A>(&self, method: &Method, command: Command<'_, B>) -> Result<Answer<A>, ShopError>
     where
         B: Serialize,
         A: DeserializeOwned,
@@ -119,7 +139,7 @@ impl ShopClient {
             .without_max_times()
             .with_jitter();
         let mut failing_since: Option<Instant> = None;
-        let attempt = || self.attempt(&url, &headers, command.body);
+        let attempt = || self.attempt(method, &url, &headers, command.body);
         let answer = attempt
             .retry(backoff)
             .when(|error| {
@@ -141,13 +161,19 @@ impl ShopClient {
         }
     }
 
-    async fn attempt<B, A>(&self, url: &Url, headers: &HeaderMap, body: &B) -> Result<Answer<A>, ShopError>
+    async fn attempt<B, A>(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &B,
+    ) -> Result<Answer<A>, ShopError>
     where
         B: Serialize,
         A: DeserializeOwned,
     {
         let unreachable = |source| ShopError::Unreachable { url: url.clone(), source };
-        let request = self.http.post(url.clone()).headers(headers.clone()).json(body);
+        let request = self.http.request(method.clone(), url.clone()).headers(headers.clone()).json(body);
         let response = request.send().await.map_err(unreachable)?;
         if !response.status().is_success() {
             return Err(ShopError::Refused(Box::new(Refusal::read(response).await.map_err(unreachable)?)));

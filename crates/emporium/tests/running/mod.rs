@@ -110,9 +110,9 @@ impl Service {
     }
 
     /// An import into this service.
-    pub fn import(&self, file: &Path, limit: u32) -> Command {
+    pub fn import(&self, source: &str, path: &Path, limit: usize) -> Command {
         let mut command = emporium();
-        command.args(["import", "online-retail"]).arg(file);
+        command.args(["import", source]).arg(path);
         command.args(["--limit", &limit.to_string(), "--url", &format!("http://{}", self.address)]);
         command.arg("--token-file").arg(self.data_dir.join("operator-token"));
         command
