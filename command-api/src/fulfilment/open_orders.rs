@@ -31,6 +31,8 @@ struct Open {
     /// In seconds since 1970; none: it waits for ever.
     deadline: Option<i64>,
     is_extended: bool,
+    /// Whether its alarm rang at the deadline, and what that led to is not known yet.
+    is_expiring: bool,
     /// Whether the gateway is asked, or to be asked again.
     is_asking: bool,
     fruitless: u32,
@@ -113,8 +115,14 @@ impl OpenOrders {
         }
         let open = self.orders.entry(order_id).or_default();
         open.is_asking = is_asking;
+        let was_expiring = std::mem::take(&mut open.is_expiring);
         if !standing.is_pending {
             open.deadline = None;
+        } else if was_expiring && !open.is_extended {
+            // A payment is under way: only then the deadline passes over an order.
+            open.is_extended = true;
+            let extension = i64::try_from(EXTENSION.as_secs()).unwrap_or(i64::MAX);
+            open.deadline = open.deadline.map(|deadline| deadline.saturating_add(extension));
         }
         if !is_asking {
             open.fruitless = 0;
@@ -150,13 +158,8 @@ impl OpenOrders {
             if !is_over {
                 return (order_id, Alarm::Look);
             }
-            let even_while_paying = open.is_extended;
-            if !even_while_paying {
-                open.is_extended = true;
-                let extension = i64::try_from(EXTENSION.as_secs()).unwrap_or(i64::MAX);
-                open.deadline = open.deadline.map(|deadline| deadline.saturating_add(extension));
-            }
-            return (order_id, Alarm::Expire { even_while_paying });
+            open.is_expiring = true;
+            return (order_id, Alarm::Expire { even_while_paying: open.is_extended });
         }
     }
 
