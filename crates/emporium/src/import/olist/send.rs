@@ -165,7 +165,7 @@ struct Sending<'a> {
 impl Sending<'_> {
     async fn send(mut self, turns: &Turns) -> Result<Before, SendError> {
         let order = self.order;
-        let turn = turns.wait(order).await;
+        let turn = turns.wait(&order.lines).await;
         for line in order.lines.iter().filter(|line| line.is_new_price) {
             self.reprice(line).await?;
         }
