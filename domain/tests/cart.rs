@@ -6,7 +6,7 @@ mod scenario;
 use domain::Aggregate;
 use domain::cart::{
     Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved,
-    LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection,
+    LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection, ShippingSet,
 };
 use domain::money::InvalidMoney;
 use domain::{LineId, Money};
@@ -71,6 +71,31 @@ fn checked_out(total: i64, lines: &[PricedLine]) -> Event {
     let (order_id, country) = (order_id(7), country("GB"));
     let (lines, total) = (lines.to_vec(), gbp(total));
     Event::CheckedOut(CheckedOut { order_id, country, lines, shipping: None, total, hold_seconds: None })
+}
+
+fn ship_for(charge: Money) -> Command {
+    Command::SetShipping { charge }
+}
+
+fn shipping(charge: i64) -> Event {
+    Event::ShippingSet(ShippingSet { charge: gbp(charge) })
+}
+
+/// The filled cart with a shipping charge of 4, checked out with a deadline.
+fn checked_out_with_shipping() -> Event {
+    let (order_id, country, lines) = (order_id(7), country("GB"), prices(10, 25).to_vec());
+    let (shipping, total, hold_seconds) = (Some(gbp(4)), gbp(49), Some(900));
+    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds })
+}
+
+fn check_out_in_time(total: i64) -> Command {
+    Command::CheckOut {
+        order_id: order_id(7),
+        country: country("GB"),
+        expected_total: gbp(total),
+        prices: prices(10, 25).to_vec(),
+        hold_seconds: Some(900),
+    }
 }
 
 fn abandoned() -> Event {
@@ -163,6 +188,14 @@ fn all_prices(count: u128) -> Vec<PricedLine> {
 )]
 #[case::is_checked_out_once(sold(), check_out(gbp(45), &prices(10, 25)), &[])]
 #[case::is_checked_out_once_whatever_prices_are_now(sold(), check_out(gbp(99), &[]), &[])]
+#[case::knows_what_sending_costs(filled(), ship_for(gbp(4)), &[shipping(4)])]
+#[case::knows_what_sending_costs_before_it_has_lines(vec![opened()], ship_for(gbp(4)), &[shipping(4)])]
+#[case::knows_that_sending_is_free(filled(), ship_for(gbp(0)), &[shipping(0)])]
+#[case::learns_another_charge([filled(), vec![shipping(4)]].concat(), ship_for(gbp(5)), &[shipping(5)])]
+#[case::learns_a_charge_once([filled(), vec![shipping(4)]].concat(), ship_for(gbp(4)), &[])]
+#[case::is_checked_out_with_its_shipping_and_its_deadline(
+    [filled(), vec![shipping(4)]].concat(), check_out_in_time(49), &[checked_out_with_shipping()],
+)]
 #[case::is_abandoned(filled(), Command::Abandon, &[abandoned()])]
 #[case::is_abandoned_once(vec![opened(), abandoned()], Command::Abandon, &[])]
 fn a_cart(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
@@ -243,6 +276,16 @@ fn mug_price_changed(expected: Money, total: i64, new: i64) -> Rejection {
     with(&many(1_001, 1_000_000)), check_out(gbp(1_001_000_000), &all_prices(1_001)),
     Rejection::TooManyUnits { sku: sku("PIN") },
 )]
+#[case::a_total_without_the_shipping(
+    [filled(), vec![shipping(4)]].concat(), check_out_in_time(45),
+    Rejection::PriceChanged { expected: gbp(45), total: gbp(49), lines: vec![] },
+)]
+#[case::a_charge_before_it_is_open(vec![], ship_for(gbp(4)), Rejection::NotFound)]
+#[case::a_charge_in_another_currency(
+    filled(), ship_for(eur(4)), Rejection::CurrencyMismatch { cart: currency("GBP"), line: currency("EUR") },
+)]
+#[case::a_charge_after_checkout(sold(), ship_for(gbp(4)), Rejection::CheckedOut { order_id: order_id(7) })]
+#[case::a_charge_after_abandonment(vec![opened(), abandoned()], ship_for(gbp(4)), Rejection::Abandoned)]
 #[case::a_second_order(
     sold(),
     Command::CheckOut {

@@ -5,7 +5,7 @@ mod events;
 mod samples;
 
 use domain::cart::Cart;
-use domain::fulfilment::order_of;
+use domain::fulfilment::{Owed, PaymentRequest, order_of, owed};
 use domain::inventory::{Inventory, Phase};
 use domain::order::PaymentPhase::{Authorized, Captured, Requested, Started};
 use domain::order::{Order, PaymentPhase, Placed, PlacedOrder, Refund, RefundPhase, Status, StockPhase};
@@ -119,6 +119,7 @@ fn adds_up(order: &Order) -> Result<(), TestCaseError> {
         prop_assert!(!order.payments.iter().any(|payment| open(&payment.phase)), "paid twice");
     }
     sends_what_was_bought(order)?;
+    owes_each_thing_once(order)?;
     gives_back_what_it_took(order)
 }
 
@@ -132,12 +133,36 @@ fn sends_what_was_bought(order: &PlacedOrder) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What the process asks of the gateway, it asks once, and never for more than there is.
+fn owes_each_thing_once(order: &PlacedOrder) -> Result<(), TestCaseError> {
+    let (mut asked, mut to_take) = (BTreeSet::new(), 0);
+    for owed in owed(&Order::Placed(Box::new(order.clone()))) {
+        let key = match &owed {
+            Owed::Stock { sku, .. } => sku.to_string(),
+            Owed::Payment { payment_id, request: PaymentRequest::Refund { refund_id, .. } } => {
+                format!("{payment_id} {refund_id}")
+            }
+            Owed::Payment { payment_id, .. } => payment_id.to_string(),
+        };
+        prop_assert!(asked.insert(key), "twice: {:?}", owed);
+        if let Owed::Payment { request: PaymentRequest::Capture { amount, .. }, .. } = owed {
+            prop_assert!(order.status == Status::Pending && order.is_held(), "taken too early");
+            to_take += amount.amount();
+        }
+    }
+    prop_assert!(to_take == 0 || order.paid_amount() + to_take == order.total.amount(), "taken in part");
+    Ok(())
+}
+
 fn gives_back_what_it_took(order: &PlacedOrder) -> Result<(), TestCaseError> {
     let back = |is_wanted: &dyn Fn(&Refund) -> bool| -> i64 {
         let wanted = |refund: &&Refund| refund.phase != RefundPhase::Refused && is_wanted(refund);
         order.refunds.iter().filter(wanted).map(|refund| refund.amount.amount()).sum()
     };
     prop_assert!(back(&|_| true) <= order.paid_amount(), "more back than came in");
+    let keys: BTreeSet<_> =
+        order.refunds.iter().map(|refund| (refund.refund_id, refund.payment_id)).collect();
+    prop_assert_eq!(keys.len(), order.refunds.len(), "two refunds under one id");
     for payment in &order.payments {
         let of_this = |refund: &Refund| refund.payment_id == Some(payment.payment_id);
         let (amount, back) = (payment.amount.amount(), back(&of_this));

@@ -3,6 +3,7 @@
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::Health;
+use payment_gateway::{Gateway, GatewayConfig, Intent};
 use reqwest::{Method, StatusCode};
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway, Webhook};
 use serde_json::{Value, json};
@@ -155,6 +156,29 @@ impl Shop {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}min-position=head");
         self.request(Method::GET, &path).operator().send().await
+    }
+
+    /// The answer to a query when it is as wanted.
+    pub async fn get_when(&self, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.get_now(path).await;
+                if answer.status == StatusCode::OK && is_wanted(&answer.body) {
+                    return answer.body;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("it comes to that in time")
+    }
+
+    /// The gateway's own books.
+    pub async fn intents(&self) -> Vec<Intent> {
+        let config = GatewayConfig {
+            base_url: format!("http://{}", self.gateway.address()),
+            secret_key: sandbox_gateway::DEFAULT_SECRET_KEY.to_owned(),
+            timeout: DEADLINE,
+        };
+        Gateway::new(&config).unwrap().intents(None).await.unwrap().items
     }
 
     /// Waits until the read models name the log that they are made from.

@@ -30,19 +30,48 @@ async fn from_cart_to_delivery(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_order_that_stock_cannot_fill_is_cancelled_and_holds_nothing(pool: PgPool) {
+async fn a_cart_that_stock_cannot_fill_hears_what_is_left_and_can_be_changed(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 10).await;
     shop.define("BOWL", 500, 1).await;
 
     let cart_id = shop.cart(&[("MUG", 2), ("BOWL", 3)]).await;
-    let order = shop.check_out(&cart_id, 3500).await.expect(StatusCode::ACCEPTED);
-    assert_eq!(order["status"], "cancelled");
+    let problem = shop.check_out(&cart_id, 3500).await.expect_problem(StatusCode::CONFLICT, "sold-out");
+    assert_eq!(problem["skus"], json!([{ "sku": "BOWL", "asked": 3, "available": 1, "on_hold": 0 }]));
+    let cart = shop.get_now(&format!("/carts/{cart_id}")).await.expect(StatusCode::OK);
+    let bowls = cart["lines"][1]["line_id"].clone();
+    let fewer = json!({ "lines": [{ "line_id": bowls, "sku": "BOWL", "quantity": 1 }] });
+    shop.post(&format!("/carts/{cart_id}/lines"), fewer).await.expect(StatusCode::OK);
+    let order = shop.check_out(&cart_id, 2500).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(order["status"], "pending");
+}
 
+/// Both carts are told that there is a bowl left; stock decides.
+#[sqlx::test(migrations = false)]
+async fn of_two_orders_for_the_last_unit_one_is_cancelled_and_holds_nothing(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    shop.define("BOWL", 500, 1).await;
+    let buy = async || {
+        let cart_id = shop.cart(&[("MUG", 2), ("BOWL", 1)]).await;
+        shop.check_out(&cart_id, 2500).await
+    };
+    let replies = futures::future::join_all((0..8).map(|_| buy())).await;
+    let placed: Vec<&Value> = replies
+        .iter()
+        .filter(|reply| reply.status == StatusCode::ACCEPTED)
+        .map(|reply| &reply.body)
+        .collect();
+    assert_eq!(placed.iter().filter(|order| order["status"] == "pending").count(), 1);
+    for order in placed.iter().filter(|order| order["status"] != "pending") {
+        assert_eq!(order["status"], "cancelled");
+        let order_id = order["order_id"].as_str().unwrap();
+        shop.pay_by("pm_card_visa", order_id, 2500)
+            .await
+            .expect_problem(StatusCode::CONFLICT, "wrong-order-status");
+    }
     let stock = settled_stock(&shop, "MUG").await;
-    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(10), &json!(0)));
-    let order_id = order["order_id"].as_str().unwrap();
-    shop.pay(order_id, 3500).await.expect_problem(StatusCode::CONFLICT, "wrong-order-status");
+    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(8), &json!(2)));
 }
 
 #[sqlx::test(migrations = false)]
@@ -97,11 +126,16 @@ async fn many_shoppers_never_get_more_than_there_is(pool: PgPool) {
     shop.define("MUG", 1000, UNITS).await;
     let buy = async |_: u32| {
         let cart_id = shop.cart(&[("MUG", 1)]).await;
-        let order = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+        let order = shop.check_out(&cart_id, 1000).await;
+        if order.status == StatusCode::CONFLICT {
+            order.expect_problem(StatusCode::CONFLICT, "sold-out");
+            return false;
+        }
+        let order = order.expect(StatusCode::ACCEPTED);
         let order_id = order["order_id"].as_str().unwrap().to_owned();
         let held = order["status"] == "pending";
         if held {
-            let paid = shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
+            let paid = shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
             assert_eq!(paid["status"], "processing");
         }
         held

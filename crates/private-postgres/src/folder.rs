@@ -20,7 +20,16 @@ pub(crate) const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed
 pub(crate) struct DataFolder {
     /// Absolute, without links.
     pub path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Not left to the closing of the file: a process that is being started by another thread has a copy of it until it runs
+/// its own program, and would keep the lock for that moment.
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        // If that fails, the lock goes with the file.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 impl DataFolder {
@@ -37,7 +46,7 @@ impl DataFolder {
         if let Some(folder) = account.first_blocked(&path)? {
             return Err(Error::NoEntry { folder, user: account.name });
         }
-        Ok((Self { path, _lock: lock }, account))
+        Ok((Self { path, lock }, account))
     }
 
     pub fn cluster(&self) -> PathBuf {

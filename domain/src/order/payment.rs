@@ -6,6 +6,7 @@ use super::{
     RefundRefused, RefundRequested, Refunded, Rejection, Status,
 };
 use crate::{IntentId, Money, PaymentId, PaymentToken, Reason, RefundId};
+use uuid::Uuid;
 
 /// A payment, whatever became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +172,8 @@ impl PlacedOrder {
 
     pub(super) fn record_payment(&self, payment: &PaymentRecorded) -> Result<Vec<Event>, Rejection> {
         if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
-            return if known.amount == payment.amount {
+            let is_same = known.amount == payment.amount && known.phase == PaymentPhase::Recorded;
+            return if is_same {
                 Ok(vec![])
             } else {
                 Err(Rejection::PaymentDiffers { recorded: known.amount })
@@ -236,7 +238,9 @@ impl PlacedOrder {
             }
             GatewayAnswer::Declined { code, message } => {
                 let (code, message) = (code.clone(), message.clone());
-                vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })]
+                let mut events = vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })];
+                events.extend(self.refunded_with(0, Some(payment_id)));
+                events
             }
             GatewayAnswer::Captured { intent } => {
                 let intent = intent.clone();
@@ -247,7 +251,11 @@ impl PlacedOrder {
                 events.extend(self.paid_with(amount.amount()));
                 events
             }
-            GatewayAnswer::Voided => vec![Event::PaymentVoided(PaymentVoided { payment_id })],
+            GatewayAnswer::Voided => {
+                let mut events = vec![Event::PaymentVoided(PaymentVoided { payment_id })];
+                events.extend(self.refunded_with(0, Some(payment_id)));
+                events
+            }
         })
     }
 
@@ -262,12 +270,24 @@ impl PlacedOrder {
     pub(super) fn call_off(&self, reason: CancelReason) -> Vec<Event> {
         let mut events = vec![Event::Cancelled(Cancelled { reason })];
         for payment in self.payments.iter().filter(|payment| payment.is_captured()) {
-            let left = Money::new(self.left_of(payment), payment.amount.currency());
-            events.extend(
-                left.ok().filter(|left| left.amount() > 0).map(|left| refund_of(payment.payment_id, left)),
-            );
+            if let Ok(amount) = Money::new(self.left_of(payment), payment.amount.currency())
+                && amount.amount() > 0
+            {
+                let (refund_id, payment_id) = (self.free_refund_id(payment.payment_id), payment.payment_id);
+                events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
+            }
         }
         events
+    }
+
+    /// The payment's id, or the next one if a refund of this payment was asked for under that: two refunds under one
+    /// id would be one at the gateway.
+    fn free_refund_id(&self, payment_id: PaymentId) -> RefundId {
+        let mut refund_id = RefundId(payment_id.0);
+        while self.refund(refund_id, Some(payment_id)).is_some() {
+            refund_id = RefundId(Uuid::from_u128(refund_id.0.as_u128().wrapping_add(1)));
+        }
+        refund_id
     }
 
     /// Takes the refund from the payments in the order in which they came, as far as each goes.
@@ -294,7 +314,7 @@ impl PlacedOrder {
         match self.status {
             Status::Shipped | Status::Delivered => {}
             // Everything back before it ships is a cancellation: that releases the goods too.
-            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1),
+            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1).max(0),
             _ => return Err(self.not_in("refunded", "paid, processing, shipped or delivered")),
         }
         if amount.amount() == 0 || amount.amount() > left {
@@ -341,18 +361,28 @@ impl PlacedOrder {
         }
         match known.map(|known| known.phase) {
             Some(RefundPhase::Done) => return Ok(vec![]),
-            Some(RefundPhase::Requested | RefundPhase::Refused) => {}
+            Some(RefundPhase::Requested) => {}
+            // What was refused may have gone back by other ways meanwhile.
+            Some(RefundPhase::Refused) => self.check_left(refund.amount)?,
             None if refund.payment_id.is_some() => return Err(Rejection::RefundNotRequested),
             None => self.check_refund(refund)?,
         }
         let mut events = vec![Event::RefundRecorded(refund.clone())];
-        let is_last = self.refunded_amount() + refund.amount.amount() == self.paid_amount();
-        let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
-        if is_last && is_over {
-            let all = Money::new(self.paid_amount(), self.total.currency());
-            events.push(Event::Refunded(Refunded { amount: all.unwrap_or(self.total) }));
-        }
+        events.extend(self.refunded_with(refund.amount.amount(), None));
         Ok(events)
+    }
+
+    /// That all is given back, if it is with so much more than what went back so far, and no payment can still come:
+    /// none is under way but the one that just ended.
+    fn refunded_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
+        let may_come = |payment: &Payment| payment.is_open() || payment.is_authorized();
+        let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
+        let paid = self.paid_amount();
+        let is_last = paid > 0
+            && self.refunded_amount() + more == paid
+            && !self.payments.iter().any(|payment| may_come(payment) && Some(payment.payment_id) != ended);
+        let amount = Money::new(paid, self.total.currency()).unwrap_or(self.total);
+        (is_over && is_last).then_some(Event::Refunded(Refunded { amount }))
     }
 
     /// Whether people can give so much back.
@@ -362,9 +392,13 @@ impl PlacedOrder {
         if !is_over {
             return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
         }
+        self.check_left(refund.amount)
+    }
+
+    fn check_left(&self, amount: Money) -> Result<(), Rejection> {
         let left = self.left_to_refund();
-        if refund.amount.amount() == 0 || refund.amount.amount() > left {
-            return Err(Rejection::RefundTooLarge { left, given: refund.amount });
+        if amount.amount() == 0 || amount.amount() > left {
+            return Err(Rejection::RefundTooLarge { left, given: amount });
         }
         Ok(())
     }

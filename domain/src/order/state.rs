@@ -1,6 +1,6 @@
 use super::event::{CancelReason, Event, OrderLine, Placed};
 use super::{Payment, PaymentPhase, Refund, RefundPhase, Shipment};
-use crate::{CartId, Country, CustomerId, Money, PaymentId, Quantity, RefundId, Sku};
+use crate::{CartId, Country, CustomerId, Money, PaymentId, Quantity, RefundId, ShipmentId, Sku};
 use std::collections::BTreeMap;
 
 /// The state of an order.
@@ -219,12 +219,7 @@ impl PlacedOrder {
                 lines: sent.lines.clone(),
                 is_delivered: false,
             }),
-            Event::ShipmentDelivered(delivered) => {
-                let parcels = self.shipments.iter_mut();
-                for parcel in parcels.filter(|parcel| parcel.shipment_id == delivered.shipment_id) {
-                    parcel.is_delivered = true;
-                }
-            }
+            Event::ShipmentDelivered(delivered) => self.set_delivered(delivered.shipment_id),
             Event::Shipped(_) => self.status = Status::Shipped,
             Event::StockShipped(shipped) => self.set_phase(&shipped.skus, StockPhase::Shipped),
             Event::Delivered(_) => self.status = Status::Delivered,
@@ -261,6 +256,12 @@ impl PlacedOrder {
     fn set_payment(&mut self, payment_id: PaymentId, phase: PaymentPhase) {
         if let Some(payment) = self.payment_mut(payment_id) {
             payment.phase = phase;
+        }
+    }
+
+    fn set_delivered(&mut self, shipment_id: ShipmentId) {
+        for parcel in self.shipments.iter_mut().filter(|parcel| parcel.shipment_id == shipment_id) {
+            parcel.is_delivered = true;
         }
     }
 

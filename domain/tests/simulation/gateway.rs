@@ -15,6 +15,8 @@ pub enum Card {
         is_good: bool,
         can_cancel: bool,
     },
+    /// The bank asks the shopper, who has gone away: it is never decided.
+    Forsaken,
     /// The money is held, and cannot be taken.
     CaptureFails,
     /// The money is taken, and cannot be given back.
@@ -50,13 +52,14 @@ pub struct Gateway {
 }
 
 impl Card {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Good,
         Self::Good,
         Self::Declined,
         Self::Slow { is_good: true, can_cancel: true },
         Self::Slow { is_good: true, can_cancel: false },
         Self::Slow { is_good: false, can_cancel: false },
+        Self::Forsaken,
         Self::CaptureFails,
         Self::RefundFails,
     ];
@@ -112,7 +115,7 @@ impl Gateway {
         let standing = match card {
             Card::Good | Card::CaptureFails | Card::RefundFails => Standing::RequiresCapture,
             Card::Declined => Standing::Declined,
-            Card::Slow { .. } => Standing::Processing,
+            Card::Slow { .. } | Card::Forsaken => Standing::Processing,
         };
         let first_answer = GatewayAnswer::Voided;
         let mut intent = Intent { amount, standing, refunds: BTreeMap::new(), card, first_answer };
@@ -143,7 +146,9 @@ impl Gateway {
         let known = self.known(payment_id, intent);
         let can_cancel = match known.standing {
             Standing::RequiresCapture => true,
-            Standing::Processing => matches!(known.card, Card::Slow { can_cancel: true, .. }),
+            Standing::Processing => {
+                matches!(known.card, Card::Slow { can_cancel: true, .. } | Card::Forsaken)
+            }
             Standing::Succeeded | Standing::Canceled | Standing::Declined => false,
         };
         if can_cancel {

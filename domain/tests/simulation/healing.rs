@@ -11,7 +11,7 @@ const ROUND: u64 = 1_200;
 
 impl World {
     pub fn heal(&mut self) {
-        self.trouble = Trouble { lost: 0, twice: 0, dying: 0, append_unanswered: 0 };
+        self.trouble = Trouble::NONE;
         let mut late = std::mem::take(&mut self.in_flight);
         // What people sent and nobody heard is lost: heard later, it would be news.
         late.retain(|message| !matches!(message, Message::Command { .. }));
@@ -67,8 +67,8 @@ impl World {
     }
 
     /// Whoever asked may be dead; whoever lives hears the answer.
-    fn to_the_living(&self, message: Message) -> Message {
-        let asker = self.asker(0);
+    pub fn to_the_living(&self, runner: usize, message: Message) -> Message {
+        let asker = self.asker(runner);
         match message {
             Message::ToStock { order_id, sku, request, .. } => {
                 Message::ToStock { asker, order_id, sku, request }
@@ -88,7 +88,7 @@ impl World {
     fn hear_late_messages(&mut self) {
         let settled = (self.log.entries.len(), self.gateway.moves);
         for message in std::mem::take(&mut self.late) {
-            let message = self.to_the_living(message);
+            let message = self.to_the_living(0, message);
             let copy = message.clone();
             self.arrive(message);
             while !self.in_flight.is_empty() {

@@ -8,6 +8,8 @@
 //! are tried first for ever.
 
 mod audit;
+mod delivery;
+mod every_step;
 mod gateway;
 mod healing;
 mod log;
@@ -26,7 +28,7 @@ use std::str::FromStr;
 use world::World;
 
 /// As many as take some ten seconds on one core in a debug build.
-const SEEDS: u64 = 12_000;
+const SEEDS: u64 = 10_000;
 /// One in each line; `#` begins a comment.
 const FAILED_BEFORE: &str = include_str!("failed_seeds.txt");
 
@@ -58,7 +60,7 @@ impl Chronicle {
     fn live(&mut self, seed: u64, is_told: bool) {
         let _replay = Replay(seed);
         let mut world = World::new(seed, is_told);
-        for _ in 0..world.random.between(100, 1_000) {
+        for _ in 0..world.random.between(150, 1_500) {
             world.step();
         }
         world.tell(|| "the world heals".to_owned());

@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Everything before it is done with.
-    fn keep_checkpoint(&mut self, runner: usize) {
+    pub fn keep_checkpoint(&mut self, runner: usize) {
         if self.runners[runner].is_idle() && self.runners[runner].position > self.checkpoint {
             self.checkpoint = self.runners[runner].position;
             self.count("checkpoint");

@@ -1,14 +1,15 @@
 //! Shoppers who want the same few things, and the people of the shop who pack, send, correct stock and give money
 //! back. They look at what a machine remembers, repeat themselves, and are often told no.
 
+use crate::delivery::token_of;
 use crate::gateway::Card;
 use crate::log::{Entry, Stream};
 use crate::random::Random;
 use crate::samples::*;
-use crate::world::{AnyCommand, MACHINES, Message, World, pounds, token_of};
+use crate::world::{AnyCommand, MACHINES, Message, World, pounds};
 use domain::cart::{Cart, NewLine, OpenCart, PricedLine};
-use domain::order::{Order, PlacedOrder, RefundPhase, ShippedLine, Status};
-use domain::{Event, Money, OrderId, PaymentId, Sku, cart, inventory, order};
+use domain::order::{Order, Payment, PaymentPhase, PlacedOrder, Refund, RefundPhase, ShippedLine, Status};
+use domain::{Event, Money, OrderId, PaymentId, RefundId, Sku, cart, inventory, order};
 use std::collections::BTreeMap;
 
 /// What is sold: its price, and who sells it.
@@ -38,6 +39,11 @@ impl Shop {
         };
         let products = (0..3).map(product).collect();
         Self { products, shoppers: random.between(1, 5), payments: BTreeMap::new(), last_id: 100 }
+    }
+
+    /// Somebody pays for an order.
+    pub fn knows(&mut self, payment_id: PaymentId, order_id: OrderId) {
+        self.payments.insert(payment_id, order_id);
     }
 
     pub fn order_of(&self, payment_id: PaymentId) -> OrderId {
@@ -210,7 +216,7 @@ impl World {
         }
         let part = if self.random.percent(40) { self.random.amount(1, due) } else { due };
         let payment_id = payment_id(self.shop.next_id());
-        self.shop.payments.insert(payment_id, order_id);
+        self.shop.knows(payment_id, order_id);
         let amount = pounds(part);
         if self.random.percent(25) {
             let (method, reference) = (method("voucher"), reference("gift card"));
@@ -223,15 +229,20 @@ impl World {
 
     /// By hand what came by hand or cannot go back through the gateway, and through it what can.
     fn give_back(&mut self, order: &PlacedOrder) -> Option<order::Command> {
-        let left = left_to_give_back(order);
         let refund_id = refund_id(self.shop.next_id());
-        if left == 0 {
-            return None;
-        }
-        if order.is_called_off() || self.random.percent(30) {
+        let left = left_for_hands(order);
+        if left > 0 && (order.is_called_off() || self.random.percent(30)) {
             return Some(by_hand(refund_id, left));
         }
-        let amount = pounds(self.random.amount(1, left));
+        if order.is_called_off() || order.paid_amount() == 0 {
+            return None;
+        }
+        // Somebody may give a refund the id of its payment: one key for both.
+        let refund_id = match order.payments.first() {
+            Some(payment) if self.random.percent(20) => RefundId(payment.payment_id.0),
+            _ => refund_id,
+        };
+        let amount = pounds(self.random.amount(1, order.paid_amount()));
         Some(order::Command::RequestRefund { refund_id, amount })
     }
 
@@ -261,7 +272,7 @@ impl World {
         let order_ids: Vec<OrderId> = self.deadlines.keys().copied().collect();
         for id in order_ids {
             let Order::Placed(order) = self.order_now(0, id) else { continue };
-            let (left, is_called_off) = (left_to_give_back(order), order.is_called_off());
+            let (left, is_called_off) = (left_for_hands(order), order.is_called_off());
             if is_called_off && left > 0 {
                 let refund_id = refund_id(self.shop.next_id());
                 self.ask(AnyCommand::Order(id, by_hand(refund_id, left)));
@@ -270,12 +281,25 @@ impl World {
     }
 }
 
-fn by_hand(refund_id: domain::RefundId, amount: i64) -> order::Command {
+fn by_hand(refund_id: RefundId, amount: i64) -> order::Command {
     let (amount, reference): (Money, _) = (pounds(amount), reference("by hand"));
     order::Command::RecordRefund { refund_id, payment_id: None, amount, reference }
 }
 
-fn left_to_give_back(order: &PlacedOrder) -> i64 {
-    let on_its_way = order.refunds.iter().filter(|refund| refund.phase != RefundPhase::Refused);
-    order.paid_amount() - on_its_way.map(|refund| refund.amount.amount()).sum::<i64>()
+/// What came by hand, and what the gateway took and would not give back; less what went back by hand.
+fn left_for_hands(order: &PlacedOrder) -> i64 {
+    let back =
+        |refund: &Refund| if refund.phase == RefundPhase::Refused { 0 } else { refund.amount.amount() };
+    let of = |payment_id| order.refunds.iter().filter(move |refund| refund.payment_id == payment_id);
+    let left_of = |payment: &Payment| match payment.phase {
+        PaymentPhase::Recorded => payment.amount.amount(),
+        PaymentPhase::Captured { .. } => {
+            let mut refunds = of(Some(payment.payment_id));
+            let was_refused = refunds.any(|refund| refund.phase == RefundPhase::Refused);
+            let went_back: i64 = of(Some(payment.payment_id)).map(back).sum();
+            if was_refused { payment.amount.amount() - went_back } else { 0 }
+        }
+        _ => 0,
+    };
+    order.payments.iter().map(left_of).sum::<i64>() - of(None).map(back).sum::<i64>()
 }

@@ -1,7 +1,7 @@
 //! What must be so when nothing is lost any more, every deadline has passed, and nobody has anything to do.
 
 use super::orders::{Back, Money, OrderBook, Stage};
-use super::stock::Hold;
+use super::stock::{Hold, StockBook};
 use super::{Auditor, OrderId};
 use crate::gateway::Gateway;
 use domain::PaymentId;
@@ -32,6 +32,13 @@ impl Auditor {
     pub fn is_over(&self) -> bool {
         self.checked_out.len() == self.orders.len()
             && self.orders.values().all(|order| order.stage >= Stage::Processing)
+    }
+
+    /// Where one order stands, the money that it keeps, and the units of its SKUs that are free.
+    pub fn end_of(&self, id: OrderId) -> (Stage, i64, Vec<i64>) {
+        let order = &self.orders[&id];
+        let free = order.needs.keys().map(|sku| self.stock.get(sku).map_or(0, StockBook::free)).collect();
+        (order.stage, order.money_in() - order.money_gone_back(), free)
     }
 
     /// Where the orders stand.
@@ -71,11 +78,13 @@ fn has_its_money(id: OrderId, order: &OrderBook, gateway: &Gateway) {
     }
     let waiting = order.refunds.values().any(|(_, back)| *back == Back::Asked);
     assert!(!waiting, "{id}: a refund is left undecided");
+    let kept = order.money_in() - order.money_gone_back();
+    if order.stage == Stage::Processing {
+        assert!(kept > 0 || order.is_free(), "{id} is packed, and all its money went back");
+    }
     if order.is_called_off() {
-        assert_eq!(
-            order.money_gone_back(),
-            order.money_in(),
-            "{id} is called off and keeps money: {order:?}"
-        );
+        assert_eq!(kept, 0, "{id} is called off and keeps money: {order:?}");
+        let says_so = order.says_refunded || order.money_in() == 0;
+        assert!(says_so, "{id} gave all its money back and does not say so");
     }
 }

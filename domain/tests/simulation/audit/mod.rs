@@ -78,6 +78,7 @@ impl Auditor {
     pub fn asks_for_money(&self, order_id: OrderId, payment_id: PaymentId) {
         let book = &self.orders[&order_id];
         assert!(book.were_all_held(), "money of {order_id} is asked for before all its stock is held");
+        assert!(book.was_secured(), "money of {order_id} is asked for before its total is covered");
         assert!(book.was_authorized(payment_id), "money of {order_id} is asked for that is not ours to take");
     }
 }

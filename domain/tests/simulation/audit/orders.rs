@@ -39,6 +39,10 @@ type RefundKey = (RefundId, Option<PaymentId>);
 pub struct OrderBook {
     pub stage: Stage,
     is_paid: bool,
+    /// Whether it says that all its money went back.
+    pub says_refunded: bool,
+    /// Whether money that was ours or held for us ever covered the total.
+    was_secured: bool,
     total: i64,
     pub needs: BTreeMap<Sku, i64>,
     lines: BTreeMap<LineId, (Sku, i64)>,
@@ -67,6 +71,8 @@ impl OrderBook {
         Self {
             stage: Stage::Pending,
             is_paid: false,
+            says_refunded: false,
+            was_secured: total == 0,
             total,
             needs,
             lines: lines.iter().map(of_line).collect(),
@@ -92,6 +98,10 @@ impl OrderBook {
         self.held.len() == self.needs.len()
     }
 
+    pub fn was_secured(&self) -> bool {
+        self.was_secured
+    }
+
     pub fn was_authorized(&self, payment_id: PaymentId) -> bool {
         self.authorized.contains(&payment_id)
     }
@@ -101,6 +111,11 @@ impl OrderBook {
         let mut of_sku = self.lines.iter().filter(|(_, (line_sku, _))| line_sku == sku);
         self.stage >= Stage::Shipped && !self.is_called_off()
             || of_sku.all(|(line, (_, units))| self.sent.get(line) == Some(units))
+    }
+
+    /// Whether it costs anything.
+    pub fn is_free(&self) -> bool {
+        self.total == 0
     }
 
     /// Money that came in.
@@ -214,6 +229,8 @@ impl OrderBook {
         }
         if *reason == CancelReason::Expired {
             assert_eq!(self.stage, Stage::Pending, "{id} expires although it is paid");
+            let has_all = self.were_all_held() && self.money_in() == self.total;
+            assert!(!has_all, "{id} expires with its goods and its money");
         }
         self.stage = Stage::Cancelled;
     }
@@ -273,6 +290,7 @@ impl OrderBook {
                 self.becomes(id, gone.payment_id, &[Money::Asked, Money::Held], Money::Gone);
             }
             Event::PaymentCaptured(taken) => {
+                assert!(!self.says_refunded, "{id} takes money when all of it was to be back");
                 let in_books = gateway.intents[&taken.payment_id].captured();
                 assert_eq!(in_books, taken.amount.amount(), "{id} believes to have money");
                 self.becomes(id, taken.payment_id, &[Money::Asked, Money::Held], Money::Taken);
@@ -290,10 +308,13 @@ impl OrderBook {
             }
             Event::RefundRecorded(back) => self.goes_back(id, back, gateway),
             Event::Refunded(all) => {
+                self.says_refunded = true;
                 assert_eq!((all.amount.amount(), self.money_gone_back()), (self.money_in(), self.money_in()));
             }
             _ => {}
         }
+        let held = self.payments.values().filter(|(_, money)| *money == Money::Held);
+        self.was_secured |= self.money_in() + held.map(|(amount, _)| amount).sum::<i64>() >= self.total;
         assert!(self.money_back() <= self.money_in(), "{id} gives back more than it took: {self:?}");
         let too_much = !self.is_called_off() && self.money_in() > self.total;
         assert!(!too_much, "{id} takes more than its total");
