@@ -4,7 +4,7 @@ use super::proxy::Proxy;
 use super::story::Step;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::{EventStore, ExpectedRevision, RawEvent, RecordedEvent};
-use futures::StreamExt;
+use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use reqwest::StatusCode;
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway};
@@ -104,6 +104,27 @@ impl Machine {
     pub async fn history(&self) -> Vec<RecordedEvent> {
         let events = self.store().read_all(None, usize::MAX).map(Result::unwrap);
         events.filter(|event| std::future::ready(event.category() != "process")).collect().await
+    }
+
+    /// Waits until the process has noted that everything up to now is settled or on its list.
+    pub async fn has_checkpoint(&self, how: &str) {
+        let store = self.store();
+        let now = self.history().await.last().map(|event| event.position.value());
+        let items = store.subscribe_all(None);
+        pin_mut!(items);
+        let noted = async {
+            while items.next().await.is_some() {
+                let newest = store.read_stream_backwards("process-order_fulfilment", None, 1);
+                let newest: Vec<RecordedEvent> = newest.map(Result::unwrap).collect().await;
+                let note = newest.first().map(|event| serde_json::from_slice::<Value>(&event.data).unwrap());
+                if note.is_some_and(|note| note["position"].as_u64() >= now) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), noted)
+            .await
+            .unwrap_or_else(|_| panic!("{how}: no note"));
     }
 
     /// The gateway's own books, line by line.

@@ -25,6 +25,14 @@ const DEADLINE: Duration = Duration::from_secs(40);
 /// Machines at once: most of the time they wait for the disk.
 const AT_ONCE: usize = 6;
 
+/// How far the process has noted its work when it dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notes {
+    AsTheyAre,
+    /// Up to the event that made it ask the gateway: after the restart only its list of open orders tells of the question.
+    WithACheckpoint,
+}
+
 /// A purchase that nothing has disturbed.
 struct Undisturbed {
     story: Story,
@@ -122,8 +130,8 @@ impl Undisturbed {
     }
 
     /// Crashes when the gateway is asked for the time of that number, and comes to the end.
-    async fn survives(&self, request: usize, cut: Cut) {
-        let how = format!("crashed at request {request} to the gateway, {cut:?}");
+    async fn survives(&self, request: usize, cut: Cut, notes: Notes) {
+        let how = format!("crashed at request {request} to the gateway, {cut:?}, {notes:?}");
         let mut machine = Machine::begin(&[], &[], self.story.hold_seconds, Process::Rests).await;
         let proxy = Proxy::start(machine.gateway_address(), request, cut).await;
         machine.restart_behind(&proxy).await;
@@ -132,6 +140,9 @@ impl Undisturbed {
         tokio::select! {
             replies = machine.tell(&steps, &mut ids) => panic!("{how}: it was not cut: {replies:?}"),
             () = proxy.has_cut() => {}
+        }
+        if notes == Notes::WithACheckpoint {
+            machine.has_checkpoint(&how).await;
         }
         machine.crash_and_restart().await;
         machine.tell(&steps, &mut self.ids.clone()).await;
@@ -175,7 +186,17 @@ async fn a_crash_in_the_middle_of_a_question_to_the_gateway(#[values(0, 1, 2, 3,
     let happened = Undisturbed::happens(story).await;
     let crashes = (0..happened.journal.len())
         .flat_map(|request| [(request, Cut::BeforeTheEffect), (request, Cut::BeforeTheAnswer)]);
-    at_once(crashes.map(|(request, cut)| happened.survives(request, cut))).await;
+    at_once(crashes.map(|(request, cut)| happened.survives(request, cut, Notes::AsTheyAre))).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_to_the_gateway_outlives_the_checkpoint_after_it(#[values(0, 7)] number: usize) {
+    let story = stories().swap_remove(number);
+    let happened = Undisturbed::happens(story).await;
+    let crashes = (0..happened.journal.len())
+        .flat_map(|request| [(request, Cut::BeforeTheEffect), (request, Cut::BeforeTheAnswer)]);
+    at_once(crashes.map(|(request, cut)| happened.survives(request, cut, Notes::WithACheckpoint))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
-//! Somebody between the service and the payment gateway, who lets one request vanish, or its answer.
+//! Somebody between the service and the payment gateway, who lets one request vanish, or its answer. From then on nothing
+//! goes through.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::{Router, body};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -34,6 +35,7 @@ struct Line {
     at: usize,
     cut: Cut,
     is_cut: Notify,
+    is_severed: AtomicBool,
 }
 
 impl Proxy {
@@ -46,6 +48,7 @@ impl Proxy {
             at,
             cut,
             is_cut: Notify::new(),
+            is_severed: AtomicBool::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -73,7 +76,11 @@ impl Drop for Proxy {
 async fn pass_on(State(line): State<Arc<Line>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = body::to_bytes(body, usize::MAX).await.unwrap();
+    if line.is_severed.load(Ordering::SeqCst) {
+        return std::future::pending().await;
+    }
     let is_cut = parts.method == "POST" && line.requests.fetch_add(1, Ordering::SeqCst) == line.at;
+    line.is_severed.fetch_or(is_cut, Ordering::SeqCst);
     if is_cut && line.cut == Cut::BeforeTheEffect {
         line.is_cut.notify_one();
         return std::future::pending().await;
