@@ -107,7 +107,8 @@ async fn a_purchase_is_followed_live_and_a_listener_comes_back_without_loss_or_r
     let first = listener.next().await.unwrap();
     assert_eq!(first.name, "order.payment_recorded.v1");
     drop(listener);
-    assert_eq!(shop.pay(&order_id, 1500).await.expect(StatusCode::OK)["status"], "processing");
+    let paid = shop.pay_by("pm_sandbox_approve", &order_id, 1500).await.expect(StatusCode::OK);
+    assert_eq!(paid["status"], "processing");
 
     let mut back = Listener::connect(machine.url(), &order_id, Some(first.id)).await;
     let rest = back.until("processing").await;

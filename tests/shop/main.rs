@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod every_step;
 mod executor;
 mod harness;
 mod idempotency;

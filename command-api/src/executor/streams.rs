@@ -1,6 +1,5 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
-use super::loaded::End;
 use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
@@ -82,11 +81,7 @@ impl<A: Aggregate> Streams<A> {
         id: impl Display,
         envelope: Envelope,
     ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
-        if envelope.fingerprint.is_empty() {
-            return Ok(None);
-        }
-        let known = self.stream(id).view(None, move |loaded| loaded.replayed(&envelope)).await;
-        Self::as_accepted(known)
+        self.replayed_at(id, None, envelope).await
     }
 
     /// The same, also when another process gave the answer a moment ago.
@@ -98,21 +93,24 @@ impl<A: Aggregate> Streams<A> {
         id: impl Display,
         envelope: Envelope,
     ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
-        if envelope.fingerprint.is_empty() {
-            return Ok(None);
-        }
         // No stream has this revision: whatever is new is read.
         let at_least = match self.writers {
             Writers::OnlyUs => None,
             Writers::Others { .. } => Some(u64::MAX),
         };
-        let known = self.stream(id).view(at_least, move |loaded| loaded.replayed(&envelope)).await;
-        Self::as_accepted(known)
+        self.replayed_at(id, at_least, envelope).await
     }
 
-    fn as_accepted(
-        known: Result<Option<Result<End, ExecuteError<A::Rejection>>>, ViewError>,
+    async fn replayed_at(
+        &self,
+        id: impl Display,
+        at_least: Option<u64>,
+        envelope: Envelope,
     ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
+        if envelope.fingerprint.is_empty() {
+            return Ok(None);
+        }
+        let known = self.stream(id).view(at_least, move |loaded| loaded.replayed(&envelope)).await;
         let end = known.map_err(ViewError::of_command)?.transpose()?;
         Ok(end.map(|end| Accepted { revision: end.revision, position: end.position, replayed: true }))
     }

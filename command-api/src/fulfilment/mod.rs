@@ -5,6 +5,7 @@
 //! never loses any; everything that it sends may come twice. An order is worked on by one task at a time. Orders whose
 //! time runs out, or to whom the gateway owes an answer, are kept in the checkpoint too.
 
+mod asking;
 mod checkpoint;
 mod open_orders;
 pub mod payments;

@@ -130,14 +130,19 @@ impl OpenOrders {
         if standing.undecided.is_empty() {
             self.ring_at_deadline(order_id);
         } else {
-            self.ring_later(order_id);
+            self.ring_after_pause(order_id);
         }
     }
 
-    /// The order is looked at again, ever more seldom as long as that changes nothing.
+    /// The gateway was asked. The order is looked at again, ever more seldom as long as that changes nothing.
     pub fn ring_later(&mut self, order_id: OrderId) {
         let Some(open) = self.orders.get_mut(&order_id) else { return };
         open.fruitless = open.fruitless.saturating_add(1);
+        self.ring_after_pause(order_id);
+    }
+
+    fn ring_after_pause(&mut self, order_id: OrderId) {
+        let Some(open) = self.orders.get(&order_id) else { return };
         let pause = FIRST_PAUSE.saturating_mul(1 << open.fruitless.min(16)).min(LONGEST_PAUSE);
         let jitter = rand::rng().random_range(0.5..1.0);
         let until_deadline = open.deadline.map_or(LONGEST_PAUSE, from_now);
@@ -191,4 +196,31 @@ fn from_now(deadline: i64) -> Duration {
     const LONGEST: u64 = 365 * 24 * 60 * 60;
     let seconds = deadline.saturating_sub(Utc::now().timestamp());
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{IntentId, PaymentId};
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn only_questions_in_vain_make_the_pause_longer() {
+        let order_id = OrderId(Uuid::nil());
+        let intent = IntentId::new("pi_1").unwrap();
+        let standing = Standing {
+            is_pending: true,
+            undecided: vec![(PaymentId(Uuid::nil()), intent)],
+            ..Standing::default()
+        };
+        let mut open = OpenOrders::default();
+        for questions in 0..4 {
+            // Whatever happens to the order, it is looked at again and the gateway is not asked.
+            (0..5).for_each(|_| open.settled(order_id, &standing));
+            assert_eq!(open.orders[&order_id].fruitless, questions);
+            open.ring_later(order_id);
+        }
+        open.settled(order_id, &Standing { is_pending: true, ..Standing::default() });
+        assert_eq!(open.len(), 0);
+    }
 }

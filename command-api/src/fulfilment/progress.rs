@@ -19,6 +19,14 @@ pub struct Job {
     pub trigger: Trigger,
 }
 
+impl Job {
+    /// A look at the order that follows from no event.
+    pub fn of_order(order_id: OrderId) -> Self {
+        let trigger = Trigger::of_order(order_id);
+        Self { cart: None, revision: 0, is_alarm: false, expire: None, trigger }
+    }
+}
+
 /// Orders under work, and the events that they hold back.
 pub struct Progress {
     orders: HashMap<OrderId, Work>,

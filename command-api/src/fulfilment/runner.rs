@@ -1,5 +1,6 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
+use super::asking::Asking;
 use super::checkpoint::Checkpoint;
 use super::open_orders::{Alarm, OpenOrders};
 use super::payments::{self, PaymentError, Which};
@@ -15,7 +16,6 @@ use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEv
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -150,16 +150,19 @@ impl FulfilmentRunner {
                 }
                 Some(done) = work.questions.join_next() => {
                     let (which, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    work.asking.remove(&which);
+                    let is_wanted = work.asking.done(which) && result.is_ok();
                     self.note_answer(which, result, &mut work.open);
+                    let job = is_wanted.then(|| Job::of_order(which.order_id));
+                    if let Some(job) = job.and_then(|job| work.progress.look(which.order_id, job)) {
+                        work.tasks.spawn(self.task(which.order_id, job));
+                    }
                 }
                 (order_id, alarm) = work.open.next() => {
                     let expire = match alarm {
                         Alarm::Look => None,
                         Alarm::Expire { even_while_paying } => Some(even_while_paying),
                     };
-                    let trigger = Trigger::of_order(order_id);
-                    let job = Job { cart: None, revision: 0, is_alarm: true, expire, trigger };
+                    let job = Job { is_alarm: true, expire, ..Job::of_order(order_id) };
                     if let Some(job) = work.progress.look(order_id, job) {
                         work.tasks.spawn(self.task(order_id, job));
                     }
@@ -198,9 +201,13 @@ impl FulfilmentRunner {
                 work.open.ring_later(order_id);
                 continue;
             };
+            if work.asking.is_busy(which) {
+                continue;
+            }
             if work.questions.len() >= MAX_PAYMENTS_AT_ONCE {
                 work.open.ring_later(order_id);
-            } else if work.asking.insert(which) {
+            } else {
+                work.asking.begin(which);
                 let executor = Arc::clone(&self.executor);
                 work.questions.spawn(async move {
                     let answer = match &question {
@@ -336,8 +343,8 @@ struct Work {
     open: OpenOrders,
     tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
     questions: JoinSet<(Which, Result<(), PaymentError>)>,
-    /// The payments that the questions are about: one question at a time for each.
-    asking: HashSet<Which>,
+    /// The payments that the questions are about.
+    asking: Asking,
     /// Items of the log since the last checkpoint.
     seen: usize,
     settled: Option<Position>,
@@ -356,7 +363,7 @@ impl Work {
             open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
             tasks: JoinSet::new(),
             questions: JoinSet::new(),
-            asking: HashSet::new(),
+            asking: Asking::default(),
             seen: 0,
             settled: checkpoint.position,
             recorded_at: Instant::now(),

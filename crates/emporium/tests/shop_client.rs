@@ -89,7 +89,7 @@ fn refusal(error: ShopError) -> Refusal {
 async fn a_busy_or_absent_service_is_asked_again_with_the_same_key() {
     let script = Script::new([
         (503, &[("retry-after", "0")], problem("unavailable")),
-        (409, &[], problem("in-flight")),
+        (409, &[], problem("idempotency-key-in-flight")),
         (502, &[], Value::Null),
         (201, &[("idempotent-replayed", "true")], json!({ "id": 7, "more": true })),
     ]);
