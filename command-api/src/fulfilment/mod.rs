@@ -9,6 +9,7 @@ mod checkpoint;
 mod open_orders;
 pub mod payments;
 mod progress;
+mod questions;
 mod runner;
 mod settle;
 

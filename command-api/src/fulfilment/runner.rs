@@ -2,20 +2,19 @@
 
 use super::checkpoint::Checkpoint;
 use super::open_orders::{Alarm, OpenOrders};
-use super::payments::{self, PaymentError, Which};
+use super::payments::{PaymentError, Which};
 use super::progress::{Job, Progress};
+use super::questions::{Question, Questions, TooMany};
 use super::settle::{self, SettleError, Standing, Trigger};
 use crate::executor::Executor;
 use crate::ids::order_id_of;
 use backon::{ExponentialBuilder, Retryable};
-use domain::fulfilment::PaymentRequest;
 use domain::stored::StoredEvent;
-use domain::{CartId, IntentId, OrderId, order};
+use domain::{CartId, OrderId, order};
 use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -33,8 +32,6 @@ const ELSEWHERE: &str = "another process runs it";
 const LOCK: &str = "order_fulfilment";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
-/// Questions to the gateway at once; more wait for their turn, and stock does not wait for them.
-const MAX_PAYMENTS_AT_ONCE: usize = 1_024;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How long it stands still, at most, while few orders are open.
@@ -148,9 +145,11 @@ impl FulfilmentRunner {
                         work.tasks.spawn(self.task(order_id, job));
                     }
                 }
-                Some(done) = work.questions.join_next() => {
+                Some(done) = work.questions.answered() => {
                     let (which, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    work.asking.remove(&which);
+                    if let Some(gateway) = &self.gateway {
+                        work.questions.done(which, result.is_ok(), gateway, &self.executor);
+                    }
                     self.note_answer(which, result, &mut work.open);
                 }
                 (order_id, alarm) = work.open.next() => {
@@ -193,24 +192,13 @@ impl FulfilmentRunner {
         let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
         for (payment_id, question) in asked.chain(looked_up) {
             let which = Which { order_id, payment_id };
-            let Some(gateway) = self.gateway.clone() else {
+            let Some(gateway) = &self.gateway else {
                 self.health.is_ill(SILENT, "orders have payments, and no payment gateway is configured");
                 work.open.ring_later(order_id);
                 continue;
             };
-            if work.questions.len() >= MAX_PAYMENTS_AT_ONCE {
+            if let Err(TooMany) = work.questions.ask(which, question, gateway, &self.executor) {
                 work.open.ring_later(order_id);
-            } else if work.asking.insert(which) {
-                let executor = Arc::clone(&self.executor);
-                work.questions.spawn(async move {
-                    let answer = match &question {
-                        Question::Ask(request) => payments::ask(&gateway, &executor, which, request).await,
-                        Question::LookUp(intent) => {
-                            payments::look_up(&gateway, &executor, which, intent).await
-                        }
-                    };
-                    (which, answer)
-                });
             }
         }
     }
@@ -335,18 +323,11 @@ struct Work {
     progress: Progress,
     open: OpenOrders,
     tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
-    questions: JoinSet<(Which, Result<(), PaymentError>)>,
-    /// The payments that the questions are about: one question at a time for each.
-    asking: HashSet<Which>,
+    questions: Questions,
     /// Items of the log since the last checkpoint.
     seen: usize,
     settled: Option<Position>,
     recorded_at: Instant,
-}
-
-enum Question {
-    Ask(PaymentRequest),
-    LookUp(IntentId),
 }
 
 impl Work {
@@ -355,8 +336,7 @@ impl Work {
             progress: Progress::after(checkpoint.position),
             open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
             tasks: JoinSet::new(),
-            questions: JoinSet::new(),
-            asking: HashSet::new(),
+            questions: Questions::default(),
             seen: 0,
             settled: checkpoint.position,
             recorded_at: Instant::now(),
