@@ -1,20 +1,18 @@
 //! `emporium bench event-store`.
 
+use super::error::BenchError;
 use super::floors;
+use super::folder::Folder;
 use super::report::{self, Allowed, Way};
 use super::timing::{Laps, Measured, all_at_once, per_second};
 use bytes::Bytes;
 use clap::Args;
-use embedded_event_store::{Config, EmbeddedEventStore, StartError};
-use event_store::{
-    AppendError, EventStoreError, ExpectedRevision, InvalidConnectionString, RawEvent, Session,
-    UnmendedClient,
-};
+use embedded_event_store::{Config, EmbeddedEventStore};
+use event_store::{AppendError, EventStoreError, ExpectedRevision, RawEvent, Session, UnmendedClient};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use uuid::Uuid;
 
 const EVENT_BYTES: usize = 300;
@@ -42,31 +40,10 @@ pub struct EventStoreArgs {
     pub folder: PathBuf,
 }
 
-/// Why nothing can be measured.
-#[derive(Debug, Error)]
-pub enum BenchError {
-    #[error("the folder `{}` cannot be written: choose another with --folder", path.display())]
-    Folder {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the loopback cannot be measured")]
-    Loopback(#[source] io::Error),
-    #[error("the embedded event store cannot start")]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Address(#[from] InvalidConnectionString),
-    #[error("an append failed while it was measured")]
-    Append(#[from] AppendError),
-    #[error("a read failed while it was measured")]
-    Read(#[from] EventStoreError),
-}
-
 /// Measures, and prints the figures as they come.
 pub async fn run(args: EventStoreArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
-    let result = measure(&args, &folder.path).await;
+    let result = measure(&args, folder.path()).await;
     folder.remove();
     result
 }
@@ -231,24 +208,5 @@ fn event() -> RawEvent {
         is_json: true,
         data: Bytes::from(data),
         metadata: Bytes::new(),
-    }
-}
-
-/// A folder of this run's own.
-struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    fn make(parent: &Path) -> Result<Self, BenchError> {
-        let path = parent.join(format!("emporium-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|source| BenchError::Folder { path: path.clone(), source })?;
-        Ok(Self { path })
-    }
-
-    fn remove(self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!(%error, folder = %self.path.display(), "the benchmark's folder could not be removed");
-        }
     }
 }

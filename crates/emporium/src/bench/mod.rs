@@ -1,11 +1,19 @@
 //! `emporium bench`: how fast it is on this machine, next to what the machine itself can do.
 
+mod error;
 mod event_store;
+mod flash_sale;
 mod floors;
+mod folder;
+mod hot_row;
+mod programs;
+mod purchases;
 mod report;
+mod shop;
 mod timing;
+mod web;
 
-pub use event_store::BenchError;
+pub use error::BenchError;
 
 use clap::Subcommand;
 
@@ -14,16 +22,22 @@ use clap::Subcommand;
 pub enum BenchCommand {
     /// Appends, reads and subscriptions through the official client, next to the disk's fsyncs and the loopback
     EventStore(event_store::EventStoreArgs),
+    /// Very many shoppers and few units of one SKU, with a kill -9 in the middle; checked from the event history
+    FlashSale(flash_sale::FlashSaleArgs),
+    /// Ordinary purchases of shoppers that shop side by side, and adding to carts
+    Purchases(purchases::PurchasesArgs),
 }
 
 impl BenchCommand {
     /// Measures, and prints the figures.
     ///
     /// # Errors
-    /// When the store cannot be used.
+    /// When it cannot be measured, or when a figure that must be zero is not.
     pub async fn run(self) -> Result<(), BenchError> {
         match self {
             BenchCommand::EventStore(args) => event_store::run(args).await,
+            BenchCommand::FlashSale(args) => flash_sale::run(args).await,
+            BenchCommand::Purchases(args) => purchases::run(args).await,
         }
     }
 }

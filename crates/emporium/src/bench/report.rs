@@ -67,9 +67,16 @@ fn figures(measured: &Measured) -> String {
     format!("{:>9.0} {:>8} {:>8}", measured.rate, short(measured.p50), short(measured.p99))
 }
 
-fn short(duration: Duration) -> String {
+/// A duration in few characters.
+pub fn short(duration: Duration) -> String {
     let micros = duration.as_micros();
     if micros < 10_000 { format!("{micros}µs") } else { format!("{}ms", duration.as_millis()) }
+}
+
+/// The machine's load in the last minute, as the kernel counts it.
+pub fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 fn share(part: f64, whole: f64) -> String {

@@ -1,0 +1,187 @@
+//! `emporium bench purchases`: ordinary purchases, and adding to carts.
+
+use super::error::BenchError;
+use super::folder::Folder;
+use super::programs::{ServiceProcess, free_address};
+use super::report::short;
+use super::shop::{self, CURRENCY, Product};
+use super::timing::{Laps, Measured, all_at_once};
+use super::web::{Ask, Web};
+use clap::Args;
+use rand::Rng;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+const CARD: &str = "pm_card_visa";
+/// Enough that two shoppers seldom want the same product, as in a real shop.
+const PRODUCTS: usize = 200;
+const PLENTY: u64 = 100_000_000;
+/// Lines of a cart before the next one is opened, while adding is measured.
+const LINES_OF_A_CART: usize = 20;
+
+/// `emporium bench purchases …`
+#[derive(Debug, Args)]
+pub struct PurchasesArgs {
+    /// How many shop side by side
+    #[arg(long, default_value_t = 64)]
+    pub shoppers: usize,
+    /// How long each figure is measured
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+    /// How long everything warms up before
+    #[arg(long, default_value_t = 2)]
+    pub warm_up: u64,
+    /// Where everything is kept meanwhile; removed in the end
+    #[arg(long, value_name = "PATH", default_value_os_t = std::env::temp_dir())]
+    pub folder: PathBuf,
+}
+
+struct Shop {
+    web: Web,
+    products: Vec<Product>,
+}
+
+/// Measures, and prints the figures.
+pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
+    let folder = Folder::make(&args.folder)?;
+    let service = ServiceProcess::start(folder.path(), free_address()?, vec![]).await?;
+    let products: Vec<_> = (1..=PRODUCTS)
+        .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
+        .collect();
+    shop::fill(&service, &products).await?;
+    let web = Web::new(format!("http://{}", service.address))?;
+    let shop = Arc::new(Shop { web, products });
+    println!(
+        "{} shoppers, {} s for each figure, everything embedded and durable; {} cores, load {}\n",
+        args.shoppers,
+        args.seconds,
+        std::thread::available_parallelism().map_or(1, usize::from),
+        super::report::load(),
+    );
+    let span = Duration::from_secs(args.seconds);
+    shop.all_buy(args.shoppers, Duration::from_secs(args.warm_up)).await?;
+    shop.web.take(span);
+    println!("{:<22} {:>9} {:>9} {:>8} {:>8}", "", "count", "a second", "p50", "p99");
+    let purchases = shop.all_buy(args.shoppers, span).await?;
+    print("purchases", &purchases, span);
+    shop.print_answers(span);
+    let added = shop.all_add(args.shoppers, span).await?;
+    print("adding to a cart", &added, span);
+    shop.print_answers(span);
+    service.stop().await?;
+    folder.remove();
+    Ok(())
+}
+
+fn print(what: &str, measured: &Measured, span: Duration) {
+    let count = measured.rate * span.as_secs_f64();
+    let (p50, p99) = (short(measured.p50), short(measured.p99));
+    println!("{what:<22} {count:>9.0} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
+}
+
+impl Shop {
+    fn print_answers(&self, span: Duration) {
+        for (kind, (count, measured)) in self.web.take(span) {
+            let (p50, p99) = (short(measured.p50), short(measured.p99));
+            println!("  {kind:<20} {count:>9} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
+        }
+    }
+
+    async fn all_buy(self: &Arc<Self>, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
+        all_at_once((0..shoppers).map(|_| {
+            let shop = Arc::clone(self);
+            async move {
+                let mut laps = Laps::start(span);
+                while let Some(begun) = laps.next() {
+                    shop.buy().await?;
+                    laps.done(begun);
+                }
+                Ok(laps.finish())
+            }
+        }))
+        .await
+    }
+
+    /// A cart, two lines one after the other, checkout, payment, paid and being packed.
+    async fn buy(&self) -> Result<(), BenchError> {
+        let id = Uuid::new_v4();
+        let cart_id = self.open_cart(id).await?;
+        let mut total = 0;
+        for line in 0..2 {
+            total += self.add(&cart_id, format!("{id}-line-{line}")).await?;
+        }
+        let total = json!({ "amount": total, "currency": CURRENCY });
+        let placed = self.web.post(Ask {
+            kind: "check out",
+            path: format!("/carts/{cart_id}/checkout"),
+            key: Some(format!("{id}-checkout")),
+            wait: false,
+            body: json!({ "total": total, "country": "GB" }),
+        });
+        let order_id = placed.await?.text("order_id")?.to_owned();
+        let body = json!({ "amount": total, "payment_method": CARD });
+        loop {
+            let paid = self.web.post(Ask {
+                kind: "pay, until packed",
+                path: format!("/orders/{order_id}/payments"),
+                key: Some(format!("{id}-payment")),
+                wait: true,
+                body: body.clone(),
+            });
+            let paid = paid.await?;
+            match paid.text("status")? {
+                "processing" => return Ok(()),
+                // Not decided in the time that the service waits.
+                "pending" | "paid" if paid.status == 202 => {}
+                _ => return Err(paid.unexpected()),
+            }
+        }
+    }
+
+    async fn all_add(self: &Arc<Self>, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
+        all_at_once((0..shoppers).map(|_| {
+            let shop = Arc::clone(self);
+            async move {
+                let mut laps = Laps::start(span);
+                loop {
+                    let id = Uuid::new_v4();
+                    let cart_id = shop.open_cart(id).await?;
+                    for line in 0..LINES_OF_A_CART {
+                        let Some(begun) = laps.next() else { return Ok(laps.finish()) };
+                        shop.add(&cart_id, format!("{id}-line-{line}")).await?;
+                        laps.done(begun);
+                    }
+                }
+            }
+        }))
+        .await
+    }
+
+    async fn open_cart(&self, id: Uuid) -> Result<String, BenchError> {
+        let opened = self.web.post(Ask {
+            kind: "open a cart",
+            path: "/carts".to_owned(),
+            key: Some(format!("{id}-cart")),
+            wait: false,
+            body: json!({ "currency": CURRENCY }),
+        });
+        Ok(opened.await?.text("cart_id")?.to_owned())
+    }
+
+    /// Adds any product; gives its price.
+    async fn add(&self, cart_id: &str, key: String) -> Result<i64, BenchError> {
+        let product = &self.products[rand::rng().random_range(0..self.products.len())];
+        let added = self.web.post(Ask {
+            kind: "add a line",
+            path: format!("/carts/{cart_id}/lines"),
+            key: Some(key),
+            wait: false,
+            body: json!({ "lines": [{ "sku": product.sku, "quantity": 1 }] }),
+        });
+        let added = added.await?;
+        if added.is_success() { Ok(product.price) } else { Err(added.unexpected()) }
+    }
+}
