@@ -30,6 +30,7 @@ pub struct OpenOrders {
 struct Open {
     /// In seconds since 1970; none: it waits for ever.
     deadline: Option<i64>,
+    /// Whether the deadline passed over it because a payment was under way.
     is_extended: bool,
     /// Whether its alarm rang at the deadline, and what that led to is not known yet.
     is_expiring: bool,
@@ -118,11 +119,8 @@ impl OpenOrders {
         let was_expiring = std::mem::take(&mut open.is_expiring);
         if !standing.is_pending {
             open.deadline = None;
-        } else if was_expiring && !open.is_extended {
-            // A payment is under way: only then the deadline passes over an order.
+        } else if was_expiring {
             open.is_extended = true;
-            let extension = i64::try_from(EXTENSION.as_secs()).unwrap_or(i64::MAX);
-            open.deadline = open.deadline.map(|deadline| deadline.saturating_add(extension));
         }
         if !is_asking {
             open.fruitless = 0;
@@ -145,7 +143,7 @@ impl OpenOrders {
         let Some(open) = self.orders.get(&order_id) else { return };
         let pause = FIRST_PAUSE.saturating_mul(1 << open.fruitless.min(16)).min(LONGEST_PAUSE);
         let jitter = rand::rng().random_range(0.5..1.0);
-        let until_deadline = open.deadline.map_or(LONGEST_PAUSE, from_now);
+        let until_deadline = open.over_at().map_or(LONGEST_PAUSE, from_now);
         self.ring(order_id, pause.mul_f64(jitter).min(until_deadline));
     }
 
@@ -159,18 +157,18 @@ impl OpenOrders {
             let order_id = rung.into_inner();
             let Some(open) = self.orders.get_mut(&order_id) else { continue };
             open.alarm = None;
-            let is_over = open.deadline.is_some_and(|deadline| from_now(deadline).is_zero());
+            let is_over = open.over_at().is_some_and(|over_at| from_now(over_at).is_zero());
             if !is_over {
                 return (order_id, Alarm::Look);
             }
             open.is_expiring = true;
-            return (order_id, Alarm::Expire { even_while_paying: open.is_extended });
+            return (order_id, Alarm::Expire { even_while_paying: open.is_extended && open.is_asking });
         }
     }
 
     fn ring_at_deadline(&mut self, order_id: OrderId) {
-        if let Some(deadline) = self.orders.get(&order_id).and_then(|open| open.deadline) {
-            self.ring(order_id, from_now(deadline));
+        if let Some(over_at) = self.orders.get(&order_id).and_then(Open::over_at) {
+            self.ring(order_id, from_now(over_at));
         }
     }
 
@@ -188,6 +186,14 @@ impl OpenOrders {
         {
             self.alarms.try_remove(&alarm);
         }
+    }
+}
+
+impl Open {
+    /// When its time is over: later than the deadline only as long as a payment is under way.
+    fn over_at(&self) -> Option<i64> {
+        let extension = if self.is_extended && self.is_asking { EXTENSION.as_secs() } else { 0 };
+        self.deadline.map(|deadline| deadline.saturating_add_unsigned(extension))
     }
 }
 
@@ -222,5 +228,30 @@ mod tests {
         }
         open.settled(order_id, &Standing { is_pending: true, ..Standing::default() });
         assert_eq!(open.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_passes_over_an_order_only_as_long_as_a_payment_is_under_way() {
+        let order_id = OrderId(Uuid::nil());
+        let intent = IntentId::new("pi_1").unwrap();
+        let waiting = Standing { is_pending: true, ..Standing::default() };
+        let paying = Standing { undecided: vec![(PaymentId(Uuid::nil()), intent)], ..waiting.clone() };
+        let mut open = OpenOrders::default();
+        let a_minute_ago = Utc::now() - chrono::TimeDelta::seconds(60);
+        open.wait(order_id, a_minute_ago, 30);
+        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: false }));
+        open.settled(order_id, &paying);
+        assert!(open.orders[&order_id].over_at().is_some_and(|over_at| !from_now(over_at).is_zero()));
+        // The gateway said no: nothing is waited for any more.
+        open.settled(order_id, &waiting);
+        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: false }));
+        // It never says anything.
+        open.settled(order_id, &paying);
+        open.wait(order_id, a_minute_ago - EXTENSION, 31);
+        let known = open.orders.get_mut(&order_id).unwrap();
+        known.deadline =
+            known.deadline.map(|deadline| deadline - i64::try_from(EXTENSION.as_secs()).unwrap());
+        open.ring_at_deadline(order_id);
+        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: true }));
     }
 }
