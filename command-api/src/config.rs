@@ -41,7 +41,7 @@ pub struct Config {
 // Not Debug: it holds secrets.
 #[derive(Clone, Default, Args)]
 pub struct PaymentConfig {
-    /// The payment gateway, for example https://api.stripe.com
+    /// The payment gateway, for example `https://api.stripe.com`
     #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY", requires = "payment_gateway_key")]
     pub payment_gateway: Option<String>,
 
