@@ -1,33 +1,20 @@
 //! Expected states, atomicity, batches, limits.
 
 use crate::target::{INVALID_ARGUMENT, all, event, events, fresh, soon, status, target};
+use crate::writers::event_with;
 use chrono::Utc;
-use event_store::{AppendError, ExpectedRevision, MAX_APPEND_BYTES, Metadata, NewEvent};
+use event_store::{AppendError, ExpectedRevision, MAX_APPEND_BYTES, Metadata};
 use eventstore::{BatchAppendOptions, CurrentRevision, Error, EventData, StreamState};
 use futures::future::join_all;
-use uuid::Uuid;
-
-fn ours(data: &serde_json::Value) -> NewEvent {
-    let id = Uuid::new_v4();
-    let metadata = Metadata {
-        correlation_id: id,
-        causation_id: id,
-        command_id: id,
-        actor: "operator".to_owned(),
-        occurred_at: Utc::now(),
-        fingerprint: String::new(),
-    };
-    NewEvent { id, event_type: "counted.v1", data: serde_json::to_vec(data).unwrap(), metadata }
-}
 
 #[tokio::test]
 async fn our_appends_are_answered_with_the_last_events_revision_and_position() {
     let target = target().await;
     let stream = fresh("cart");
-    let sent: Vec<_> = (0..3).map(|n| ours(&serde_json::json!({ "n": n }))).collect();
+    let sent: Vec<_> = (0..3).map(|n| event_with(&serde_json::json!({ "n": n }))).collect();
     let first = soon(target.store.append(&stream, ExpectedRevision::NoStream, sent.clone())).await.unwrap();
     assert_eq!(first.revision, 2);
-    let next = vec![ours(&serde_json::json!({}))];
+    let next = vec![event_with(&serde_json::json!({}))];
     let second = soon(target.store.append(&stream, ExpectedRevision::Exact(2), next)).await.unwrap();
     assert_eq!(second.revision, 3);
     assert!(second.position > first.position);
@@ -49,7 +36,7 @@ async fn our_appends_are_answered_with_the_last_events_revision_and_position() {
 async fn our_unmet_expectations_are_conflicts_and_harm_nobody_else() {
     let target = target().await;
     let stream = fresh("cart");
-    let one = || vec![ours(&serde_json::json!({}))];
+    let one = || vec![event_with(&serde_json::json!({}))];
     target.store.append(&stream, ExpectedRevision::NoStream, one()).await.unwrap();
     for expected in [ExpectedRevision::NoStream, ExpectedRevision::Exact(1), ExpectedRevision::Exact(9)] {
         let refused = soon(target.store.append(&stream, expected, one())).await;
@@ -185,7 +172,7 @@ async fn too_large_an_append_is_refused_and_the_connection_lives_on() {
     let read = all(target.store.read_stream(&stream, 0, 1)).await;
     assert!(read[0].data == large);
 
-    let ours = ours(&serde_json::Value::from("x".repeat(MAX_APPEND_BYTES)));
+    let ours = event_with(&serde_json::Value::from("x".repeat(MAX_APPEND_BYTES)));
     let refused = target.store.append(&fresh("cart"), ExpectedRevision::NoStream, vec![ours]).await;
     assert!(matches!(refused, Err(AppendError::TooLarge { max: MAX_APPEND_BYTES, .. })), "{refused:?}");
 }

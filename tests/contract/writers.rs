@@ -14,6 +14,11 @@ const WRITERS: u64 = 6;
 
 /// An event without news.
 pub fn event() -> NewEvent {
+    event_with(&serde_json::json!({}))
+}
+
+/// An event that says this.
+pub fn event_with(data: &serde_json::Value) -> NewEvent {
     let id = Uuid::new_v4();
     let metadata = Metadata {
         correlation_id: id,
@@ -23,7 +28,7 @@ pub fn event() -> NewEvent {
         occurred_at: Utc::now(),
         fingerprint: String::new(),
     };
-    NewEvent { id, event_type: "counted.v1", data: b"{}".to_vec(), metadata }
+    NewEvent { id, event_type: "counted.v1", data: serde_json::to_vec(data).unwrap(), metadata }
 }
 
 /// Appends one event after the other to a stream of its own. An unknown outcome is asked for again.

@@ -1,5 +1,6 @@
 //! A shop for one test.
 
+use crate::http::{Reply, Request};
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::Health;
@@ -13,11 +14,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub const TOKEN: &str = "the operator's token of the tests";
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 
 async fn start_gateway(folder: &TempDir, shop: &TcpListener) -> SandboxGateway {
@@ -39,15 +39,15 @@ pub struct Shop {
     client: reqwest::Client,
 }
 
-struct Services {
-    url: String,
+pub struct Services {
+    pub url: String,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 /// Takes part in the shop from another process.
 pub struct SecondMachine {
-    services: Services,
+    pub services: Services,
     client: reqwest::Client,
 }
 
@@ -70,21 +70,9 @@ impl SecondMachine {
     pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
         let builder =
             self.client.post(format!("{}{path}", self.services.url)).timeout(Duration::from_secs(30));
-        let request = Request { builder, shop: std::marker::PhantomData };
+        let request = Request::new(builder);
         request.operator().new_key().header("prefer", "wait=20").json(&body).send().await
     }
-}
-
-/// What the shop said.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub body: Value,
-    pub position: Option<u64>,
-    pub etag: Option<String>,
-    pub replayed: bool,
-    pub retry_after: Option<String>,
-    pub content_type: String,
 }
 
 impl Shop {
@@ -134,9 +122,9 @@ impl Shop {
         EventStore::connect(&self.store.connection_string()).unwrap()
     }
 
-    pub fn request(&self, method: Method, path: &str) -> Request<'_> {
+    pub fn request(&self, method: Method, path: &str) -> Request {
         let builder = self.client.request(method, format!("{}{path}", self.services.url));
-        Request { builder: builder.timeout(Duration::from_secs(30)), shop: std::marker::PhantomData }
+        Request::new(builder)
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Reply {
@@ -336,91 +324,6 @@ impl Services {
 impl Drop for Services {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-/// A request to the shop.
-pub struct Request<'shop> {
-    builder: reqwest::RequestBuilder,
-    shop: std::marker::PhantomData<&'shop Shop>,
-}
-
-impl Request<'_> {
-    pub fn operator(self) -> Self {
-        self.header("authorization", &format!("Bearer {TOKEN}"))
-    }
-
-    pub fn header(self, name: &str, value: &str) -> Self {
-        Self { builder: self.builder.header(name, value), ..self }
-    }
-
-    /// The same request to another machine.
-    pub fn at(self, machine: &SecondMachine) -> Self {
-        let (client, request) = self.builder.build_split();
-        let mut request = request.unwrap();
-        let port = machine.services.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        request.url_mut().set_port(port).unwrap();
-        Self { builder: reqwest::RequestBuilder::from_parts(client, request), ..self }
-    }
-
-    /// A key that nobody else has.
-    pub fn new_key(self) -> Self {
-        self.key(&Uuid::new_v4().to_string())
-    }
-
-    pub fn key(self, key: &str) -> Self {
-        self.header("idempotency-key", key)
-    }
-
-    pub fn json(self, body: &Value) -> Self {
-        Self { builder: self.builder.json(body), ..self }
-    }
-
-    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        let builder = self.builder.header("content-type", "application/json").body(body);
-        Self { builder, ..self }
-    }
-
-    pub async fn send(self) -> Reply {
-        let response = self.builder.send().await.expect("the shop answers");
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let (position, etag) = (header("emporium-position"), header("etag"));
-        let (replayed, content_type) = (header("idempotent-replayed"), header("content-type"));
-        let retry_after = header("retry-after");
-        let status = response.status();
-        let text = response.text().await.expect("the answer arrives whole");
-        Reply {
-            status,
-            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            position: position.and_then(|position| position.parse().ok()),
-            etag,
-            replayed: replayed.is_some(),
-            retry_after,
-            content_type: content_type.unwrap_or_default(),
-        }
-    }
-}
-
-impl Reply {
-    /// The body of an answer that must have this status.
-    #[track_caller]
-    pub fn expect(self, status: StatusCode) -> Value {
-        assert_eq!(self.status, status, "{}", self.body);
-        self.body
-    }
-
-    /// A problem document of that id, complete in itself.
-    #[track_caller]
-    pub fn expect_problem(self, status: StatusCode, id: &str) -> Value {
-        assert_eq!(self.status, status, "{}", self.body);
-        assert_eq!(self.content_type, "application/problem+json");
-        assert_eq!(self.body["type"], format!("urn:emporium:problem:{id}"), "{}", self.body);
-        assert_eq!(self.body["status"], status.as_u16());
-        assert!(self.body["title"].as_str().is_some_and(|title| !title.is_empty()));
-        assert!(self.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
-        self.body
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 const KEY: &str = "5a0b0c3e-5b0e-4f6e-9a86-2f4a1f1d3c77";
 
-async fn open_cart(shop: &Shop, key: &str) -> crate::harness::Reply {
+async fn open_cart(shop: &Shop, key: &str) -> crate::http::Reply {
     shop.request(Method::POST, "/carts").key(key).json(&json!({ "currency": "GBP" })).send().await
 }
 

@@ -1,6 +1,7 @@
 //! Idempotency keys where nothing changes, where nothing is answered yet, and where they are used for something else.
 
-use crate::harness::{Reply, Shop, gbp};
+use crate::harness::{Shop, gbp};
+use crate::http::Reply;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;

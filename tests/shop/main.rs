@@ -8,6 +8,7 @@ mod bad_input;
 mod every_step;
 mod executor;
 mod harness;
+mod http;
 mod idempotency;
 mod idempotency_keys;
 mod live_orders;

@@ -7,10 +7,12 @@
 
 mod asking;
 mod checkpoint;
+mod events;
 mod open_orders;
 pub mod payments;
 mod progress;
 mod runner;
 mod settle;
+mod work;
 
 pub use runner::FulfilmentRunner;

@@ -1,24 +1,21 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
-use super::asking::Asking;
 use super::checkpoint::Checkpoint;
+use super::events::{concerned, hold_seconds};
 use super::open_orders::{Alarm, OpenOrders};
 use super::payments::{self, PaymentError, Which};
-use super::progress::{Job, Progress};
+use super::progress::Job;
 use super::settle::{self, SettleError, Standing, Trigger};
+use super::work::{Question, Work};
 use crate::executor::Executor;
-use crate::ids::order_id_of;
 use backon::{ExponentialBuilder, Retryable};
-use domain::fulfilment::PaymentRequest;
-use domain::stored::{COMMAND_NOTED, StoredEvent};
-use domain::{CartId, IntentId, OrderId, order};
-use event_store::{AppendError, EventStore, Lock, NotLocked, Position, RecordedEvent, SubscriptionItem};
+use domain::OrderId;
+use event_store::{AppendError, EventStore, Lock, NotLocked, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The process's name in `/readyz`.
@@ -37,9 +34,6 @@ const MAX_ORDERS_AT_ONCE: usize = 256;
 const MAX_PAYMENTS_AT_ONCE: usize = 1_024;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// How long it stands still, at most, while few orders are open.
-const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
-const FEW_OPEN_ORDERS: usize = 1_000;
 
 /// Why a turn is over.
 enum Ended {
@@ -334,82 +328,6 @@ impl FulfilmentRunner {
             // It only means more to do again after a restart.
             Err(error) => tracing::warn!(%error, "the fulfilment's checkpoint could not be recorded"),
         }
-    }
-}
-
-/// What is under way.
-struct Work {
-    progress: Progress,
-    open: OpenOrders,
-    tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
-    questions: JoinSet<(Which, Result<(), PaymentError>)>,
-    /// The payments that the questions are about.
-    asking: Asking,
-    /// Items of the log since the last checkpoint.
-    seen: usize,
-    settled: Option<Position>,
-    recorded_at: Instant,
-}
-
-enum Question {
-    Ask(PaymentRequest),
-    LookUp(IntentId),
-}
-
-impl Work {
-    fn after(checkpoint: &mut Checkpoint) -> Self {
-        Self {
-            progress: Progress::after(checkpoint.position),
-            open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
-            tasks: JoinSet::new(),
-            questions: JoinSet::new(),
-            asking: Asking::default(),
-            seen: 0,
-            settled: checkpoint.position,
-            recorded_at: Instant::now(),
-        }
-    }
-
-    /// A checkpoint names every open order: it is written when it costs no more than what it saves.
-    fn is_checkpoint_due(&self) -> bool {
-        let is_far = self.seen >= self.open.len();
-        let is_old =
-            self.open.len() < FEW_OPEN_ORDERS && self.recorded_at.elapsed() >= CHECKPOINT_AT_LEAST_EVERY;
-        self.progress.settled() > self.settled && (is_far || is_old)
-    }
-
-    fn recorded(&mut self, settled: Option<Position>) {
-        self.settled = settled;
-        self.seen = 0;
-        self.recorded_at = Instant::now();
-    }
-}
-
-/// How long the order waits from this event on, if the event says so.
-fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
-    if !event.event_type.starts_with("order.placed.")
-        && !event.event_type.starts_with("order.payment_requested.")
-    {
-        return None;
-    }
-    // An event that cannot be read is found by whoever folds the order.
-    match order::Event::read(&event.event_type, &event.data).ok()? {
-        order::Event::Placed(placed) => placed.hold_seconds,
-        order::Event::PaymentRequested(requested) => requested.hold_seconds,
-        _ => None,
-    }
-}
-
-/// The order that an event is about, and the cart with the event's revision, when its order must be placed.
-fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<(CartId, u64)>)> {
-    match event.category() {
-        _ if event.event_type == COMMAND_NOTED => None,
-        "order" => event.stream_id().parse().ok().map(|order_id| (order_id, None)),
-        "cart" if event.event_type.starts_with("cart.checked_out.") => {
-            let cart_id: CartId = event.stream_id().parse().ok()?;
-            Some((order_id_of(cart_id), Some((cart_id, event.revision))))
-        }
-        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod command;
 mod decide;
 mod event;
 mod payment;
+mod refund;
 mod rejection;
 mod shipment;
 mod state;
@@ -22,7 +23,8 @@ pub use event::{
     ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
     StockReleased, StockShipped, Tracking,
 };
-pub use payment::{Payment, PaymentPhase, Refund, RefundPhase};
+pub use payment::{Payment, PaymentPhase};
+pub use refund::{Refund, RefundPhase};
 pub use rejection::Rejection;
 pub use shipment::Shipment;
 pub use state::{Order, PlacedOrder, Status, Stock, StockPhase};

@@ -1,0 +1,34 @@
+//! What an event of the log means for the process.
+
+use crate::ids::order_id_of;
+use domain::stored::{COMMAND_NOTED, StoredEvent};
+use domain::{CartId, OrderId, order};
+use event_store::RecordedEvent;
+
+/// How long the order waits from this event on, if the event says so.
+pub fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
+    if !event.event_type.starts_with("order.placed.")
+        && !event.event_type.starts_with("order.payment_requested.")
+    {
+        return None;
+    }
+    // An event that cannot be read is found by whoever folds the order.
+    match order::Event::read(&event.event_type, &event.data).ok()? {
+        order::Event::Placed(placed) => placed.hold_seconds,
+        order::Event::PaymentRequested(requested) => requested.hold_seconds,
+        _ => None,
+    }
+}
+
+/// The order that an event is about, and the cart with the event's revision, when its order must be placed.
+pub fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<(CartId, u64)>)> {
+    match event.category() {
+        _ if event.event_type == COMMAND_NOTED => None,
+        "order" => event.stream_id().parse().ok().map(|order_id| (order_id, None)),
+        "cart" if event.event_type.starts_with("cart.checked_out.") => {
+            let cart_id: CartId = event.stream_id().parse().ok()?;
+            Some((order_id_of(cart_id), Some((cart_id, event.revision))))
+        }
+        _ => None,
+    }
+}

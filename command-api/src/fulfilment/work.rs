@@ -1,0 +1,68 @@
+//! What the runner has under way between two checkpoints.
+
+use super::asking::Asking;
+use super::checkpoint::Checkpoint;
+use super::open_orders::OpenOrders;
+use super::payments::{PaymentError, Which};
+use super::progress::Progress;
+use super::settle::{SettleError, Standing};
+use domain::fulfilment::PaymentRequest;
+use domain::{IntentId, OrderId};
+use event_store::Position;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How long it stands still, at most, while few orders are open.
+const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+const FEW_OPEN_ORDERS: usize = 1_000;
+
+/// What is under way, and since when it is not in a checkpoint.
+pub struct Work {
+    pub progress: Progress,
+    pub open: OpenOrders,
+    pub tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
+    pub questions: JoinSet<(Which, Result<(), PaymentError>)>,
+    /// The payments that the questions are about.
+    pub asking: Asking,
+    /// Items of the log since the last checkpoint.
+    pub seen: usize,
+    settled: Option<Position>,
+    recorded_at: Instant,
+}
+
+/// A question to the payment gateway.
+pub enum Question {
+    /// What the order owes it.
+    Ask(PaymentRequest),
+    /// How a payment stands on which it has not decided.
+    LookUp(IntentId),
+}
+
+impl Work {
+    pub fn after(checkpoint: &mut Checkpoint) -> Self {
+        Self {
+            progress: Progress::after(checkpoint.position),
+            open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
+            tasks: JoinSet::new(),
+            questions: JoinSet::new(),
+            asking: Asking::default(),
+            seen: 0,
+            settled: checkpoint.position,
+            recorded_at: Instant::now(),
+        }
+    }
+
+    /// A checkpoint names every open order: it is written when it costs no more than what it saves.
+    pub fn is_checkpoint_due(&self) -> bool {
+        let is_far = self.seen >= self.open.len();
+        let is_old =
+            self.open.len() < FEW_OPEN_ORDERS && self.recorded_at.elapsed() >= CHECKPOINT_AT_LEAST_EVERY;
+        self.progress.settled() > self.settled && (is_far || is_old)
+    }
+
+    pub fn recorded(&mut self, settled: Option<Position>) {
+        self.settled = settled;
+        self.seen = 0;
+        self.recorded_at = Instant::now();
+    }
+}
