@@ -56,6 +56,10 @@ pub struct PaymentConfig {
     /// How long the payment gateway may take for an answer, in seconds
     #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY_TIMEOUT", default_value_t = 10)]
     pub payment_gateway_timeout: u64,
+
+    /// How long the payment gateway knows a request by its idempotency key, in seconds
+    #[arg(long, env = "EMPORIUM_PAYMENT_GATEWAY_KEEPS_KEYS", default_value_t = 24 * 60 * 60)]
+    pub payment_gateway_keeps_keys: u64,
 }
 
 /// How old a price may be when others set it.
@@ -70,8 +74,12 @@ impl PaymentConfig {
         let (Some(base_url), Some(secret_key)) = (&self.payment_gateway, &self.payment_gateway_key) else {
             return Ok(None);
         };
-        let timeout = Duration::from_secs(self.payment_gateway_timeout);
-        let config = GatewayConfig { base_url: base_url.clone(), secret_key: secret_key.clone(), timeout };
+        let config = GatewayConfig {
+            base_url: base_url.clone(),
+            secret_key: secret_key.clone(),
+            timeout: Duration::from_secs(self.payment_gateway_timeout),
+            keeps_keys: Duration::from_secs(self.payment_gateway_keeps_keys),
+        };
         Gateway::new(&config).map(Some)
     }
 }

@@ -20,13 +20,29 @@ pub const TOKEN: &str = "the operator's token of the tests";
 pub const DEADLINE: Duration = Duration::from_secs(30);
 const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 
-async fn start_gateway(folder: &TempDir, shop: &TcpListener) -> SandboxGateway {
+async fn start_gateway(folder: &TempDir, shop: &TcpListener, terms: Terms) -> SandboxGateway {
     let mut config = SandboxConfig::new(folder.path().join("sandbox-gateway"));
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.delays = Delays { processing: Duration::from_millis(300), late_answer: Duration::from_secs(4) };
     let url = format!("http://{}/webhooks/payments", shop.local_addr().unwrap());
+    config.keeps_keys = Duration::from_secs(terms.keeps_keys);
     config.webhook = Some(Webhook { url, secret: WEBHOOK_SECRET.to_owned() });
     SandboxGateway::start(config).await.unwrap()
+}
+
+/// What differs between the shops of the tests.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long an order waits for its money, in seconds.
+    pub hold_seconds: u32,
+    /// How long the payment gateway keeps its keys, in seconds.
+    pub keeps_keys: u64,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { hold_seconds: 900, keeps_keys: 24 * 60 * 60 }
+    }
 }
 
 /// The services of one shop, answering on one port as `emporium serve` does.
@@ -37,6 +53,7 @@ pub struct Shop {
     folder: TempDir,
     database_url: String,
     client: reqwest::Client,
+    terms: Terms,
 }
 
 pub struct Services {
@@ -77,13 +94,18 @@ impl SecondMachine {
 
 impl Shop {
     pub async fn open(pool: &PgPool) -> Self {
+        Self::open_on(pool, Terms::default()).await
+    }
+
+    pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database_url = database_url(pool);
         let store = start_store(&folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = start_gateway(&folder, &listener).await;
-        let services = Services::start(&store.connection_string(), &database_url, &gateway, listener).await;
-        Self { store, gateway, services, folder, database_url, client: reqwest::Client::new() }
+        let gateway = start_gateway(&folder, &listener, terms).await;
+        let address = store.connection_string();
+        let services = Services::start(&address, &database_url, &gateway, listener, terms).await;
+        Self { store, gateway, services, folder, database_url, client: reqwest::Client::new(), terms }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
@@ -93,9 +115,9 @@ impl Shop {
         self.gateway.stop().await;
         let store = start_store(&self.folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = start_gateway(&self.folder, &listener).await;
-        let services =
-            Services::start(&store.connection_string(), &self.database_url, &gateway, listener).await;
+        let gateway = start_gateway(&self.folder, &listener, self.terms).await;
+        let address = store.connection_string();
+        let services = Services::start(&address, &self.database_url, &gateway, listener, self.terms).await;
         Self { store, gateway, services, ..self }
     }
 
@@ -113,7 +135,7 @@ impl Shop {
     pub async fn second(&self) -> SecondMachine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = self.store.connection_string();
-        let services = Services::start(&store, &self.database_url, &self.gateway, listener).await;
+        let services = Services::start(&store, &self.database_url, &self.gateway, listener, self.terms).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
@@ -161,12 +183,18 @@ impl Shop {
 
     /// The gateway's own books.
     pub async fn intents(&self) -> Vec<Intent> {
+        self.gateway_client().intents(None).await.unwrap().items
+    }
+
+    /// Talks to the gateway as the shop does.
+    pub fn gateway_client(&self) -> Gateway {
         let config = GatewayConfig {
             base_url: format!("http://{}", self.gateway.address()),
             secret_key: sandbox_gateway::DEFAULT_SECRET_KEY.to_owned(),
             timeout: DEADLINE,
+            keeps_keys: GatewayConfig::STRIPE_KEEPS_KEYS,
         };
-        Gateway::new(&config).unwrap().intents(None).await.unwrap().items
+        Gateway::new(&config).unwrap()
     }
 
     /// Waits until the read models name the log that they are made from.
@@ -266,6 +294,7 @@ impl Services {
         database_url: &str,
         gateway: &SandboxGateway,
         listener: TcpListener,
+        terms: Terms,
     ) -> Self {
         let listen = listener.local_addr().unwrap();
         let health = Health::default();
@@ -275,12 +304,13 @@ impl Services {
                 event_store: event_store.to_owned(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
-                order_hold_seconds: 900,
+                order_hold_seconds: terms.hold_seconds,
                 payments: command_api::PaymentConfig {
                     payment_gateway: Some(format!("http://{}", gateway.address())),
                     payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),
                     payment_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
                     payment_gateway_timeout: 2,
+                    payment_gateway_keeps_keys: terms.keeps_keys,
                 },
                 only_writer: false,
             },

@@ -1,10 +1,11 @@
 //! Money through the gateway: every way in which it can come, fail, be late, and go back.
 
-use crate::harness::{Shop, gbp};
-use payment_gateway::IntentStatus;
+use crate::harness::{Shop, Terms, gbp};
+use payment_gateway::{Charge, IntentStatus};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 /// A shop with mugs, and an order of one.
 async fn shop_with_order(pool: &PgPool) -> (Shop, String) {
@@ -166,6 +167,54 @@ async fn money_that_was_taken_and_not_recorded_is_found_after_a_crash(pool: PgPo
     order_when(&shop, &order_id, |order| order["status"] == "processing").await;
     let received: Vec<i64> = shop.intents().await.iter().map(|intent| intent.amount_received).collect();
     assert_eq!(received, [1000]);
+}
+
+/// A shop that is so late with everything that the gateway has forgotten each key.
+async fn late_shop_with_order(pool: &PgPool) -> (Shop, String) {
+    let shop = Shop::open_on(pool, Terms { keeps_keys: 0, ..Terms::default() }).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    (shop, order_id)
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: PgPool) {
+    let (shop, order_id) = late_shop_with_order(&pool).await;
+    // The gateway has done it, and the answer was lost.
+    let payment_id = Uuid::now_v7();
+    let charge = Charge {
+        order_id: order_id.parse().unwrap(),
+        payment_id,
+        amount: 1000,
+        currency: "GBP",
+        payment_method: "pm_card_visa",
+    };
+    let made = shop.gateway_client().authorize(&charge).await.unwrap();
+    let body = json!({ "amount": gbp(1000), "payment_method": "pm_card_visa", "payment_id": payment_id });
+    let pay = shop.request(Method::POST, &format!("/orders/{order_id}/payments")).new_key();
+    let paid = pay.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
+    assert_eq!((&paid["payment_status"], &paid["status"]), (&json!("captured"), &json!("processing")));
+    let [intent] = &shop.intents().await[..] else { panic!("one payment is one intent") };
+    assert_eq!((&intent.id, intent.amount_received), (&made.id, 1000));
+
+    // Money goes back once, too.
+    let refund = format!("/orders/{order_id}/refunds");
+    shop.post_as_operator(&refund, json!({ "amount": gbp(300) })).await.expect(StatusCode::OK);
+    order_when(&shop, &order_id, |order| order["refunded"] == gbp(300)).await;
+    assert_eq!(shop.gateway_client().refunds(None, None).await.unwrap().items.len(), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_payment_that_never_reached_the_gateway_comes_to_an_end(pool: PgPool) {
+    let (shop, order_id) = late_shop_with_order(&pool).await;
+    let lost = shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
+    assert_eq!((&lost["payment_status"], &lost["due"]), (&json!("declined"), &gbp(1000)));
+    let order = order(&shop, &order_id).await;
+    let failure = order["payments"][0]["failure"].as_str().unwrap();
+    assert!(failure.contains("never reached"), "{failure}");
+    // The order waits for other money, and nothing was asked of the gateway that could have made the payment.
+    assert_eq!((&order["status"], shop.intents().await.len()), (&json!("pending"), 0));
+    assert_eq!(shop.pay(&order_id, 1000).await.expect(StatusCode::OK)["status"], "processing");
 }
 
 #[sqlx::test(migrations = false)]

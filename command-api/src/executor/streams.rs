@@ -3,8 +3,11 @@
 use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
+use chrono::{DateTime, Utc};
 use domain::Aggregate;
+use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::EventStore;
+use futures::{StreamExt, pin_mut};
 use lru::LruCache;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -69,6 +72,36 @@ impl<A: Aggregate> Streams<A> {
         look: impl FnOnce(&A) -> T + Send + 'static,
     ) -> Result<T, ViewError> {
         self.stream(id).view(Some(revision), move |loaded| look(&loaded.aggregate)).await
+    }
+
+    /// When the store recorded the first event of that id that is as wanted; none if there is no such event.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub async fn recorded_at(
+        &self,
+        id: impl Display,
+        is_wanted: impl Fn(&A::Event) -> bool,
+    ) -> Result<Option<DateTime<Utc>>, ViewError> {
+        let stream = format!("{}-{id}", A::CATEGORY);
+        let events = self.store.read_stream(&stream, 0, usize::MAX);
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            let event = event.map_err(ViewError::Store)?;
+            if event.event_type == COMMAND_NOTED {
+                continue;
+            }
+            let fact =
+                A::Event::read(&event.event_type, &event.data).map_err(|source| ViewError::Unreadable {
+                    stream: stream.clone(),
+                    revision: event.revision,
+                    source: Arc::new(source),
+                })?;
+            if is_wanted(&fact) {
+                return Ok(Some(event.recorded_at));
+            }
+        }
+        Ok(None)
     }
 
     /// The answer that this command got before, if it came with an idempotency key that came before. For those who

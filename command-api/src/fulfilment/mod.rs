@@ -11,6 +11,7 @@ mod events;
 mod open_orders;
 pub mod payments;
 mod progress;
+mod repetition;
 mod runner;
 mod settle;
 mod work;

@@ -18,6 +18,8 @@ use tokio_util::time::delay_queue::Key;
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// For an order that no shopper waits for any more.
+const LONGEST_PAUSE_WHEN_OVER: Duration = Duration::from_secs(15 * 60);
 
 /// The orders, and when each is to be looked at next.
 #[derive(Default)]
@@ -30,6 +32,10 @@ pub struct OpenOrders {
 struct Open {
     /// In seconds since 1970; none: it waits for ever.
     deadline: Option<i64>,
+    /// When the first of its events was recorded that came while it was not among these orders; none: not known.
+    since: Option<DateTime<Utc>>,
+    /// Whether it waits for its money.
+    is_pending: bool,
     /// Whether the deadline passed over it because a payment was under way.
     is_extended: bool,
     /// Whether its alarm rang at the deadline, and what that led to is not known yet.
@@ -97,12 +103,20 @@ impl OpenOrders {
     /// Notes that the order waits at least so many seconds from the moment when the store recorded this.
     pub fn wait(&mut self, order_id: OrderId, recorded_at: DateTime<Utc>, hold_seconds: u32) {
         let deadline = recorded_at.timestamp().saturating_add(i64::from(hold_seconds));
-        let open = self.orders.entry(order_id).or_default();
+        let open = self
+            .orders
+            .entry(order_id)
+            .or_insert_with(|| Open { since: Some(recorded_at), ..Open::default() });
         if open.deadline.is_none_or(|known| known < deadline) {
             open.deadline = Some(deadline);
             open.is_extended = false;
             self.ring_at_deadline(order_id);
         }
+    }
+
+    /// The moment before which nothing was recorded that the order may still owe to the gateway, if it is known.
+    pub fn known_since(&self, order_id: OrderId) -> Option<DateTime<Utc>> {
+        self.orders.get(&order_id)?.since
     }
 
     /// Notes how an order stands after it was settled.
@@ -116,6 +130,7 @@ impl OpenOrders {
         }
         let open = self.orders.entry(order_id).or_default();
         open.is_asking = is_asking;
+        open.is_pending = standing.is_pending;
         let was_expiring = std::mem::take(&mut open.is_expiring);
         if !standing.is_pending {
             open.deadline = None;
@@ -141,9 +156,9 @@ impl OpenOrders {
 
     fn ring_after_pause(&mut self, order_id: OrderId) {
         let Some(open) = self.orders.get(&order_id) else { return };
-        let pause = FIRST_PAUSE.saturating_mul(1 << open.fruitless.min(16)).min(LONGEST_PAUSE);
+        let pause = open.pause();
         let jitter = rand::rng().random_range(0.5..1.0);
-        let until_deadline = open.over_at().map_or(LONGEST_PAUSE, from_now);
+        let until_deadline = open.over_at().map_or(pause, from_now);
         self.ring(order_id, pause.mul_f64(jitter).min(until_deadline));
     }
 
@@ -190,6 +205,12 @@ impl OpenOrders {
 }
 
 impl Open {
+    /// How long the gateway is left in peace.
+    fn pause(&self) -> Duration {
+        let longest = if self.is_pending { LONGEST_PAUSE } else { LONGEST_PAUSE_WHEN_OVER };
+        FIRST_PAUSE.saturating_mul(1 << self.fruitless.min(16)).min(longest)
+    }
+
     /// When its time is over: later than the deadline only as long as a payment is under way.
     fn over_at(&self) -> Option<i64> {
         let extension = if self.is_extended && self.is_asking { EXTENSION.as_secs() } else { 0 };
@@ -228,6 +249,42 @@ mod tests {
         }
         open.settled(order_id, &Standing { is_pending: true, ..Standing::default() });
         assert_eq!(open.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn questions_in_vain_become_rare_and_never_stop() {
+        let order_id = OrderId(Uuid::nil());
+        let intent = IntentId::new("pi_1").unwrap();
+        let undecided = vec![(PaymentId(Uuid::nil()), intent)];
+        for (is_pending, longest) in [(true, LONGEST_PAUSE), (false, LONGEST_PAUSE_WHEN_OVER)] {
+            let mut open = OpenOrders::default();
+            let standing = Standing { is_pending, undecided: undecided.clone(), ..Standing::default() };
+            open.settled(order_id, &standing);
+            let mut last = Duration::ZERO;
+            for _ in 0..100 {
+                let pause = open.orders[&order_id].pause();
+                assert!(last < pause && pause <= longest || pause == longest, "{last:?} {pause:?}");
+                last = pause;
+                open.ring_later(order_id);
+                assert!(open.orders[&order_id].alarm.is_some());
+            }
+            assert_eq!(last, longest);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_an_order_whose_events_were_all_seen_is_known_to_be_young() {
+        let order_id = OrderId(Uuid::nil());
+        let placed_at = Utc::now();
+        let mut open = OpenOrders::default();
+        open.wait(order_id, placed_at, 60);
+        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), 60);
+        assert_eq!(open.known_since(order_id), Some(placed_at));
+        // After a restart, what was recorded before it may be as old as it likes.
+        let mut restored = OpenOrders::restore(open.keep());
+        assert_eq!(restored.known_since(order_id), None);
+        restored.wait(order_id, placed_at, 120);
+        assert_eq!(restored.known_since(order_id), None);
     }
 
     #[tokio::test]

@@ -1,16 +1,25 @@
 //! The payment gateway's side of an order: ask it, and record on the order what it said.
 //!
 //! What the gateway says is recorded as the order's history like everything else. An outcome that is not known is
-//! never guessed: the same question is asked again under the same key.
+//! never guessed: the same question is asked again under the same key as long as the gateway knows the key, and then
+//! what the question made is looked for.
 
+use super::repetition::{self, Repetition};
 use super::settle::{SettleError, Trigger, envelope, of_command};
-use crate::executor::Executor;
+use crate::executor::{Executor, ViewError};
+use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer};
 use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId};
-use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus, RefundRequest, RefundStatus};
+use payment_gateway::{
+    Charge, Gateway, GatewayError, Intent, IntentStatus, Refund, RefundRequest, RefundStatus,
+};
+use std::time::Duration;
 use thiserror::Error;
 use uuid::Uuid;
+
+/// The code of a payment that the gateway never came to know.
+const UNKNOWN: &str = "unknown_to_gateway";
 
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +37,11 @@ pub enum PaymentError {
     /// The gateway did not let us in, or said something that makes no sense here.
     #[error("the payment gateway refuses to talk about a payment: look at the key and at its own books")]
     Refused(#[source] GatewayError),
+    /// It may still come to know a payment that it does not find now.
+    #[error(
+        "the payment gateway does not find a payment that is old: it is asked again before it is given up"
+    )]
+    NotFoundYet,
     /// What it said cannot be written in our words.
     #[error("the payment gateway's answer cannot be recorded: {0}")]
     Unreadable(#[from] domain::text::InvalidText),
@@ -36,16 +50,25 @@ pub enum PaymentError {
     Record(#[from] SettleError),
 }
 
-/// Asks the gateway what the order owes, and records the answer.
+/// Asks the gateway what the order owes, and records the answer. Nothing that the order owes was recorded before
+/// `not_before`, if that is known.
 pub async fn ask(
     gateway: &Gateway,
     executor: &Executor,
     which: Which,
     request: &PaymentRequest,
+    not_before: Option<DateTime<Utc>>,
 ) -> Result<(), PaymentError> {
     match request {
         PaymentRequest::Authorize { amount, token } => {
-            authorize(gateway, executor, which, *amount, token).await
+            let age = match not_before {
+                Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => repetition::age(at),
+                _ => age_of_request(executor, which).await?,
+            };
+            match Repetition::after(age, gateway.keeps_keys()) {
+                Repetition::Repeat => authorize(gateway, executor, which, *amount, token).await,
+                Repetition::LookUp { is_final } => find(gateway, executor, which, is_final).await,
+            }
         }
         PaymentRequest::Capture { intent, amount } => {
             let key = format!("{}-capture", which.payment_id);
@@ -71,6 +94,46 @@ pub async fn look_up(
 ) -> Result<(), PaymentError> {
     let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
     record(executor, which, answer_of(&found)?).await
+}
+
+/// When the order says that the payment was asked for, before the gateway heard of it.
+async fn age_of_request(executor: &Executor, which: Which) -> Result<Duration, PaymentError> {
+    let recorded_at = executor.orders.recorded_at(which.order_id, |event| {
+        matches!(event, order::Event::PaymentRequested(asked) if asked.payment_id == which.payment_id)
+    });
+    age_of(which.order_id, recorded_at.await)
+}
+
+fn age_of(
+    order_id: OrderId,
+    recorded_at: Result<Option<DateTime<Utc>>, ViewError>,
+) -> Result<Duration, PaymentError> {
+    match recorded_at {
+        Ok(Some(recorded_at)) => Ok(repetition::age(recorded_at)),
+        Ok(None) => {
+            let why = "it owes the payment gateway a question that it never recorded".to_owned();
+            Err(SettleError::ForGood { order_id, why }.into())
+        }
+        Err(error) => Err(of_command(order_id, &error).into()),
+    }
+}
+
+/// Looks for a payment whose answer is not known, at a time when the gateway may have forgotten its key. A payment that
+/// it does not know took nothing, and nobody asks for it again.
+async fn find(
+    gateway: &Gateway,
+    executor: &Executor,
+    which: Which,
+    is_final: bool,
+) -> Result<(), PaymentError> {
+    let answer = match gateway.find(which.payment_id.0).await.map_err(of_gateway)? {
+        Some(intent) => answer_of(&intent)?,
+        None if is_final => {
+            declined(UNKNOWN, "the payment never reached the payment gateway: nothing was taken")?
+        }
+        None => return Err(PaymentError::NotFoundYet),
+    };
+    record(executor, which, answer).await
 }
 
 async fn authorize(
@@ -132,7 +195,13 @@ async fn refund(
         amount: amount.amount(),
     };
     let payment_id = which.payment_id;
-    let command = match gateway.refund(&request).await {
+    let recorded_at = executor.orders.recorded_at(which.order_id, move |event| {
+        let asked =
+            |asked: &order::RefundRequested| (asked.refund_id, asked.payment_id) == (refund_id, payment_id);
+        matches!(event, order::Event::RefundRequested(refund) if asked(refund))
+    });
+    let age = age_of(which.order_id, recorded_at.await)?;
+    let command = match make_refund(gateway, &request, age).await {
         Ok(refund) if matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) => {
             refused(refund_id, payment_id, "the payment gateway could not give the money back")?
         }
@@ -147,6 +216,20 @@ async fn refund(
         Err(error) => return Err(of_gateway(error)),
     };
     tell(executor, which, command).await
+}
+
+/// Gives the money back once, also when the gateway has forgotten the key. It lists a refund as soon as it is made.
+async fn make_refund(
+    gateway: &Gateway,
+    request: &RefundRequest<'_>,
+    age: Duration,
+) -> Result<Refund, GatewayError> {
+    if Repetition::after(age, gateway.keeps_keys()) != Repetition::Repeat
+        && let Some(made) = gateway.find_refund(request.intent_id, request.refund_id).await?
+    {
+        return Ok(made);
+    }
+    gateway.refund(request).await
 }
 
 fn refused(

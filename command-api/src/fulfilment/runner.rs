@@ -190,6 +190,7 @@ impl FulfilmentRunner {
         let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
         for (payment_id, question) in asked.chain(looked_up) {
             let which = Which { order_id, payment_id };
+            let not_before = work.open.known_since(order_id);
             let Some(gateway) = self.gateway.clone() else {
                 self.health.is_ill(SILENT, "orders have payments, and no payment gateway is configured");
                 work.open.ring_later(order_id);
@@ -205,7 +206,9 @@ impl FulfilmentRunner {
                 let executor = Arc::clone(&self.executor);
                 work.questions.spawn(async move {
                     let answer = match &question {
-                        Question::Ask(request) => payments::ask(&gateway, &executor, which, request).await,
+                        Question::Ask(request) => {
+                            payments::ask(&gateway, &executor, which, request, not_before).await
+                        }
                         Question::LookUp(intent) => {
                             payments::look_up(&gateway, &executor, which, intent).await
                         }

@@ -28,6 +28,13 @@ pub struct GatewayConfig {
     /// How long one attempt may take. A request makes at most three, with short pauses between them, so its answer is
     /// there after three times this and three seconds.
     pub timeout: Duration,
+    /// How long it knows a request by its idempotency key, from the first one on. Stripe promises a day.
+    pub keeps_keys: Duration,
+}
+
+impl GatewayConfig {
+    /// How long Stripe knows a request by its key, at the least.
+    pub const STRIPE_KEEPS_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
 /// The payment gateway. Cheap to clone; all clones share their connections.
@@ -35,6 +42,7 @@ pub struct GatewayConfig {
 pub struct Gateway {
     http: Client,
     base: Url,
+    keeps_keys: Duration,
 }
 
 /// An error, and the intent as the gateway showed it beside.
@@ -64,7 +72,13 @@ impl Gateway {
         // A proxy for the outer world cannot see this machine's own services.
         let http = if is_local(&base) { http.no_proxy() } else { http };
         let http = http.build().map_err(InvalidGateway::Http)?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, keeps_keys: config.keeps_keys })
+    }
+
+    /// How long a request can be sent again under its key without being done again.
+    #[must_use]
+    pub fn keeps_keys(&self) -> Duration {
+        self.keeps_keys
     }
 
     /// Authorises a payment: the money is held, and taken later with [`capture`](Self::capture). A payment that needs
@@ -97,6 +111,49 @@ impl Gateway {
     /// [`GatewayError::Refused`] with status 404 when there is none, and the others.
     pub async fn retrieve(&self, intent_id: &str) -> Result<Intent, GatewayError> {
         self.get::<IntentBody>(&["payment_intents", intent_id], &[]).await.map(Intent::from)
+    }
+
+    /// A payment of ours by our own id for it, as it is now; none if the gateway knows none. The gateway finds what is
+    /// new only after a while (Stripe: usually within a minute, an hour at worst), so none is no proof before that.
+    ///
+    /// # Errors
+    /// When the gateway does not say.
+    pub async fn find(&self, payment_id: Uuid) -> Result<Option<Intent>, GatewayError> {
+        let query = format!("metadata['{PAYMENT_ID}']:'{payment_id}'");
+        let query = [("query", query.as_str()), ("limit", "100")];
+        let found = self.get::<ListBody<IntentBody>>(&["payment_intents", "search"], &query).await?;
+        let mut found = Page::<Intent>::from(found).items;
+        // One that holds money or may come to do so goes before what is over.
+        found.sort_by_key(|intent| {
+            matches!(intent.status, IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod)
+        });
+        match found.into_iter().find(|intent| intent.payment_id == Some(payment_id)) {
+            // What is found may be as it was a while ago.
+            Some(intent) => self.retrieve(&intent.id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A refund of ours by our own id for it, as it is now; none if the gateway has not made it.
+    ///
+    /// # Errors
+    /// When the gateway does not say.
+    pub async fn find_refund(
+        &self,
+        intent_id: &str,
+        refund_id: Uuid,
+    ) -> Result<Option<Refund>, GatewayError> {
+        let mut before = None;
+        loop {
+            let page = self.refunds(Some(intent_id), before.as_deref()).await?;
+            before = page.items.last().map(|refund| refund.id.clone());
+            if let Some(found) = page.items.into_iter().find(|refund| refund.refund_id == Some(refund_id)) {
+                return Ok(Some(found));
+            }
+            if !page.has_more || before.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Takes the money of an authorised payment, minor units; what is held above it is let go. A payment of which
@@ -255,8 +312,12 @@ mod tests {
     use rstest::rstest;
 
     fn config(base_url: &str, secret_key: &str) -> GatewayConfig {
-        let timeout = Duration::from_secs(1);
-        GatewayConfig { base_url: base_url.to_owned(), secret_key: secret_key.to_owned(), timeout }
+        GatewayConfig {
+            base_url: base_url.to_owned(),
+            secret_key: secret_key.to_owned(),
+            timeout: Duration::from_secs(1),
+            keeps_keys: GatewayConfig::STRIPE_KEEPS_KEYS,
+        }
     }
 
     #[rstest]

@@ -66,7 +66,7 @@ async fn broken(script: Vec<Does>) -> Broken {
         }
     });
     let (secret_key, timeout) = ("sk_test_1".to_owned(), Duration::from_millis(500));
-    let gateway = Gateway::new(&GatewayConfig { base_url, secret_key, timeout }).unwrap();
+    let gateway = gateway(base_url, secret_key, timeout);
     Broken { gateway, connections, requests }
 }
 
@@ -84,6 +84,11 @@ async fn read_request(stream: &mut TcpStream) -> String {
             }
         }
     }
+}
+
+fn gateway(base_url: String, secret_key: String, timeout: Duration) -> Gateway {
+    let keeps_keys = GatewayConfig::STRIPE_KEEPS_KEYS;
+    Gateway::new(&GatewayConfig { base_url, secret_key, timeout, keeps_keys }).unwrap()
 }
 
 fn charge() -> Charge<'static> {
@@ -168,7 +173,7 @@ async fn nobody_at_the_address_is_an_unknown_outcome() {
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let (secret_key, timeout) = ("sk_test_1".to_owned(), Duration::from_secs(5));
-    let gateway = Gateway::new(&GatewayConfig { base_url, secret_key, timeout }).unwrap();
+    let gateway = gateway(base_url, secret_key, timeout);
     let unknown = gateway.authorize(&charge()).await.unwrap_err();
     assert!(matches!(unknown, GatewayError::Unknown { source: UnknownOutcome::NoAnswer(_) }), "{unknown:?}");
 }

@@ -55,7 +55,8 @@ impl World {
 
     fn gateway_with(&self, secret_key: &str, timeout: Duration) -> Gateway {
         let base_url = format!("http://{}", self.sandbox.address());
-        Gateway::new(&GatewayConfig { base_url, secret_key: secret_key.to_owned(), timeout }).unwrap()
+        let (secret_key, keeps_keys) = (secret_key.to_owned(), GatewayConfig::STRIPE_KEEPS_KEYS);
+        Gateway::new(&GatewayConfig { base_url, secret_key, timeout, keeps_keys }).unwrap()
     }
 
     /// Waits for the next webhook.
@@ -98,6 +99,31 @@ async fn receive(
 fn charge(payment_method: &str) -> Charge<'_> {
     let (order_id, payment_id) = (Uuid::new_v4(), Uuid::new_v4());
     Charge { order_id, payment_id, amount: 4_200, currency: "GBP", payment_method }
+}
+
+#[tokio::test]
+async fn a_payment_and_its_refunds_are_found_by_our_own_ids() {
+    let world = World::new().await;
+    let gateway = world.gateway();
+    let (wanted, other) = (charge("pm_card_visa"), charge("pm_card_visa"));
+    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), None);
+    gateway.authorize(&other).await.unwrap();
+    let made = gateway.authorize(&wanted).await.unwrap();
+    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), Some(made.clone()));
+    let captured = gateway.capture(&made.id, 4_200, "key").await.unwrap();
+    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), Some(captured));
+
+    // More than one page of them.
+    let mut refunds = Vec::new();
+    for _ in 0..101 {
+        let refund_id = Uuid::new_v4();
+        let request = RefundRequest { intent_id: &made.id, refund_id, amount: 1 };
+        refunds.push((refund_id, gateway.refund(&request).await.unwrap()));
+    }
+    for (refund_id, refund) in [refunds.remove(100), refunds.remove(0)] {
+        assert_eq!(gateway.find_refund(&made.id, refund_id).await.unwrap(), Some(refund));
+    }
+    assert_eq!(gateway.find_refund(&made.id, Uuid::new_v4()).await.unwrap(), None);
 }
 
 #[rstest]

@@ -106,6 +106,10 @@ pub(crate) fn list_body(url: &str, data: &[Value], has_more: bool) -> Value {
     json!({ "object": "list", "url": url, "has_more": has_more, "data": data })
 }
 
+pub(crate) fn search_body(url: &str, data: &[Value], has_more: bool) -> Value {
+    json!({ "object": "search_result", "url": url, "has_more": has_more, "data": data, "next_page": null })
+}
+
 /// The charge of an intent, as the events about refunds show it.
 fn charge_body(intent: &Intent) -> Value {
     json!({

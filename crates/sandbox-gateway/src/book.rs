@@ -1,6 +1,7 @@
 //! The gateway's book: what there is, in memory and in the journal. No async, and time comes from outside.
 
 use crate::answer::{Answer, Event};
+use crate::config::SandboxConfig;
 use crate::failure::Failure;
 use crate::intent::{Change, Happening, Intent, Status};
 use crate::journal::{EventRecord, Journal, JournalError, Record, RequestRecord};
@@ -10,7 +11,6 @@ use crate::params::Params;
 use crate::refund::Refund;
 use crate::shelf::Shelf;
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub(crate) struct Book {
     /// Whether anybody is told anything.
     tells: bool,
     processing: Duration,
+    /// How long a key counts, in milliseconds.
+    keeps_keys: i64,
 }
 
 /// A request that would change something.
@@ -64,7 +66,8 @@ struct Decision {
 }
 
 impl Book {
-    pub fn open(folder: &Path, tells: bool, processing: Duration) -> Result<Self, JournalError> {
+    pub fn open(config: &SandboxConfig) -> Result<Self, JournalError> {
+        let (folder, tells) = (&config.data_dir, config.webhook.is_some());
         let mut shelf = Shelf::default();
         let journal = Journal::open(folder, |record| {
             shelf.put(record);
@@ -72,14 +75,26 @@ impl Book {
         if !tells {
             shelf.untold.clear();
         }
-        Ok(Self { journal, shelf, under_way: HashSet::new(), tells, processing })
+        Ok(Self {
+            journal,
+            shelf,
+            under_way: HashSet::new(),
+            tells,
+            processing: config.delays.processing,
+            keeps_keys: i64::try_from(config.keeps_keys.as_millis()).unwrap_or(i64::MAX),
+        })
     }
 
     pub fn perform(&mut self, request: Request) -> Performed {
         let Request { key, path, endpoint, params, now } = request;
-        let request =
-            key.map(|key| RequestRecord { key, fingerprint: params.fingerprint(&path), failure: None });
+        let request = key.map(|key| RequestRecord {
+            key,
+            fingerprint: params.fingerprint(&path),
+            at: now,
+            failure: None,
+        });
         let kept = request.as_ref().and_then(|request| Some((request, self.shelf.kept.get(&request.key)?)));
+        let kept = kept.filter(|(_, kept)| now.saturating_sub(kept.at) < self.keeps_keys);
         if let Some((request, kept)) = kept {
             return if kept.fingerprint != request.fingerprint {
                 Performed::Refused(Failure::other_request())
@@ -155,6 +170,16 @@ impl Book {
         };
         let page = self.shelf.intents[..end].iter().rev().take(limit).cloned().collect();
         Ok((page, end > limit))
+    }
+
+    /// The newest intents with this in their metadata, and whether there are more.
+    pub fn search(&self, (name, value): (&str, &str), limit: usize) -> (Vec<Arc<Intent>>, bool) {
+        let is_wanted = |intent: &&Arc<Intent>| intent.metadata.get(name).is_some_and(|known| known == value);
+        let found = self.shelf.intents.iter().rev().filter(is_wanted);
+        let mut found: Vec<_> = found.take(limit + 1).cloned().collect();
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        (found, has_more)
     }
 
     /// Refunds, all or those of one intent, before one of them or from the newest on: newest first, and whether there
@@ -372,8 +397,14 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_not_done() {
         let (journal, shelf) = (Journal::that_cannot_write(), Shelf::default());
-        let mut book =
-            Book { journal, shelf, under_way: HashSet::new(), tells: true, processing: Duration::ZERO };
+        let mut book = Book {
+            journal,
+            shelf,
+            under_way: HashSet::new(),
+            tells: true,
+            processing: Duration::ZERO,
+            keeps_keys: i64::MAX,
+        };
         for body in ["amount=5&currency=gbp", "amount=6&currency=gbp"] {
             let request = Request {
                 key: Some("key".to_owned()),

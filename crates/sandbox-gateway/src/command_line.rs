@@ -1,6 +1,6 @@
 //! The gateway as a command: of its own small binary and of `emporium`.
 
-use crate::config::{DEFAULT_SECRET_KEY, Delays, SandboxConfig, Webhook};
+use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
 use http_boundary::process;
@@ -44,6 +44,9 @@ pub struct SandboxArgs {
     /// Milliseconds that a late answer is late
     #[arg(long, env = "EMPORIUM_SANDBOX_LATE_ANSWER_MS", value_name = "MS", default_value_t = 30_000)]
     pub late_answer_ms: u64,
+    /// Seconds for which a request is known by its idempotency key
+    #[arg(long, env = "EMPORIUM_SANDBOX_KEEPS_KEYS", value_name = "SECONDS", default_value_t = KEEPS_KEYS.as_secs())]
+    pub keeps_keys: u64,
 }
 
 impl From<SandboxArgs> for SandboxConfig {
@@ -58,6 +61,7 @@ impl From<SandboxArgs> for SandboxConfig {
                 processing: Duration::from_millis(args.processing_ms),
                 late_answer: Duration::from_millis(args.late_answer_ms),
             },
+            keeps_keys: Duration::from_secs(args.keeps_keys),
         }
     }
 }

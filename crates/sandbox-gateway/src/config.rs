@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const DEFAULT_SECRET_KEY: &str = "sk_test_emporium";
 /// The port that Stripe's own mock server has, so that it is easy to remember.
 const DEFAULT_PORT: u16 = 12111;
+/// As long as Stripe promises.
+pub(crate) const KEEPS_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a sandbox gateway is run.
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub struct SandboxConfig {
     pub webhook: Option<Webhook>,
     /// How slow the slow payment methods are.
     pub delays: Delays,
+    /// How long a request is known by its idempotency key.
+    pub keeps_keys: Duration,
 }
 
 impl SandboxConfig {
@@ -32,6 +36,7 @@ impl SandboxConfig {
             secret_key: DEFAULT_SECRET_KEY.to_owned(),
             webhook: None,
             delays: Delays::default(),
+            keeps_keys: KEEPS_KEYS,
         }
     }
 }

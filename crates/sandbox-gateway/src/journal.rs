@@ -33,6 +33,9 @@ pub(crate) struct Record {
 pub(crate) struct RequestRecord {
     pub key: String,
     pub fingerprint: String,
+    /// When it came, in milliseconds since 1970; 0 if an older version wrote it.
+    #[serde(default)]
+    pub at: i64,
     /// Without one, the answer is the record's refund, or its intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

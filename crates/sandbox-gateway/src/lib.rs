@@ -14,6 +14,7 @@ mod operation;
 mod params;
 mod refund;
 mod routes;
+mod search;
 mod server;
 mod shelf;
 mod webhooks;

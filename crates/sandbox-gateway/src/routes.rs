@@ -1,12 +1,13 @@
 //! The addresses.
 
-use crate::answer::{failure_body, intent_body, list_body, refund_body, status_of};
+use crate::answer::{failure_body, intent_body, list_body, refund_body, search_body, status_of};
 use crate::book::{Done, Performed, Request};
 use crate::connections::Cut;
 use crate::failure::Failure;
 use crate::later;
 use crate::operation::Endpoint;
 use crate::params::Params;
+use crate::search;
 use crate::server::{Sandbox, now};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -32,6 +33,7 @@ type Shared = State<Arc<Sandbox>>;
 pub(crate) fn router(sandbox: Arc<Sandbox>) -> Router {
     Router::new()
         .route("/v1/payment_intents", get(list_intents).post(change))
+        .route("/v1/payment_intents/search", get(search_intents))
         .route("/v1/payment_intents/{id}", get(intent))
         .route("/v1/payment_intents/{id}/{operation}", post(change))
         .route("/v1/refunds", get(list_refunds).post(change))
@@ -94,6 +96,16 @@ async fn list_intents(State(sandbox): Shared, RawQuery(query): RawQuery) -> Resu
     let (page, has_more) = sandbox.book().intents(after.as_deref(), limit)?;
     let page: Vec<_> = page.iter().map(|intent| intent_body(intent)).collect();
     Ok(Json(list_body("/v1/payment_intents", &page, has_more)))
+}
+
+async fn search_intents(State(sandbox): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Failure> {
+    let mut params = Params::parse(query.unwrap_or_default().as_bytes());
+    let (limit, query) = (params.limit()?, params.required("query")?);
+    params.finish()?;
+    let wanted = search::in_metadata(&query)?;
+    let (found, has_more) = sandbox.book().search(wanted, limit);
+    let found: Vec<_> = found.iter().map(|intent| intent_body(intent)).collect();
+    Ok(Json(search_body("/v1/payment_intents/search", &found, has_more)))
 }
 
 async fn list_refunds(State(sandbox): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Failure> {

@@ -21,6 +21,8 @@ pub(crate) struct Shelf {
 
 pub(crate) struct Kept {
     pub fingerprint: String,
+    /// When the request came, in milliseconds since 1970.
+    pub at: i64,
     pub answer: Arc<Answer>,
 }
 
@@ -46,9 +48,9 @@ impl Shelf {
             self.refunds.push(refund.clone());
         }
         let key = request.as_ref().map(|request| request.key.clone());
-        if let Some(RequestRecord { key, fingerprint, failure }) = request {
+        if let Some(RequestRecord { key, fingerprint, at, failure }) = request {
             let answer = Arc::new(Answer { failure, intent: intent.clone(), refund: refund.clone() });
-            self.kept.insert(key, Kept { fingerprint, answer });
+            self.kept.insert(key, Kept { fingerprint, at, answer });
         }
         let Some(intent) = intent else { return Vec::new() };
         let event = |event: EventRecord| {

@@ -10,6 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use world::{Receiver, Sandbox, WireClient};
 
 const APPROVED: &str =
@@ -48,6 +49,22 @@ async fn a_restart_keeps_all_of_it() {
     assert_eq!(rest.body["amount"], 250);
     let next = sandbox.post("payment_intents", "next", APPROVED).await;
     assert_eq!(sandbox.get("payment_intents?limit=1").await.body["data"], json!([next.body]));
+}
+
+#[tokio::test]
+async fn a_forgotten_key_makes_the_request_a_new_one_and_the_metadata_still_tell() {
+    let sandbox = Sandbox::start(None).await;
+    let first = sandbox.post("payment_intents", "key", APPROVED).await;
+    let folder = sandbox.stop().await;
+    let sandbox = Sandbox::start_with(folder, |config| config.keeps_keys = Duration::ZERO).await;
+    let second = sandbox.post("payment_intents", "key", APPROVED).await;
+    assert!(!second.replayed && first.id() != second.id());
+    let found = sandbox.get("payment_intents/search?query=metadata['a']:'b'").await.body;
+    assert_eq!(found["data"], json!([second.body, first.body]));
+    let none = sandbox.get("payment_intents/search?query=metadata['a']:'c'").await.body;
+    assert_eq!((&none["object"], &none["data"]), (&json!("search_result"), &json!([])));
+    let unknown = sandbox.get("payment_intents/search?query=amount>5").await;
+    assert_eq!(unknown.error(), (StatusCode::BAD_REQUEST, "invalid_request_error", ""));
 }
 
 #[tokio::test]

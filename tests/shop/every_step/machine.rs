@@ -220,6 +220,7 @@ impl Services {
                 payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),
                 payment_webhook_secret: None,
                 payment_gateway_timeout: 1,
+                payment_gateway_keeps_keys: 24 * 60 * 60,
             },
             only_writer: false,
         };

@@ -28,9 +28,13 @@ impl Sandbox {
     }
 
     pub async fn start_in(folder: TempDir, webhook: Option<Webhook>) -> Self {
+        Self::start_with(folder, |config| config.webhook = webhook).await
+    }
+
+    pub async fn start_with(folder: TempDir, change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let mut config = SandboxConfig::new(folder.path());
         config.listen.set_port(0);
-        config.webhook = webhook;
+        change(&mut config);
         let gateway = SandboxGateway::start(config).await.unwrap();
         Self { client: WireClient::new(&format!("http://{}", gateway.address())), gateway, folder }
     }

@@ -55,6 +55,7 @@ pub async fn books(url: &str, secret_key: &str) -> Result<Vec<Charge>, BenchErro
         base_url: url.to_owned(),
         secret_key: secret_key.to_owned(),
         timeout: GATEWAY_TIMEOUT,
+        keeps_keys: GatewayConfig::STRIPE_KEEPS_KEYS,
     };
     let gateway = Gateway::new(&config)?;
     let mut refunded: HashMap<String, i64> = HashMap::new();
