@@ -267,10 +267,11 @@ pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {
             conflict("too-many-lines", "The cart is full", rejection).with("max", *max)
         }
         cart::Rejection::Changed => conflict("cart-changed", "The cart has changed", rejection),
-        cart::Rejection::PriceChanged { expected, total, lines } => {
+        cart::Rejection::PriceChanged { expected, total, shipping, lines } => {
             conflict("price-changed", "The total is not what the shopper saw", rejection)
                 .with("expected", json!(expected))
                 .with("total", json!(total))
+                .with("shipping", json!(shipping))
                 .with("lines", json!(lines))
         }
     })

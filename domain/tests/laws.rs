@@ -183,7 +183,12 @@ fn gives_back_what_it_took(order: &PlacedOrder) -> Result<(), TestCaseError> {
 /// The cart's own total, learnt from its answer to a wrong one.
 fn total_of(cart: &Cart, price: Money) -> Option<Money> {
     match cart.decide(&commands::check_out(order_id(1), money(0, "XTS"), price)) {
-        Err(cart::Rejection::PriceChanged { total, .. }) => Some(total),
+        Err(cart::Rejection::PriceChanged { total, shipping, lines, .. }) => {
+            let of_lines = lines.iter().map(|line| line.new.amount() * i64::from(line.quantity.units()));
+            let shipping = shipping.map_or(0, |charge| charge.amount());
+            assert_eq!(of_lines.sum::<i64>() + shipping, total.amount(), "the parts of the total");
+            Some(total)
+        }
         _ => None,
     }
 }

@@ -113,9 +113,10 @@ async fn a_price_that_moved_must_be_confirmed(pool: PgPool) {
     reprice.json(&json!({ "price": gbp(1100) })).send().await.expect(StatusCode::OK);
 
     let problem = shop.check_out(&cart_id, 2000).await.expect_problem(StatusCode::CONFLICT, "price-changed");
-    assert_eq!(problem["total"], gbp(2200));
-    assert_eq!(problem["lines"][0]["old"], gbp(1000));
-    assert_eq!(problem["lines"][0]["new"], gbp(1100));
+    assert_eq!((&problem["expected"], &problem["total"]), (&gbp(2000), &gbp(2200)));
+    assert_eq!(problem["shipping"], Value::Null);
+    let line = &problem["lines"][0];
+    assert_eq!((&line["old"], &line["new"], &line["quantity"]), (&gbp(1000), &gbp(1100), &json!(2)));
     shop.check_out(&cart_id, 2200).await.expect(StatusCode::ACCEPTED);
 }
 

@@ -1,7 +1,6 @@
 use super::{
-    Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved,
-    LinePriceChange, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection,
-    ShippingSet,
+    Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, Line,
+    LinePrice, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection, ShippingSet,
 };
 use crate::{Aggregate, LineId, Money, Quantity};
 use std::collections::{HashMap, HashSet};
@@ -131,6 +130,11 @@ fn set_shipping(cart: &OpenCart, charge: Money) -> Result<Vec<Event>, Rejection>
     Ok(vec![Event::ShippingSet(ShippingSet { charge })])
 }
 
+fn then_and_now((line, new): (&Line, Money)) -> LinePrice {
+    let (line_id, sku, quantity, old) = (line.line_id, line.sku.clone(), line.quantity, line.unit_price);
+    LinePrice { line_id, sku, quantity, old, new }
+}
+
 /// The lines at their current prices and what they come to with the shipping charge: what the shopper saw.
 fn lock_prices(
     cart: &OpenCart,
@@ -144,18 +148,11 @@ fn lock_prices(
     let mut total = cart.shipping.unwrap_or(Money::zero(cart.currency));
     let mut units_of_sku: HashMap<_, Quantity> = HashMap::new();
     let mut lines = Vec::with_capacity(cart.lines.len());
-    let mut changes = Vec::new();
+    let mut unit_prices = Vec::with_capacity(cart.lines.len());
     for line in &cart.lines {
         let price = *prices.get(&line.line_id).ok_or(Rejection::Changed)?;
         let unit_price = if line.agreed { line.unit_price } else { price.unit_price };
-        if unit_price != line.unit_price {
-            changes.push(LinePriceChange {
-                line_id: line.line_id,
-                sku: line.sku.clone(),
-                old: line.unit_price,
-                new: unit_price,
-            });
-        }
+        unit_prices.push((line, unit_price));
         total = unit_price
             .times(line.quantity.units())
             .and_then(|amount| total.plus(amount))
@@ -165,7 +162,12 @@ fn lock_prices(
         lines.push(PricedLine { unit_price, ..price.clone() });
     }
     if total != expected_total {
-        return Err(Rejection::PriceChanged { expected: expected_total, total, lines: changes });
+        return Err(Rejection::PriceChanged {
+            expected: expected_total,
+            total,
+            shipping: cart.shipping,
+            lines: unit_prices.into_iter().map(then_and_now).collect(),
+        });
     }
     Ok((lines, total))
 }

@@ -16,7 +16,7 @@ pub use event::{
     Abandoned, CheckedOut, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine,
     ShippingSet,
 };
-pub use rejection::{LinePriceChange, Rejection};
+pub use rejection::{LinePrice, Rejection};
 pub use state::{Cart, CheckedOutCart, Line, OpenCart};
 
 /// Lines that a cart may have.

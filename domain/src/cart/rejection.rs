@@ -1,5 +1,5 @@
 use crate::money::InvalidMoney;
-use crate::{Currency, LineId, Money, OrderId, Sku};
+use crate::{Currency, LineId, Money, OrderId, Quantity, Sku};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -77,20 +77,24 @@ pub enum Rejection {
     PriceChanged {
         /// What the shopper saw.
         expected: Money,
-        /// What it is now.
+        /// What it is now: all lines at their current prices, and the shipping charge.
         total: Money,
-        /// The lines whose price is not what the shopper saw when they came in.
-        lines: Vec<LinePriceChange>,
+        /// The charge for sending, a part of the total; none if there is none.
+        shipping: Option<Money>,
+        /// All lines: what they come to at their new prices makes the total with the charge for sending.
+        lines: Vec<LinePrice>,
     },
 }
 
 /// A line's price, then and now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LinePriceChange {
+pub struct LinePrice {
     /// Which line.
     pub line_id: LineId,
     /// What.
     pub sku: Sku,
+    /// How many.
+    pub quantity: Quantity,
     /// For one unit, when it came in.
     pub old: Money,
     /// For one unit, now.
