@@ -10,6 +10,7 @@ use futures::future::join_all;
 use futures::{Stream, StreamExt};
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 
 async fn next(subscription: &mut Subscription) -> SubscriptionEvent {
     soon(subscription.next_subscription_event()).await.unwrap()
@@ -39,7 +40,7 @@ async fn follow(
     items: impl Stream<Item = SubscriptionItem>,
     category: &str,
     count: usize,
-) -> Vec<event_store::RecordedEvent> {
+) -> Vec<Arc<event_store::RecordedEvent>> {
     let mut items = pin!(items);
     let mut seen = Vec::new();
     while seen.len() < count {
