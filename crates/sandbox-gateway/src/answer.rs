@@ -98,7 +98,7 @@ pub(crate) fn refund_body(refund: &Refund) -> Value {
         "metadata": refund.metadata,
         "payment_intent": refund.intent,
         "reason": refund.reason,
-        "status": "succeeded",
+        "status": refund.status,
     })
 }
 
@@ -144,7 +144,9 @@ pub(crate) struct Event {
 impl Event {
     pub fn body(&self) -> Value {
         let object = match (self.happening, &self.refund) {
-            (Happening::RefundCreated, Some(refund)) => refund_body(refund),
+            (Happening::RefundCreated | Happening::RefundUpdated | Happening::RefundFailed, Some(refund)) => {
+                refund_body(refund)
+            }
             (Happening::ChargeRefunded, _) => charge_body(&self.intent),
             _ => intent_body(&self.intent),
         };

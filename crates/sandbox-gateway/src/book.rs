@@ -8,7 +8,7 @@ use crate::journal::{EventRecord, Journal, JournalError, Record, RequestRecord};
 use crate::methods::Behaviour;
 use crate::operation::{Endpoint, Operation};
 use crate::params::Params;
-use crate::refund::Refund;
+use crate::refund::{Refund, RefundStatus};
 use crate::shelf::Shelf;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -127,6 +127,19 @@ impl Book {
         }
     }
 
+    /// The outcome of a slow refund is there.
+    pub fn settle_refund(&mut self, id: &str, now: i64) -> Vec<Arc<Event>> {
+        let Some(refund) = self.refund(id) else { return Vec::new() };
+        let mut refund = Refund::clone(refund);
+        let Some(intent) = self.intent(&refund.intent) else { return Vec::new() };
+        let mut intent = Intent::clone(intent);
+        let Some(change) = intent.settle_refund(&mut refund) else { return Vec::new() };
+        match self.record(Decision { intent, refund: Some(refund), change, confirms: false }, None, now) {
+            Performed::Done(done) => done.events,
+            _ => Vec::new(),
+        }
+    }
+
     /// A request has got its answer.
     pub fn answered(&mut self, key: &str) {
         self.under_way.remove(key);
@@ -152,6 +165,12 @@ impl Book {
     pub fn due(&self) -> Vec<(String, i64)> {
         let due = |intent: &Arc<Intent>| intent.due.map(|due| (intent.id.clone(), due));
         self.shelf.intents.iter().filter_map(due).collect()
+    }
+
+    /// The slow refunds that are under way, and when their outcome is there.
+    pub fn refunds_due(&self) -> Vec<(String, i64)> {
+        let due = |refund: &Arc<Refund>| refund.due.map(|due| (refund.id.clone(), due));
+        self.shelf.refunds.iter().filter_map(due).collect()
     }
 
     pub fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
@@ -264,6 +283,8 @@ impl Book {
                     charge: intent.charge.clone(),
                     reason,
                     metadata,
+                    status: intent.refund_status(),
+                    due: (intent.refund_status() == RefundStatus::Pending).then_some(due),
                 };
                 let happenings = vec![Happening::RefundCreated, Happening::ChargeRefunded];
                 (intent, Some(refund), Change { happenings, failure: None }, false)

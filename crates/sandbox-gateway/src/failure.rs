@@ -91,6 +91,11 @@ impl Failure {
         Self::new(404, Kind::InvalidRequest, format!("There is nothing at {method} {path}."))
     }
 
+    /// It was done all the same.
+    pub fn after_the_fact() -> Self {
+        Self::new(500, Kind::Api, "An error occurred. Nobody says whether the request was done.")
+    }
+
     pub fn internal() -> Self {
         Self::new(500, Kind::Api, "The sandbox could not write its journal; its log says why.")
     }

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::methods::{Behaviour, Reason};
+use crate::refund::{Refund, RefundStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,6 +44,10 @@ pub(crate) enum Happening {
     RefundCreated,
     #[serde(rename = "charge.refunded")]
     ChargeRefunded,
+    #[serde(rename = "refund.updated")]
+    RefundUpdated,
+    #[serde(rename = "refund.failed")]
+    RefundFailed,
 }
 
 /// A payment intent. Amounts are in minor units.
@@ -115,7 +120,17 @@ impl Intent {
             | Behaviour::NeverAnswer
             | Behaviour::AnswerLate
             | Behaviour::TellTwice
-            | Behaviour::FailCapture => Ok(self.approve()),
+            | Behaviour::FailCapture
+            | Behaviour::CaptureWithError
+            | Behaviour::RefundSlowly
+            | Behaviour::FailRefundSlowly => Ok(self.approve()),
+            Behaviour::ApproveWithError => {
+                Ok(Change { failure: Some(Failure::after_the_fact()), ..self.approve() })
+            }
+            Behaviour::HoldLess => {
+                self.amount = 1;
+                Ok(self.approve())
+            }
         }
     }
 
@@ -148,7 +163,8 @@ impl Intent {
         }
         self.amount_received = amount;
         self.status = Status::Succeeded;
-        Ok(Change::of(Happening::Succeeded))
+        let failure = (self.behaviour() == Some(Behaviour::CaptureWithError)).then(Failure::after_the_fact);
+        Ok(Change { failure, ..Change::of(Happening::Succeeded) })
     }
 
     /// Lets everything go. `now` in seconds since 1970.
@@ -183,6 +199,29 @@ impl Intent {
         }
         self.amount_refunded += amount;
         Ok(amount)
+    }
+
+    /// What becomes of a refund of it.
+    pub fn refund_status(&self) -> RefundStatus {
+        match self.behaviour() {
+            Some(Behaviour::RefundSlowly | Behaviour::FailRefundSlowly) => RefundStatus::Pending,
+            _ => RefundStatus::Succeeded,
+        }
+    }
+
+    /// The outcome of a slow refund is there. Nothing, when it was there already.
+    pub fn settle_refund(&mut self, refund: &mut Refund) -> Option<Change> {
+        if refund.status != RefundStatus::Pending {
+            return None;
+        }
+        refund.due = None;
+        if self.behaviour() == Some(Behaviour::FailRefundSlowly) {
+            refund.status = RefundStatus::Failed;
+            self.amount_refunded -= refund.amount;
+            return Some(Change::of(Happening::RefundFailed));
+        }
+        refund.status = RefundStatus::Succeeded;
+        Some(Change::of(Happening::RefundUpdated))
     }
 
     fn approve(&mut self) -> Change {

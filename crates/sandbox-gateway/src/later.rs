@@ -1,6 +1,7 @@
 //! What goes on after the answer: webhooks, and the outcomes of slow payments.
 
 use crate::answer::Event;
+use crate::book::Book;
 use crate::server::{Sandbox, now};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,11 +44,24 @@ pub(crate) fn tell_twice(sandbox: &Arc<Sandbox>, events: Vec<Arc<Event>>) -> one
 
 /// Gives a slow payment its outcome when it is due, in milliseconds since 1970.
 pub(crate) fn settle(sandbox: &Arc<Sandbox>, id: String, due: i64) {
+    when_due(sandbox, due, move |book| book.settle(&id, now()));
+}
+
+/// Gives a slow refund its outcome when it is due, in milliseconds since 1970.
+pub(crate) fn settle_refund(sandbox: &Arc<Sandbox>, id: String, due: i64) {
+    when_due(sandbox, due, move |book| book.settle_refund(&id, now()));
+}
+
+fn when_due(
+    sandbox: &Arc<Sandbox>,
+    due: i64,
+    settle: impl FnOnce(&mut Book) -> Vec<Arc<Event>> + Send + 'static,
+) {
     let shared = sandbox.clone();
     sandbox.tasks.spawn(async move {
         let left = Duration::from_millis(u64::try_from(due - now()).unwrap_or(0));
         if shared.stop.run_until_cancelled(tokio::time::sleep(left)).await.is_some() {
-            let events = shared.book().settle(&id, now());
+            let events = settle(&mut shared.book());
             tell(&shared, events);
         }
     });

@@ -13,6 +13,13 @@ pub(crate) enum Behaviour {
     AnswerLate,
     TellTwice,
     FailCapture,
+    /// Done, and answered with an error of the gateway's own.
+    ApproveWithError,
+    CaptureWithError,
+    /// It holds only one minor unit of what is asked.
+    HoldLess,
+    RefundSlowly,
+    FailRefundSlowly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,11 @@ impl Behaviour {
             "pm_sandbox_answers_after_timeout" => Self::AnswerLate,
             "pm_sandbox_answers_twice" => Self::TellTwice,
             "pm_sandbox_capture_fails" => Self::FailCapture,
+            "pm_sandbox_answers_500" => Self::ApproveWithError,
+            "pm_sandbox_capture_answers_500" => Self::CaptureWithError,
+            "pm_sandbox_holds_less" => Self::HoldLess,
+            "pm_sandbox_slow_refund" => Self::RefundSlowly,
+            "pm_sandbox_slow_refund_fails" => Self::FailRefundSlowly,
             _ => return None,
         })
     }

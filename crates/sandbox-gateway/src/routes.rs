@@ -176,6 +176,11 @@ async fn finish(sandbox: &Arc<Sandbox>, done: Done, key: Option<String>, cut: &C
     if let Some((id, due)) = done.due {
         later::settle(sandbox, id, due);
     }
+    if let Some(refund) = &done.answer.refund
+        && let Some(due) = refund.due
+    {
+        later::settle_refund(sandbox, refund.id.clone(), due);
+    }
     if done.tells_twice {
         let _answered = Answered { sandbox, key };
         if sandbox.webhooks.is_some() {

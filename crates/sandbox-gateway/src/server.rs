@@ -73,7 +73,7 @@ impl SandboxGateway {
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (untold, due) = (book.untold(), book.due());
+        let (untold, due, refunds_due) = (book.untold(), book.due(), book.refunds_due());
         let sandbox = Arc::new(Sandbox {
             book: Mutex::new(book),
             secret_key: Sha256::digest(config.secret_key.as_bytes()).into(),
@@ -85,6 +85,9 @@ impl SandboxGateway {
         later::tell(&sandbox, untold);
         for (id, due) in due {
             later::settle(&sandbox, id, due);
+        }
+        for (id, due) in refunds_due {
+            later::settle_refund(&sandbox, id, due);
         }
         let router = routes::router(sandbox.clone());
         sandbox.tasks.spawn(connections::serve(listener, router, sandbox.clone()));

@@ -43,9 +43,14 @@ impl Shelf {
             }
         }
         if let Some(refund) = &refund {
-            self.refund_numbers.insert(refund.id.clone(), self.refunds.len());
-            self.refunds_of.entry(refund.intent.clone()).or_default().push(self.refunds.len());
-            self.refunds.push(refund.clone());
+            match self.refunds.get_mut(refund.number) {
+                Some(place) => *place = refund.clone(),
+                None => {
+                    self.refund_numbers.insert(refund.id.clone(), self.refunds.len());
+                    self.refunds_of.entry(refund.intent.clone()).or_default().push(self.refunds.len());
+                    self.refunds.push(refund.clone());
+                }
+            }
         }
         let key = request.as_ref().map(|request| request.key.clone());
         if let Some(RequestRecord { key, fingerprint, at, failure }) = request {
