@@ -42,6 +42,8 @@ struct Open {
     is_expiring: bool,
     /// Whether the gateway is asked, or to be asked again.
     is_asking: bool,
+    /// Whether the gateway was to be asked when the last process ended: perhaps in vain.
+    is_inherited: bool,
     fruitless: u32,
     alarm: Option<Key>,
 }
@@ -76,7 +78,9 @@ impl OpenOrders {
         let mut open = Self::default();
         for kept in kept {
             let Kept { order_id, deadline, is_extended, is_asking } = kept;
-            open.orders.insert(order_id, Open { deadline, is_extended, is_asking, ..Open::default() });
+            let is_inherited = is_asking;
+            let restored = Open { deadline, is_extended, is_asking, is_inherited, ..Open::default() };
+            open.orders.insert(order_id, restored);
             if is_asking {
                 open.ring(order_id, Duration::ZERO);
             } else {
@@ -139,12 +143,23 @@ impl OpenOrders {
         }
         if !is_asking {
             open.fruitless = 0;
+            open.is_inherited = false;
         }
         if standing.undecided.is_empty() {
             self.ring_at_deadline(order_id);
         } else {
             self.ring_after_pause(order_id);
         }
+    }
+
+    /// Whether an earlier process may have asked the gateway in vain.
+    pub fn is_inherited(&self, order_id: OrderId) -> bool {
+        self.orders.get(&order_id).is_some_and(|open| open.is_inherited)
+    }
+
+    /// There was no place for a question that was never asked: it is tried again soon.
+    pub fn ring_soon(&mut self, order_id: OrderId) {
+        self.ring(order_id, FIRST_PAUSE.mul_f64(rand::rng().random_range(0.5..1.0)));
     }
 
     /// The gateway was asked. The order is looked at again, ever more seldom as long as that changes nothing.

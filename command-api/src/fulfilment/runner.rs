@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::events::{concerned, hold_seconds};
-use super::open_orders::{Alarm, OpenOrders};
+use super::open_orders::Alarm;
 use super::payments::{self, PaymentError, Which};
 use super::progress::Job;
 use super::settle::{self, SettleError, Standing, Trigger};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const PART: &str = "order-fulfilment";
 /// Orders that it cannot settle, in `/readyz`.
 const STUCK: &str = "order-fulfilment: stuck orders";
-/// Payments on which the gateway is silent, in `/readyz`.
+/// Payments on which the gateway is silent, in `/readyz`: worth a word, and no illness of ours.
 const SILENT: &str = "payment-gateway";
 /// What `/readyz` says while it is not this process that works.
 const ELSEWHERE: &str = "another process runs it";
@@ -30,8 +30,6 @@ const ELSEWHERE: &str = "another process runs it";
 const LOCK: &str = "order_fulfilment";
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
-/// Questions to the gateway at once; more wait for their turn, and stock does not wait for them.
-const MAX_PAYMENTS_AT_ONCE: usize = 1_024;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -143,9 +141,10 @@ impl FulfilmentRunner {
                     }
                 }
                 Some(done) = work.questions.join_next() => {
-                    let (which, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    let is_wanted = work.asking.done(which) && result.is_ok();
-                    self.note_answer(which, result, &mut work.open);
+                    let (about, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
+                    let is_wanted = work.asking.done(about, result.is_ok()) && result.is_ok();
+                    let (which, _) = about;
+                    self.note_answer(which, result, &mut work);
                     let job = is_wanted.then(|| Job::of_order(which.order_id));
                     if let Some(job) = job.and_then(|job| work.progress.look(which.order_id, job)) {
                         work.tasks.spawn(self.task(which.order_id, job));
@@ -190,53 +189,58 @@ impl FulfilmentRunner {
         let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
         for (payment_id, question) in asked.chain(looked_up) {
             let which = Which { order_id, payment_id };
+            let about = (which, question.refund_id());
             let not_before = work.open.known_since(order_id);
             let Some(gateway) = self.gateway.clone() else {
-                self.health.is_ill(SILENT, "orders have payments, and no payment gateway is configured");
+                self.health.is_well_so(SILENT, "orders have payments, and no payment gateway is configured");
                 work.open.ring_later(order_id);
                 continue;
             };
-            if work.asking.is_busy(which) {
+            if work.asking.is_busy(about) {
                 continue;
             }
-            if work.questions.len() >= MAX_PAYMENTS_AT_ONCE {
-                work.open.ring_later(order_id);
-            } else {
-                work.asking.begin(which);
-                let executor = Arc::clone(&self.executor);
-                work.questions.spawn(async move {
-                    let answer = match &question {
-                        Question::Ask(request) => {
-                            payments::ask(&gateway, &executor, which, request, not_before).await
-                        }
-                        Question::LookUp(intent) => {
-                            payments::look_up(&gateway, &executor, which, intent).await
-                        }
-                    };
-                    (which, answer)
-                });
+            let is_repeated = work.asking.is_unanswered(about) || work.open.is_inherited(order_id);
+            if !work.asking.begin(about, is_repeated) {
+                match is_repeated {
+                    true => work.open.ring_later(order_id),
+                    false => work.open.ring_soon(order_id),
+                }
+                continue;
             }
+            let executor = Arc::clone(&self.executor);
+            work.questions.spawn(async move {
+                let answer = match &question {
+                    Question::Ask(request) => {
+                        payments::ask(&gateway, &executor, which, request, not_before).await
+                    }
+                    Question::LookUp(intent) => payments::look_up(&gateway, &executor, which, intent).await,
+                };
+                (about, answer)
+            });
         }
     }
 
-    fn note_answer(&self, which: Which, result: Result<(), PaymentError>, open: &mut OpenOrders) {
-        match result {
-            Ok(()) => {
-                self.health.is_well(SILENT);
-                // If that was news, the log brings it at once.
-                open.ring_later(which.order_id);
-            }
-            Err(error) => {
-                tracing::warn!(
-                    order_id = %which.order_id,
-                    payment_id = %which.payment_id,
-                    error = &error as &dyn std::error::Error,
-                    "a payment waits for the gateway"
-                );
-                self.health.is_ill(SILENT, "payments wait for the payment gateway: the log says more");
-                open.ring_later(which.order_id);
+    /// A payment that waits, or a gateway that is away, keeps nobody from filling a cart or placing an order: it is told
+    /// and does not make this process unready.
+    fn note_answer(&self, which: Which, result: Result<(), PaymentError>, work: &mut Work) {
+        if let Err(error) = result {
+            tracing::warn!(
+                order_id = %which.order_id,
+                payment_id = %which.payment_id,
+                error = &error as &dyn std::error::Error,
+                "a payment waits for the gateway"
+            );
+        }
+        match work.asking.unanswered() {
+            0 => self.health.is_well(SILENT),
+            1 => self.health.is_well_so(SILENT, "1 payment waits for the payment gateway: the log says more"),
+            waiting => {
+                let how = format!("{waiting} payments wait for the payment gateway: the log says more");
+                self.health.is_well_so(SILENT, how);
             }
         }
+        // If there was news, the log brings it at once.
+        work.open.ring_later(which.order_id);
     }
 
     /// Looks at the next item of the log; gives the work that it starts.

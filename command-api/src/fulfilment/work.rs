@@ -1,13 +1,13 @@
 //! What the runner has under way between two checkpoints.
 
-use super::asking::Asking;
+use super::asking::{About, Asking};
 use super::checkpoint::Checkpoint;
 use super::open_orders::OpenOrders;
-use super::payments::{PaymentError, Which};
+use super::payments::PaymentError;
 use super::progress::Progress;
 use super::settle::{SettleError, Standing};
 use domain::fulfilment::PaymentRequest;
-use domain::{IntentId, OrderId};
+use domain::{IntentId, OrderId, RefundId};
 use event_store::Position;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ pub struct Work {
     pub progress: Progress,
     pub open: OpenOrders,
     pub tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
-    pub questions: JoinSet<(Which, Result<(), PaymentError>)>,
+    pub questions: JoinSet<(About, Result<(), PaymentError>)>,
     /// The payments that the questions are about.
     pub asking: Asking,
     /// Items of the log since the last checkpoint.
@@ -36,6 +36,16 @@ pub enum Question {
     Ask(PaymentRequest),
     /// How a payment stands on which it has not decided.
     LookUp(IntentId),
+}
+
+impl Question {
+    /// The refund that it is about, if it is about one.
+    pub fn refund_id(&self) -> Option<RefundId> {
+        match self {
+            Self::Ask(PaymentRequest::Refund { refund_id, .. }) => Some(*refund_id),
+            Self::Ask(_) | Self::LookUp(_) => None,
+        }
+    }
 }
 
 impl Work {
