@@ -167,7 +167,11 @@ fn unreadable_bytes(rejection: &BytesRejection) -> Problem {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed("A request has one Idempotency-Key: send the header once."));
+    }
     match value.to_str().map(str::trim) {
         Ok(key) if !key.is_empty() && key.len() <= MAX_KEY_CHARACTERS => Ok(Some(key.to_owned())),
         _ => Err(Problem::malformed(format!(

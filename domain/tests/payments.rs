@@ -15,6 +15,11 @@ fn request_money(number: u128, amount: Money, hold_seconds: Option<u32>) -> Comm
     Command::RequestPayment { payment_id, amount, token, hold_seconds }
 }
 
+fn request_by(number: u128, amount: i64, card: &str) -> Command {
+    let (payment_id, amount, token) = (payment_id(number), gbp(amount), token(card));
+    Command::RequestPayment { payment_id, amount, token, hold_seconds: None }
+}
+
 fn request(number: u128, amount: i64) -> Command {
     request_money(number, gbp(amount), None)
 }
@@ -50,7 +55,12 @@ fn says_declined(number: u128) -> Command {
 }
 
 fn says_captured(number: u128) -> Command {
-    answer(number, GatewayAnswer::Captured { intent: the_intent(number) })
+    // All that each of these payments was asked for.
+    says_captured_only(number, if number == 1 { 35 } else { 15 })
+}
+
+fn says_captured_only(number: u128, amount: i64) -> Command {
+    answer(number, GatewayAnswer::Captured { intent: the_intent(number), amount: gbp(amount) })
 }
 
 fn says_voided(number: u128) -> Command {
@@ -111,12 +121,31 @@ fn paid_by_card() -> Vec<Event> {
 #[case::is_paid_by_the_capture(secured(), says_captured(1), &[captured(1, 35), paid_event(35)])]
 #[case::is_paid_by_the_last_capture(half_captured(), says_captured(2), &[captured(2, 15), paid_event(35)])]
 #[case::is_not_paid_by_a_part(
-    and(held(), &[requested(1, 20), authorized(1)]), says_captured(1), &[captured(1, 20)],
+    and(held(), &[requested(1, 20), authorized(1)]), says_captured_only(1, 20), &[captured(1, 20)],
 )]
 #[case::is_not_paid_before_stock_answers(
     and(pending(), &[requested(1, 35), authorized(1)]), says_captured(1), &[captured(1, 35)],
 )]
 #[case::is_paid_by_a_capture_that_nobody_saw_authorized(asked(), says_captured(1), &[captured(1, 35), paid_event(35)])]
+#[case::is_not_paid_by_a_capture_of_less(secured(), says_captured_only(1, 10), &[captured(1, 10)])]
+#[case::asks_for_the_rest_after_a_capture_of_less(
+    and(secured(), &[captured(1, 10)]), request(2, 25), &[requested(2, 25)],
+)]
+#[case::asks_once_when_less_was_taken(and(secured(), &[captured(1, 10)]), request(1, 35), &[])]
+#[case::does_not_hear_of_more_than_was_asked(secured(), says_captured_only(1, 36), &[])]
+#[case::does_not_hear_of_a_capture_of_nothing(secured(), says_captured_only(1, 0), &[])]
+#[case::does_not_hear_of_another_currency(
+    secured(), answer(1, GatewayAnswer::Captured { intent: the_intent(1), amount: eur(35) }), &[],
+)]
+#[case::does_not_believe_another_intent(
+    secured(), answer(1, GatewayAnswer::Captured { intent: the_intent(9), amount: gbp(35) }), &[],
+)]
+#[case::does_not_believe_that_another_intent_holds_its_money(
+    and(asked(), &[started(1)]), answer(1, GatewayAnswer::Authorized { intent: the_intent(9) }), &[],
+)]
+#[case::gives_back_what_was_taken_in_part(
+    and(secured(), &[expired()]), says_captured_only(1, 10), &[captured(1, 10), refund_requested(1, 1, 10)],
+)]
 #[case::hears_of_a_capture_once(paid_by_card(), says_captured(1), &[])]
 #[case::gives_back_what_is_captured_when_called_off(
     and(secured(), &[expired()]), says_captured(1), &[captured(1, 35), refund_requested(1, 1, 35)],
@@ -188,6 +217,10 @@ fn differs(recorded: i64) -> Rejection {
 #[case::a_request_when_called_off(cancelled_early(), request(1, 35), not_pending("cancelled"))]
 #[case::a_request_when_refunded(refunded_before_shipping(), request(2, 35), not_pending("refunded"))]
 #[case::another_amount_under_the_same_id(asked(), request(1, 34), differs(35))]
+#[case::another_card_under_the_same_id(asked(), request_by(1, 35, "tok_other"), differs(35))]
+#[case::another_card_under_the_id_of_a_declined_one(
+    and(asked(), &[declined(1)]), request_by(1, 35, "tok_other"), differs(35),
+)]
 #[case::a_request_under_the_id_of_recorded_money(and(held(), &[payment(1, 5)]), request(1, 5), differs(5))]
 #[case::recorded_money_under_the_id_of_a_request(and(asked(), &[declined(1)]), record(1, 35), differs(35))]
 #[case::recorded_money_for_what_is_under_way(asked(), record(2, 35), not_due(0, 35))]

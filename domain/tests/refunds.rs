@@ -3,7 +3,7 @@
 mod samples;
 mod scenario;
 
-use domain::order::{Command, Event, GatewayAnswer, Order, Placed, Rejection};
+use domain::order::{CancelReason, Cancelled, Command, Event, GatewayAnswer, Order, Placed, Rejection};
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
@@ -30,6 +30,31 @@ fn record(number: u128, payment: Option<u128>, amount: i64) -> Command {
 fn refuse(number: u128, payment: u128) -> Command {
     let (refund_id, payment_id, message) = (refund_id(number), payment_id(payment), reason("no"));
     Command::RecordRefundRefused { refund_id, payment_id, message }
+}
+
+fn found(number: u128, payment: u128, amount: i64) -> Command {
+    Command::RecordRefundFound {
+        refund_id: refund_id(number),
+        payment_id: payment_id(payment),
+        amount: gbp(amount),
+        reference: reference("re_1"),
+    }
+}
+
+fn failed(number: u128, payment: u128) -> Command {
+    let (refund_id, payment_id, message) = (refund_id(number), payment_id(payment), reason("no"));
+    Command::RecordRefundFailed { refund_id, payment_id, message }
+}
+
+/// Paid with one card, and packed.
+fn packed_by_card() -> Vec<Event> {
+    let paid = [requested(1, 35), authorized(1), captured(1, 35), paid_event(35)];
+    and(and(held(), &paid), &[committed(&["BOWL", "MUG"]), processing_event()])
+}
+
+fn all_went_back() -> Event {
+    let reason = reason("all of its money was given back at the payment gateway");
+    Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason } })
 }
 
 fn cancel() -> Command {
@@ -155,6 +180,55 @@ fn free() -> Vec<Event> {
 )]
 #[case::is_not_refunded_by_a_void_alone(
     and(held(), &[requested(1, 35), authorized(1), expired()]), answer(1, GatewayAnswer::Voided), &[voided(1)],
+)]
+#[case::hears_that_people_gave_back_a_part_at_the_gateway(packed(), found(9, 1, 15), &[refund_found(9, 1, 15)])]
+#[case::hears_that_people_gave_money_back_once(and(packed(), &[refund_found(9, 1, 15)]), found(9, 1, 15), &[])]
+#[case::does_not_hear_of_more_than_was_taken(and(packed(), &[refund_found(9, 1, 15)]), found(8, 1, 6), &[])]
+#[case::does_not_hear_of_money_that_was_not_taken(and(held(), &[requested(1, 35), authorized(1)]), found(9, 1, 5), &[])]
+#[case::keeps_goods_of_which_all_money_went_back(
+    packed_by_card(), found(9, 1, 35),
+    &[refund_found(9, 1, 35), all_went_back(), refunded_event(35)],
+)]
+#[case::keeps_goods_of_which_the_last_money_went_back(
+    and(packed_by_card(), &[refund_requested(8, 1, 10), refund_found(9, 1, 25)]), record(8, Some(1), 10),
+    &[refund_of(8, 1, 10), all_went_back(), refunded_event(35)],
+)]
+#[case::goes_on_when_a_part_has_left(
+    and(packed_by_card(), &[sent(1, &[(1, 1)])]), found(9, 1, 35), &[refund_found(9, 1, 35)],
+)]
+#[case::is_refunded_at_the_gateway_when_it_has_left(
+    and(packed_by_card(), &[shipped_event()]), found(9, 1, 35), &[refund_found(9, 1, 35), refunded_event(35)],
+)]
+#[case::is_refunded_at_the_gateway_when_called_off(
+    and(packed_by_card(), &[cancelled_on_request(), refund_requested(1, 1, 35)]), found(9, 1, 35),
+    &[refund_found(9, 1, 35), refunded_event(35)],
+)]
+#[case::asks_for_the_rest_of_what_people_gave_back(
+    and(packed_by_card(), &[cancelled_on_request(), refund_requested(1, 1, 35), refund_found(9, 1, 15)]), refuse(1, 1),
+    &[refund_refused(1, 1), refund_requested(2, 1, 20)],
+)]
+#[case::asks_for_no_rest_when_nobody_gave_anything(
+    and(packed_by_card(), &[cancelled_on_request(), refund_requested(1, 1, 35)]), refuse(1, 1), &[refund_refused(1, 1)],
+)]
+#[case::owes_again_what_came_again(
+    and(gone(), &[refund_requested(9, 1, 20), refund_of(9, 1, 20)]), failed(9, 1), &[refund_failed(9, 1, 20)],
+)]
+#[case::hears_that_money_came_again_once(
+    and(gone(), &[refund_requested(9, 1, 20), refund_of(9, 1, 20), refund_failed(9, 1, 20)]), failed(9, 1), &[],
+)]
+#[case::does_not_hear_late_that_money_went_back_which_came_again(
+    and(gone(), &[refund_requested(9, 1, 20), refund_of(9, 1, 20), refund_failed(9, 1, 20)]), record(9, Some(1), 20), &[],
+)]
+#[case::hears_that_what_was_under_way_failed(
+    and(gone(), &[refund_requested(9, 1, 20)]), failed(9, 1), &[refund_refused(9, 1)],
+)]
+#[case::gives_by_hand_what_came_again(
+    and(packed_by_card(), &[shipped_event(), refund_found(9, 1, 35), refunded_event(35), refund_failed(9, 1, 35)]),
+    record(7, None, 35), &[refund(7, 35)],
+)]
+#[case::wants_the_money_again_that_went_back_before_it_was_paid(
+    and(held(), &[requested(1, 20), authorized(1), captured(1, 20), refund_found(9, 1, 20), requested(2, 35), authorized(2)]),
+    answer(2, GatewayAnswer::Captured { intent: the_intent(2), amount: gbp(35) }), &[captured(2, 35), paid_event(35)],
 )]
 #[case::is_refunded_after_shipping(
     and(gone(), &[refund_requested(9, 1, 20), refund_of(9, 1, 20), refund_requested(8, 2, 10), refund_of(8, 2, 10)]),

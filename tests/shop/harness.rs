@@ -26,11 +26,10 @@ async fn start_gateway(folder: &TempDir, shop: &TcpListener, terms: Terms) -> Sa
     config.delays = Delays { processing: Duration::from_millis(300), late_answer: Duration::from_secs(4) };
     let url = format!("http://{}/webhooks/payments", shop.local_addr().unwrap());
     config.keeps_keys = Duration::from_secs(terms.keeps_keys);
-    config.webhook = Some(Webhook {
-        url,
-        secret: WEBHOOK_SECRET.to_owned(),
-        events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
-    });
+    let events = payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).into_iter();
+    let events =
+        events.filter(|name| terms.tells_of_refunds || name.starts_with("payment_intent.")).collect();
+    config.webhook = Some(Webhook { url, secret: WEBHOOK_SECRET.to_owned(), events });
     SandboxGateway::start(config).await.unwrap()
 }
 
@@ -41,11 +40,13 @@ pub struct Terms {
     pub hold_seconds: u32,
     /// How long the payment gateway keeps its keys, in seconds.
     pub keeps_keys: u64,
+    /// Whether the payment gateway tells of money that goes back.
+    pub tells_of_refunds: bool,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { hold_seconds: 900, keeps_keys: 24 * 60 * 60 }
+        Self { hold_seconds: 900, keeps_keys: 24 * 60 * 60, tells_of_refunds: true }
     }
 }
 
@@ -334,7 +335,7 @@ impl Services {
         let queries = query_api::Application::build(
             query_api::Config {
                 listen,
-                event_store: event_store.clone(),
+                event_store,
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
             },

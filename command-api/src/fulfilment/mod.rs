@@ -11,9 +11,10 @@ mod events;
 mod open_orders;
 pub mod payments;
 mod progress;
+pub mod refunds;
 mod repetition;
 mod runner;
-mod settle;
+pub mod settle;
 mod work;
 
 pub use runner::FulfilmentRunner;

@@ -1,25 +1,27 @@
 //! The payment gateway's side of an order: ask it, and record on the order what it said.
 //!
 //! What the gateway says is recorded as the order's history like everything else. An outcome that is not known is
-//! never guessed: the same question is asked again under the same key as long as the gateway knows the key, and then
-//! what the question made is looked for.
+//! never guessed: what the question made is looked for in the gateway's books, and the same question is asked again
+//! under the same key as long as the gateway knows the key. What its books say is compared with what was asked for
+//! before it is believed.
 
+use super::refunds;
 use super::repetition::{self, Repetition};
 use super::settle::{SettleError, Trigger, envelope, of_command};
 use crate::executor::{Executor, ViewError};
 use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
-use domain::order::{self, GatewayAnswer};
-use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId};
-use payment_gateway::{
-    Charge, Gateway, GatewayError, Intent, IntentStatus, Refund, RefundRequest, RefundStatus,
-};
+use domain::order::{self, GatewayAnswer, Order};
+use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, Reason};
+use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus};
 use std::time::Duration;
 use thiserror::Error;
 use uuid::Uuid;
 
 /// The code of a payment that the gateway never came to know.
 const UNKNOWN: &str = "unknown_to_gateway";
+/// The code of a payment of which the gateway held something else than was asked for.
+const DIFFERS: &str = "amount_differs";
 
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +44,9 @@ pub enum PaymentError {
         "the payment gateway does not find a payment that is old: it is asked again before it is given up"
     )]
     NotFoundYet,
+    /// Its books do not fit ours: people have to look.
+    #[error("the payment gateway has {said} in {id}, and the order asked for {asked}: look at its books")]
+    Disagrees { id: String, said: String, asked: String },
     /// What it said cannot be written in our words.
     #[error("the payment gateway's answer cannot be recorded: {0}")]
     Unreadable(#[from] domain::text::InvalidText),
@@ -61,26 +66,29 @@ pub async fn ask(
 ) -> Result<(), PaymentError> {
     match request {
         PaymentRequest::Authorize { amount, token } => {
-            let age = match not_before {
-                Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => repetition::age(at),
-                _ => age_of_request(executor, which).await?,
-            };
-            match Repetition::after(age, gateway.keeps_keys()) {
-                Repetition::Repeat => authorize(gateway, executor, which, *amount, token).await,
-                Repetition::LookUp { is_final } => find(gateway, executor, which, is_final).await,
+            let currency = amount.currency();
+            let charge = charge_of(which, *amount, currency.code(), token.as_str());
+            match not_before {
+                Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => {
+                    authorize(gateway, executor, which, (&charge, *amount)).await
+                }
+                _ => find_or_authorize(gateway, executor, which, (&charge, *amount)).await,
             }
         }
         PaymentRequest::Capture { intent, amount } => {
-            let key = format!("{}-capture", which.payment_id);
+            // Money is taken once, whatever the key; and an error of the gateway's own must not be repeated to the next
+            // attempt.
+            let key = format!("capture-{}", Uuid::new_v4());
             let captured = gateway.capture(intent.as_str(), amount.amount(), &key).await;
-            after_change(gateway, executor, which, intent, captured).await
+            after_change(gateway, executor, which, (intent, *amount), captured).await
         }
         PaymentRequest::Void { intent } => {
             let voided = gateway.cancel(intent.as_str()).await;
-            after_change(gateway, executor, which, intent, voided).await
+            let asked = known_of(executor, which).await?.amount;
+            after_change(gateway, executor, which, (intent, asked), voided).await
         }
         PaymentRequest::Refund { intent, refund_id, amount } => {
-            refund(gateway, executor, which, intent, (*refund_id, *amount)).await
+            refunds::give_back(gateway, executor, which, intent, (*refund_id, *amount)).await
         }
     }
 }
@@ -92,8 +100,58 @@ pub async fn look_up(
     which: Which,
     intent: &IntentId,
 ) -> Result<(), PaymentError> {
+    let asked = known_of(executor, which).await?.amount;
     let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
-    record(executor, which, answer_of(&found)?).await
+    believe(gateway, executor, which, (&found, asked)).await
+}
+
+/// Hears that something happened to an intent that says to be this payment.
+pub async fn hear(
+    gateway: &Gateway,
+    executor: &Executor,
+    which: Which,
+    intent: &IntentId,
+) -> Result<(), PaymentError> {
+    let known = known_of(executor, which).await?;
+    let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
+    let currency = known.amount.currency();
+    let is_ours = match &known.intent {
+        Some(ours) => ours == intent,
+        // Anybody with access to the gateway's books can make one that names the payment.
+        None => found.is_of(&charge_of(which, known.amount, currency.code(), "")),
+    };
+    if !is_ours {
+        tracing::warn!(
+            order_id = %which.order_id, payment_id = %which.payment_id, %intent,
+            "the payment gateway has an intent that names a payment and is not it: it is passed over"
+        );
+        return Ok(());
+    }
+    believe(gateway, executor, which, (&found, known.amount)).await
+}
+
+/// What the order knows of a payment.
+struct Known {
+    amount: Money,
+    intent: Option<IntentId>,
+}
+
+async fn known_of(executor: &Executor, which: Which) -> Result<Known, PaymentError> {
+    let known = executor.orders.view(which.order_id, move |order| {
+        let Order::Placed(order) = order else { return None };
+        let payment = order.payments.iter().find(|payment| payment.payment_id == which.payment_id)?;
+        Some(Known { amount: payment.amount, intent: payment.intent().cloned() })
+    });
+    let known = known.await.map_err(|error| of_command(which.order_id, &error))?;
+    known.ok_or_else(|| {
+        let why = format!("it has no payment {}", which.payment_id);
+        SettleError::ForGood { order_id: which.order_id, why }.into()
+    })
+}
+
+fn charge_of<'a>(which: Which, amount: Money, currency: &'a str, payment_method: &'a str) -> Charge<'a> {
+    let (order_id, payment_id) = (which.order_id.0, which.payment_id.0);
+    Charge { order_id, payment_id, amount: amount.amount(), currency, payment_method }
 }
 
 /// When the order says that the payment was asked for, before the gateway heard of it.
@@ -104,7 +162,7 @@ async fn age_of_request(executor: &Executor, which: Which) -> Result<Duration, P
     age_of(which.order_id, recorded_at.await)
 }
 
-fn age_of(
+pub(super) fn age_of(
     order_id: OrderId,
     recorded_at: Result<Option<DateTime<Utc>>, ViewError>,
 ) -> Result<Duration, PaymentError> {
@@ -118,154 +176,143 @@ fn age_of(
     }
 }
 
-/// Looks for a payment whose answer is not known, at a time when the gateway may have forgotten its key. A payment that
-/// it does not know took nothing, and nobody asks for it again.
-async fn find(
+/// A payment that may have been asked for before, by a process that is no more: what that made is looked for first. When
+/// the gateway may have forgotten the key, the payment is made no more. One that the gateway does not know then took
+/// nothing, and nobody asks for it again.
+async fn find_or_authorize(
     gateway: &Gateway,
     executor: &Executor,
     which: Which,
-    is_final: bool,
+    (charge, amount): (&Charge<'_>, Money),
 ) -> Result<(), PaymentError> {
-    let answer = match gateway.find(which.payment_id.0).await.map_err(of_gateway)? {
-        Some(intent) => answer_of(&intent)?,
-        None if is_final => {
-            declined(UNKNOWN, "the payment never reached the payment gateway: nothing was taken")?
+    let age = age_of_request(executor, which).await?;
+    let repetition = Repetition::after(age, gateway.keeps_keys());
+    match (gateway.find(charge).await, repetition) {
+        (Ok(Some(intent)), _) => believe(gateway, executor, which, (&intent, amount)).await,
+        (_, Repetition::Repeat) => authorize(gateway, executor, which, (charge, amount)).await,
+        (Ok(None), Repetition::LookUp { is_final: true }) => {
+            let message = "the payment never reached the payment gateway: nothing was taken";
+            record(executor, which, declined(UNKNOWN, message)?).await
         }
-        None => return Err(PaymentError::NotFoundYet),
-    };
-    record(executor, which, answer).await
+        (Ok(None), Repetition::LookUp { is_final: false }) => Err(PaymentError::NotFoundYet),
+        (Err(error), Repetition::LookUp { .. }) => Err(of_gateway(error)),
+    }
 }
 
 async fn authorize(
     gateway: &Gateway,
     executor: &Executor,
     which: Which,
-    amount: Money,
-    token: &PaymentToken,
+    (charge, amount): (&Charge<'_>, Money),
 ) -> Result<(), PaymentError> {
-    let currency = amount.currency();
-    let charge = Charge {
-        order_id: which.order_id.0,
-        payment_id: which.payment_id.0,
-        amount: amount.amount(),
-        currency: currency.code(),
-        payment_method: token.as_str(),
-    };
-    let answer = match gateway.authorize(&charge).await {
-        Ok(intent) => answer_of(&intent)?,
+    let answer = match gateway.authorize(charge).await {
+        Ok(intent) => return believe(gateway, executor, which, (&intent, amount)).await,
         Err(GatewayError::Declined { code, message, .. }) => declined(&code, &message)?,
         // It does not take this means of payment, and will not the next time.
         Err(GatewayError::Refused { code, message, .. }) => {
             declined(code.as_deref().unwrap_or_default(), &message)?
+        }
+        // It may answer the same for ever under this key: what the request made stands in its books.
+        Err(error @ (GatewayError::Unknown { .. } | GatewayError::OtherRequest { .. })) => {
+            let found = gateway.find(charge).await;
+            let Ok(Some(intent)) = found else { return Err(of_gateway(error)) };
+            return believe(gateway, executor, which, (&intent, amount)).await;
         }
         Err(error) => return Err(of_gateway(error)),
     };
     record(executor, which, answer).await
 }
 
-/// A payment that was to be captured or voided. If the gateway would not, it says how the payment stands instead.
+/// A payment that was to be captured or voided. If the gateway would not, or nobody knows whether it did, its books say
+/// how the payment stands.
 async fn after_change(
     gateway: &Gateway,
     executor: &Executor,
     which: Which,
-    intent: &IntentId,
+    (intent, asked): (&IntentId, Money),
     changed: Result<Intent, GatewayError>,
 ) -> Result<(), PaymentError> {
-    match changed {
-        Ok(intent) => record(executor, which, answer_of(&intent)?).await,
-        Err(GatewayError::Declined { code, message, .. }) => {
-            record(executor, which, declined(&code, &message)?).await
+    let error = match changed {
+        Ok(found) if found.id == intent.as_str() => {
+            return believe(gateway, executor, which, (&found, asked)).await;
         }
-        Err(GatewayError::Refused { .. }) => look_up(gateway, executor, which, intent).await,
-        Err(error) => Err(of_gateway(error)),
+        Ok(found) => return Err(disagrees(&found, asked)),
+        Err(GatewayError::Declined { code, message, .. }) => {
+            return record(executor, which, declined(&code, &message)?).await;
+        }
+        Err(error) => error,
+    };
+    if !matches!(error, GatewayError::Refused { .. } | GatewayError::Unknown { .. }) {
+        return Err(of_gateway(error));
+    }
+    match gateway.retrieve(intent.as_str()).await {
+        // Not done: the next attempt has another key.
+        Ok(found) if found.status == IntentStatus::RequiresCapture => Err(of_gateway(error)),
+        Ok(found) => believe(gateway, executor, which, (&found, asked)).await,
+        Err(_) => Err(of_gateway(error)),
     }
 }
 
-async fn refund(
+/// Records how the payment stands by the gateway's books, as far as they fit what was asked for. Money that was taken is
+/// booked as it was taken. What the gateway only holds is let go when it is something else than was asked for.
+async fn believe(
     gateway: &Gateway,
     executor: &Executor,
     which: Which,
-    intent: &IntentId,
-    (refund_id, amount): (RefundId, Money),
+    (intent, asked): (&Intent, Money),
 ) -> Result<(), PaymentError> {
-    let request = RefundRequest {
-        intent_id: intent.as_str(),
-        // One refund may take from several payments; for the gateway each part is a refund of its own.
-        refund_id: Uuid::new_v5(&refund_id.0, which.payment_id.0.as_bytes()),
-        amount: amount.amount(),
-    };
-    let payment_id = which.payment_id;
-    let recorded_at = executor.orders.recorded_at(which.order_id, move |event| {
-        let asked =
-            |asked: &order::RefundRequested| (asked.refund_id, asked.payment_id) == (refund_id, payment_id);
-        matches!(event, order::Event::RefundRequested(refund) if asked(refund))
-    });
-    let age = age_of(which.order_id, recorded_at.await)?;
-    let command = match make_refund(gateway, &request, age).await {
-        Ok(refund) if matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) => {
-            refused(refund_id, payment_id, "the payment gateway could not give the money back")?
-        }
-        Ok(refund) => order::Command::RecordRefund {
-            refund_id,
-            payment_id: Some(payment_id),
-            amount,
-            reference: Reference::new(&refund.id)?,
-        },
-        Err(GatewayError::Declined { message, .. }) => refused(refund_id, payment_id, &message)?,
-        Err(GatewayError::Refused { message, .. }) => refused(refund_id, payment_id, &message)?,
-        Err(error) => return Err(of_gateway(error)),
-    };
-    tell(executor, which, command).await
-}
-
-/// Gives the money back once, also when the gateway has forgotten the key. It lists a refund as soon as it is made.
-async fn make_refund(
-    gateway: &Gateway,
-    request: &RefundRequest<'_>,
-    age: Duration,
-) -> Result<Refund, GatewayError> {
-    if Repetition::after(age, gateway.keeps_keys()) != Repetition::Repeat
-        && let Some(made) = gateway.find_refund(request.intent_id, request.refund_id).await?
-    {
-        return Ok(made);
-    }
-    gateway.refund(request).await
-}
-
-fn refused(
-    refund_id: RefundId,
-    payment_id: PaymentId,
-    message: &str,
-) -> Result<order::Command, PaymentError> {
-    let message = reason(message)?;
-    Ok(order::Command::RecordRefundRefused { refund_id, payment_id, message })
-}
-
-fn of_gateway(error: GatewayError) -> PaymentError {
-    match error {
-        GatewayError::Unknown { .. } | GatewayError::Busy { .. } => PaymentError::Unknown(error),
-        GatewayError::Declined { .. } | GatewayError::Refused { .. } | GatewayError::LockedOut { .. } => {
-            PaymentError::Refused(error)
-        }
-    }
-}
-
-/// What the gateway's word means for us. Whoever must still act (a bank's own page, say) has not decided.
-fn answer_of(intent: &Intent) -> Result<GatewayAnswer, PaymentError> {
     let id = IntentId::new(&intent.id)?;
-    Ok(match &intent.status {
-        IntentStatus::RequiresCapture => GatewayAnswer::Authorized { intent: id },
-        IntentStatus::Succeeded => GatewayAnswer::Captured { intent: id },
+    let is_currency = intent.currency == asked.currency().code();
+    let answer = match &intent.status {
+        IntentStatus::Succeeded => {
+            let is_less = (1..=asked.amount()).contains(&intent.amount_received);
+            match Money::new(intent.amount_received, asked.currency()) {
+                Ok(amount) if is_currency && is_less => GatewayAnswer::Captured { intent: id, amount },
+                _ => return Err(disagrees(intent, asked)),
+            }
+        }
         IntentStatus::Canceled => GatewayAnswer::Voided,
         IntentStatus::RequiresPaymentMethod => match &intent.decline {
             Some(decline) => declined(&decline.code, &decline.message)?,
             None => declined("declined", "the payment gateway declined the payment")?,
         },
+        _ if !is_currency || intent.amount != asked.amount() => {
+            tracing::error!(
+                order_id = %which.order_id, payment_id = %which.payment_id, intent = %intent.id,
+                error = &disagrees(intent, asked) as &dyn std::error::Error,
+                "the payment gateway holds something else than was asked for: it is told to let go of it"
+            );
+            match gateway.cancel(&intent.id).await {
+                Ok(_) => declined(DIFFERS, "the payment gateway held another amount than was asked for")?,
+                Err(GatewayError::Refused { .. }) => return Err(disagrees(intent, asked)),
+                Err(error) => return Err(of_gateway(error)),
+            }
+        }
+        IntentStatus::RequiresCapture => GatewayAnswer::Authorized { intent: id },
+        // Whoever must still act (a bank's own page, say) has not decided.
         IntentStatus::Processing
         | IntentStatus::RequiresAction
         | IntentStatus::RequiresConfirmation
         | IntentStatus::Other(_) => GatewayAnswer::Started { intent: id },
-    })
+    };
+    record(executor, which, answer).await
+}
+
+fn disagrees(intent: &Intent, asked: Money) -> PaymentError {
+    let Intent { id, status, amount, amount_received, currency, .. } = intent;
+    let said = format!("{amount} {currency} ({amount_received} taken, {status:?})");
+    PaymentError::Disagrees { id: id.clone(), said, asked: asked.to_string() }
+}
+
+pub fn of_gateway(error: GatewayError) -> PaymentError {
+    match error {
+        GatewayError::Unknown { .. } | GatewayError::Busy { .. } | GatewayError::OtherRequest { .. } => {
+            PaymentError::Unknown(error)
+        }
+        GatewayError::Declined { .. } | GatewayError::Refused { .. } | GatewayError::LockedOut { .. } => {
+            PaymentError::Refused(error)
+        }
+    }
 }
 
 fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {
@@ -275,7 +322,7 @@ fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {
 }
 
 /// Other people's sentences are cut to what we keep of a reason.
-fn reason(message: &str) -> Result<Reason, PaymentError> {
+pub(super) fn reason(message: &str) -> Result<Reason, PaymentError> {
     let message: String = message.chars().filter(|letter| !letter.is_control()).take(500).collect();
     let message = if message.trim().is_empty() { "the payment gateway gave no reason" } else { &message };
     Ok(Reason::new(message)?)
@@ -285,7 +332,11 @@ async fn record(executor: &Executor, which: Which, answer: GatewayAnswer) -> Res
     tell(executor, which, order::Command::RecordGatewayAnswer { payment_id: which.payment_id, answer }).await
 }
 
-async fn tell(executor: &Executor, which: Which, command: order::Command) -> Result<(), PaymentError> {
+pub(super) async fn tell(
+    executor: &Executor,
+    which: Which,
+    command: order::Command,
+) -> Result<(), PaymentError> {
     let trigger = Trigger::of_order(which.order_id);
     let envelope = envelope(which.order_id, &format!("payment {}", which.payment_id), &trigger);
     let told = executor.orders.execute(which.order_id, command, envelope).await;

@@ -42,7 +42,7 @@ async fn pay(
         context.caller.require_operator()?;
     }
     context.require_key()?;
-    let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id("payment")));
+    let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id(&format!("payment {order_id}"))));
     match (payment_method, method, reference) {
         (Some(token), None, None) => {
             through_gateway(&shared, order_id, (payment_id, amount, token), &context).await
@@ -117,12 +117,19 @@ fn has_outcome_of(order: &PlacedOrder, payment_id: PaymentId) -> bool {
 
 fn outcome(order: &PlacedOrder, payment_id: PaymentId) -> Value {
     let payment = order.payments.iter().find(|payment| payment.payment_id == payment_id);
-    json!({
+    let mut body = json!({
         "payment_id": payment_id,
         "payment_status": payment.map(|payment| payment.phase.name()),
         "status": order.status.name(),
         "due": Money::new(order.due_amount(), order.total.currency()).ok(),
-    })
+    });
+    if let (Value::Object(fields), Some(decline)) =
+        (&mut body, payment.and_then(|payment| payment.decline.as_ref()))
+    {
+        fields.insert("decline_code".to_owned(), json!(decline.code));
+        fields.insert("failure".to_owned(), json!(decline.message));
+    }
+    body
 }
 
 #[derive(Deserialize)]
@@ -140,7 +147,7 @@ async fn give_back(
     CommandRequest { body, context }: CommandRequest<GiveBack>,
 ) -> Result<Answer, Problem> {
     context.caller.require_operator()?;
-    let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id("refund")));
+    let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id(&format!("refund {order_id}"))));
     let amount = body.amount;
     let command = match body.reference {
         Some(reference) => Command::RecordRefund { refund_id, payment_id: None, amount, reference },

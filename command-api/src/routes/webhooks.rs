@@ -3,6 +3,8 @@
 
 use super::Shared;
 use crate::fulfilment::payments::{self, PaymentError, Which};
+use crate::fulfilment::refunds;
+use crate::fulfilment::settle::of_command;
 use crate::problems;
 use axum::Router;
 use axum::body::Bytes;
@@ -13,6 +15,8 @@ use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
 use http_boundary::Problem;
+use payment_gateway::{Gateway, WebhookEvent};
+use std::convert::Infallible;
 
 const SIGNATURE: &str = "stripe-signature";
 
@@ -28,38 +32,76 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     let told = webhooks
         .verify(signature, &body, Utc::now().timestamp())
         .map_err(|error| problems::bad_webhook(&error))?;
-    let (Some(order_id), Some(payment_id), Some(intent)) = (told.order_id, told.payment_id, told.intent_id)
-    else {
-        // Not about a payment of ours.
+    let Some(intent) = told.intent_id.as_deref().and_then(|intent| IntentId::new(intent).ok()) else {
         return Ok(StatusCode::NO_CONTENT);
     };
-    let which = Which { order_id: OrderId(order_id), payment_id: PaymentId(payment_id) };
-    let Ok(intent) = IntentId::new(&intent) else { return Ok(StatusCode::NO_CONTENT) };
-    let kind = told.kind;
-    let is_news =
-        shared.executor.orders.view(which.order_id, move |order| is_news(order, which.payment_id, &kind));
-    if !is_news.await.map_err(problems::of_view)? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    match payments::look_up(gateway, &shared.executor, which, &intent).await {
+    match hear(&shared, gateway, &told, &intent).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error @ (PaymentError::Unknown(_) | PaymentError::Record(_))) => {
             Err(problems::try_webhook_again(&error))
         }
         Err(error) => {
-            tracing::error!(order_id = %which.order_id, error = &error as &dyn std::error::Error, "a payment cannot be looked up");
+            tracing::error!(%intent, error = &error as &dyn std::error::Error, "a payment cannot be looked up");
             Err(Problem::internal())
         }
     }
 }
 
-/// Whether the payment may be further than the order knows. What the gateway answered is usually known before it tells.
-fn is_news(order: &Order, payment_id: PaymentId, kind: &str) -> bool {
-    let Order::Placed(order) = order else { return false };
-    let Some(payment) = order.payments.iter().find(|payment| payment.payment_id == payment_id) else {
-        return false;
+async fn hear(
+    shared: &Shared,
+    gateway: &Gateway,
+    told: &WebhookEvent,
+    intent: &IntentId,
+) -> Result<(), PaymentError> {
+    let named = match (told.order_id, told.payment_id) {
+        (Some(order_id), Some(payment_id)) => Some((order_id, payment_id)),
+        // A refund need not say whose payment it is of.
+        _ if told.is_of_refund() => {
+            let found = gateway.retrieve(intent.as_str()).await.map_err(payments::of_gateway)?;
+            found.order_id.zip(found.payment_id)
+        }
+        _ => None,
     };
-    match payment.phase {
+    // Not about a payment of ours.
+    let Some((order_id, payment_id)) = named else { return Ok(()) };
+    let which = Which { order_id: OrderId(order_id), payment_id: PaymentId(payment_id) };
+    let phase_of = move |order: &Order| match order {
+        Order::Placed(order) => {
+            let of_this = order.payments.iter().find(|payment| payment.payment_id == which.payment_id);
+            of_this.map(|payment| payment.phase.clone())
+        }
+        Order::Unplaced => None,
+    };
+    let view = |error| PaymentError::Record(of_command::<Infallible>(which.order_id, &error));
+    let Some(phase) = shared.executor.orders.view(which.order_id, phase_of).await.map_err(view)? else {
+        return Ok(());
+    };
+    if !told.is_of_refund() {
+        return match is_news(&phase, &told.kind) {
+            true => payments::hear(gateway, &shared.executor, which, intent).await,
+            false => Ok(()),
+        };
+    }
+    let phase = match phase {
+        PaymentPhase::Captured { .. } => phase,
+        // It was taken before it went back, and that may not be known yet.
+        _ => {
+            payments::hear(gateway, &shared.executor, which, intent).await?;
+            let phase = shared.executor.orders.view(which.order_id, phase_of).await.map_err(view)?;
+            phase.unwrap_or(PaymentPhase::Recorded)
+        }
+    };
+    match phase {
+        PaymentPhase::Captured { intent: ours } if ours == *intent => {
+            refunds::find(gateway, &shared.executor, which, intent).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the payment may be further than the order knows. What the gateway answered is usually known before it tells.
+fn is_news(phase: &PaymentPhase, kind: &str) -> bool {
+    match phase {
         PaymentPhase::Requested { .. } | PaymentPhase::Started { .. } => true,
         PaymentPhase::Authorized { .. } => {
             matches!(

@@ -55,6 +55,15 @@ pub enum GatewayError {
         /// What it says.
         message: String,
     },
+    /// The key belongs to another request, so this one was not done. It says nothing about the means of payment, nor
+    /// about an earlier request under the key that may have been this one in other words: look for what that made.
+    #[error(
+        "the payment gateway knows the request's key from another request: look for what that one made; it says: {message}"
+    )]
+    OtherRequest {
+        /// What it says.
+        message: String,
+    },
     /// Nobody knows whether it was done. Ask again, under the same key.
     #[error("the payment gateway's answer is not known: ask again under the same key")]
     Unknown {
@@ -70,7 +79,9 @@ impl GatewayError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Declined { .. } | Self::Refused { .. } => true,
-            Self::LockedOut { .. } | Self::Busy { .. } | Self::Unknown { .. } => false,
+            Self::LockedOut { .. } | Self::Busy { .. } | Self::OtherRequest { .. } | Self::Unknown { .. } => {
+                false
+            }
         }
     }
 }

@@ -100,7 +100,8 @@ impl Gateway {
             (&metadata(ORDER_ID), &charge.order_id.to_string()),
             (&metadata(PAYMENT_ID), &charge.payment_id.to_string()),
         ];
-        let key = format!("payment-{}", charge.payment_id);
+        // Two orders may have payments of one id: shops choose them.
+        let key = format!("payment-{}-{}", charge.order_id, charge.payment_id);
         let made = self.post::<IntentBody>(&["payment_intents"], &key, &form).await;
         made.map(Intent::from).map_err(|(error, _)| error)
     }
@@ -113,21 +114,22 @@ impl Gateway {
         self.get::<IntentBody>(&["payment_intents", intent_id], &[]).await.map(Intent::from)
     }
 
-    /// A payment of ours by our own id for it, as it is now; none if the gateway knows none. The gateway finds what is
-    /// new only after a while (Stripe: usually within a minute, an hour at worst), so none is no proof before that.
+    /// A payment of ours by our own ids for it, as it is now; none if the gateway knows none of that amount. It is in the
+    /// list of the newest at once; among older ones the gateway finds what is new only after a while (Stripe: usually
+    /// within a minute, an hour at worst), so none is no proof before that.
     ///
     /// # Errors
     /// When the gateway does not say.
-    pub async fn find(&self, payment_id: Uuid) -> Result<Option<Intent>, GatewayError> {
+    pub async fn find(&self, charge: &Charge<'_>) -> Result<Option<Intent>, GatewayError> {
+        let newest = self.intents(None).await?.items;
+        if let Some(intent) = best_of(newest, charge) {
+            return Ok(Some(intent));
+        }
+        let payment_id = charge.payment_id;
         let query = format!("metadata['{PAYMENT_ID}']:'{payment_id}'");
         let query = [("query", query.as_str()), ("limit", "100")];
         let found = self.get::<ListBody<IntentBody>>(&["payment_intents", "search"], &query).await?;
-        let mut found = Page::<Intent>::from(found).items;
-        // One that holds money or may come to do so goes before what is over.
-        found.sort_by_key(|intent| {
-            matches!(intent.status, IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod)
-        });
-        match found.into_iter().find(|intent| intent.payment_id == Some(payment_id)) {
+        match best_of(Page::<Intent>::from(found).items, charge) {
             // What is found may be as it was a while ago.
             Some(intent) => self.retrieve(&intent.id).await.map(Some),
             None => Ok(None),
@@ -194,7 +196,7 @@ impl Gateway {
             ("amount", &request.amount.to_string()),
             (&metadata(REFUND_ID), &request.refund_id.to_string()),
         ];
-        let key = format!("refund-{}", request.refund_id);
+        let key = format!("refund-{}-{}", request.intent_id, request.refund_id);
         let made = self.post::<RefundBody>(&["refunds"], &key, &form).await;
         made.map(Refund::from).map_err(|(error, _)| error)
     }
@@ -289,6 +291,14 @@ fn done_before(
         Err((GatewayError::Refused { .. }, Some(intent))) if is_done(&intent) => Ok(*intent),
         Err((error, _)) => Err(error),
     }
+}
+
+/// The payment among these. One that holds money or may come to do so goes before what is over.
+fn best_of(intents: Vec<Intent>, charge: &Charge<'_>) -> Option<Intent> {
+    let is_over = |intent: &Intent| {
+        matches!(intent.status, IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod)
+    };
+    intents.into_iter().filter(|intent| intent.is_of(charge)).min_by_key(is_over)
 }
 
 fn metadata(name: &str) -> String {

@@ -38,6 +38,18 @@ pub struct Intent {
     pub decline: Option<Decline>,
 }
 
+impl Intent {
+    /// Whether it is this payment, for as much as was asked. Anybody who can write in the gateway's books can make one
+    /// that only says so.
+    #[must_use]
+    pub fn is_of(&self, charge: &Charge<'_>) -> bool {
+        self.order_id == Some(charge.order_id)
+            && self.payment_id == Some(charge.payment_id)
+            && self.amount == charge.amount
+            && self.currency.eq_ignore_ascii_case(charge.currency)
+    }
+}
+
 /// How far a payment is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IntentStatus {

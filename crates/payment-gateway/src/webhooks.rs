@@ -34,12 +34,25 @@ pub struct WebhookEvent {
 
 /// What the shop wants to be told: the endpoint at the gateway is to be enabled for these. Everything else only repeats
 /// what the gateway has answered already.
-pub const WEBHOOK_EVENTS: [&str; 4] = [
+pub const WEBHOOK_EVENTS: [&str; 7] = [
     "payment_intent.amount_capturable_updated",
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.canceled",
+    "charge.refunded",
+    "refund.updated",
+    "refund.failed",
 ];
+
+impl WebhookEvent {
+    /// Whether it is about money that goes back.
+    #[must_use]
+    pub fn is_of_refund(&self) -> bool {
+        self.kind == "charge.refunded"
+            || self.kind.starts_with("refund.")
+            || self.kind.starts_with("charge.refund.")
+    }
+}
 
 /// A webhook that must not be believed.
 #[derive(Debug, Error)]

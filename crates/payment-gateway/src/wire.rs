@@ -147,6 +147,7 @@ fn refusal(status: u16, mut error: ErrorFields) -> (GatewayError, Option<Box<Int
     let is_card_error = status == 402 || error.kind.as_deref() == Some("card_error");
     let error = match status {
         409 | 429 => GatewayError::Busy { message },
+        _ if error.kind.as_deref() == Some("idempotency_error") => GatewayError::OtherRequest { message },
         401 | 403 => GatewayError::LockedOut { status, message },
         _ if is_card_error => {
             let Decline { code, message } = error.into_decline();
@@ -186,7 +187,7 @@ mod tests {
         r#"{"error":{"type":"invalid_request_error","code":"amount_too_large"}}"#,
         "refused 400 amount_too_large"
     )]
-    #[case(400, r#"{"error":{"type":"idempotency_error"}}"#, "refused 400 -")]
+    #[case(400, r#"{"error":{"type":"idempotency_error"}}"#, "other request")]
     #[case(
         404,
         r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#,
@@ -217,6 +218,7 @@ mod tests {
             }
             GatewayError::LockedOut { .. } => "locked out".to_owned(),
             GatewayError::Busy { .. } => "busy".to_owned(),
+            GatewayError::OtherRequest { .. } => "other request".to_owned(),
             GatewayError::Unknown { .. } => "unknown".to_owned(),
         };
         assert_eq!(meaning, expected);

@@ -118,7 +118,9 @@ async fn what_breaks_once_is_asked_again_under_the_same_key(#[case] breaks: Does
         assert!(request.starts_with("post /v1/payment_intents http/1.1"), "{request}");
         assert!(request.contains("authorization: bearer sk_test_1\r\n"), "{request}");
         assert!(
-            request.contains("idempotency-key: payment-00000000-0000-0000-0000-000000000002\r\n"),
+            request.contains(
+                "idempotency-key: payment-00000000-0000-0000-0000-000000000001-00000000-0000-0000-0000-000000000002\r\n"
+            ),
             "{request}"
         );
         assert!(request.contains("confirm=true&capture_method=manual"), "{request}");

@@ -106,12 +106,20 @@ async fn a_payment_and_its_refunds_are_found_by_our_own_ids() {
     let world = World::new().await;
     let gateway = world.gateway();
     let (wanted, other) = (charge("pm_card_visa"), charge("pm_card_visa"));
-    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), None);
+    assert_eq!(gateway.find(&wanted).await.unwrap(), None);
     gateway.authorize(&other).await.unwrap();
     let made = gateway.authorize(&wanted).await.unwrap();
-    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), Some(made.clone()));
+    assert_eq!(gateway.find(&wanted).await.unwrap(), Some(made.clone()));
     let captured = gateway.capture(&made.id, 4_200, "key").await.unwrap();
-    assert_eq!(gateway.find(wanted.payment_id).await.unwrap(), Some(captured));
+    assert_eq!(gateway.find(&wanted).await.unwrap(), Some(captured));
+
+    // Also when it is none of the newest.
+    for _ in 0..100 {
+        gateway.authorize(&charge("pm_card_visa")).await.unwrap();
+    }
+    assert_eq!(gateway.find(&wanted).await.unwrap().unwrap().id, made.id);
+    let less = Charge { amount: 1, ..wanted };
+    assert_eq!(gateway.find(&less).await.unwrap(), None, "it is of another amount");
 
     // More than one page of them.
     let mut refunds = Vec::new();
@@ -319,7 +327,9 @@ async fn what_is_wrong_with_a_request_is_said() {
     let first = charge("pm_card_visa");
     gateway.authorize(&first).await.unwrap();
     let other = gateway.authorize(&Charge { amount: 1, ..first }).await.unwrap_err();
-    assert!(matches!(other, GatewayError::Refused { status: 400, .. }), "{other:?}");
+    assert!(matches!(other, GatewayError::OtherRequest { .. }) && !other.is_final(), "{other:?}");
+    let of_another_order = gateway.authorize(&Charge { order_id: Uuid::new_v4(), ..first }).await.unwrap();
+    assert_eq!(of_another_order.status, IntentStatus::RequiresCapture, "two orders may use one payment id");
     let stranger = world.gateway_with("sk_test_other", Duration::from_secs(5));
     let locked_out = stranger.authorize(&first).await.unwrap_err();
     assert!(matches!(locked_out, GatewayError::LockedOut { status: 401, .. }), "{locked_out:?}");

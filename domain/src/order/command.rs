@@ -104,6 +104,26 @@ pub enum Command {
         /// Why.
         message: Reason,
     },
+    /// The gateway gave money back that nobody here had asked it to (from the fulfilment process).
+    RecordRefundFound {
+        /// What we call it; it follows from the gateway's name for it.
+        refund_id: RefundId,
+        /// Of which payment.
+        payment_id: PaymentId,
+        /// How much.
+        amount: Money,
+        /// How the gateway names it.
+        reference: Reference,
+    },
+    /// Money that the gateway had given back did not arrive and came again (from the fulfilment process).
+    RecordRefundFailed {
+        /// Which refund.
+        refund_id: RefundId,
+        /// Of which payment.
+        payment_id: PaymentId,
+        /// Why.
+        message: Reason,
+    },
     /// Money was given back.
     RecordRefund {
         /// This refund.
@@ -141,9 +161,24 @@ pub enum GatewayAnswer {
     Captured {
         /// How it names the payment.
         intent: IntentId,
+        /// How much of it: people may take less at the gateway than was asked for.
+        amount: Money,
     },
     /// It let go of the money.
     Voided,
+}
+
+impl GatewayAnswer {
+    /// How the gateway names the payment, if it says.
+    #[must_use]
+    pub fn intent(&self) -> Option<&IntentId> {
+        match self {
+            Self::Started { intent } | Self::Authorized { intent } | Self::Captured { intent, .. } => {
+                Some(intent)
+            }
+            Self::Declined { .. } | Self::Voided => None,
+        }
+    }
 }
 
 /// What stock said to a reservation.

@@ -1,7 +1,8 @@
 use super::{
     CancelReason, Command, Delivered, Event, Order, Paid, PaymentRecorded, PaymentRequested, Placed,
-    PlacedOrder, ProcessingStarted, RefundRecorded, RefusedReservation, Rejection, ReservationAnswer,
-    ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased, StockShipped,
+    PlacedOrder, ProcessingStarted, RefundFound, RefundRecorded, RefusedReservation, Rejection,
+    ReservationAnswer, ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased,
+    StockShipped,
 };
 use crate::{Aggregate, Money, Reason, Sku};
 
@@ -83,6 +84,16 @@ impl PlacedOrder {
             Command::RequestRefund { refund_id, amount } => self.request_refund(*refund_id, *amount),
             Command::RecordRefundRefused { refund_id, payment_id, message } => {
                 Ok(self.record_refund_refused(*refund_id, *payment_id, message))
+            }
+            Command::RecordRefundFound { refund_id, payment_id, amount, reference } => self
+                .record_refund_found(&RefundFound {
+                    refund_id: *refund_id,
+                    payment_id: *payment_id,
+                    amount: *amount,
+                    reference: reference.clone(),
+                }),
+            Command::RecordRefundFailed { refund_id, payment_id, message } => {
+                Ok(self.record_refund_failed(*refund_id, *payment_id, message))
             }
             Command::RecordRefund { refund_id, payment_id, amount, reference } => {
                 self.record_refund(&RefundRecorded {

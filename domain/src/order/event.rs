@@ -52,6 +52,10 @@ pub enum Event {
     RefundRefused(RefundRefused),
     /// Money was given back.
     RefundRecorded(RefundRecorded),
+    /// The gateway gave money back that nobody here had asked it to.
+    RefundFound(RefundFound),
+    /// Money that the gateway had given back came again.
+    RefundFailed(RefundFailed),
     /// All that was paid is given back.
     Refunded(Refunded),
 }
@@ -328,6 +332,32 @@ pub struct RefundRecorded {
     pub amount: Money,
     /// What the bank's books call it.
     pub reference: Reference,
+}
+
+/// The gateway gave money back that nobody here had asked it to: people did so at the gateway itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFound {
+    /// What we call it.
+    pub refund_id: RefundId,
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// How the gateway names it.
+    pub reference: Reference,
+}
+
+/// Money that the gateway had given back did not arrive and came again: people must give it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFailed {
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How much came again.
+    pub amount: Money,
+    /// Why, for people.
+    pub message: Reason,
 }
 
 /// All that was paid is given back.

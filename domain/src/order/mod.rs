@@ -19,11 +19,11 @@ pub use command::{Command, GatewayAnswer, ReservationAnswer};
 pub use event::{
     CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
     PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
-    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
-    StockReleased, StockShipped, Tracking,
+    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
+    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
+    StockCommitted, StockReleased, StockShipped, Tracking,
 };
-pub use payment::{Payment, PaymentPhase};
+pub use payment::{Decline, Payment, PaymentPhase};
 pub use refund::{Refund, RefundPhase};
 pub use rejection::Rejection;
 pub use shipment::Shipment;

@@ -5,7 +5,7 @@ use super::{
     Event, GatewayAnswer, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRecorded,
     PaymentRequested, PaymentStarted, PaymentVoided, PlacedOrder, Rejection, Status,
 };
-use crate::{IntentId, Money, PaymentId, PaymentToken};
+use crate::{DeclineCode, IntentId, Money, PaymentId, PaymentToken, Reason};
 
 /// A payment, whatever became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,19 @@ pub struct Payment {
     pub amount: Money,
     /// How far it is.
     pub phase: PaymentPhase,
+    /// The means of payment, as the gateway knows it; none for money that came in beside the gateway.
+    pub token: Option<PaymentToken>,
+    /// Why it was declined, if it was.
+    pub decline: Option<Decline>,
+}
+
+/// Why the gateway said no to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decline {
+    /// For programs.
+    pub code: DeclineCode,
+    /// For people.
+    pub message: Reason,
 }
 
 /// How far a payment is.
@@ -81,6 +94,20 @@ impl Payment {
     pub(super) fn is_captured(&self) -> bool {
         matches!(self.phase, PaymentPhase::Captured { .. })
     }
+
+    /// How the gateway names it, once the order knows.
+    #[must_use]
+    pub fn intent(&self) -> Option<&IntentId> {
+        match &self.phase {
+            PaymentPhase::Started { intent }
+            | PaymentPhase::Authorized { intent }
+            | PaymentPhase::Captured { intent } => Some(intent),
+            PaymentPhase::Recorded
+            | PaymentPhase::Requested { .. }
+            | PaymentPhase::Declined
+            | PaymentPhase::Voided => None,
+        }
+    }
 }
 
 impl PlacedOrder {
@@ -94,13 +121,20 @@ impl PlacedOrder {
     #[must_use]
     pub fn due_amount(&self) -> i64 {
         let covered = self.sum(|payment| payment.is_paid() || payment.is_authorized() || payment.is_open());
-        (self.total.amount() - covered).max(0)
+        (self.total.amount() - covered + self.gone_back_unpaid()).max(0)
     }
 
     /// Whether money that is ours or held for us covers the total.
     #[must_use]
     pub fn is_secured(&self) -> bool {
-        self.sum(|payment| payment.is_paid() || payment.is_authorized()) >= self.total.amount()
+        let covered = self.sum(|payment| payment.is_paid() || payment.is_authorized());
+        covered - self.gone_back_unpaid() >= self.total.amount()
+    }
+
+    /// What went back before the order was paid, in minor units: nobody here asks for that, but people at the gateway
+    /// may do it. It is due again.
+    fn gone_back_unpaid(&self) -> i64 {
+        if self.status == Status::Pending { self.refunded_amount() } else { 0 }
     }
 
     /// Whether a payment is under way that may still make it a paid order.
@@ -150,8 +184,9 @@ impl PlacedOrder {
 
     pub(super) fn request_payment(&self, payment: &PaymentRequested) -> Result<Vec<Event>, Rejection> {
         if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
-            let is_same = known.amount == payment.amount && known.phase != PaymentPhase::Recorded;
-            return if is_same {
+            // Of a payment that was taken in part, nobody knows any more how much was asked for.
+            let is_amount = known.amount == payment.amount || known.is_captured();
+            return if is_amount && known.token.as_ref() == Some(&payment.token) {
                 Ok(vec![])
             } else {
                 Err(Rejection::PaymentDiffers { recorded: known.amount })
@@ -177,7 +212,13 @@ impl PlacedOrder {
         if !payment.is_open() && !payment.is_authorized() {
             return Ok(vec![]);
         }
-        let amount = payment.amount;
+        // Another intent that says to be this payment is none of ours.
+        if let (Some(known), Some(named)) = (payment.intent(), answer.intent())
+            && known != named
+        {
+            return Ok(vec![]);
+        }
+        let asked = payment.amount;
         Ok(match answer {
             GatewayAnswer::Started { intent } => match payment.phase {
                 PaymentPhase::Requested { .. } => {
@@ -195,8 +236,15 @@ impl PlacedOrder {
                 events.extend(self.refunded_with(0, Some(payment_id)));
                 events
             }
-            GatewayAnswer::Captured { intent } => {
-                let intent = intent.clone();
+            // Nothing, money in another currency, or more than was asked for is nothing that this order can have.
+            GatewayAnswer::Captured { amount: taken, .. }
+                if taken.currency() != asked.currency()
+                    || !(1..=asked.amount()).contains(&taken.amount()) =>
+            {
+                vec![]
+            }
+            GatewayAnswer::Captured { intent, amount } => {
+                let (intent, amount) = (intent.clone(), *amount);
                 let mut events = vec![Event::PaymentCaptured(PaymentCaptured { payment_id, intent, amount })];
                 if self.is_called_off() {
                     events.push(refund_of(payment_id, amount));
@@ -214,7 +262,7 @@ impl PlacedOrder {
 
     /// That it is paid, if it is with so much more than what is ours so far.
     pub(super) fn paid_with(&self, more: i64) -> Option<Event> {
-        let amount = self.paid_amount() + more;
+        let amount = self.paid_amount() - self.gone_back_unpaid() + more;
         let is_paid = self.status == Status::Pending && self.is_held() && amount >= self.total.amount();
         is_paid.then(|| self.paid(amount))
     }

@@ -1,8 +1,8 @@
 //! What goes back: asked of the gateway, or given by people.
 
 use super::{
-    CancelReason, Cancelled, Event, Payment, PlacedOrder, RefundRecorded, RefundRefused, RefundRequested,
-    Refunded, Rejection, Status,
+    CancelReason, Cancelled, Event, Payment, PlacedOrder, RefundFailed, RefundFound, RefundRecorded,
+    RefundRefused, RefundRequested, Refunded, Rejection, Status,
 };
 use crate::{Money, PaymentId, Reason, RefundId};
 use uuid::Uuid;
@@ -29,6 +29,15 @@ pub enum RefundPhase {
     Done,
     /// The gateway would not: people must.
     Refused,
+    /// The money went back and came again: people must.
+    Failed,
+}
+
+impl Refund {
+    /// Whether the money went back, or is to.
+    fn counts(&self) -> bool {
+        matches!(self.phase, RefundPhase::Requested | RefundPhase::Done)
+    }
 }
 
 impl PlacedOrder {
@@ -44,13 +53,12 @@ impl PlacedOrder {
 
     /// What can still be given back of what is ours.
     fn left_to_refund(&self) -> i64 {
-        self.paid_amount() - self.sum_refunds(|refund| refund.phase != RefundPhase::Refused)
+        // What people give back at the gateway may come on top of what was asked of it.
+        (self.paid_amount() - self.sum_refunds(Refund::counts)).max(0)
     }
 
     fn left_of(&self, payment: &Payment) -> i64 {
-        let gone = |refund: &Refund| {
-            refund.payment_id == Some(payment.payment_id) && refund.phase != RefundPhase::Refused
-        };
+        let gone = |refund: &Refund| refund.payment_id == Some(payment.payment_id) && refund.counts();
         payment.amount.amount() - self.sum_refunds(gone)
     }
 
@@ -130,7 +138,84 @@ impl PlacedOrder {
     ) -> Vec<Event> {
         match self.refund(refund_id, Some(payment_id)) {
             Some(known) if known.phase == RefundPhase::Requested => {
-                vec![Event::RefundRefused(RefundRefused { refund_id, payment_id, message: message.clone() })]
+                let refused = RefundRefused { refund_id, payment_id, message: message.clone() };
+                let mut events = vec![Event::RefundRefused(refused)];
+                events.extend(self.rest_of_refused(known, payment_id));
+                events
+            }
+            _ => vec![],
+        }
+    }
+
+    /// A called-off order gives everything back: when the gateway would not give all because people there gave a part
+    /// back meanwhile, it is asked for the rest.
+    fn rest_of_refused(&self, refused: &Refund, payment_id: PaymentId) -> Option<Event> {
+        let payment = self.payments.iter().find(|payment| payment.payment_id == payment_id)?;
+        let rest = self.left_of(payment) + refused.amount.amount();
+        let is_less = rest > 0 && rest < refused.amount.amount();
+        let rest = rest.min(self.left_to_refund() + refused.amount.amount());
+        let amount = Money::new(rest, refused.amount.currency()).ok()?;
+        let refund_id = self.free_refund_id(payment_id);
+        (is_less && self.is_called_off() && rest > 0).then_some(Event::RefundRequested(RefundRequested {
+            refund_id,
+            payment_id,
+            amount,
+        }))
+    }
+
+    /// People gave money back at the gateway itself. That is a fact, whatever the order thinks of it.
+    pub(super) fn record_refund_found(&self, found: &RefundFound) -> Result<Vec<Event>, Rejection> {
+        let payment = self.payments.iter().find(|payment| payment.payment_id == found.payment_id);
+        let payment = payment.ok_or(Rejection::PaymentNotFound)?;
+        let is_known = self.refund(found.refund_id, Some(found.payment_id)).is_some();
+        let gone = |refund: &Refund| {
+            refund.payment_id == Some(found.payment_id) && refund.phase == RefundPhase::Done
+        };
+        // Of money that is not known to be ours, the gateway first has to say that it is; and it cannot have given
+        // back more than it took.
+        let can_be = payment.is_captured()
+            && payment.amount.currency() == found.amount.currency()
+            && (1..=payment.amount.amount() - self.sum_refunds(gone)).contains(&found.amount.amount());
+        if is_known || !can_be {
+            return Ok(vec![]);
+        }
+        let mut events = vec![Event::RefundFound(found.clone())];
+        events.extend(self.refunded_with(found.amount.amount(), None));
+        events.extend(self.called_off_after(&events));
+        Ok(events)
+    }
+
+    /// Money that went back came again.
+    pub(super) fn record_refund_failed(
+        &self,
+        refund_id: RefundId,
+        payment_id: PaymentId,
+        message: &Reason,
+    ) -> Vec<Event> {
+        match self.refund(refund_id, Some(payment_id)) {
+            Some(known) if known.phase == RefundPhase::Done => {
+                let (amount, message) = (known.amount, message.clone());
+                vec![Event::RefundFailed(RefundFailed { refund_id, payment_id, amount, message })]
+            }
+            _ => self.record_refund_refused(refund_id, payment_id, message),
+        }
+    }
+
+    /// Goods for which all the money went back must not leave the house: the order is called off, unless a part of it
+    /// has left already.
+    fn called_off_after(&self, events: &[Event]) -> Vec<Event> {
+        let mut after = self.clone();
+        events.iter().for_each(|event| after.apply(event));
+        let is_in_the_house =
+            matches!(after.status, Status::Paid | Status::Processing) && after.shipments.is_empty();
+        let paid = after.paid_amount();
+        let reason = Reason::new("all of its money was given back at the payment gateway");
+        match reason {
+            Ok(reason) if is_in_the_house && paid > 0 && after.refunded_amount() >= paid => {
+                let mut events = after.call_off(CancelReason::Requested { reason });
+                events.iter().for_each(|event| after.apply(event));
+                events.extend(after.refunded_with(0, None));
+                events
             }
             _ => vec![],
         }
@@ -148,7 +233,8 @@ impl PlacedOrder {
             return Err(Rejection::RefundDiffers { recorded: known.amount });
         }
         match known.map(|known| known.phase) {
-            Some(RefundPhase::Done) => return Ok(vec![]),
+            // What came again does not go back by what was said before.
+            Some(RefundPhase::Done | RefundPhase::Failed) => return Ok(vec![]),
             Some(RefundPhase::Requested) => {}
             // What was refused may have gone back by other ways meanwhile.
             Some(RefundPhase::Refused) => self.check_left(refund.amount)?,
@@ -157,6 +243,7 @@ impl PlacedOrder {
         }
         let mut events = vec![Event::RefundRecorded(refund.clone())];
         events.extend(self.refunded_with(refund.amount.amount(), None));
+        events.extend(self.called_off_after(&events));
         Ok(events)
     }
 
@@ -167,7 +254,7 @@ impl PlacedOrder {
         let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
         let paid = self.paid_amount();
         let is_last = paid > 0
-            && self.refunded_amount() + more == paid
+            && self.refunded_amount() + more >= paid
             && !self.payments.iter().any(|payment| may_come(payment) && Some(payment.payment_id) != ended);
         let amount = Money::new(paid, self.total.currency()).unwrap_or(self.total);
         (is_over && is_last).then_some(Event::Refunded(Refunded { amount }))
@@ -176,7 +263,9 @@ impl PlacedOrder {
     /// Whether people can give so much back.
     fn check_refund(&self, refund: &RefundRecorded) -> Result<(), Rejection> {
         self.check_currency(refund.amount)?;
-        let is_over = matches!(self.status, Status::Shipped | Status::Delivered) || self.is_called_off();
+        let came_again = matches!(self.status, Status::Refunded { .. }) && self.left_to_refund() > 0;
+        let is_over =
+            matches!(self.status, Status::Shipped | Status::Delivered) || self.is_called_off() || came_again;
         if !is_over {
             return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
         }

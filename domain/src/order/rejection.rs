@@ -37,7 +37,7 @@ pub enum Rejection {
         given: Money,
     },
     /// The payment's id is taken.
-    #[error("this payment is already recorded with {recorded}")]
+    #[error("this payment is already recorded with {recorded}, or with another means of payment")]
     PaymentDiffers {
         /// What is recorded.
         recorded: Money,

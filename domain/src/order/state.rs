@@ -1,6 +1,8 @@
 use super::event::{CancelReason, Event, OrderLine, Placed};
-use super::{Payment, PaymentPhase, Refund, RefundPhase, Shipment};
-use crate::{CartId, Country, CustomerId, Money, PaymentId, Quantity, RefundId, ShipmentId, Sku};
+use super::{Decline, Payment, PaymentPhase, Refund, RefundPhase, Shipment};
+use crate::{
+    CartId, Country, CustomerId, Money, PaymentId, PaymentToken, Quantity, RefundId, ShipmentId, Sku,
+};
 use std::collections::BTreeMap;
 
 /// The state of an order.
@@ -179,7 +181,7 @@ impl Order {
 }
 
 impl PlacedOrder {
-    fn apply(&mut self, event: &Event) {
+    pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::Placed(_) => {}
             Event::ReservationsAnswered(answered) => {
@@ -190,11 +192,11 @@ impl PlacedOrder {
                 }
             }
             Event::PaymentRecorded(recorded) => {
-                self.add_payment(recorded.payment_id, recorded.amount, PaymentPhase::Recorded);
+                self.add_payment(recorded.payment_id, recorded.amount, PaymentPhase::Recorded, None);
             }
             Event::PaymentRequested(requested) => {
                 let phase = PaymentPhase::Requested { token: requested.token.clone() };
-                self.add_payment(requested.payment_id, requested.amount, phase);
+                self.add_payment(requested.payment_id, requested.amount, phase, Some(&requested.token));
             }
             Event::PaymentStarted(started) => {
                 let intent = started.intent.clone();
@@ -204,10 +206,19 @@ impl PlacedOrder {
                 let intent = authorized.intent.clone();
                 self.set_payment(authorized.payment_id, PaymentPhase::Authorized { intent });
             }
-            Event::PaymentDeclined(declined) => self.set_payment(declined.payment_id, PaymentPhase::Declined),
+            Event::PaymentDeclined(declined) => {
+                self.set_payment(declined.payment_id, PaymentPhase::Declined);
+                if let Some(payment) = self.payment_mut(declined.payment_id) {
+                    let (code, message) = (declined.code.clone(), declined.message.clone());
+                    payment.decline = Some(Decline { code, message });
+                }
+            }
             Event::PaymentCaptured(captured) => {
                 let intent = captured.intent.clone();
                 self.set_payment(captured.payment_id, PaymentPhase::Captured { intent });
+                if let Some(payment) = self.payment_mut(captured.payment_id) {
+                    payment.amount = captured.amount;
+                }
             }
             Event::PaymentVoided(voided) => self.set_payment(voided.payment_id, PaymentPhase::Voided),
             Event::Paid(_) => self.status = Status::Paid,
@@ -242,6 +253,15 @@ impl PlacedOrder {
                 }
                 self.set_refund(of, RefundPhase::Done);
             }
+            Event::RefundFound(found) => self.refunds.push(Refund {
+                refund_id: found.refund_id,
+                payment_id: Some(found.payment_id),
+                amount: found.amount,
+                phase: RefundPhase::Done,
+            }),
+            Event::RefundFailed(failed) => {
+                self.set_refund((failed.refund_id, Some(failed.payment_id)), RefundPhase::Failed);
+            }
             Event::Refunded(_) => {
                 let after_shipping = matches!(self.status, Status::Shipped | Status::Delivered);
                 self.status = Status::Refunded { after_shipping };
@@ -249,8 +269,14 @@ impl PlacedOrder {
         }
     }
 
-    fn add_payment(&mut self, payment_id: PaymentId, amount: Money, phase: PaymentPhase) {
-        self.payments.push(Payment { payment_id, amount, phase });
+    fn add_payment(
+        &mut self,
+        payment_id: PaymentId,
+        amount: Money,
+        phase: PaymentPhase,
+        token: Option<&PaymentToken>,
+    ) {
+        self.payments.push(Payment { payment_id, amount, phase, token: token.cloned(), decline: None });
     }
 
     fn set_payment(&mut self, payment_id: PaymentId, phase: PaymentPhase) {

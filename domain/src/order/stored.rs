@@ -24,5 +24,7 @@ stored_events!(Event {
     "order.refund_requested.v1" => RefundRequested,
     "order.refund_refused.v1" => RefundRefused,
     "order.refund_recorded.v1" => RefundRecorded,
+    "order.refund_found.v1" => RefundFound,
+    "order.refund_failed.v1" => RefundFailed,
     "order.refunded.v1" => Refunded,
 });

@@ -210,7 +210,7 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
         Command::RecordReservations { answers: held },
         Command::RequestPayment { payment_id, amount, token: token("tok_visa"), hold_seconds: None },
         answer(GatewayAnswer::Authorized { intent: intent("pi_1") }),
-        answer(GatewayAnswer::Captured { intent: intent("pi_1") }),
+        answer(GatewayAnswer::Captured { intent: intent("pi_1"), amount }),
         Command::RecordCommitted { skus: all },
         send(1, "pottery"),
         send(2, "forge"),
@@ -223,7 +223,7 @@ fn gateway_answer() -> impl Strategy<Value = GatewayAnswer> {
         1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent }),
         4 => named.clone().prop_map(|intent| GatewayAnswer::Authorized { intent }),
         1 => Just(GatewayAnswer::Declined { code: code("card_declined"), message: reason("no") }),
-        4 => named.prop_map(|intent| GatewayAnswer::Captured { intent }),
+        4 => (named, some_money()).prop_map(|(intent, amount)| GatewayAnswer::Captured { intent, amount }),
         1 => Just(GatewayAnswer::Voided),
     ]
 }
@@ -247,6 +247,9 @@ fn gateway_payment() -> impl Strategy<Value = order::Command> {
     ]
 }
 
+/// The first of the refunds that people make at the gateway: its own names never meet ours.
+pub const FOUND: u128 = 1_000;
+
 /// A refund of a called-off order has its payment's id: the ids meet those of payments.
 fn refund() -> impl Strategy<Value = order::Command> {
     use order::Command;
@@ -260,6 +263,22 @@ fn refund() -> impl Strategy<Value = order::Command> {
         }),
         2 => (1..4_u128, some_money())
             .prop_map(|(refund, amount)| Command::RequestRefund { refund_id: refund_id(refund), amount }),
+        2 => (1..4_u128, 0..2_u128, some_money()).prop_map(|(payment, number, amount)| {
+            Command::RecordRefundFound {
+                refund_id: refund_id(FOUND + 2 * payment + number),
+                payment_id: payment_id(payment),
+                amount,
+                reference: reference("re_1"),
+            }
+        }),
+        2 => (1..4_u128, 0..2_u128, any::<bool>()).prop_map(|(payment, number, is_found)| {
+            let refund = if is_found { FOUND + 2 * payment + number } else { payment + number };
+            Command::RecordRefundFailed {
+                refund_id: refund_id(refund),
+                payment_id: payment_id(payment),
+                message: reason("no"),
+            }
+        }),
         2 => (1..4_u128, 1..4_u128).prop_map(|(refund, payment)| Command::RecordRefundRefused {
             refund_id: refund_id(refund),
             payment_id: payment_id(payment),

@@ -217,7 +217,7 @@ fn gateway_payment() -> impl Strategy<Value = order::Event> {
 }
 
 fn refund() -> impl Strategy<Value = order::Event> {
-    use order::{Event, Refunded};
+    use order::{Event, RefundFailed, RefundFound, Refunded};
     prop_oneof![
         (refund_id(), payment_id(), money()).prop_map(|(refund_id, payment_id, amount)| {
             Event::RefundRequested(RefundRequested { refund_id, payment_id, amount })
@@ -228,6 +228,16 @@ fn refund() -> impl Strategy<Value = order::Event> {
         (refund_id(), option::of(payment_id()), money(), reference()).prop_map(
             |(refund_id, payment_id, amount, reference)| {
                 Event::RefundRecorded(RefundRecorded { refund_id, payment_id, amount, reference })
+            }
+        ),
+        (refund_id(), payment_id(), money(), reference()).prop_map(
+            |(refund_id, payment_id, amount, reference)| {
+                Event::RefundFound(RefundFound { refund_id, payment_id, amount, reference })
+            }
+        ),
+        (refund_id(), payment_id(), money(), reason()).prop_map(
+            |(refund_id, payment_id, amount, message)| {
+                Event::RefundFailed(RefundFailed { refund_id, payment_id, amount, message })
             }
         ),
         money().prop_map(|amount| Event::Refunded(Refunded { amount })),

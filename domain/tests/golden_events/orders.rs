@@ -8,9 +8,9 @@ use crate::samples::{
 use domain::order::{
     CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
     PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
-    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
-    StockReleased, StockShipped, Tracking,
+    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
+    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
+    StockCommitted, StockReleased, StockShipped, Tracking,
 };
 use domain::{LineId, PaymentId, RefundId, ShipmentId};
 
@@ -114,12 +114,18 @@ fn refunds() -> Vec<(&'static str, Event)> {
         Event::RefundRecorded(RefundRecorded { refund_id, payment_id, amount, reference })
     };
     let refused = RefundRefused { refund_id, payment_id, message: reason("The charge is disputed.") };
+    let found =
+        RefundFound { refund_id, payment_id, amount: gbp(1000), reference: reference("re_3MtwBwLkdIwHu7ix") };
+    let failed =
+        RefundFailed { refund_id, payment_id, amount: gbp(1000), message: reason("The account was closed.") };
     let requested = RefundRequested { refund_id, payment_id, amount: gbp(1000) };
     vec![
         ("order.refund_requested.v1", Event::RefundRequested(requested)),
         ("order.refund_refused.v1", Event::RefundRefused(refused)),
         ("order.refund_recorded.v1", recorded(None, 3330)),
         ("order.refund_recorded.v1-gateway", recorded(Some(payment_id), 1000)),
+        ("order.refund_found.v1", Event::RefundFound(found)),
+        ("order.refund_failed.v1", Event::RefundFailed(failed)),
         ("order.refunded.v1", Event::Refunded(Refunded { amount: gbp(3330) })),
     ]
 }

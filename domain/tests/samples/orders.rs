@@ -8,9 +8,9 @@ use domain::IntentId;
 use domain::order::{
     CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
     PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
-    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
-    StockReleased, StockShipped,
+    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
+    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
+    StockCommitted, StockReleased, StockShipped,
 };
 
 fn line(number: u128, what: &str, quantity: u32, price: i64) -> OrderLine {
@@ -181,6 +181,17 @@ pub fn refund_requested(number: u128, payment: u128, amount: i64) -> Event {
 pub fn refund_refused(number: u128, payment: u128) -> Event {
     let (refund_id, payment_id, message) = (refund_id(number), payment_id(payment), reason("no"));
     Event::RefundRefused(RefundRefused { refund_id, payment_id, message })
+}
+
+/// A refund that people made at the gateway.
+pub fn refund_found(number: u128, payment: u128, amount: i64) -> Event {
+    let (refund_id, payment_id, amount) = (refund_id(number), payment_id(payment), gbp(amount));
+    Event::RefundFound(RefundFound { refund_id, payment_id, amount, reference: reference("re_1") })
+}
+
+pub fn refund_failed(number: u128, payment: u128, amount: i64) -> Event {
+    let (refund_id, payment_id, amount) = (refund_id(number), payment_id(payment), gbp(amount));
+    Event::RefundFailed(RefundFailed { refund_id, payment_id, amount, message: reason("no") })
 }
 
 pub fn refunded_event(amount: i64) -> Event {

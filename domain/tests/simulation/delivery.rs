@@ -23,6 +23,11 @@ impl World {
                     self.send(Message::Answer { asker, order_id, command });
                 }
             }
+            Message::LookAtRefunds { asker, order_id, payment_id } => {
+                for command in self.gateway.tells(payment_id) {
+                    self.send(Message::Answer { asker, order_id, command });
+                }
+            }
             Message::Answer { asker, order_id, command } => {
                 if self.runners[asker.runner].life == asker.life {
                     self.record(asker.runner, order_id, &command);
@@ -35,6 +40,7 @@ impl World {
                 if self.runners[runner].is_alive {
                     let asker = self.asker(runner);
                     self.send(Message::Retrieve { asker, order_id, payment_id });
+                    self.send(Message::LookAtRefunds { asker, order_id, payment_id });
                 }
             }
             Message::Command { machine, command } => self.ask_machine(machine, &command),

@@ -27,6 +27,8 @@ enum Act {
     Asks(Command),
     Pays { number: u128, amount: i64, card: Card },
     BankDecides(u128),
+    PeopleGiveBack { number: u128, amount: i64 },
+    ComesAgain(u128),
     TimePasses,
 }
 
@@ -107,6 +109,10 @@ impl Play {
                 self.ask(AnyCommand::Order(order_id(ORDER), command));
             }
             Act::BankDecides(number) => assert!(self.world.gateway.decide(payment_id(*number))),
+            Act::PeopleGiveBack { number, amount } => {
+                assert!(self.world.people_give_back(payment_id(*number), *amount));
+            }
+            Act::ComesAgain(number) => assert!(self.world.comes_again(payment_id(*number))),
             Act::TimePasses => self.world.now += 10_000,
         }
     }
@@ -268,6 +274,18 @@ const SLOW: Card = Card::Slow { is_good: true, can_cancel: true };
 )]
 #[case::of_a_refund_that_the_gateway_refuses(
     9, &[pays(51, 35, Card::RefundFails), cancels(), gives_by_hand(35)],
+    (Stage::Cancelled, 0, vec![9, 5], vec![35]),
+)]
+#[case::of_an_order_whose_money_people_gave_back_at_the_gateway(
+    9, &[pays(51, 35, Card::Good), Act::PeopleGiveBack { number: 51, amount: 35 }],
+    (Stage::Cancelled, 0, vec![9, 5], vec![0]),
+)]
+#[case::of_a_cancellation_after_people_gave_a_part_back_at_the_gateway(
+    9, &[pays(51, 35, Card::Good), Act::PeopleGiveBack { number: 51, amount: 15 }, cancels()],
+    (Stage::Cancelled, 0, vec![9, 5], vec![0]),
+)]
+#[case::of_a_refund_that_comes_again(
+    9, &[pays(51, 35, Card::RefundComesAgain), cancels(), Act::ComesAgain(51), Act::TimePasses, gives_by_hand(35)],
     (Stage::Cancelled, 0, vec![9, 5], vec![35]),
 )]
 fn every_step_fails_once(#[case] bowls: u32, #[case] acts: &[Act], #[case] expected: End) {

@@ -1,9 +1,10 @@
 //! A payment gateway: Stripe's state machine of payment intents and refunds, idempotent by key. It keeps its own
 //! books, and knows nothing of orders. A request that no honest client sends stops the simulation.
 
-use domain::order::GatewayAnswer;
-use domain::{DeclineCode, IntentId, PaymentId, Reason, RefundId};
-use std::collections::BTreeMap;
+use crate::world::pounds;
+use domain::order::{self, GatewayAnswer};
+use domain::{DeclineCode, IntentId, PaymentId, Reason, Reference, RefundId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a card does. A token names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Card {
     CaptureFails,
     /// The money is taken, and cannot be given back.
     RefundFails,
+    /// What is given back comes again later.
+    RefundComesAgain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,12 @@ pub struct Intent {
     pub amount: i64,
     pub standing: Standing,
     pub refunds: BTreeMap<RefundId, i64>,
+    /// Those of them that people made at the gateway itself.
+    pub found: BTreeSet<RefundId>,
+    /// Refunds that it would not make: under the same key it will not make them later either.
+    denied: BTreeSet<RefundId>,
+    /// Refunds that came again.
+    pub came_again: BTreeSet<RefundId>,
     card: Card,
     first_answer: GatewayAnswer,
 }
@@ -52,7 +61,7 @@ pub struct Gateway {
 }
 
 impl Card {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Good,
         Self::Good,
         Self::Declined,
@@ -62,6 +71,7 @@ impl Card {
         Self::Forsaken,
         Self::CaptureFails,
         Self::RefundFails,
+        Self::RefundComesAgain,
     ];
 }
 
@@ -71,7 +81,8 @@ impl Intent {
     }
 
     pub fn refunded(&self) -> i64 {
-        self.refunds.values().sum()
+        let stays = self.refunds.iter().filter(|(refund, _)| !self.came_again.contains(refund));
+        stays.map(|(_, amount)| amount).sum()
     }
 
     /// Whether the gateway still has a part to play: it thinks, or holds money that nobody has taken.
@@ -84,7 +95,7 @@ impl Intent {
         match self.standing {
             Standing::Processing => GatewayAnswer::Started { intent },
             Standing::RequiresCapture => GatewayAnswer::Authorized { intent },
-            Standing::Succeeded => GatewayAnswer::Captured { intent },
+            Standing::Succeeded => GatewayAnswer::Captured { intent, amount: pounds(self.amount) },
             Standing::Canceled => GatewayAnswer::Voided,
             Standing::Declined => GatewayAnswer::Declined {
                 code: DeclineCode::new("card_declined").expect("it is a code"),
@@ -113,12 +124,23 @@ impl Gateway {
             return if self.repeats_first_answer { first } else { known.truth(payment_id) };
         }
         let standing = match card {
-            Card::Good | Card::CaptureFails | Card::RefundFails => Standing::RequiresCapture,
+            Card::Good | Card::CaptureFails | Card::RefundFails | Card::RefundComesAgain => {
+                Standing::RequiresCapture
+            }
             Card::Declined => Standing::Declined,
             Card::Slow { .. } | Card::Forsaken => Standing::Processing,
         };
         let first_answer = GatewayAnswer::Voided;
-        let mut intent = Intent { amount, standing, refunds: BTreeMap::new(), card, first_answer };
+        let mut intent = Intent {
+            amount,
+            standing,
+            refunds: BTreeMap::new(),
+            found: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            came_again: BTreeSet::new(),
+            card,
+            first_answer,
+        };
         intent.first_answer = intent.truth(payment_id);
         let answer = intent.first_answer.clone();
         self.intents.insert(payment_id, intent);
@@ -172,8 +194,10 @@ impl Gateway {
             assert_eq!(before, amount, "another amount under the same key");
             return true;
         }
-        assert!(known.refunded() + amount <= known.captured(), "more is asked back than was taken");
-        if known.card == Card::RefundFails {
+        let is_too_much = known.refunded() + amount > known.captured();
+        assert!(!is_too_much || !known.found.is_empty(), "more is asked back than was taken");
+        if is_too_much || known.card == Card::RefundFails || known.denied.contains(&refund_id) {
+            known.denied.insert(refund_id);
             return false;
         }
         known.refunds.insert(refund_id, amount);
@@ -183,6 +207,45 @@ impl Gateway {
 
     pub fn retrieve(&self, payment_id: PaymentId) -> Option<GatewayAnswer> {
         self.intents.get(&payment_id).map(|known| known.truth(payment_id))
+    }
+
+    /// People give money back at the gateway itself. Gives whether anything changed.
+    pub fn meddle(&mut self, payment_id: PaymentId, refund_id: RefundId, amount: i64) -> bool {
+        let Some(known) = self.intents.get_mut(&payment_id) else { return false };
+        // Twice would be more than anybody could follow; and what they see there, they do not give back.
+        if !known.refunds.is_empty() || amount > known.captured() {
+            return false;
+        }
+        known.refunds.insert(refund_id, amount);
+        known.found.insert(refund_id);
+        self.moves += 1;
+        true
+    }
+
+    /// What went back comes again. Gives whether anything changed.
+    pub fn come_again(&mut self, payment_id: PaymentId, refund_id: RefundId) -> bool {
+        let Some(known) = self.intents.get_mut(&payment_id) else { return false };
+        let comes = known.card == Card::RefundComesAgain && known.refunds.contains_key(&refund_id);
+        let comes = comes && known.came_again.insert(refund_id);
+        self.moves += u64::from(comes);
+        comes
+    }
+
+    /// What it tells of refunds by itself, again and again until it is heard.
+    pub fn tells(&self, payment_id: PaymentId) -> Vec<order::Command> {
+        let Some(known) = self.intents.get(&payment_id) else { return vec![] };
+        let found = known.found.iter().map(|&refund_id| order::Command::RecordRefundFound {
+            refund_id,
+            payment_id,
+            amount: pounds(known.refunds[&refund_id]),
+            reference: Reference::new(&format!("re_{refund_id}")).expect("it is a reference"),
+        });
+        let came_again = known.came_again.iter().map(|&refund_id| order::Command::RecordRefundFailed {
+            refund_id,
+            payment_id,
+            message: Reason::new("the account was closed").expect("it is a reason"),
+        });
+        found.chain(came_again).collect()
     }
 
     /// A slow card is decided. Gives whether anything changed.

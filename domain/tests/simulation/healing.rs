@@ -79,6 +79,9 @@ impl World {
             Message::Retrieve { order_id, payment_id, .. } => {
                 Message::Retrieve { asker, order_id, payment_id }
             }
+            Message::LookAtRefunds { order_id, payment_id, .. } => {
+                Message::LookAtRefunds { asker, order_id, payment_id }
+            }
             Message::Answer { order_id, command, .. } => Message::Answer { asker, order_id, command },
             Message::Webhook { .. } | Message::Command { .. } => message,
         }

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::world::{Asker, Message, World};
 use domain::cart::Cart;
 use domain::fulfilment::{Owed, order_of, owed, undecided};
-use domain::{CartId, Event, OrderId, cart, order};
+use domain::{CartId, Event, OrderId, PaymentId, cart, order};
 use std::collections::BTreeMap;
 
 /// How long a payment under way may keep an order beyond its deadline, in seconds.
@@ -161,13 +161,20 @@ impl World {
         }
     }
 
-    /// Asks what became of payments that the gateway has not decided.
+    /// Asks what became of payments that the gateway has not decided, and hears what it tells of refunds.
     pub fn poll(&mut self, runner: usize) {
         let orders: Vec<OrderId> = self.deadlines.keys().copied().collect();
         let asker = self.asker(runner);
         for order_id in orders {
             for (payment_id, _) in undecided(self.order_now(runner, order_id)) {
                 self.send(Message::Retrieve { asker, order_id, payment_id });
+            }
+        }
+        let payments: Vec<PaymentId> = self.gateway.intents.keys().copied().collect();
+        for payment_id in payments {
+            if !self.gateway.tells(payment_id).is_empty() {
+                let order_id = self.shop.order_of(payment_id);
+                self.send(Message::LookAtRefunds { asker, order_id, payment_id });
             }
         }
     }

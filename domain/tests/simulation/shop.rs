@@ -286,16 +286,19 @@ fn by_hand(refund_id: RefundId, amount: i64) -> order::Command {
     order::Command::RecordRefund { refund_id, payment_id: None, amount, reference }
 }
 
+fn is_lost(refund: &Refund) -> bool {
+    matches!(refund.phase, RefundPhase::Refused | RefundPhase::Failed)
+}
+
 /// What came by hand, and what the gateway took and would not give back; less what went back by hand.
 fn left_for_hands(order: &PlacedOrder) -> i64 {
-    let back =
-        |refund: &Refund| if refund.phase == RefundPhase::Refused { 0 } else { refund.amount.amount() };
+    let back = |refund: &Refund| if is_lost(refund) { 0 } else { refund.amount.amount() };
     let of = |payment_id| order.refunds.iter().filter(move |refund| refund.payment_id == payment_id);
     let left_of = |payment: &Payment| match payment.phase {
         PaymentPhase::Recorded => payment.amount.amount(),
         PaymentPhase::Captured { .. } => {
             let mut refunds = of(Some(payment.payment_id));
-            let was_refused = refunds.any(|refund| refund.phase == RefundPhase::Refused);
+            let was_refused = refunds.any(is_lost);
             let went_back: i64 = of(Some(payment.payment_id)).map(back).sum();
             if was_refused { payment.amount.amount() - went_back } else { 0 }
         }

@@ -9,8 +9,8 @@ use crate::random::Random;
 use crate::runner::Runner;
 use crate::shop::Shop;
 use domain::fulfilment::{PaymentRequest, StockRequest};
-use domain::order::Order;
-use domain::{CartId, Money, OrderId, PaymentId, Sku};
+use domain::order::{Order, RefundPhase};
+use domain::{CartId, Money, OrderId, PaymentId, RefundId, Sku};
 use domain::{cart, inventory, order};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,12 @@ pub enum Message {
     },
     /// What is the truth about this payment?
     Retrieve {
+        asker: Asker,
+        order_id: OrderId,
+        payment_id: PaymentId,
+    },
+    /// What became of the refunds of this payment?
+    LookAtRefunds {
         asker: Asker,
         order_id: OrderId,
         payment_id: PaymentId,
@@ -197,10 +203,15 @@ impl World {
             return;
         }
         let payment_id = *self.random.pick(&payments);
-        let moved = if self.random.percent(85) {
-            self.gateway.decide(payment_id)
-        } else {
-            self.gateway.let_go(payment_id)
+        let moved = match self.random.below(100) {
+            0..70 => self.gateway.decide(payment_id),
+            70..82 => self.gateway.let_go(payment_id),
+            82..91 => self.comes_again(payment_id),
+            _ => {
+                let captured = self.gateway.intents[&payment_id].captured();
+                let amount = if captured > 0 { self.random.amount(1, captured) } else { 0 };
+                self.people_give_back(payment_id, amount)
+            }
         };
         if moved {
             self.count("webhook");
@@ -208,6 +219,25 @@ impl World {
             let order_id = self.shop.order_of(payment_id);
             self.send(Message::Webhook { order_id, payment_id });
         }
+    }
+
+    /// At the gateway itself. Gives whether anything changed.
+    pub fn people_give_back(&mut self, payment_id: PaymentId, amount: i64) -> bool {
+        // No id of ours.
+        let refund_id = RefundId(uuid::Uuid::from_u128(payment_id.0.as_u128() + (1 << 100)));
+        amount > 0 && self.gateway.meddle(payment_id, refund_id, amount)
+    }
+
+    /// Money comes again days after it went back, when everybody has long known that it did. Gives whether anything
+    /// changed.
+    pub fn comes_again(&mut self, payment_id: PaymentId) -> bool {
+        let order_id = self.shop.order_of(payment_id);
+        let Order::Placed(order) = self.order_now(0, order_id) else { return false };
+        let of_this = |refund: &&order::Refund| {
+            refund.payment_id == Some(payment_id) && refund.phase == RefundPhase::Done
+        };
+        let refund_id = order.refunds.iter().find(of_this).map(|refund| refund.refund_id);
+        refund_id.is_some_and(|refund_id| self.gateway.come_again(payment_id, refund_id))
     }
 
     /// Puts it on its way; it may be lost, or go twice.

@@ -62,6 +62,12 @@ pub fn summary(event: &Event) -> String {
         Event::RefundRecorded(refund) => {
             format!("Refund of {}, reference {}", money(refund.amount), refund.reference)
         }
+        Event::RefundFound(refund) => {
+            format!("Refund of {} made at the gateway, {}", money(refund.amount), refund.reference)
+        }
+        Event::RefundFailed(refund) => {
+            format!("Refund of {} did not arrive: {}", money(refund.amount), refund.message)
+        }
         Event::Refunded(refunded) => format!("Refunded in full: {}", money(refunded.amount)),
     }
 }

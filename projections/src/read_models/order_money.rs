@@ -18,6 +18,8 @@ struct Change<'a> {
     intent: Option<&'a str>,
     reference: Option<&'a str>,
     failure: Option<&'a str>,
+    /// What was taken: it may be less than was asked for.
+    amount: Option<i64>,
 }
 
 /// One that was not there before the batch.
@@ -61,8 +63,9 @@ pub async fn apply_payments(
                     Some(payment.message.as_str());
             }
             Event::PaymentCaptured(payment) => {
-                Change::of(&mut changes, (order_id.0, payment.payment_id), "captured").intent =
-                    Some(payment.intent.as_str());
+                let change = Change::of(&mut changes, (order_id.0, payment.payment_id), "captured");
+                change.intent = Some(payment.intent.as_str());
+                change.amount = Some(payment.amount.amount());
             }
             Event::PaymentVoided(payment) => {
                 Change::of(&mut changes, (order_id.0, payment.payment_id), "voided");
@@ -103,7 +106,7 @@ async fn insert_payments(
         let Some(begun) = &change.begun else { continue };
         orders.push(*order_id);
         ids.push(payment_id.0);
-        amounts.push(begun.amount.amount());
+        amounts.push(change.amount.unwrap_or(begun.amount.amount()));
         currencies.push(begun.amount.currency().to_string());
         methods.push(begun.method);
         references.push(change.reference);
@@ -147,15 +150,17 @@ async fn update_payments(
     }
     sqlx::query!(
         "UPDATE order_payments AS p
-         SET status = c.status, intent = coalesce(c.intent, p.intent), failure = coalesce(c.failure, p.failure)
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-              AS c (order_id, payment_id, status, intent, failure)
+         SET status = c.status, intent = coalesce(c.intent, p.intent), failure = coalesce(c.failure, p.failure),
+             amount = coalesce(c.amount, p.amount)
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+              AS c (order_id, payment_id, status, intent, failure, amount)
          WHERE p.order_id = c.order_id AND p.payment_id = c.payment_id",
         &payments.iter().map(|((order_id, _), _)| *order_id).collect::<Vec<_>>(),
         &payments.iter().map(|((_, payment_id), _)| payment_id.0).collect::<Vec<_>>(),
         &payments.iter().map(|(_, change)| change.status).collect::<Vec<_>>() as _,
         &payments.iter().map(|(_, change)| change.intent).collect::<Vec<_>>() as _,
-        &payments.iter().map(|(_, change)| change.failure).collect::<Vec<_>>() as _
+        &payments.iter().map(|(_, change)| change.failure).collect::<Vec<_>>() as _,
+        &payments.iter().map(|(_, change)| change.amount).collect::<Vec<_>>() as _
     )
     .execute(transaction)
     .await?;
@@ -191,6 +196,16 @@ pub async fn apply_refunds(transaction: &mut PgConnection, facts: &OrderFacts<'_
                 if refund.payment_id.is_none() {
                     change.begun = Some(Begun::new(refund.amount, None, fact));
                 }
+            }
+            Event::RefundFound(refund) => {
+                let of = (order_id.0, refund.refund_id, Some(refund.payment_id));
+                let change = Change::of(&mut changes, of, "done");
+                change.reference = Some(refund.reference.as_str());
+                change.begun = Some(Begun::new(refund.amount, None, fact));
+            }
+            Event::RefundFailed(refund) => {
+                let of = (order_id.0, refund.refund_id, Some(refund.payment_id));
+                Change::of(&mut changes, of, "failed").failure = Some(refund.message.as_str());
             }
             _ => {}
         }

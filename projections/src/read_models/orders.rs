@@ -78,6 +78,8 @@ impl<'a> Change<'a> {
                 self.cancel_reason = Some(&cancelled.reason);
             }
             Event::RefundRecorded(refund) => self.refunded += refund.amount.amount(),
+            Event::RefundFound(refund) => self.refunded += refund.amount.amount(),
+            Event::RefundFailed(refund) => self.refunded -= refund.amount.amount(),
             Event::Refunded(_) => self.status = Some("refunded"),
             Event::PaymentRequested(_)
             | Event::PaymentStarted(_)

@@ -303,9 +303,14 @@ impl Shop {
                 1 => GatewayAnswer::Started { intent: intent() },
                 _ => GatewayAnswer::Authorized { intent: intent() },
             },
-            fulfilment::PaymentRequest::Capture { .. } => match self.random.random_range(0..8) {
+            fulfilment::PaymentRequest::Capture { amount, .. } => match self.random.random_range(0..8) {
                 0 => declined(),
-                _ => GatewayAnswer::Captured { intent: intent() },
+                // People took less at the gateway.
+                1 if amount.amount() > 1 => {
+                    let less = Money::new(amount.amount() - 1, amount.currency()).unwrap();
+                    GatewayAnswer::Captured { intent: intent(), amount: less }
+                }
+                _ => GatewayAnswer::Captured { intent: intent(), amount: *amount },
             },
             fulfilment::PaymentRequest::Void { .. } => GatewayAnswer::Voided,
             &fulfilment::PaymentRequest::Refund { refund_id, amount, .. } => {
@@ -319,10 +324,30 @@ impl Shop {
                     }
                 };
                 self.order(id, &command);
+                self.people_meddle(id, payment_id, refund_id);
                 return;
             }
         };
         self.order(id, &order::Command::RecordGatewayAnswer { payment_id, answer });
+    }
+
+    /// At the gateway: they give money back, or what went back comes again.
+    fn people_meddle(&mut self, id: OrderId, payment_id: PaymentId, refund_id: RefundId) {
+        let command = match self.random.random_range(0..4) {
+            0 => order::Command::RecordRefundFailed {
+                refund_id,
+                payment_id,
+                message: Reason::new("the account was closed").unwrap(),
+            },
+            1 => order::Command::RecordRefundFound {
+                refund_id: RefundId(Uuid::from_u128(self.random.random())),
+                payment_id,
+                amount: Money::new(1, gbp()).unwrap(),
+                reference: Reference::new("re_2").unwrap(),
+            },
+            _ => return,
+        };
+        self.order(id, &command);
     }
 
     fn stock_answers(&mut self, id: OrderId, sku: Sku, request: fulfilment::StockRequest) {

@@ -68,7 +68,7 @@ fn lines(history: &[RecordedEvent], journal: &[String]) -> Vec<Line> {
         let after = before.map_or(0, |(_, line)| line.told_by.saturating_add(1));
         let kind = line["request"]["key"].as_str().map(|key| match key {
             key if key.starts_with("payment-") => Kind::Authorize,
-            key if key.ends_with("-capture") => Kind::Capture,
+            key if key.starts_with("capture-") => Kind::Capture,
             key if key.starts_with("cancel-") => Kind::Void,
             key => {
                 assert!(key.starts_with("refund-"), "{key}");
