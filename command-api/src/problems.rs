@@ -300,10 +300,17 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
         order::Rejection::PaymentNotDue { due, .. } => {
             conflict("payment-not-due", "The payment is not what is due", rejection).with("due", *due)
         }
-        order::Rejection::PaymentDiffers { recorded } => {
-            conflict("payment-differs", "The payment is recorded with another amount", rejection)
-                .with("recorded", json!(recorded))
+        order::Rejection::PaymentUnderWay { under_way, due } => {
+            conflict("payment-under-way", "Another payment is under way", rejection)
+                .with("under_way", *under_way)
+                .with("due", *due)
         }
+        order::Rejection::PaymentDiffers { recorded } => conflict(
+            "payment-differs",
+            "The payment is recorded with another amount or another means of payment",
+            rejection,
+        )
+        .with("recorded", json!(recorded)),
         order::Rejection::PaymentNotFound => not_found(rejection),
         order::Rejection::ShipmentNotFound => not_found(rejection),
         order::Rejection::RefundNotRequested => {

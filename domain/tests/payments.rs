@@ -192,6 +192,10 @@ fn not_due(due: i64, given: i64) -> Rejection {
     Rejection::PaymentNotDue { due, given: gbp(given) }
 }
 
+fn under_way(under_way: i64, due: i64) -> Rejection {
+    Rejection::PaymentUnderWay { under_way, due }
+}
+
 fn not_pending(status: &'static str) -> Rejection {
     Rejection::WrongStatus { status, wanted: "paid", needed: "pending" }
 }
@@ -206,7 +210,11 @@ fn differs(recorded: i64) -> Rejection {
 #[case::an_end_for_nobody(vec![], EXPIRE, Rejection::NotFound)]
 #[case::a_request_for_nothing(held(), request(1, 0), not_due(35, 0))]
 #[case::a_request_for_too_much(held(), request(1, 36), not_due(35, 36))]
-#[case::a_request_for_what_is_asked_already(asked(), request(2, 1), not_due(0, 1))]
+#[case::a_request_for_what_is_asked_already(asked(), request(2, 1), under_way(35, 0))]
+#[case::a_request_for_more_than_is_asked_already(asked(), request(2, 36), not_due(0, 36))]
+#[case::a_request_for_the_rest_and_what_is_asked_already(
+    and(held(), &[requested(1, 20)]), request(2, 16), under_way(20, 15),
+)]
 #[case::a_request_for_what_is_authorized_already(secured(), request(2, 1), not_due(0, 1))]
 #[case::a_request_for_what_is_recorded_already(and(held(), &[payment(1, 30)]), request(2, 6), not_due(5, 6))]
 #[case::a_request_in_another_currency(
@@ -223,7 +231,7 @@ fn differs(recorded: i64) -> Rejection {
 )]
 #[case::a_request_under_the_id_of_recorded_money(and(held(), &[payment(1, 5)]), request(1, 5), differs(5))]
 #[case::recorded_money_under_the_id_of_a_request(and(asked(), &[declined(1)]), record(1, 35), differs(35))]
-#[case::recorded_money_for_what_is_under_way(asked(), record(2, 35), not_due(0, 35))]
+#[case::recorded_money_for_what_is_under_way(asked(), record(2, 35), under_way(35, 0))]
 #[case::recorded_money_for_what_is_held_for_us(secured(), record(2, 1), not_due(0, 1))]
 #[case::recorded_money_of_nothing_when_called_off(cancelled_early(), record(1, 0), not_due(35, 0))]
 #[case::an_answer_on_a_strange_payment(asked(), says_captured(9), Rejection::PaymentNotFound)]

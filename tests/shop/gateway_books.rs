@@ -110,6 +110,8 @@ async fn a_payment_that_is_never_answered_keeps_the_shop_ready(pool: PgPool) {
     let pay = shop.request(Method::POST, &format!("/orders/{order_id}/payments")).new_key();
     let body = json!({ "amount": gbp(1000), "payment_method": "pm_sandbox_never_answers" });
     pay.json(&body).send().await.expect(StatusCode::ACCEPTED);
+    let another = shop.pay_by("pm_card_visa", &order_id, 1000).await;
+    another.expect_problem(StatusCode::CONFLICT, "payment-under-way");
     cancel(&shop, &order_id).await;
     let waits = "1 payment waits for the payment gateway: the log says more";
     shop.is_ready("payment-gateway", Some(waits)).await;

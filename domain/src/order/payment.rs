@@ -175,7 +175,7 @@ impl PlacedOrder {
             _ => return Err(self.not_in("paid", "pending")),
         };
         if amount == 0 || !is_due {
-            return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+            return Err(self.not_due(payment.amount));
         }
         let mut events = vec![Event::PaymentRecorded(payment.clone())];
         events.extend(self.paid_with(amount));
@@ -197,9 +197,20 @@ impl PlacedOrder {
             return Err(self.not_in("paid", "pending"));
         }
         if payment.amount.amount() == 0 || payment.amount.amount() > self.due_amount() {
-            return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+            return Err(self.not_due(payment.amount));
         }
         Ok(vec![Event::PaymentRequested(payment.clone())])
+    }
+
+    /// Why so much cannot be paid now.
+    fn not_due(&self, given: Money) -> Rejection {
+        let (due, under_way) = (self.due_amount(), self.sum(Payment::is_open));
+        let may_be_due = (1..=due + under_way).contains(&given.amount());
+        if may_be_due && under_way > 0 && self.status == Status::Pending {
+            Rejection::PaymentUnderWay { under_way, due }
+        } else {
+            Rejection::PaymentNotDue { due, given }
+        }
     }
 
     pub(super) fn record_gateway_answer(

@@ -36,6 +36,16 @@ pub enum Rejection {
         /// What was given.
         given: Money,
     },
+    /// It would be due if another payment were not under way.
+    #[error(
+        "{under_way} minor units wait for the payment gateway's answer: wait for it, or cancel the order and buy again"
+    )]
+    PaymentUnderWay {
+        /// What is under way, in minor units.
+        under_way: i64,
+        /// What is owed beside it, in minor units.
+        due: i64,
+    },
     /// The payment's id is taken.
     #[error("this payment is already recorded with {recorded}, or with another means of payment")]
     PaymentDiffers {
