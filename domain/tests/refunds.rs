@@ -3,7 +3,9 @@
 mod samples;
 mod scenario;
 
-use domain::order::{CancelReason, Cancelled, Command, Event, GatewayAnswer, Order, Placed, Rejection};
+use domain::order::{
+    CancelReason, Cancelled, Command, Event, GatewayAnswer, Order, Placed, RefundFound, Rejection,
+};
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
@@ -33,12 +35,12 @@ fn refuse(number: u128, payment: u128) -> Command {
 }
 
 fn found(number: u128, payment: u128, amount: i64) -> Command {
-    Command::RecordRefundFound {
+    Command::RecordRefundFound(RefundFound {
         refund_id: refund_id(number),
         payment_id: payment_id(payment),
         amount: gbp(amount),
         reference: reference("re_1"),
-    }
+    })
 }
 
 fn failed(number: u128, payment: u128) -> Command {

@@ -101,12 +101,14 @@ pub async fn find(
         };
         let command = match known.iter().find(is_ours) {
             Some(known) => command_for(refund, which, known.refund_id, (known.amount, known.phase))?,
-            None if refund.status == RefundStatus::Succeeded => Some(order::Command::RecordRefundFound {
-                refund_id: found_id(refund, which),
-                payment_id: which.payment_id,
-                amount: amount_of(refund, currency)?,
-                reference: Reference::new(&refund.id)?,
-            }),
+            None if refund.status == RefundStatus::Succeeded => {
+                Some(order::Command::RecordRefundFound(order::RefundFound {
+                    refund_id: found_id(refund, which),
+                    payment_id: which.payment_id,
+                    amount: amount_of(refund, currency)?,
+                    reference: Reference::new(&refund.id)?,
+                }))
+            }
             None => None,
         };
         if let Some(command) = command {

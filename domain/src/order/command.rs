@@ -1,4 +1,4 @@
-use super::{OrderLine, Placed, ShippedLine, Tracking};
+use super::{OrderLine, Placed, RefundFound, ShippedLine, Tracking};
 use crate::{
     DeclineCode, IntentId, MerchantId, Money, PaymentId, PaymentMethod, PaymentToken, Reason, Reference,
     RefundId, ShipmentId, Sku,
@@ -105,16 +105,7 @@ pub enum Command {
         message: Reason,
     },
     /// The gateway gave money back that nobody here had asked it to (from the fulfilment process).
-    RecordRefundFound {
-        /// What we call it; it follows from the gateway's name for it.
-        refund_id: RefundId,
-        /// Of which payment.
-        payment_id: PaymentId,
-        /// How much.
-        amount: Money,
-        /// How the gateway names it.
-        reference: Reference,
-    },
+    RecordRefundFound(RefundFound),
     /// Money that the gateway had given back did not arrive and came again (from the fulfilment process).
     RecordRefundFailed {
         /// Which refund.

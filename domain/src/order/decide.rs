@@ -1,8 +1,7 @@
 use super::{
     CancelReason, Command, Delivered, Event, Order, Paid, PaymentRecorded, PaymentRequested, Placed,
-    PlacedOrder, ProcessingStarted, RefundFound, RefundRecorded, RefusedReservation, Rejection,
-    ReservationAnswer, ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased,
-    StockShipped,
+    PlacedOrder, ProcessingStarted, RefundRecorded, RefusedReservation, Rejection, ReservationAnswer,
+    ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased, StockShipped,
 };
 use crate::{Aggregate, Money, Reason, Sku};
 
@@ -85,13 +84,7 @@ impl PlacedOrder {
             Command::RecordRefundRefused { refund_id, payment_id, message } => {
                 Ok(self.record_refund_refused(*refund_id, *payment_id, message))
             }
-            Command::RecordRefundFound { refund_id, payment_id, amount, reference } => self
-                .record_refund_found(&RefundFound {
-                    refund_id: *refund_id,
-                    payment_id: *payment_id,
-                    amount: *amount,
-                    reference: reference.clone(),
-                }),
+            Command::RecordRefundFound(found) => self.record_refund_found(found),
             Command::RecordRefundFailed { refund_id, payment_id, message } => {
                 Ok(self.record_refund_failed(*refund_id, *payment_id, message))
             }

@@ -264,12 +264,12 @@ fn refund() -> impl Strategy<Value = order::Command> {
         2 => (1..4_u128, some_money())
             .prop_map(|(refund, amount)| Command::RequestRefund { refund_id: refund_id(refund), amount }),
         2 => (1..4_u128, 0..2_u128, some_money()).prop_map(|(payment, number, amount)| {
-            Command::RecordRefundFound {
+            Command::RecordRefundFound(order::RefundFound {
                 refund_id: refund_id(FOUND + 2 * payment + number),
                 payment_id: payment_id(payment),
                 amount,
                 reference: reference("re_1"),
-            }
+            })
         }),
         2 => (1..4_u128, 0..2_u128, any::<bool>()).prop_map(|(payment, number, is_found)| {
             let refund = if is_found { FOUND + 2 * payment + number } else { payment + number };

@@ -234,11 +234,13 @@ impl Gateway {
     /// What it tells of refunds by itself, again and again until it is heard.
     pub fn tells(&self, payment_id: PaymentId) -> Vec<order::Command> {
         let Some(known) = self.intents.get(&payment_id) else { return vec![] };
-        let found = known.found.iter().map(|&refund_id| order::Command::RecordRefundFound {
-            refund_id,
-            payment_id,
-            amount: pounds(known.refunds[&refund_id]),
-            reference: Reference::new(&format!("re_{refund_id}")).expect("it is a reference"),
+        let found = known.found.iter().map(|&refund_id| {
+            order::Command::RecordRefundFound(order::RefundFound {
+                refund_id,
+                payment_id,
+                amount: pounds(known.refunds[&refund_id]),
+                reference: Reference::new(&format!("re_{refund_id}")).expect("it is a reference"),
+            })
         });
         let came_again = known.came_again.iter().map(|&refund_id| order::Command::RecordRefundFailed {
             refund_id,

@@ -339,12 +339,12 @@ impl Shop {
                 payment_id,
                 message: Reason::new("the account was closed").unwrap(),
             },
-            1 => order::Command::RecordRefundFound {
+            1 => order::Command::RecordRefundFound(order::RefundFound {
                 refund_id: RefundId(Uuid::from_u128(self.random.random())),
                 payment_id,
                 amount: Money::new(1, gbp()).unwrap(),
                 reference: Reference::new("re_2").unwrap(),
-            },
+            }),
             _ => return,
         };
         self.order(id, &command);
