@@ -188,6 +188,7 @@ async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: Pg
         amount: 1000,
         currency: "GBP",
         payment_method: "pm_card_visa",
+        return_url: None,
     };
     let made = shop.gateway_client().authorize(&charge).await.unwrap();
     let body = json!({ "amount": gbp(1000), "payment_method": "pm_card_visa", "payment_id": payment_id });

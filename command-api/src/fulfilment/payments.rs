@@ -10,7 +10,9 @@ use crate::executor::{Executor, ViewError};
 use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer};
-use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId};
+use domain::{
+    DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId, WebAddress,
+};
 use payment_gateway::{
     Charge, Gateway, GatewayError, Intent, IntentStatus, Refund, RefundRequest, RefundStatus,
 };
@@ -60,13 +62,16 @@ pub async fn ask(
     not_before: Option<DateTime<Utc>>,
 ) -> Result<(), PaymentError> {
     match request {
-        PaymentRequest::Authorize { amount, token } => {
+        PaymentRequest::Authorize { amount, token, return_url } => {
             let age = match not_before {
                 Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => repetition::age(at),
                 _ => age_of_request(executor, which).await?,
             };
             match Repetition::after(age, gateway.keeps_keys()) {
-                Repetition::Repeat => authorize(gateway, executor, which, *amount, token).await,
+                Repetition::Repeat => {
+                    let means = (token, return_url.as_ref());
+                    authorize(gateway, executor, which, *amount, means).await
+                }
                 Repetition::LookUp { is_final } => find(gateway, executor, which, is_final).await,
             }
         }
@@ -141,7 +146,7 @@ async fn authorize(
     executor: &Executor,
     which: Which,
     amount: Money,
-    token: &PaymentToken,
+    (token, return_url): (&PaymentToken, Option<&WebAddress>),
 ) -> Result<(), PaymentError> {
     let currency = amount.currency();
     let charge = Charge {
@@ -150,6 +155,7 @@ async fn authorize(
         amount: amount.amount(),
         currency: currency.code(),
         payment_method: token.as_str(),
+        return_url: return_url.map(WebAddress::as_str),
     };
     let answer = match gateway.authorize(&charge).await {
         Ok(intent) => answer_of(&intent)?,
@@ -261,11 +267,21 @@ fn answer_of(intent: &Intent) -> Result<GatewayAnswer, PaymentError> {
             Some(decline) => declined(&decline.code, &decline.message)?,
             None => declined("declined", "the payment gateway declined the payment")?,
         },
-        IntentStatus::Processing
-        | IntentStatus::RequiresAction
-        | IntentStatus::RequiresConfirmation
-        | IntentStatus::Other(_) => GatewayAnswer::Started { intent: id },
+        IntentStatus::RequiresAction => {
+            // What is no address of the web leads a browser nowhere good.
+            let page = intent.redirect_url.as_deref().filter(|url| is_web(url));
+            let redirect_url = page.and_then(|url| WebAddress::new(url).ok());
+            GatewayAnswer::Started { intent: id, redirect_url }
+        }
+        IntentStatus::Processing | IntentStatus::RequiresConfirmation | IntentStatus::Other(_) => {
+            GatewayAnswer::Started { intent: id, redirect_url: None }
+        }
     })
+}
+
+/// Whether a browser may be sent there.
+pub fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {

@@ -1,7 +1,7 @@
 //! How intents, refunds, failures and events look to a client.
 
 use crate::failure::Failure;
-use crate::intent::{Happening, Intent};
+use crate::intent::{Happening, Intent, Status};
 use crate::refund::Refund;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -80,11 +80,17 @@ pub(crate) fn intent_body(intent: &Intent) -> Value {
         "latest_charge": intent.charge,
         "livemode": false,
         "metadata": intent.metadata,
-        "next_action": null,
+        "next_action": next_action(intent),
         "payment_method": intent.payment_method,
         "payment_method_types": ["card"],
         "status": intent.status,
     })
+}
+
+fn next_action(intent: &Intent) -> Option<Value> {
+    let action = intent.action.as_ref().filter(|_| intent.status == Status::RequiresAction)?;
+    let redirect = json!({ "url": action.url, "return_url": action.return_url });
+    Some(json!({ "type": "redirect_to_url", "redirect_to_url": redirect }))
 }
 
 pub(crate) fn refund_body(refund: &Refund) -> Value {

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Event};
 use crate::config::SandboxConfig;
 use crate::failure::Failure;
-use crate::intent::{Change, Happening, Intent, Status};
+use crate::intent::{Action, Change, Happening, Intent, Status};
 use crate::journal::{EventRecord, Journal, JournalError, Record, RequestRecord};
 use crate::methods::Behaviour;
 use crate::operation::{Endpoint, Operation};
@@ -25,6 +25,8 @@ pub(crate) struct Book {
     processing: Duration,
     /// How long a key counts, in milliseconds.
     keeps_keys: i64,
+    /// Where shoppers' browsers find this gateway.
+    public_url: String,
 }
 
 /// A request that would change something.
@@ -82,7 +84,13 @@ impl Book {
             tells,
             processing: config.delays.processing,
             keeps_keys: i64::try_from(config.keeps_keys.as_millis()).unwrap_or(i64::MAX),
+            public_url: String::new(),
         })
+    }
+
+    /// Where shoppers' browsers find this gateway from now on.
+    pub fn is_at(&mut self, public_url: String) {
+        self.public_url = public_url;
     }
 
     pub fn perform(&mut self, request: Request) -> Performed {
@@ -124,6 +132,17 @@ impl Book {
         match self.record(Decision { intent, refund: None, change, confirms: false }, None, now) {
             Performed::Done(done) => done.events,
             _ => Vec::new(),
+        }
+    }
+
+    /// The shopper has decided on a payment, if it waits for them; gives what is to be told.
+    pub fn decided(&mut self, id: &str, approves: bool, now: i64) -> Result<Vec<Arc<Event>>, Failure> {
+        let mut intent = Intent::clone(self.find(id, "intent")?);
+        let Some(change) = intent.decide(approves) else { return Ok(Vec::new()) };
+        match self.record(Decision { intent, refund: None, change, confirms: false }, None, now) {
+            Performed::Done(done) => Ok(done.events),
+            Performed::Refused(failure) => Err(failure),
+            Performed::Replayed(_) | Performed::Hangs => Ok(Vec::new()),
         }
     }
 
@@ -220,21 +239,24 @@ impl Book {
         let due = now.saturating_add(i64::try_from(self.processing.as_millis()).unwrap_or(i64::MAX));
         let seconds = now / 1000;
         let (intent, refund, change, confirms) = match operation {
-            Operation::Create { confirm, .. } => {
+            Operation::Create { confirm, ref return_url, .. } => {
+                let return_url = return_url.clone();
                 let mut intent = self.new_intent(operation, seconds);
                 let mut change = Change::default();
                 if confirm {
-                    change = intent.confirm(new_id("ch"), due)?;
+                    let action = self.action(&intent, return_url);
+                    change = intent.confirm(new_id("ch"), due, action)?;
                 }
                 change.happenings.insert(0, Happening::Created);
                 (intent, None, change, confirm)
             }
-            Operation::Confirm { id, payment_method } => {
+            Operation::Confirm { id, payment_method, return_url } => {
                 let before = self.find(&id, "intent")?;
                 let mut intent = Intent::clone(before);
                 intent.payment_method = payment_method.or(intent.payment_method);
-                let change =
-                    intent.confirm(new_id("ch"), due).map_err(|failure| Refusal::of(failure, before))?;
+                let action = self.action(&intent, return_url);
+                let change = intent.confirm(new_id("ch"), due, action);
+                let change = change.map_err(|failure| Refusal::of(failure, before))?;
                 (intent, None, change, true)
             }
             Operation::Capture { id, amount } => {
@@ -275,6 +297,11 @@ impl Book {
         Ok(Some(Decision { intent, refund, change, confirms }))
     }
 
+    /// What a shopper is to do, should they be asked.
+    fn action(&self, intent: &Intent, return_url: Option<String>) -> Action {
+        Action { url: format!("{}/authenticate/{}", self.public_url, intent.id), return_url }
+    }
+
     fn new_intent(&self, operation: Operation, created: i64) -> Intent {
         let Operation::Create {
             amount, currency, capture_method, payment_method, metadata, description, ..
@@ -303,6 +330,7 @@ impl Book {
             canceled_at: None,
             cancellation_reason: None,
             due: None,
+            action: None,
         }
     }
 
@@ -404,6 +432,7 @@ mod tests {
             tells: true,
             processing: Duration::ZERO,
             keeps_keys: i64::MAX,
+            public_url: String::new(),
         };
         for body in ["amount=5&currency=gbp", "amount=6&currency=gbp"] {
             let request = Request {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Status {
     RequiresPaymentMethod,
     RequiresConfirmation,
+    RequiresAction,
     Processing,
     RequiresCapture,
     Succeeded,
@@ -31,6 +32,8 @@ pub(crate) enum Happening {
     Created,
     #[serde(rename = "payment_intent.amount_capturable_updated")]
     AmountCapturableUpdated,
+    #[serde(rename = "payment_intent.requires_action")]
+    RequiresAction,
     #[serde(rename = "payment_intent.processing")]
     Processing,
     #[serde(rename = "payment_intent.succeeded")]
@@ -68,6 +71,16 @@ pub(crate) struct Intent {
     pub cancellation_reason: Option<String>,
     /// When a slow payment's outcome is there, in milliseconds since 1970.
     pub due: Option<i64>,
+    /// What the shopper was asked to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+}
+
+/// A page where the shopper decides, and where their browser goes then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Action {
+    pub url: String,
+    pub return_url: Option<String>,
 }
 
 /// What a change of an intent is: what to tell, and whether the request failed all the same.
@@ -92,8 +105,9 @@ impl Intent {
         self.payment_method.as_deref().and_then(Behaviour::of)
     }
 
-    /// Pays with the payment method. `due` is when the outcome is there, should the payment be slow.
-    pub fn confirm(&mut self, charge: String, due: i64) -> Result<Change, Failure> {
+    /// Pays with the payment method. `due` is when the outcome is there, should the payment be slow; `action` is what
+    /// the shopper does, should they be asked.
+    pub fn confirm(&mut self, charge: String, due: i64, action: Action) -> Result<Change, Failure> {
         if !matches!(self.status, Status::RequiresPaymentMethod | Status::RequiresConfirmation) {
             return Err(self.unexpected("confirmed", "requires_payment_method, requires_confirmation"));
         }
@@ -110,6 +124,12 @@ impl Intent {
                 self.failure = None;
                 self.due = Some(due);
                 Ok(Change::of(Happening::Processing))
+            }
+            Behaviour::AskShopper => {
+                self.status = Status::RequiresAction;
+                self.failure = None;
+                self.action = Some(action);
+                Ok(Change::of(Happening::RequiresAction))
             }
             Behaviour::Approve
             | Behaviour::NeverAnswer
@@ -130,6 +150,16 @@ impl Intent {
             _ => self.approve(),
         };
         // Nobody waits for an answer.
+        Some(Change { failure: None, ..change })
+    }
+
+    /// The shopper has decided. Nothing, when nobody asks them any more.
+    pub fn decide(&mut self, approves: bool) -> Option<Change> {
+        if self.status != Status::RequiresAction {
+            return None;
+        }
+        let change = if approves { self.approve() } else { self.decline(Reason::NotProven) };
+        // The answer is a page, whatever they decided.
         Some(Change { failure: None, ..change })
     }
 
@@ -154,14 +184,18 @@ impl Intent {
     /// Lets everything go. `now` in seconds since 1970.
     pub fn cancel(&mut self, reason: Option<String>, now: i64) -> Result<Change, Failure> {
         match self.status {
-            Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresCapture => {
+            Status::RequiresPaymentMethod
+            | Status::RequiresConfirmation
+            | Status::RequiresAction
+            | Status::RequiresCapture => {
                 self.status = Status::Canceled;
                 self.canceled_at = Some(now);
                 self.cancellation_reason = reason;
                 Ok(Change::of(Happening::Canceled))
             }
             Status::Processing | Status::Succeeded | Status::Canceled => {
-                let allowed = "requires_payment_method, requires_confirmation, requires_capture";
+                let allowed =
+                    "requires_payment_method, requires_confirmation, requires_action, requires_capture";
                 Err(self.unexpected("canceled", allowed))
             }
         }
@@ -237,12 +271,17 @@ mod tests {
             canceled_at: None,
             cancellation_reason: None,
             due: None,
+            action: None,
         }
+    }
+
+    fn action() -> Action {
+        Action { url: "http://sandbox/authenticate/pi_1".to_owned(), return_url: None }
     }
 
     fn approved() -> Intent {
         let mut intent = intent("pm_card_visa", CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
+        intent.confirm("ch_1".to_owned(), 9, action()).unwrap();
         intent
     }
 
@@ -268,7 +307,7 @@ mod tests {
         #[case] happening: Happening,
     ) {
         let mut intent = intent(token, capture_method);
-        let change = intent.confirm("ch_1".to_owned(), 9).unwrap();
+        let change = intent.confirm("ch_1".to_owned(), 9, action()).unwrap();
         assert_eq!((intent.status, change.happenings), (status, vec![happening]));
         assert_eq!(change.failure, intent.failure);
         assert_eq!(intent.due, (status == Status::Processing).then_some(9));
@@ -285,10 +324,34 @@ mod tests {
         #[case] happening: Happening,
     ) {
         let mut intent = intent(token, CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
+        intent.confirm("ch_1".to_owned(), 9, action()).unwrap();
         assert_eq!(intent.settle(), Some(Change { happenings: vec![happening], failure: None }));
         assert_eq!((intent.status, intent.due), (status, None));
         assert_eq!(intent.settle(), None);
+    }
+
+    #[rstest]
+    #[case(true, Status::RequiresCapture, Happening::AmountCapturableUpdated, None)]
+    #[case(
+        false,
+        Status::RequiresPaymentMethod,
+        Happening::PaymentFailed,
+        Some("payment_intent_authentication_failure")
+    )]
+    fn the_shopper_decides_once(
+        #[case] approves: bool,
+        #[case] status: Status,
+        #[case] happening: Happening,
+        #[case] code: Option<&str>,
+    ) {
+        let mut intent = intent("pm_sandbox_requires_action", CaptureMethod::Manual);
+        let asked = intent.confirm("ch_1".to_owned(), 9, action()).unwrap();
+        assert_eq!((asked.happenings, asked.failure), (vec![Happening::RequiresAction], None));
+        assert_eq!((intent.status, &intent.action), (Status::RequiresAction, &Some(action())));
+        assert_eq!(intent.decide(approves), Some(Change { happenings: vec![happening], failure: None }));
+        assert_eq!(intent.status, status);
+        assert_eq!(intent.failure.as_ref().and_then(|failure| failure.code.as_deref()), code);
+        assert_eq!(intent.decide(!approves), None);
     }
 
     #[rstest]
@@ -308,7 +371,7 @@ mod tests {
     #[test]
     fn a_declined_capture_wants_another_payment_method() {
         let mut intent = intent("pm_sandbox_capture_fails", CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
+        intent.confirm("ch_1".to_owned(), 9, action()).unwrap();
         let change = intent.capture(None).unwrap();
         assert_eq!(change.failure.unwrap().status, 402);
         assert_eq!((intent.status, intent.amount_received), (Status::RequiresPaymentMethod, 0));
@@ -340,6 +403,7 @@ mod tests {
     #[rstest]
     #[case(Status::RequiresPaymentMethod, "ca")]
     #[case(Status::RequiresConfirmation, "ca")]
+    #[case(Status::RequiresAction, "ca")]
     #[case(Status::Processing, "")]
     #[case(Status::RequiresCapture, "CA ca")]
     #[case(Status::Succeeded, "re")]
@@ -356,7 +420,7 @@ mod tests {
         assert_eq!(is_allowed(intent.clone().capture(None).map(drop)), allowed.contains("CA"), "capture");
         assert_eq!(is_allowed(intent.clone().cancel(None, 5).map(drop)), allowed.contains("ca"), "cancel");
         assert_eq!(is_allowed(intent.clone().refund(None).map(drop)), allowed.contains("re"), "refund");
-        let confirmed = intent.confirm("ch_2".to_owned(), 9).map(drop);
+        let confirmed = intent.confirm("ch_2".to_owned(), 9, action()).map(drop);
         let may_confirm = matches!(status, Status::RequiresPaymentMethod | Status::RequiresConfirmation);
         assert_eq!(is_allowed(confirmed), may_confirm, "confirm");
     }
