@@ -11,7 +11,7 @@ use std::sync::Arc;
 const API_VERSION: &str = "2025-03-31.basil";
 
 /// The answer to a request that was done. It shows things as they were then.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub failure: Option<Failure>,
     pub intent: Option<Arc<Intent>>,
@@ -136,7 +136,7 @@ fn charge_body(intent: &Intent) -> Value {
 }
 
 /// Something that happened, to be told.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Event {
     pub id: String,
     pub happening: Happening,

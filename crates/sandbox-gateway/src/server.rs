@@ -69,7 +69,7 @@ impl SandboxGateway {
         let stop = CancellationToken::new();
         let webhooks = config.webhook.as_ref().map(|webhook| Webhooks::new(webhook, stop.clone()));
         let webhooks = webhooks.transpose()?;
-        let mut book = Book::open(&config)?;
+        let mut book = Book::open(&config, now())?;
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
