@@ -37,11 +37,17 @@ pub struct Terms {
     pub hold_seconds: u32,
     /// How long the payment gateway keeps its keys, in seconds.
     pub keeps_keys: u64,
+    /// After how long without an event a live order sends a sign of life, in seconds.
+    pub live_heartbeat: u64,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { hold_seconds: 900, keeps_keys: 24 * 60 * 60 }
+        Self {
+            hold_seconds: 900,
+            keeps_keys: 24 * 60 * 60,
+            live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
+        }
     }
 }
 
@@ -332,6 +338,7 @@ impl Services {
                 event_store: event_store.to_owned(),
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
+                live_heartbeat: terms.live_heartbeat,
             },
             &health,
         )
