@@ -116,9 +116,21 @@ impl Shop {
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
     pub async fn crash_and_reopen(self) -> Self {
+        self.reopen(false).await
+    }
+
+    /// The same with a payment gateway that has lost its books.
+    pub async fn crash_and_reopen_with_empty_books(self) -> Self {
+        self.reopen(true).await
+    }
+
+    async fn reopen(self, books_are_lost: bool) -> Self {
         self.services.tasks.iter().for_each(JoinHandle::abort);
         self.store.stop().await;
         self.gateway.stop().await;
+        if books_are_lost {
+            std::fs::remove_dir_all(self.folder.path().join("sandbox-gateway")).unwrap();
+        }
         let store = start_store(&self.folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;

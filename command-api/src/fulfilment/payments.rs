@@ -23,6 +23,9 @@ use uuid::Uuid;
 /// The code of a payment that the gateway never came to know.
 const UNKNOWN: &str = "unknown_to_gateway";
 
+/// The HTTP status of what is not there.
+const NOT_FOUND: u16 = 404;
+
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Which {
@@ -41,7 +44,7 @@ pub enum PaymentError {
     Refused(#[source] GatewayError),
     /// It may still come to know a payment that it does not find now.
     #[error(
-        "the payment gateway does not find a payment that is old: it is asked again before it is given up"
+        "the payment gateway does not know the payment: it is asked again before the payment is given up"
     )]
     NotFoundYet,
     /// What it said cannot be written in our words.
@@ -97,8 +100,18 @@ pub async fn look_up(
     which: Which,
     intent: &IntentId,
 ) -> Result<(), PaymentError> {
-    let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
-    record(executor, which, answer_of(&found)?).await
+    match gateway.retrieve(intent.as_str()).await {
+        Ok(found) => record(executor, which, answer_of(&found)?).await,
+        Err(GatewayError::Refused { status: NOT_FOUND, .. }) => {
+            let age = age_of_request(executor, which).await?;
+            // With the wrong key the gateway knows none of our payments. That is found out within a day.
+            match Repetition::after(age, gateway.keeps_keys()) {
+                Repetition::LookUp { is_final: true } => record(executor, which, lost()?).await,
+                Repetition::LookUp { is_final: false } | Repetition::Repeat => Err(PaymentError::NotFoundYet),
+            }
+        }
+        Err(error) => Err(of_gateway(error)),
+    }
 }
 
 /// When the order says that the payment was asked for, before the gateway heard of it.
@@ -133,9 +146,7 @@ async fn find(
 ) -> Result<(), PaymentError> {
     let answer = match gateway.find(which.payment_id.0).await.map_err(of_gateway)? {
         Some(intent) => answer_of(&intent)?,
-        None if is_final => {
-            declined(UNKNOWN, "the payment never reached the payment gateway: nothing was taken")?
-        }
+        None if is_final => lost()?,
         None => return Err(PaymentError::NotFoundYet),
     };
     record(executor, which, answer).await
@@ -277,6 +288,11 @@ fn answer_of(intent: &Intent) -> Result<GatewayAnswer, PaymentError> {
             GatewayAnswer::Started { intent: id, redirect_url: None }
         }
     })
+}
+
+/// The gateway has no such payment, and had time enough to find it.
+fn lost() -> Result<GatewayAnswer, PaymentError> {
+    declined(UNKNOWN, "the payment gateway knows nothing of the payment: nothing was taken")
 }
 
 /// Whether a browser may be sent there.
