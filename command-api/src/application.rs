@@ -5,7 +5,7 @@ use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::routes::{self, Shared};
 use axum::Router;
-use event_store::{EventStore, InvalidConnectionString};
+use event_store::EventStore;
 use http_boundary::{Health, OperatorToken};
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
 use std::io;
@@ -28,9 +28,6 @@ pub struct Application {
 /// Why the command side cannot run.
 #[derive(Debug, Error)]
 pub enum BuildError {
-    /// The event store's address is wrong.
-    #[error(transparent)]
-    EventStore(#[from] InvalidConnectionString),
     /// The payment gateway's address is wrong.
     #[error(transparent)]
     PaymentGateway(#[from] InvalidGateway),
@@ -42,7 +39,7 @@ impl Application {
     /// # Errors
     /// When the configuration is wrong.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let store = EventStore::connect(&config.event_store)?;
+        let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;

@@ -1,5 +1,6 @@
 use crate::executor::Writers;
 use clap::Args;
+use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,8 +14,8 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// The event store, for example esdb://127.0.0.1:2113?tls=false
-    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true)]
-    pub event_store: String,
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]
+    pub event_store: EventStore,
 
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]

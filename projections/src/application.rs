@@ -6,7 +6,7 @@ use crate::provenance::{self, ProvenanceError};
 use crate::read_models::{Carts, Orders, Products, Sales, Stock};
 use crate::status::{State, Status};
 use crate::worker::Worker;
-use event_store::{EventStore, InvalidConnectionString};
+use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_boundary::{Finding, Health, process};
@@ -56,8 +56,6 @@ struct Board {
 /// Why the service cannot be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
-    #[error(transparent)]
-    EventStore(#[from] InvalidConnectionString),
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
 }
@@ -80,8 +78,7 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store, database_url } = config;
-        let store = EventStore::connect(&event_store)?;
+        let Config { listen, event_store: store, database_url } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         health.is_ill(TABLES, "not looked at yet");
         let workers = [

@@ -1,3 +1,4 @@
+use event_store::EventStore;
 use std::net::SocketAddr;
 
 /// Where things are.
@@ -8,8 +9,8 @@ pub struct Config {
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8083")]
     pub listen: SocketAddr,
     /// The event store's connection string, for example esdb://127.0.0.1:2113?tls=false.
-    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true)]
-    pub event_store: String,
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]
+    pub event_store: EventStore,
     /// The address of the Postgres database that holds the read models.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,

@@ -3,7 +3,6 @@ use crate::config::Config;
 use crate::live_orders::LiveOrders;
 use crate::routes::{self, Shared};
 use axum::Router;
-use event_store::{EventStore, InvalidConnectionString};
 use http_boundary::{Health, OperatorToken};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -30,8 +29,6 @@ pub struct Application {
 /// Why the query side cannot run.
 #[derive(Debug, Error)]
 pub enum BuildError {
-    #[error(transparent)]
-    EventStore(#[from] InvalidConnectionString),
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
 }
@@ -42,8 +39,7 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store, database_url, operator_token, live_heartbeat } = config;
-        let store = EventStore::connect(&event_store)?;
+        let Config { listen, event_store: store, database_url, operator_token, live_heartbeat } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         let database = database
             .application_name("emporium-query-api")

@@ -1,3 +1,4 @@
+use event_store::EventStore;
 use std::net::SocketAddr;
 
 /// What query-api needs to run. Every value can be given as an option or in the environment.
@@ -9,8 +10,8 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// The event store, for example esdb://127.0.0.1:2113?tls=false
-    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true)]
-    pub event_store: String,
+    #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]
+    pub event_store: EventStore,
 
     /// The Postgres database that holds the read models.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]

@@ -180,14 +180,14 @@ impl LiveOrders {
         }
     }
 
-    fn tell(&self, event: RecordedEvent) {
+    fn tell(&self, event: Arc<RecordedEvent>) {
         if event.category() != Order::CATEGORY {
             return;
         }
         let Ok(order_id) = event.stream_id().parse::<OrderId>() else { return };
         if let Some(listeners) = self.lock().followed.get(&order_id) {
             // They may just have gone.
-            let _ = listeners.send(Arc::new(event));
+            let _ = listeners.send(event);
         }
     }
 

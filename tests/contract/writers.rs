@@ -7,6 +7,7 @@ use event_store::{
 };
 use futures::StreamExt;
 use std::pin::pin;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -54,7 +55,7 @@ async fn write(store: EventStore, stream: String, count: u64, taken: mpsc::Unbou
 }
 
 /// What a subscriber saw, and how often it lost the connection.
-async fn follow(store: EventStore, category: String, count: u64) -> (Vec<RecordedEvent>, u64) {
+async fn follow(store: EventStore, category: String, count: u64) -> (Vec<Arc<RecordedEvent>>, u64) {
     let mut items = pin!(store.subscribe_all(None));
     let (mut seen, mut lost) = (Vec::new(), 0);
     while (seen.len() as u64) < count {

@@ -26,7 +26,11 @@ async fn start_gateway(folder: &TempDir, shop: &TcpListener, terms: Terms) -> Sa
     config.delays = Delays { processing: Duration::from_millis(300), late_answer: Duration::from_secs(4) };
     let url = format!("http://{}/webhooks/payments", shop.local_addr().unwrap());
     config.keeps_keys = Duration::from_secs(terms.keeps_keys);
-    config.webhook = Some(Webhook { url, secret: WEBHOOK_SECRET.to_owned() });
+    config.webhook = Some(Webhook {
+        url,
+        secret: WEBHOOK_SECRET.to_owned(),
+        events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
+    });
     SandboxGateway::start(config).await.unwrap()
 }
 
@@ -314,12 +318,13 @@ impl Services {
         listener: TcpListener,
         terms: Terms,
     ) -> Self {
+        let event_store = EventStore::connect(event_store).unwrap();
         let listen = listener.local_addr().unwrap();
         let health = Health::default();
         let commands = command_api::Application::build(
             command_api::Config {
                 listen,
-                event_store: event_store.to_owned(),
+                event_store: event_store.clone(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
                 order_hold_seconds: terms.hold_seconds,
@@ -338,7 +343,7 @@ impl Services {
         let projections = projections::Application::build(
             projections::Config {
                 listen,
-                event_store: event_store.to_owned(),
+                event_store: event_store.clone(),
                 database_url: database_url.to_owned(),
             },
             &health,
@@ -347,7 +352,7 @@ impl Services {
         let queries = query_api::Application::build(
             query_api::Config {
                 listen,
-                event_store: event_store.to_owned(),
+                event_store,
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
                 live_heartbeat: terms.live_heartbeat,

@@ -1,6 +1,7 @@
 use crate::{Metadata, Position};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where a stream must stand for an append to be taken.
@@ -80,8 +81,8 @@ impl RecordedEvent {
 /// What a subscription delivers.
 #[derive(Debug, Clone)]
 pub enum SubscriptionItem {
-    /// The next event.
-    Event(RecordedEvent),
+    /// The next event, shared by all who follow the log in this process.
+    Event(Arc<RecordedEvent>),
     /// Nothing of interest up to here.
     Checkpoint(Position),
     /// All that was in the log is delivered; from now on events come as they happen.
@@ -91,4 +92,16 @@ pub enum SubscriptionItem {
         /// What went wrong.
         error: String,
     },
+}
+
+impl SubscriptionItem {
+    /// The position up to which everything is delivered with this item, if it says so.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Event(event) => Some(event.position),
+            Self::Checkpoint(position) => Some(*position),
+            Self::CaughtUp | Self::Disconnected { .. } => None,
+        }
+    }
 }

@@ -17,4 +17,4 @@ mod wire;
 pub use error::{GatewayError, InvalidGateway, UnknownOutcome};
 pub use gateway::{Gateway, GatewayConfig};
 pub use model::{Charge, Decline, Intent, IntentStatus, Page, Refund, RefundRequest, RefundStatus};
-pub use webhooks::{InvalidWebhook, WebhookEvent, Webhooks};
+pub use webhooks::{InvalidWebhook, WEBHOOK_EVENTS, WebhookEvent, Webhooks};

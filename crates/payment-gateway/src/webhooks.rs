@@ -32,6 +32,15 @@ pub struct WebhookEvent {
     pub payment_id: Option<Uuid>,
 }
 
+/// What the shop wants to be told: the endpoint at the gateway is to be enabled for these. Everything else only repeats
+/// what the gateway has answered already.
+pub const WEBHOOK_EVENTS: [&str; 4] = [
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+];
+
 /// A webhook that must not be believed.
 #[derive(Debug, Error)]
 pub enum InvalidWebhook {

@@ -36,7 +36,7 @@ impl World {
         let url = format!("http://{}/webhooks", listener.local_addr().unwrap());
         let router = Router::new().route("/webhooks", post(receive)).with_state(sender);
         tokio::spawn(async { axum::serve(listener, router).await });
-        let webhook = Webhook { url, secret: SECRET.to_owned() };
+        let webhook = Webhook { url, secret: SECRET.to_owned(), events: vec![] };
         let folder = tempfile::tempdir().unwrap();
         let sandbox = start(&folder, &webhook).await;
         Self { folder, sandbox, webhook, received }

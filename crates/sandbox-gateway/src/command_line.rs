@@ -38,6 +38,9 @@ pub struct SandboxArgs {
         hide_env_values = true
     )]
     pub webhook_secret: String,
+    /// Which events to tell, separated by commas; without it, all of them
+    #[arg(long, env = "EMPORIUM_SANDBOX_WEBHOOK_EVENTS", value_name = "EVENT,…", value_delimiter = ',')]
+    pub webhook_events: Vec<String>,
     /// Milliseconds that a slow payment takes
     #[arg(long, env = "EMPORIUM_SANDBOX_PROCESSING_MS", value_name = "MS", default_value_t = 2_000)]
     pub processing_ms: u64,
@@ -54,12 +57,12 @@ pub struct SandboxArgs {
 
 impl From<SandboxArgs> for SandboxConfig {
     fn from(args: SandboxArgs) -> Self {
-        let secret = args.webhook_secret;
+        let (secret, events) = (args.webhook_secret, args.webhook_events);
         Self {
             listen: args.listen,
             data_dir: args.data_dir,
             secret_key: args.secret_key,
-            webhook: args.webhook_url.map(|url| Webhook { url, secret }),
+            webhook: args.webhook_url.map(|url| Webhook { url, secret, events }),
             delays: Delays {
                 processing: Duration::from_millis(args.processing_ms),
                 late_answer: Duration::from_millis(args.late_answer_ms),

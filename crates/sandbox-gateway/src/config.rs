@@ -51,6 +51,9 @@ pub struct Webhook {
     pub url: String,
     /// The secret that their signatures are made with.
     pub secret: String,
+    /// Which events are posted, as `payment_intent.succeeded`; none named is all, as an endpoint of Stripe's has
+    /// its enabled events.
+    pub events: Vec<String>,
 }
 
 /// How slow the slow payment methods are.

@@ -43,6 +43,7 @@ pub(crate) struct Webhooks {
     http: Client,
     url: Url,
     mac: Hmac<Sha256>,
+    events: Vec<String>,
     permits: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -65,13 +66,18 @@ impl Webhooks {
         // Webhooks go to the shop that is tried out, never through a proxy.
         let http = Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(InvalidWebhook::Client)?;
         let mac = Hmac::new_from_slice(webhook.secret.as_bytes()).expect("a key may have any length");
-        Ok(Self { http, url, mac, permits: Arc::new(Semaphore::new(CONCURRENCY)), stop })
+        let events = webhook.events.clone();
+        Ok(Self { http, url, mac, events, permits: Arc::new(Semaphore::new(CONCURRENCY)), stop })
     }
 
     /// Sends an event until it is received, or for as long as it makes sense. False when the gateway stops before:
     /// then the next start sends it.
     pub async fn deliver(&self, event: &Event) -> bool {
-        let body = Bytes::from(event.body().to_string());
+        let body = event.body();
+        if !self.wants(body["type"].as_str().unwrap_or_default()) {
+            return true;
+        }
+        let body = Bytes::from(body.to_string());
         let pauses = ExponentialBuilder::new()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -98,6 +104,10 @@ impl Webhooks {
                 true
             }
         }
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        self.events.is_empty() || self.events.iter().any(|wanted| wanted == kind)
     }
 
     async fn send(&self, body: Bytes) -> Result<(), DeliveryError> {

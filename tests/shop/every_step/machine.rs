@@ -211,7 +211,7 @@ impl Services {
         let health = Health::default();
         let config = command_api::Config {
             listen: address,
-            event_store: server.connection_string(),
+            event_store: server.connection_string().parse().unwrap(),
             operator_token: TOKEN.to_owned(),
             cart_id_secret: "a secret of the tests".to_owned(),
             order_hold_seconds: hold_seconds,

@@ -1,5 +1,6 @@
 use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
+use event_store::InvalidConnectionString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub enum ServeError {
     Secret(#[from] SecretError),
     #[error("the embedded event store cannot start")]
     EventStore(#[from] embedded_event_store::StartError),
+    #[error("the event store's address cannot be used")]
+    EventStoreAddress(#[from] InvalidConnectionString),
     #[error("the embedded event store has died ({0}); start the service again")]
     EventStoreDied(String),
     #[error("the sandbox payment gateway cannot start: name another address with --sandbox-listen")]

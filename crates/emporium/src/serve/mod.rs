@@ -13,6 +13,7 @@ pub use error::ServeError;
 use crate::{demo_shop, secrets};
 use command_api::PaymentConfig;
 use embedded_event_store::EmbeddedEventStore;
+use event_store::EventStore;
 use http_boundary::{Health, process};
 use private_postgres::PrivatePostgres;
 use std::net::SocketAddr;
@@ -31,7 +32,8 @@ struct Embedded {
 /// Where things are, and the secrets.
 struct Settings {
     data_dir: PathBuf,
-    event_store: String,
+    /// One connection for all services of this process: they follow the log together.
+    event_store: EventStore,
     database_url: String,
     operator_token: String,
     cart_id_secret: String,
@@ -103,8 +105,8 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
         tokio::try_join!(start_event_store(args, &data_dir), start_postgres(args, &data_dir))?;
     let settings = Settings {
         event_store: match (&args.event_store, &event_store) {
-            (_, Some(event_store)) => event_store.connection_string(),
-            (given, None) => given.clone().unwrap_or_default(),
+            (_, Some(event_store)) => EventStore::connect(&event_store.connection_string())?,
+            (given, None) => EventStore::connect(given.as_deref().unwrap_or_default())?,
         },
         database_url: match (&args.database_url, &postgres) {
             (_, Some((postgres, _))) => postgres.database_url().to_owned(),

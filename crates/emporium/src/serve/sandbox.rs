@@ -23,7 +23,11 @@ pub async fn start(
     let url = format!("http://{service}/webhooks/payments");
     let mut config = SandboxConfig::new(data_dir.join("sandbox-gateway"));
     config.listen = args.sandbox_listen;
-    config.webhook = Some(Webhook { url, secret: webhook_secret.clone() });
+    config.webhook = Some(Webhook {
+        url,
+        secret: webhook_secret.clone(),
+        events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
+    });
     let secret_key = config.secret_key.clone();
     let sandbox = SandboxGateway::start(config).await?;
     let payments = PaymentConfig {

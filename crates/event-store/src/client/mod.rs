@@ -5,6 +5,7 @@ mod locks;
 mod raw;
 mod reads;
 mod subscription;
+mod tail;
 mod translate;
 mod truncate;
 mod unmended;
@@ -14,8 +15,10 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tail::Tail;
 
 /// How often an append or the start of a read is tried before the caller hears of a failure.
 const ATTEMPTS: usize = 4;
@@ -31,6 +34,7 @@ struct Shared {
     connection: Mutex<Connection>,
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
+    tail: Arc<Tail>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -42,6 +46,14 @@ struct Connection {
     appends: Option<Arc<BatchAppendClient>>,
 }
 
+impl FromStr for EventStore {
+    type Err = InvalidConnectionString;
+
+    fn from_str(connection_string: &str) -> Result<Self, InvalidConnectionString> {
+        Self::connect(connection_string)
+    }
+}
+
 impl EventStore {
     /// An event store at this address. Connects when it is first used.
     ///
@@ -51,8 +63,14 @@ impl EventStore {
         let settings = connection_string
             .parse::<ClientSettings>()
             .map_err(|error| InvalidConnectionString { reason: error.to_string() })?;
-        let opening_session = tokio::sync::Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { settings, connection: Mutex::default(), opening_session }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                settings,
+                connection: Mutex::default(),
+                opening_session: tokio::sync::Mutex::default(),
+                tail: Arc::default(),
+            }),
+        })
     }
 
     fn client(&self) -> Result<(u64, Client), (u64, String)> {

@@ -1,16 +1,60 @@
 //! Following the log, also over failures of the connection.
 
+use super::tail::{Follower, Found};
 use super::translate::{delivered, theirs};
 use super::{EventStore, backoff, pause};
 use crate::{Position, SubscriptionItem};
 use async_stream::stream;
 use eventstore::{StreamPosition, SubscribeToAllOptions};
-use futures::Stream;
+use futures::{Stream, StreamExt};
+use std::pin::pin;
 
 impl EventStore {
     /// Every event of the log after a position (or from the start), and then every new one, for ever. The
     /// store's own events arrive as checkpoints.
+    ///
+    /// History comes through a subscription of its own, new events through one that all who follow the log with
+    /// this `EventStore` or a clone of it share.
     pub fn subscribe_all(
+        &self,
+        after: Option<Position>,
+    ) -> impl Stream<Item = SubscriptionItem> + Send + 'static {
+        let store = self.clone();
+        stream! {
+            let mut follower = Follower::new(&store);
+            let mut last = after;
+            loop {
+                let mut is_live = false;
+                {
+                    let mut alone = pin!(store.subscribe_alone(last));
+                    while let Some(item) = alone.next().await {
+                        is_live |= matches!(item, SubscriptionItem::CaughtUp);
+                        last = item.position().or(last);
+                        yield item;
+                        if is_live && follower.covers(last) {
+                            break;
+                        }
+                    }
+                }
+                let Some(mut cursor) = follower.join(last) else { continue };
+                while let Found::Items(items) = follower.next(&mut cursor).await {
+                    for item in items {
+                        // The tail may have been behind when it was joined.
+                        let position = item.position();
+                        if position.is_none_or(|position| last.is_none_or(|last| position > last)) {
+                            last = position.or(last);
+                            yield item;
+                        }
+                    }
+                }
+                // Too slow for what is kept, or the tail's runtime has ended: from the log again.
+                follower = Follower::new(&store);
+            }
+        }
+    }
+
+    /// The same through a subscription of its own from first to last.
+    pub(super) fn subscribe_alone(
         &self,
         after: Option<Position>,
     ) -> impl Stream<Item = SubscriptionItem> + Send + 'static {
@@ -30,11 +74,7 @@ impl EventStore {
                                 Ok(item) => {
                                     if let Some(item) = delivered(item) {
                                         delays = backoff();
-                                        match &item {
-                                            SubscriptionItem::Event(event) => last = Some(event.position),
-                                            SubscriptionItem::Checkpoint(position) => last = Some(*position),
-                                            SubscriptionItem::CaughtUp | SubscriptionItem::Disconnected { .. } => {}
-                                        }
+                                        last = item.position().or(last);
                                         yield item;
                                     }
                                 }

@@ -2,6 +2,7 @@
 
 use crate::{EventStoreError, Position, RecordedEvent, SubscriptionItem};
 use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
+use std::sync::Arc;
 
 /// gRPC's numbers for what the client does not name.
 const INVALID_ARGUMENT: i32 = 3;
@@ -51,7 +52,7 @@ pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
             if is_system(&event) {
                 SubscriptionItem::Checkpoint(event.position)
             } else {
-                SubscriptionItem::Event(event)
+                SubscriptionItem::Event(Arc::new(event))
             }
         }),
         SubscriptionEvent::Checkpoint(position) => {

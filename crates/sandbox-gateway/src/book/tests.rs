@@ -33,7 +33,7 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 fn open(folder: &std::path::Path, now: i64) -> Book {
     let mut config = SandboxConfig::new(folder);
     let (url, secret) = ("http://nobody/".to_owned(), "whsec_test".to_owned());
-    config.webhook = Some(crate::config::Webhook { url, secret });
+    config.webhook = Some(crate::config::Webhook { url, secret, events: vec![] });
     Book::open(&config, now).unwrap()
 }
 

@@ -151,7 +151,7 @@ impl Receiver {
     }
 
     pub fn webhook(&self) -> Webhook {
-        Webhook { url: format!("http://{}/", self.address), secret: "whsec_test".to_owned() }
+        Webhook { url: format!("http://{}/", self.address), secret: "whsec_test".to_owned(), events: vec![] }
     }
 
     /// From now on.
