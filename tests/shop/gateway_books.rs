@@ -157,7 +157,14 @@ async fn an_intent_that_only_says_to_be_the_payment_is_not_believed(pool: PgPool
     request.json(&body).send().await.expect(StatusCode::ACCEPTED);
     let (order, currency) = (order_id.parse().unwrap(), "GBP");
     // It is made without our key: the payment's own request hangs.
-    let penny = Charge { order_id: order, payment_id, amount: 1, currency, payment_method: "pm_card_visa" };
+    let penny = Charge {
+        order_id: order,
+        payment_id,
+        amount: 1,
+        currency,
+        payment_method: "pm_card_visa",
+        return_url: None,
+    };
     let penny = shop.gateway_client().authorize(&penny).await.unwrap();
     shop.gateway_client().capture(&penny.id, 1, "by hand").await.unwrap();
     // The payment itself, which the gateway has not answered, is found by its amount.

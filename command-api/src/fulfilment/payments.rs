@@ -12,7 +12,7 @@ use crate::executor::{Executor, ViewError};
 use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer, Order};
-use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, Reason};
+use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, Reason, WebAddress};
 use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus};
 use std::time::Duration;
 use thiserror::Error;
@@ -22,6 +22,9 @@ use uuid::Uuid;
 const UNKNOWN: &str = "unknown_to_gateway";
 /// The code of a payment of which the gateway held something else than was asked for.
 const DIFFERS: &str = "amount_differs";
+
+/// The HTTP status of what is not there.
+const NOT_FOUND: u16 = 404;
 
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,7 +44,7 @@ pub enum PaymentError {
     Refused(#[source] GatewayError),
     /// It may still come to know a payment that it does not find now.
     #[error(
-        "the payment gateway does not find a payment that is old: it is asked again before it is given up"
+        "the payment gateway does not know the payment: it is asked again before the payment is given up"
     )]
     NotFoundYet,
     /// Its books do not fit ours: people have to look.
@@ -65,9 +68,10 @@ pub async fn ask(
     not_before: Option<DateTime<Utc>>,
 ) -> Result<(), PaymentError> {
     match request {
-        PaymentRequest::Authorize { amount, token } => {
+        PaymentRequest::Authorize { amount, token, return_url } => {
             let currency = amount.currency();
-            let charge = charge_of(which, *amount, currency.code(), token.as_str());
+            let means = (token.as_str(), return_url.as_ref().map(WebAddress::as_str));
+            let charge = charge_of(which, *amount, currency.code(), means);
             match not_before {
                 Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => {
                     authorize(gateway, executor, which, (&charge, *amount)).await
@@ -101,8 +105,11 @@ pub async fn look_up(
     intent: &IntentId,
 ) -> Result<(), PaymentError> {
     let asked = known_of(executor, which).await?.amount;
-    let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
-    believe(gateway, executor, which, (&found, asked)).await
+    match gateway.retrieve(intent.as_str()).await {
+        Ok(found) => believe(gateway, executor, which, (&found, asked)).await,
+        Err(error) if is_not_there(&error) => give_up_in_time(gateway, executor, which).await,
+        Err(error) => Err(of_gateway(error)),
+    }
 }
 
 /// Hears that something happened to an intent that says to be this payment.
@@ -113,20 +120,28 @@ pub async fn hear(
     intent: &IntentId,
 ) -> Result<(), PaymentError> {
     let known = known_of(executor, which).await?;
-    let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
-    let currency = known.amount.currency();
-    let is_ours = match &known.intent {
-        Some(ours) => ours == intent,
+    let found = match &known.intent {
+        Some(ours) if ours == intent => return look_up(gateway, executor, which, intent).await,
+        Some(_) => None,
         // Anybody with access to the gateway's books can make one that names the payment.
-        None => found.is_of(&charge_of(which, known.amount, currency.code(), "")),
+        None => match gateway.retrieve(intent.as_str()).await {
+            Ok(found) => {
+                let currency = known.amount.currency();
+                let charge = charge_of(which, known.amount, currency.code(), ("", None));
+                Some(found).filter(|found| found.is_of(&charge))
+            }
+            // It says nothing of the payment that was asked for: that may be another one.
+            Err(error) if is_not_there(&error) => return Err(PaymentError::NotFoundYet),
+            Err(error) => return Err(of_gateway(error)),
+        },
     };
-    if !is_ours {
+    let Some(found) = found else {
         tracing::warn!(
             order_id = %which.order_id, payment_id = %which.payment_id, %intent,
             "the payment gateway has an intent that names a payment and is not it: it is passed over"
         );
         return Ok(());
-    }
+    };
     believe(gateway, executor, which, (&found, known.amount)).await
 }
 
@@ -149,9 +164,28 @@ async fn known_of(executor: &Executor, which: Which) -> Result<Known, PaymentErr
     })
 }
 
-fn charge_of<'a>(which: Which, amount: Money, currency: &'a str, payment_method: &'a str) -> Charge<'a> {
+fn charge_of<'a>(
+    which: Which,
+    amount: Money,
+    currency: &'a str,
+    (payment_method, return_url): (&'a str, Option<&'a str>),
+) -> Charge<'a> {
     let (order_id, payment_id) = (which.order_id.0, which.payment_id.0);
-    Charge { order_id, payment_id, amount: amount.amount(), currency, payment_method }
+    Charge { order_id, payment_id, amount: amount.amount(), currency, payment_method, return_url }
+}
+
+fn is_not_there(error: &GatewayError) -> bool {
+    matches!(error, GatewayError::Refused { status: NOT_FOUND, .. })
+}
+
+/// A payment that the gateway named once and knows no more. With the wrong key it knows none of our payments: that is
+/// found out within a day.
+async fn give_up_in_time(gateway: &Gateway, executor: &Executor, which: Which) -> Result<(), PaymentError> {
+    let age = age_of_request(executor, which).await?;
+    match Repetition::after(age, gateway.keeps_keys()) {
+        Repetition::LookUp { is_final: true } => record(executor, which, lost()?).await,
+        Repetition::LookUp { is_final: false } | Repetition::Repeat => Err(PaymentError::NotFoundYet),
+    }
 }
 
 /// When the order says that the payment was asked for, before the gateway heard of it.
@@ -190,10 +224,7 @@ async fn find_or_authorize(
     match (gateway.find(charge).await, repetition) {
         (Ok(Some(intent)), _) => believe(gateway, executor, which, (&intent, amount)).await,
         (_, Repetition::Repeat) => authorize(gateway, executor, which, (charge, amount)).await,
-        (Ok(None), Repetition::LookUp { is_final: true }) => {
-            let message = "the payment never reached the payment gateway: nothing was taken";
-            record(executor, which, declined(UNKNOWN, message)?).await
-        }
+        (Ok(None), Repetition::LookUp { is_final: true }) => record(executor, which, lost()?).await,
         (Ok(None), Repetition::LookUp { is_final: false }) => Err(PaymentError::NotFoundYet),
         (Err(error), Repetition::LookUp { .. }) => Err(of_gateway(error)),
     }
@@ -249,6 +280,7 @@ async fn after_change(
         // Not done: the next attempt has another key.
         Ok(found) if found.status == IntentStatus::RequiresCapture => Err(of_gateway(error)),
         Ok(found) => believe(gateway, executor, which, (&found, asked)).await,
+        Err(missing) if is_not_there(&missing) => give_up_in_time(gateway, executor, which).await,
         Err(_) => Err(of_gateway(error)),
     }
 }
@@ -289,11 +321,15 @@ async fn believe(
             }
         }
         IntentStatus::RequiresCapture => GatewayAnswer::Authorized { intent: id },
-        // Whoever must still act (a bank's own page, say) has not decided.
-        IntentStatus::Processing
-        | IntentStatus::RequiresAction
-        | IntentStatus::RequiresConfirmation
-        | IntentStatus::Other(_) => GatewayAnswer::Started { intent: id },
+        IntentStatus::RequiresAction => {
+            // What is no address of the web leads a browser nowhere good.
+            let page = intent.redirect_url.as_deref().filter(|url| is_web(url));
+            let redirect_url = page.and_then(|url| WebAddress::new(url).ok());
+            GatewayAnswer::Started { intent: id, redirect_url }
+        }
+        IntentStatus::Processing | IntentStatus::RequiresConfirmation | IntentStatus::Other(_) => {
+            GatewayAnswer::Started { intent: id, redirect_url: None }
+        }
     };
     record(executor, which, answer).await
 }
@@ -313,6 +349,16 @@ pub fn of_gateway(error: GatewayError) -> PaymentError {
             PaymentError::Refused(error)
         }
     }
+}
+
+/// The gateway has no such payment, and had time enough to find it.
+fn lost() -> Result<GatewayAnswer, PaymentError> {
+    declined(UNKNOWN, "the payment gateway knows nothing of the payment: nothing was taken")
+}
+
+/// Whether a browser may be sent there.
+pub fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {

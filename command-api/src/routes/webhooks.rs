@@ -37,7 +37,7 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     };
     match hear(&shared, gateway, &told, &intent).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(error @ (PaymentError::Unknown(_) | PaymentError::Record(_))) => {
+        Err(error @ (PaymentError::Unknown(_) | PaymentError::NotFoundYet | PaymentError::Record(_))) => {
             Err(problems::try_webhook_again(&error))
         }
         Err(error) => {

@@ -34,7 +34,8 @@ pub struct WebhookEvent {
 
 /// What the shop wants to be told: the endpoint at the gateway is to be enabled for these. Everything else only repeats
 /// what the gateway has answered already.
-pub const WEBHOOK_EVENTS: [&str; 7] = [
+pub const WEBHOOK_EVENTS: [&str; 8] = [
+    "payment_intent.requires_action",
     "payment_intent.amount_capturable_updated",
     "payment_intent.succeeded",
     "payment_intent.payment_failed",

@@ -20,12 +20,15 @@ pub(crate) enum Behaviour {
     HoldLess,
     RefundSlowly,
     FailRefundSlowly,
+    AskShopper,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Unsaid,
     InsufficientFunds,
+    /// The shopper did not prove who they are.
+    NotProven,
 }
 
 impl Behaviour {
@@ -50,6 +53,9 @@ impl Behaviour {
             "pm_sandbox_holds_less" => Self::HoldLess,
             "pm_sandbox_slow_refund" => Self::RefundSlowly,
             "pm_sandbox_slow_refund_fails" => Self::FailRefundSlowly,
+            "pm_card_authenticationRequired"
+            | "pm_card_threeDSecure2Required"
+            | "pm_sandbox_requires_action" => Self::AskShopper,
             _ => return None,
         })
     }
@@ -62,6 +68,7 @@ impl Reason {
             Self::InsufficientFunds => {
                 Failure::declined("insufficient_funds", "The card has not enough money for this.")
             }
+            Self::NotProven => Failure::not_proven(),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::cart::{CheckedOutCart, Line, PricedLine};
 use crate::order::{Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, StockPhase};
-use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku};
+use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku, WebAddress};
 
 /// What the process asks on behalf of the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub enum PaymentRequest {
         amount: Money,
         /// The means of payment.
         token: PaymentToken,
+        /// Where the shopper comes back to, should the gateway send them elsewhere.
+        return_url: Option<WebAddress>,
     },
     /// Take the money.
     Capture {
@@ -112,8 +114,13 @@ fn stock_request(
 
 fn payment_request(order: &PlacedOrder, phase: &PaymentPhase, amount: Money) -> Option<PaymentRequest> {
     match phase {
-        PaymentPhase::Requested { token } => Some(PaymentRequest::Authorize { amount, token: token.clone() }),
-        PaymentPhase::Started { intent } | PaymentPhase::Authorized { intent } if order.is_called_off() => {
+        PaymentPhase::Requested { token, return_url } => {
+            let (token, return_url) = (token.clone(), return_url.clone());
+            Some(PaymentRequest::Authorize { amount, token, return_url })
+        }
+        PaymentPhase::Started { intent, .. } | PaymentPhase::Authorized { intent }
+            if order.is_called_off() =>
+        {
             Some(PaymentRequest::Void { intent: intent.clone() })
         }
         PaymentPhase::Authorized { intent }
@@ -142,7 +149,7 @@ fn refunds(order: &PlacedOrder) -> impl Iterator<Item = Owed> {
 pub fn undecided(order: &Order) -> Vec<(PaymentId, IntentId)> {
     let Order::Placed(order) = order else { return vec![] };
     let intent_of = |phase: &PaymentPhase| match phase {
-        PaymentPhase::Started { intent } => Some(intent.clone()),
+        PaymentPhase::Started { intent, .. } => Some(intent.clone()),
         _ => None,
     };
     order

@@ -1,7 +1,7 @@
 use super::{OrderLine, Placed, RefundFound, ShippedLine, Tracking};
 use crate::{
     DeclineCode, IntentId, MerchantId, Money, PaymentId, PaymentMethod, PaymentToken, Reason, Reference,
-    RefundId, ShipmentId, Sku,
+    RefundId, ShipmentId, Sku, WebAddress,
 };
 
 /// What can be asked of an order.
@@ -48,6 +48,8 @@ pub enum Command {
         amount: Money,
         /// The means of payment, as the gateway knows it.
         token: PaymentToken,
+        /// Where the shopper comes back to, should the gateway send them elsewhere.
+        return_url: Option<WebAddress>,
         /// The order waits at least so many seconds from now.
         hold_seconds: Option<u32>,
     },
@@ -135,6 +137,8 @@ pub enum GatewayAnswer {
     Started {
         /// How it names the payment.
         intent: IntentId,
+        /// Where the shopper must go before it does.
+        redirect_url: Option<WebAddress>,
     },
     /// It holds the money for us.
     Authorized {
@@ -164,7 +168,7 @@ impl GatewayAnswer {
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
         match self {
-            Self::Started { intent } | Self::Authorized { intent } | Self::Captured { intent, .. } => {
+            Self::Started { intent, .. } | Self::Authorized { intent } | Self::Captured { intent, .. } => {
                 Some(intent)
             }
             Self::Declined { .. } | Self::Voided => None,

@@ -38,7 +38,7 @@ pub enum Rejection {
     },
     /// It would be due if another payment were not under way.
     #[error(
-        "{under_way} minor units wait for the payment gateway's answer: wait for it, or cancel the order and buy again"
+        "{under_way} minor units wait for the payment gateway or the shopper's bank: wait for the outcome, or cancel the order and buy again"
     )]
     PaymentUnderWay {
         /// What is under way, in minor units.

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
 use crate::samples::{
-    adjustment_id, cart_id, code, country, currency, customer, eur, gbp, intent, line_id, merchant, method,
-    money, name, order_id, payment_id, reason, receipt_id, reference, refund_id, shipment_id, sku, token,
-    units,
+    address, adjustment_id, cart_id, code, country, currency, customer, eur, gbp, intent, line_id, merchant,
+    method, money, name, order_id, payment_id, reason, receipt_id, reference, refund_id, shipment_id, sku,
+    token, units,
 };
 use domain::cart::{NewLine, PricedLine};
 use domain::order::{GatewayAnswer, OrderLine, Placed, ReservationAnswer, ShippedLine};
@@ -208,7 +208,13 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
     vec![
         Command::Place(placed),
         Command::RecordReservations { answers: held },
-        Command::RequestPayment { payment_id, amount, token: token("tok_visa"), hold_seconds: None },
+        Command::RequestPayment {
+            payment_id,
+            amount,
+            token: token("tok_visa"),
+            return_url: None,
+            hold_seconds: None,
+        },
         answer(GatewayAnswer::Authorized { intent: intent("pi_1") }),
         answer(GatewayAnswer::Captured { intent: intent("pi_1"), amount }),
         Command::RecordCommitted { skus: all },
@@ -220,7 +226,11 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
 fn gateway_answer() -> impl Strategy<Value = GatewayAnswer> {
     let named = (1..9_u32).prop_map(|number| intent(&format!("pi_{number}")));
     prop_oneof![
-        1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent }),
+        1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent, redirect_url: None }),
+        1 => (named.clone(), 1..3_u32).prop_map(|(intent, page)| {
+            let redirect_url = Some(address(&format!("https://bank.test/{page}")));
+            GatewayAnswer::Started { intent, redirect_url }
+        }),
         4 => named.clone().prop_map(|intent| GatewayAnswer::Authorized { intent }),
         1 => Just(GatewayAnswer::Declined { code: code("card_declined"), message: reason("no") }),
         4 => (named, some_money()).prop_map(|(intent, amount)| GatewayAnswer::Captured { intent, amount }),
@@ -237,6 +247,7 @@ fn gateway_payment() -> impl Strategy<Value = order::Command> {
                 payment_id: payment_id(payment),
                 amount,
                 token: token("tok_visa"),
+                return_url: None,
                 hold_seconds,
             }
         ),
@@ -254,6 +265,8 @@ pub const FOUND: u128 = 1_000;
 fn refund() -> impl Strategy<Value = order::Command> {
     use order::Command;
     let by = || prop::option::weighted(0.6, (1..4_u128).prop_map(payment_id));
+    // An order that comes as it should has the first one.
+    let taken = || prop_oneof![2 => Just(1_u128), 1 => 1..4_u128];
     prop_oneof![
         3 => (1..4_u128, by(), some_money()).prop_map(|(refund, payment_id, amount)| Command::RecordRefund {
             refund_id: refund_id(refund),
@@ -263,7 +276,7 @@ fn refund() -> impl Strategy<Value = order::Command> {
         }),
         2 => (1..4_u128, some_money())
             .prop_map(|(refund, amount)| Command::RequestRefund { refund_id: refund_id(refund), amount }),
-        2 => (1..4_u128, 0..2_u128, some_money()).prop_map(|(payment, number, amount)| {
+        2 => (taken(), 0..2_u128, some_money()).prop_map(|(payment, number, amount)| {
             Command::RecordRefundFound(order::RefundFound {
                 refund_id: refund_id(FOUND + 2 * payment + number),
                 payment_id: payment_id(payment),
@@ -271,7 +284,7 @@ fn refund() -> impl Strategy<Value = order::Command> {
                 reference: reference("re_1"),
             })
         }),
-        2 => (1..4_u128, 0..2_u128, any::<bool>()).prop_map(|(payment, number, is_found)| {
+        3 => (taken(), 0..2_u128, any::<bool>()).prop_map(|(payment, number, is_found)| {
             let refund = if is_found { FOUND + 2 * payment + number } else { payment + number };
             Command::RecordRefundFailed {
                 refund_id: refund_id(refund),

@@ -3,7 +3,7 @@
 
 use crate::world::pounds;
 use domain::order::{self, GatewayAnswer};
-use domain::{DeclineCode, IntentId, PaymentId, Reason, Reference, RefundId};
+use domain::{DeclineCode, IntentId, PaymentId, Reason, Reference, RefundId, WebAddress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a card does. A token names it.
@@ -93,7 +93,11 @@ impl Intent {
     fn truth(&self, payment_id: PaymentId) -> GatewayAnswer {
         let intent = intent_of(payment_id);
         match self.standing {
-            Standing::Processing => GatewayAnswer::Started { intent },
+            Standing::Processing => {
+                let page = || WebAddress::new("https://bank.test/ask").expect("it is an address");
+                let redirect_url = (self.card == Card::Forsaken).then(page);
+                GatewayAnswer::Started { intent, redirect_url }
+            }
             Standing::RequiresCapture => GatewayAnswer::Authorized { intent },
             Standing::Succeeded => GatewayAnswer::Captured { intent, amount: pounds(self.amount) },
             Standing::Canceled => GatewayAnswer::Voided,
