@@ -304,6 +304,9 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
             conflict("payment-differs", "The payment is recorded with another amount", rejection)
                 .with("recorded", json!(recorded))
         }
+        order::Rejection::TooManyPayments { max } => {
+            conflict("too-many-payments", "The order takes no more payments", rejection).with("max", *max)
+        }
         order::Rejection::PaymentNotFound => not_found(rejection),
         order::Rejection::ShipmentNotFound => not_found(rejection),
         order::Rejection::RefundNotRequested => {

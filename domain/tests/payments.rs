@@ -198,6 +198,20 @@ fn an_order_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[cas
     given::<Order>(&history).when(command).then_refused(&rejection);
 }
 
+/// So many declined payments, and the order's total is due.
+fn declined_so_often(times: u128) -> Vec<Event> {
+    (1..=times).fold(held(), |history, number| and(history, &[requested(number, 35), declined(number)]))
+}
+
+#[test]
+fn an_order_takes_so_many_payments_through_the_gateway_and_then_only_money_by_hand() {
+    given::<Order>(&declined_so_often(19)).when(request(20, 35)).then(&[requested(20, 35)]);
+    let most = declined_so_often(20);
+    given::<Order>(&most).when(request(21, 35)).then_refused(&Rejection::TooManyPayments { max: 20 });
+    given::<Order>(&most).when(request(20, 35)).then(&[]);
+    given::<Order>(&most).when(record(21, 35)).then(&[payment(21, 35), paid_event(35)]);
+}
+
 /// What is ours, what is still due, whether the total is secured, and whether somebody pays.
 #[rstest]
 #[case::nothing(held(), (0, 35, false, false))]

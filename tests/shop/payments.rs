@@ -140,6 +140,36 @@ async fn a_payment_that_is_under_way_at_the_deadline_is_waited_for(pool: PgPool)
     assert_eq!(paid.expect(StatusCode::OK)["status"], "processing");
 }
 
+/// Neither a card that is declined nor a part of the money keeps the goods longer than the order waits for all of it.
+#[sqlx::test(migrations = false)]
+async fn payments_that_come_to_nothing_do_not_make_an_order_wait_longer(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let declined = short_lived_order(&shop, 2).await;
+    let paid_in_part = short_lived_order(&shop, 2).await;
+    let answer = shop.pay_by("pm_card_chargeDeclined", &declined, 1).await.expect(StatusCode::OK);
+    assert_eq!(answer["payment_status"], "declined");
+    let answer = shop.pay_by("pm_card_visa", &paid_in_part, 400).await.expect(StatusCode::OK);
+    assert_eq!(answer["payment_status"], "authorized");
+    for order_id in [&declined, &paid_in_part] {
+        let expired = order_when(&shop, order_id, |order| order["status"] == "cancelled").await;
+        assert_eq!(expired["cancel_reason"]["kind"], "expired");
+    }
+    shop.get_when("/stock/MUG", |stock| stock["available"] == 10).await;
+}
+
+/// The shop's own time is what a payment has, too.
+#[sqlx::test(migrations = false)]
+async fn a_payment_that_is_never_decided_keeps_an_order_no_longer_than_the_shop_says(pool: PgPool) {
+    let shop = Shop::open_on(&pool, Terms { hold_seconds: 2, ..Terms::default() }).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = short_lived_order(&shop, 1).await;
+    let pay = shop.request(Method::POST, &format!("/orders/{order_id}/payments")).new_key();
+    let body = json!({ "amount": gbp(1000), "payment_method": "pm_sandbox_never_answers" });
+    pay.json(&body).send().await.expect(StatusCode::ACCEPTED);
+    order_when(&shop, &order_id, |order| order["status"] == "cancelled").await;
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_refund_in_parts_goes_back_through_the_gateway(pool: PgPool) {
     let (shop, order_id) = shop_with_order(&pool).await;

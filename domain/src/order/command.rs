@@ -48,7 +48,7 @@ pub enum Command {
         amount: Money,
         /// The means of payment, as the gateway knows it.
         token: PaymentToken,
-        /// The order waits at least so many seconds from now.
+        /// As long as this payment is under way, the order waits for it so many seconds from now.
         hold_seconds: Option<u32>,
     },
     /// What the gateway said to a payment (from the fulfilment process).

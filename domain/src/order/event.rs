@@ -137,7 +137,7 @@ pub struct PaymentRequested {
     pub amount: Money,
     /// The means of payment, as the gateway knows it.
     pub token: PaymentToken,
-    /// The order waits at least so many seconds from the moment this is recorded.
+    /// As long as this payment is under way, the order waits for it so many seconds from the moment this is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_seconds: Option<u32>,
 }

@@ -7,6 +7,9 @@ use super::{
 };
 use crate::{IntentId, Money, PaymentId, PaymentToken};
 
+/// Payments through the gateway that an order takes, declined ones among them: more are no shopper's.
+const MAX_ATTEMPTS: usize = 20;
+
 /// A payment, whatever became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -163,6 +166,10 @@ impl PlacedOrder {
         }
         if payment.amount.amount() == 0 || payment.amount.amount() > self.due_amount() {
             return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+        }
+        let attempts = self.payments.iter().filter(|known| known.phase != PaymentPhase::Recorded).count();
+        if attempts >= MAX_ATTEMPTS {
+            return Err(Rejection::TooManyPayments { max: MAX_ATTEMPTS });
         }
         Ok(vec![Event::PaymentRequested(payment.clone())])
     }

@@ -42,6 +42,12 @@ pub enum Rejection {
         /// What is recorded.
         recorded: Money,
     },
+    /// So many payments through the gateway are nobody's who wants to pay.
+    #[error("an order takes {max} payments through the gateway, and this one had them: place a new order")]
+    TooManyPayments {
+        /// The limit.
+        max: usize,
+    },
     /// No such payment.
     #[error("the order has no payment with this id")]
     PaymentNotFound,

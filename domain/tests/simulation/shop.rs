@@ -55,22 +55,34 @@ impl Shop {
         self.last_id
     }
 
-    /// Keeps the table of deadlines: an order waits as long as its placing says, or a payment of it.
-    pub fn sees(&self, entry: &Entry, deadlines: &mut BTreeMap<OrderId, u64>) {
+    /// Keeps the table of deadlines: an order waits as long as its placing says, and longer only for a payment that is
+    /// under way.
+    pub fn sees(&self, entry: &Entry, deadlines: &mut BTreeMap<OrderId, Deadline>) {
         let (Stream::Order(order_id), Event::Order(event)) = (&entry.stream, &entry.event) else { return };
-        let hold_seconds = match event {
-            order::Event::Placed(placed) => placed.hold_seconds,
-            order::Event::PaymentRequested(requested) => requested.hold_seconds,
-            _ => None,
-        };
-        if let Some(seconds) = hold_seconds {
-            let until = entry.at + u64::from(seconds);
-            deadlines
-                .entry(*order_id)
-                .and_modify(|deadline| *deadline = until.max(*deadline))
-                .or_insert(until);
+        match event {
+            order::Event::Placed(placed) => {
+                let hold = placed.hold_seconds.expect("every checkout of the stories says how long");
+                let over = entry.at + u64::from(hold);
+                deadlines.insert(*order_id, Deadline { over, while_paying: over });
+            }
+            order::Event::PaymentRequested(requested) => {
+                let deadline = deadlines.get_mut(order_id).expect("it was placed before");
+                let hold = u64::from(requested.hold_seconds.unwrap_or_default());
+                let until = (entry.at + hold).min(deadline.over + hold);
+                deadline.while_paying = deadline.while_paying.max(until);
+            }
+            _ => {}
         }
     }
+}
+
+/// When an order is called off without its money, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// When no payment is under way.
+    pub over: u64,
+    /// Whatever is under way.
+    pub while_paying: u64,
 }
 
 impl World {
