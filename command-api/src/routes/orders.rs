@@ -1,4 +1,5 @@
 use super::Shared;
+use super::checkout::standing;
 use crate::answer::Answer;
 use crate::problems;
 use crate::request::{CommandRequest, Context, NoBody};
@@ -64,9 +65,9 @@ pub async fn change(
         let settled = shared.executor.orders.wait(order_id, at_most, |order| is_settled(order).then_some(()));
         settled.await.map_err(problems::of_view)?;
     }
-    if let Value::Object(fields) = &mut body {
-        fields.insert("order_id".to_owned(), json!(order_id));
-        fields.insert("status".to_owned(), json!(shared.status_of(order_id).await?));
+    let status = shared.order(order_id).await?.status;
+    if let (Value::Object(fields), Value::Object(standing)) = (&mut body, standing(order_id, &status)) {
+        fields.extend(standing);
     }
     Ok(Answer::ok(accepted, body))
 }
