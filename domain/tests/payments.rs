@@ -153,7 +153,8 @@ fn paid_by_card() -> Vec<Event> {
 #[case::takes_money_by_hand_beside_the_gateway(
     and(held(), &[requested(1, 20)]), record(2, 15), &[payment(2, 15)],
 )]
-#[case::takes_money_by_hand_when_called_off(cancelled_early(), record(1, 50), &[payment(1, 50)])]
+#[case::takes_money_by_hand_when_called_off(cancelled_early(), record(1, 35), &[payment(1, 35)])]
+#[case::takes_money_by_hand_after_other_money_went_back(refunded_before_shipping(), record(2, 35), &[payment(2, 35)])]
 #[case::takes_money_by_hand_when_refunded(refunded_before_shipping(), record(2, 5), &[payment(2, 5)])]
 fn an_order(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
     given::<Order>(&history).when(command).then(events);
@@ -192,6 +193,8 @@ fn differs(recorded: i64) -> Rejection {
 #[case::recorded_money_under_the_id_of_a_request(and(asked(), &[declined(1)]), record(1, 35), differs(35))]
 #[case::recorded_money_for_what_is_under_way(asked(), record(2, 35), not_due(0, 35))]
 #[case::recorded_money_for_what_is_held_for_us(secured(), record(2, 1), not_due(0, 1))]
+#[case::more_than_it_cost_when_called_off(cancelled_early(), record(1, 36), not_due(35, 36))]
+#[case::more_than_it_cost_in_all_when_called_off(and(cancelled_early(), &[payment(1, 30)]), record(2, 6), not_due(5, 6))]
 #[case::recorded_money_of_nothing_when_called_off(cancelled_early(), record(1, 0), not_due(35, 0))]
 #[case::an_answer_on_a_strange_payment(asked(), says_captured(9), Rejection::PaymentNotFound)]
 fn an_order_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] rejection: Rejection) {

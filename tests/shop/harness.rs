@@ -334,7 +334,7 @@ impl Services {
         let queries = query_api::Application::build(
             query_api::Config {
                 listen,
-                event_store: event_store.clone(),
+                event_store,
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
             },

@@ -24,6 +24,11 @@ pub enum Command {
         /// Which.
         skus: Vec<Sku>,
     },
+    /// Units went separate ways in stock's books (from the fulfilment process).
+    RecordStockParted {
+        /// The units of each SKU that left the house so far, and those that stock has back so far.
+        parts: Vec<(Sku, u32, u32)>,
+    },
     /// Stock took back what it held (from the fulfilment process).
     RecordReleased {
         /// Which.
@@ -85,6 +90,17 @@ pub enum Command {
     Deliver,
     /// Call it off.
     Cancel {
+        /// Why.
+        reason: Reason,
+    },
+    /// Give up what has not been sent, and give its price back.
+    CancelRest {
+        /// The refund that this makes.
+        refund_id: RefundId,
+        /// Whose; everybody's if it does not say.
+        merchant_id: Option<MerchantId>,
+        /// How much goes back: the price of the units if it does not say, and never more.
+        refund: Option<Money>,
         /// Why.
         reason: Reason,
     },

@@ -137,14 +137,15 @@ impl PlacedOrder {
         }
         self.check_currency(payment.amount)?;
         let amount = payment.amount.amount();
-        // Money that came in is a fact, also when the order is called off: it is then to be given back.
-        let is_due = match self.status {
-            Status::Pending => amount <= self.due_amount(),
-            _ if self.is_called_off() => true,
+        // Money that came in is a fact, also when the order is called off: it is then to be given back. It is a slip of
+        // the pen where the order would have more of it than it ever cost.
+        let due = match self.status {
+            Status::Pending => self.due_amount(),
+            _ if self.is_called_off() => self.total.amount() - self.left_to_refund(),
             _ => return Err(self.not_in("paid", "pending")),
         };
-        if amount == 0 || !is_due {
-            return Err(Rejection::PaymentNotDue { due: self.due_amount(), given: payment.amount });
+        if amount == 0 || amount > due {
+            return Err(Rejection::PaymentNotDue { due, given: payment.amount });
         }
         let mut events = vec![Event::PaymentRecorded(payment.clone())];
         events.extend(self.paid_with(amount));

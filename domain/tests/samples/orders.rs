@@ -6,11 +6,11 @@ use super::{
 };
 use domain::IntentId;
 use domain::order::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
-    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
-    ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, StockCommitted,
-    StockReleased, StockShipped,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
+    PaymentCaptured, PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided,
+    Placed, ProcessingStarted, RefundRecorded, RefundRefused, RefundRequested, Refunded, RefusedReservation,
+    ReservationsAnswered, RestCancelled, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
+    StockCommitted, StockParted, StockReleased, StockShipped,
 };
 
 fn line(number: u128, what: &str, quantity: u32, price: i64) -> OrderLine {
@@ -132,6 +132,22 @@ pub fn arrived(number: u128) -> Event {
 
 pub fn stock_shipped(what: &[&str]) -> Event {
     Event::StockShipped(StockShipped { skus: skus(what) })
+}
+
+/// Units of some SKUs went separate ways: shipped, back in stock, and left.
+pub fn parted(parts: &[(&str, u32, u32, u32)]) -> Event {
+    let part = |&(what, shipped, released, left): &_| PartedStock { sku: sku(what), shipped, released, left };
+    Event::StockParted(StockParted { parts: parts.iter().map(part).collect() })
+}
+
+/// Units of lines are given up, and so much goes back, of which so much by hand.
+pub fn given_up(lines: &[(u128, u32)], refund: i64, by_hand: i64) -> Event {
+    Event::RestCancelled(RestCancelled {
+        lines: shipped_lines(lines),
+        reason: reason("burnt"),
+        refund: gbp(refund),
+        by_hand: (by_hand > 0).then(|| gbp(by_hand)),
+    })
 }
 
 pub fn delivered_event() -> Event {

@@ -260,6 +260,7 @@ impl World {
 
     fn send_on(&mut self, order: &PlacedOrder) -> Option<order::Command> {
         match self.random.below(10) {
+            0 if self.random.percent(50) => Some(self.give_up_rest(order)),
             0 => Some(order::Command::Ship),
             1 => Some(order::Command::Deliver),
             2..5 => {
@@ -279,13 +280,23 @@ impl World {
         }
     }
 
+    /// Goods burnt, or a merchant cannot deliver.
+    fn give_up_rest(&mut self, order: &PlacedOrder) -> order::Command {
+        let refund_id = refund_id(self.shop.next_id());
+        let line = self.random.pick(&order.lines);
+        let merchant_id = self.random.percent(50).then(|| line.merchant_id.clone());
+        let refund = self.random.percent(20).then(|| pounds(self.random.amount(0, 3)));
+        order::Command::CancelRest { refund_id, merchant_id, refund, reason: reason("burnt") }
+    }
+
     /// At the end people give back what only they can.
     pub fn give_all_back(&mut self) {
         let order_ids: Vec<OrderId> = self.deadlines.keys().copied().collect();
         for id in order_ids {
             let Order::Placed(order) = self.order_now(0, id) else { continue };
-            let (left, is_called_off) = (left_for_hands(order), order.is_called_off());
-            if is_called_off && left > 0 {
+            // What the order says is what must be given back: the auditor sees whether that was all.
+            let left = order.to_refund();
+            if left > 0 {
                 let refund_id = refund_id(self.shop.next_id());
                 self.ask(AnyCommand::Order(id, by_hand(refund_id, left)));
             }
