@@ -28,5 +28,5 @@ pub use money::{Currency, Money};
 pub use quantity::Quantity;
 pub use text::{
     Carrier, Country, CustomerId, DeclineCode, IntentId, MerchantId, PaymentMethod, PaymentToken,
-    ProductName, Reason, Reference, Sku, TrackingNumber,
+    ProductName, Reason, Reference, Sku, TrackingNumber, WebAddress,
 };

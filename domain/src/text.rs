@@ -65,6 +65,10 @@ fn is_code(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ' ')
 }
 
+fn is_of_an_address(character: char) -> bool {
+    character.is_ascii_graphic() && !matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+}
+
 fn is_printable(character: char) -> bool {
     !character.is_control()
 }
@@ -151,6 +155,10 @@ text!(
 text!(
     /// What a payment gateway takes for a means of payment: a token that it gave to the shopper's browser.
     PaymentToken, "the payment token", 255, is_printable, "anything but control characters"
+);
+text!(
+    /// Where a shopper's browser is sent: an address of the web.
+    WebAddress, "the web address", 2048, is_of_an_address, "what stands in an address, all else percent-encoded"
 );
 text!(
     /// How the payment gateway names a payment: a PaymentIntent's id.

@@ -121,7 +121,8 @@ fn a_checked_out_cart_becomes_an_order_with_its_locked_prices() {
 }
 
 fn authorize(number: u128, amount: i64) -> Owed {
-    let request = PaymentRequest::Authorize { amount: gbp(amount), token: token("tok_visa") };
+    let request =
+        PaymentRequest::Authorize { amount: gbp(amount), token: token("tok_visa"), return_url: None };
     Owed::Payment { payment_id: payment_id(number), request }
 }
 

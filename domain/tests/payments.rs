@@ -7,12 +7,12 @@ use domain::order::{Command, Event, GatewayAnswer, Order, PaymentRequested, Reje
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
-use samples::{code, currency, eur, gbp, method, payment_id, reason, reference, token};
+use samples::{address, code, currency, eur, gbp, method, payment_id, reason, reference, token};
 use scenario::given;
 
 fn request_money(number: u128, amount: Money, hold_seconds: Option<u32>) -> Command {
     let (payment_id, token) = (payment_id(number), token("tok_visa"));
-    Command::RequestPayment { payment_id, amount, token, hold_seconds }
+    Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds }
 }
 
 fn request(number: u128, amount: i64) -> Command {
@@ -24,6 +24,7 @@ fn requested_with_time(number: u128, amount: i64) -> Event {
         payment_id: payment_id(number),
         amount: gbp(amount),
         token: token("tok_visa"),
+        return_url: None,
         hold_seconds: Some(600),
     })
 }
@@ -38,7 +39,13 @@ fn answer(number: u128, answer: GatewayAnswer) -> Command {
 }
 
 fn says_started(number: u128) -> Command {
-    answer(number, GatewayAnswer::Started { intent: the_intent(number) })
+    answer(number, GatewayAnswer::Started { intent: the_intent(number), redirect_url: None })
+}
+
+/// The shopper's bank wants to ask them something.
+fn says_the_shopper_must_act(number: u128, page: &str) -> Command {
+    let redirect_url = Some(address(page));
+    answer(number, GatewayAnswer::Started { intent: the_intent(number), redirect_url })
 }
 
 fn says_authorized(number: u128) -> Command {
@@ -63,6 +70,11 @@ const EXPIRE_ANYWAY: Command = Command::Expire { even_while_paying: true };
 /// All is held, and the gateway is asked for all the money.
 fn asked() -> Vec<Event> {
     and(held(), &[requested(1, 35)])
+}
+
+/// The shopper is to prove who they are.
+fn waiting_for_shopper() -> Vec<Event> {
+    and(asked(), &[wants_shopper(1, "https://bank.test/a")])
 }
 
 /// The gateway holds all the money.
@@ -95,6 +107,27 @@ fn paid_by_card() -> Vec<Event> {
 #[case::asks_once_when_called_off(and(asked(), &[expired()]), request(1, 35), &[])]
 #[case::hears_that_the_gateway_thinks(asked(), says_started(1), &[started(1)])]
 #[case::hears_that_the_gateway_thinks_once(and(asked(), &[started(1)]), says_started(1), &[])]
+#[case::hears_that_the_shopper_must_act(
+    asked(), says_the_shopper_must_act(1, "https://bank.test/a"), &[wants_shopper(1, "https://bank.test/a")],
+)]
+#[case::hears_afterwards_that_the_shopper_must_act(
+    and(asked(), &[started(1)]), says_the_shopper_must_act(1, "https://bank.test/a"),
+    &[wants_shopper(1, "https://bank.test/a")],
+)]
+#[case::hears_once_that_the_shopper_must_act(
+    waiting_for_shopper(), says_the_shopper_must_act(1, "https://bank.test/a"), &[],
+)]
+#[case::hears_of_another_page(
+    waiting_for_shopper(), says_the_shopper_must_act(1, "https://bank.test/b"),
+    &[wants_shopper(1, "https://bank.test/b")],
+)]
+#[case::does_not_forget_the_page(waiting_for_shopper(), says_started(1), &[])]
+#[case::hears_what_the_shopper_did(waiting_for_shopper(), says_authorized(1), &[authorized(1)])]
+#[case::does_not_hear_late_that_the_shopper_must_act(
+    secured(), says_the_shopper_must_act(1, "https://bank.test/a"), &[],
+)]
+#[case::does_not_wait_longer_for_the_shopper(waiting_for_shopper(), EXPIRE, &[expired()])]
+#[case::waits_longer_for_the_gateway(and(asked(), &[started(1)]), EXPIRE, &[])]
 #[case::does_not_hear_late_that_the_gateway_thinks(secured(), says_started(1), &[])]
 #[case::hears_that_money_is_held(asked(), says_authorized(1), &[authorized(1)])]
 #[case::hears_that_money_is_held_at_last(and(asked(), &[started(1)]), says_authorized(1), &[authorized(1)])]
@@ -219,6 +252,7 @@ fn an_order_takes_so_many_payments_through_the_gateway_and_then_only_money_by_ha
 #[rstest]
 #[case::nothing(held(), (0, 35, false, false))]
 #[case::asked(asked(), (0, 0, false, true))]
+#[case::waiting_for_the_shopper(waiting_for_shopper(), (0, 0, false, false))]
 #[case::undecided(and(asked(), &[started(1)]), (0, 0, false, true))]
 #[case::secured(secured(), (0, 0, true, true))]
 #[case::secured_without_goods(and(pending(), &[requested(1, 35), authorized(1)]), (0, 0, true, false))]

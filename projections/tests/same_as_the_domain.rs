@@ -6,7 +6,7 @@ mod shop;
 mod tables;
 
 use domain::cart::Cart;
-use domain::order::{Order, PlacedOrder, Status};
+use domain::order::{Order, PaymentPhase, PlacedOrder, Status};
 use domain::product::Product;
 use serde_json::{Value, json};
 use shop::Shop;
@@ -166,10 +166,18 @@ fn of_order<'a>(rows: &'a Value, id: &domain::OrderId) -> impl Iterator<Item = &
 
 fn assert_money(tables: &BTreeMap<&'static str, Value>, id: &domain::OrderId, order: &PlacedOrder) {
     let stored: BTreeSet<String> = of_order(&tables["order_payments"], id)
-        .map(|row| json!([row["payment_id"], row["amount"], row["status"]]).to_string())
+        .map(|row| {
+            // It stays when it is of no use any more.
+            let page = Some(&row["redirect_url"]).filter(|_| row["status"] == "requires_action");
+            json!([row["payment_id"], row["amount"], row["status"], page]).to_string()
+        })
         .collect();
     let expected = order.payments.iter().map(|payment| {
-        json!([payment.payment_id, payment.amount.amount(), payment.phase.name()]).to_string()
+        let page = match &payment.phase {
+            PaymentPhase::Started { redirect_url, .. } => redirect_url.as_ref().map(|page| page.as_str()),
+            _ => None,
+        };
+        json!([payment.payment_id, payment.amount.amount(), payment.phase.name(), page]).to_string()
     });
     assert_eq!(stored, expected.collect(), "payments of {id}");
     let stored: BTreeSet<String> = of_order(&tables["order_refunds"], id)

@@ -39,7 +39,7 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, operator_token } = config;
+        let Config { listen, event_store: store, database_url, operator_token, live_heartbeat } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         let database = database
             .application_name("emporium-query-api")
@@ -52,6 +52,8 @@ impl Application {
             checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
             pool: pool.clone(),
             live_orders: LiveOrders::new(store.clone()),
+            // Without a pause there would be nothing but signs of life.
+            live_heartbeat: Duration::from_secs(live_heartbeat.max(1)),
             store,
             operator_token: OperatorToken::new(&operator_token),
         };

@@ -20,4 +20,13 @@ pub struct Config {
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: String,
+
+    /// After how many seconds without an event a live order sends a sign of life
+    #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = Config::LIVE_HEARTBEAT)]
+    pub live_heartbeat: u64,
+}
+
+impl Config {
+    /// Well before anything that stands between us and a browser loses its patience.
+    pub const LIVE_HEARTBEAT: u64 = 10;
 }

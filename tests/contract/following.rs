@@ -233,3 +233,31 @@ async fn many_subscribers_each_get_everything_in_order() {
         assert_eq!(seen, (0..50).collect::<Vec<_>>());
     }
 }
+
+#[tokio::test]
+async fn a_follower_that_falls_behind_what_is_shared_gets_everything_all_the_same() {
+    const APPENDS: u64 = 11;
+    const EVENTS: u64 = 2_000;
+    let target = target().await;
+    let category = fresh_category();
+    let start = target.store.head().await.unwrap();
+    let mut slow = pin!(target.store.subscribe_all(start));
+    let mut quick = pin!(target.store.subscribe_all(start));
+    // Both are live: what comes now reaches them through the one subscription that they share.
+    for round in 0..3 {
+        target.append(&format!("{category}-0"), events(1)).await;
+        for items in [&mut slow, &mut quick] {
+            assert_eq!(follow(items, &category, 1).await[0].revision, round);
+        }
+    }
+    let writing = async {
+        for append in 0..APPENDS {
+            let batch = (0..EVENTS).map(|n| event("t", n)).collect();
+            target.append(&format!("{category}-{}", append + 1), batch).await;
+        }
+    };
+    let count = usize::try_from(APPENDS * EVENTS).unwrap();
+    let (seen, ()) = tokio::join!(follow(&mut quick, &category, count), writing);
+    assert_eq!(follow(&mut slow, &category, count).await, seen);
+    assert!(seen.is_sorted_by(|earlier, later| earlier.position < later.position));
+}

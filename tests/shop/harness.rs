@@ -41,11 +41,17 @@ pub struct Terms {
     pub hold_seconds: u32,
     /// How long the payment gateway keeps its keys, in seconds.
     pub keeps_keys: u64,
+    /// After how long without an event a live order sends a sign of life, in seconds.
+    pub live_heartbeat: u64,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { hold_seconds: 900, keeps_keys: 24 * 60 * 60 }
+        Self {
+            hold_seconds: 900,
+            keeps_keys: 24 * 60 * 60,
+            live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
+        }
     }
 }
 
@@ -114,9 +120,21 @@ impl Shop {
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
     pub async fn crash_and_reopen(self) -> Self {
+        self.reopen(false).await
+    }
+
+    /// The same with a payment gateway that has lost its books.
+    pub async fn crash_and_reopen_with_empty_books(self) -> Self {
+        self.reopen(true).await
+    }
+
+    async fn reopen(self, books_are_lost: bool) -> Self {
         self.services.tasks.iter().for_each(JoinHandle::abort);
         self.store.stop().await;
         self.gateway.stop().await;
+        if books_are_lost {
+            std::fs::remove_dir_all(self.folder.path().join("sandbox-gateway")).unwrap();
+        }
         let store = start_store(&self.folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;
@@ -337,6 +355,7 @@ impl Services {
                 event_store,
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
+                live_heartbeat: terms.live_heartbeat,
             },
             &health,
         )

@@ -1,6 +1,6 @@
 //! An order's life as it happens, over server-sent events.
 
-use crate::harness::{Shop, TOKEN, gbp};
+use crate::harness::{Shop, TOKEN, Terms, gbp};
 use domain::order::{Event, Placed};
 use domain::stored::StoredEvent;
 use embedded_event_store::{Config, EmbeddedEventStore};
@@ -10,7 +10,7 @@ use query_api::live_orders::{LiveOrders, NotFollowed};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -43,15 +43,21 @@ impl Listener {
 
     /// The next event; none when the stream has ended as it should.
     async fn next(&mut self) -> Option<Heard> {
+        loop {
+            if let Some(heard) = heard(&self.next_block().await?) {
+                return Some(heard);
+            }
+        }
+    }
+
+    /// What comes next, be it an event or a comment.
+    async fn next_block(&mut self) -> Option<String> {
         let hearing = async {
             loop {
                 if let Some((block, rest)) = self.text.split_once("\n\n") {
                     let (block, rest) = (block.to_owned(), rest.to_owned());
                     self.text = rest;
-                    if let Some(heard) = heard(&block) {
-                        return Some(heard);
-                    }
-                    continue;
+                    return Some(block);
                 }
                 let chunk = self.response.chunk().await.expect("the stream ends in order")?;
                 self.text.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -122,6 +128,31 @@ async fn a_purchase_is_followed_live_and_a_listener_comes_back_without_loss_or_r
     let shipped = up_to_date.next().await.unwrap();
     assert_eq!((shipped.name.as_str(), &shipped.data["status"]), ("order.shipped.v1", &json!("shipped")));
     assert_eq!(back.next().await.unwrap(), shipped);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_listener_to_whom_nothing_happens_gets_signs_of_life_and_then_the_next_event(pool: PgPool) {
+    let shop = Shop::open_on(&pool, Terms { live_heartbeat: 1, ..Terms::default() }).await;
+    let machine = shop.second().await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    let mut listener = Listener::connect(machine.url(), &order_id, None).await;
+    let current = listener.next().await.unwrap();
+    // Comments: no browser makes an event of them. They come sooner than where nothing was configured.
+    let begin = Instant::now();
+    for _ in 0..2 {
+        let sign = listener.next_block().await.unwrap();
+        assert!(sign.lines().all(|line| line.starts_with(':')) && !sign.is_empty(), "{sign:?}");
+    }
+    assert!(
+        begin.elapsed() < Duration::from_secs(query_api::Config::LIVE_HEARTBEAT),
+        "{:?}",
+        begin.elapsed()
+    );
+    let known = history(&shop, &order_id).await;
+    assert_eq!(current.id, known.last().unwrap().0);
+    shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
+    assert_eq!(listener.next().await.unwrap().name, "order.payment_recorded.v1");
 }
 
 #[sqlx::test(migrations = false)]

@@ -17,5 +17,6 @@ mod purchase;
 mod read_models;
 mod restart;
 mod shipments;
+mod shopper_action;
 mod snapshots;
 mod two_machines;

@@ -1,7 +1,7 @@
 //! Money through the gateway: every way in which it can come, fail, be late, and go back.
 
 use crate::harness::{Shop, Terms, gbp};
-use payment_gateway::{Charge, IntentStatus};
+use payment_gateway::{Charge, Intent, IntentStatus};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -258,29 +258,49 @@ async fn money_that_was_taken_and_not_recorded_is_found_after_a_crash(pool: PgPo
 }
 
 /// A shop that is so late with everything that the gateway has forgotten each key.
-async fn late_shop_with_order(pool: &PgPool) -> (Shop, String) {
-    let shop = Shop::open_on(pool, Terms { keeps_keys: 0, ..Terms::default() }).await;
+async fn late_shop_with_order(pool: &PgPool, hold_seconds: u32) -> (Shop, String) {
+    let shop = Shop::open_on(pool, Terms { keeps_keys: 0, hold_seconds, ..Terms::default() }).await;
     shop.define("MUG", 1000, 10).await;
     let order_id = shop.order(&[("MUG", 1)], 1000).await;
     (shop, order_id)
 }
 
-#[sqlx::test(migrations = false)]
-async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: PgPool) {
-    let (shop, order_id) = late_shop_with_order(&pool).await;
-    // The gateway has done it, and the answer was lost.
+/// The gateway has done it, and the answer was lost. Gives the payment in the gateway's books and what the shopper hears.
+async fn pay_after_the_answer_was_lost(shop: &Shop, order_id: &str, card: &str) -> (Intent, Value) {
     let payment_id = Uuid::now_v7();
     let charge = Charge {
         order_id: order_id.parse().unwrap(),
         payment_id,
         amount: 1000,
         currency: "GBP",
-        payment_method: "pm_card_visa",
+        payment_method: card,
+        return_url: None,
     };
     let made = shop.gateway_client().authorize(&charge).await.unwrap();
-    let body = json!({ "amount": gbp(1000), "payment_method": "pm_card_visa", "payment_id": payment_id });
+    let body = json!({ "amount": gbp(1000), "payment_method": card, "payment_id": payment_id });
     let pay = shop.request(Method::POST, &format!("/orders/{order_id}/payments")).new_key();
-    let paid = pay.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
+    (made, pay.header("prefer", "wait=20").json(&body).send().await.body)
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_payment_of_which_the_gateway_knows_no_more_comes_to_an_end_with_its_order(pool: PgPool) {
+    let (shop, order_id) = late_shop_with_order(&pool, 3).await;
+    let (_, waiting) = pay_after_the_answer_was_lost(&shop, &order_id, "pm_sandbox_requires_action").await;
+    assert_eq!(waiting["payment_status"], "requires_action");
+    let shop = shop.crash_and_reopen_with_empty_books().await;
+    let is_declined = |order: &Value| order["payments"][0]["status"] == "declined";
+    let order = order_when(&shop, &order_id, is_declined).await;
+    let failure = order["payments"][0]["failure"].as_str().unwrap();
+    assert!(failure.contains("knows nothing"), "{failure}");
+    let cancelled = order_when(&shop, &order_id, |order| order["status"] == "cancelled").await;
+    assert_eq!(cancelled["cancel_reason"]["kind"], "expired");
+    shop.get_when("/stock/MUG", |stock| stock["available"] == 10).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: PgPool) {
+    let (shop, order_id) = late_shop_with_order(&pool, 900).await;
+    let (made, paid) = pay_after_the_answer_was_lost(&shop, &order_id, "pm_card_visa").await;
     assert_eq!((&paid["payment_status"], &paid["status"]), (&json!("captured"), &json!("processing")));
     let [intent] = &shop.intents().await[..] else { panic!("one payment is one intent") };
     assert_eq!((&intent.id, intent.amount_received), (&made.id, 1000));
@@ -294,12 +314,12 @@ async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: Pg
 
 #[sqlx::test(migrations = false)]
 async fn a_payment_that_never_reached_the_gateway_comes_to_an_end(pool: PgPool) {
-    let (shop, order_id) = late_shop_with_order(&pool).await;
+    let (shop, order_id) = late_shop_with_order(&pool, 900).await;
     let lost = shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!((&lost["payment_status"], &lost["due"]), (&json!("declined"), &gbp(1000)));
     let order = order(&shop, &order_id).await;
     let failure = order["payments"][0]["failure"].as_str().unwrap();
-    assert!(failure.contains("never reached"), "{failure}");
+    assert!(failure.contains("knows nothing"), "{failure}");
     // The order waits for other money, and nothing was asked of the gateway that could have made the payment.
     assert_eq!((&order["status"], shop.intents().await.len()), (&json!("pending"), 0));
     assert_eq!(shop.pay(&order_id, 1000).await.expect(StatusCode::OK)["status"], "processing");

@@ -55,6 +55,11 @@ impl<A: Aggregate> Batch<A> {
                         if events.is_empty() {
                             events.push(noted(stream, &waiting.envelope));
                         }
+                        if state.is_assumed() {
+                            // The store takes an id that it has seen for the same append once more. Whether the
+                            // stream is new is the question here, so the ids are new too.
+                            events.iter_mut().for_each(|event| event.id = Uuid::new_v4());
+                        }
                         let size: usize =
                             events.iter().map(|event| event.data.len() + BYTES_BESIDE_PAYLOAD).sum();
                         if bytes > 0 && bytes + size > MAX_APPEND_BYTES {

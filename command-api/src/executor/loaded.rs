@@ -17,6 +17,8 @@ pub(super) struct Loaded<A> {
     pub end: Option<End>,
     answered: HashMap<Uuid, Answered>,
     read_at: Instant,
+    /// Nobody has looked whether the stream has events: an append finds out.
+    is_assumed: bool,
     /// The newest snapshot that this state knows of: the revision after it, and its bytes.
     snapshot: (u64, usize),
 }
@@ -50,14 +52,21 @@ impl<A: Aggregate> Loaded<A> {
             end: None,
             answered: HashMap::new(),
             read_at: Instant::now(),
+            is_assumed: false,
             snapshot: (0, 0),
         }
+    }
+
+    /// The state of a stream that is taken for new without a look. Most carts and orders that are not in memory are
+    /// new, and to ask the store first would cost more than the append that finds out.
+    pub fn assumed_empty() -> Self {
+        Self { is_assumed: true, ..Self::empty() }
     }
 
     /// The state that a snapshot of so many bytes holds.
     pub fn restored(aggregate: A, end: End, answered: HashMap<Uuid, Answered>, bytes: usize) -> Self {
         let snapshot = (end.revision + 1, bytes);
-        Self { aggregate, end: Some(end), answered, read_at: Instant::now(), snapshot }
+        Self { aggregate, end: Some(end), answered, read_at: Instant::now(), is_assumed: false, snapshot }
     }
 
     /// Reads what others have appended since. True when there was something.
@@ -84,6 +93,7 @@ impl<A: Aggregate> Loaded<A> {
             }
         }
         self.read_at = read_at;
+        self.is_assumed = false;
         Ok(self.next_revision() > from)
     }
 
@@ -135,6 +145,11 @@ impl<A: Aggregate> Loaded<A> {
         self.end.map_or(ExpectedRevision::NoStream, |end| ExpectedRevision::Exact(end.revision))
     }
 
+    /// Whether nobody has looked yet if the stream has events.
+    pub fn is_assumed(&self) -> bool {
+        self.is_assumed
+    }
+
     /// When it was last known to be the newest state.
     pub fn read_at(&self) -> Instant {
         self.read_at
@@ -143,6 +158,7 @@ impl<A: Aggregate> Loaded<A> {
     /// An append at the expected revision shows that nobody else has written until now.
     pub fn seen_now(&mut self) {
         self.read_at = Instant::now();
+        self.is_assumed = false;
     }
 }
 

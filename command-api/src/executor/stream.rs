@@ -195,7 +195,9 @@ impl<A: Aggregate> Stream<A> {
 
     /// Whether others may have written something that these commands should have been decided on.
     fn is_behind(&self, state: &Loaded<A>, commands: &VecDeque<Waiting<A>>) -> bool {
-        self.writers != Writers::OnlyUs && commands.iter().any(|waiting| waiting.queued_at > state.read_at())
+        state.is_assumed()
+            || self.writers != Writers::OnlyUs
+                && commands.iter().any(|waiting| waiting.queued_at > state.read_at())
     }
 
     /// Decides as many commands as fit into one append, appends, and answers them.
@@ -207,7 +209,11 @@ impl<A: Aggregate> Stream<A> {
         let mut failure = None;
         let mut unanswered = 0;
         for attempt in 0..ATTEMPTS {
-            let (mut state, mut batch) = match self.decide(loaded.take(), commands).await {
+            let state = match loaded.take() {
+                None if attempt == 0 && self.snapshots.is_none() => Some(Loaded::assumed_empty()),
+                loaded => loaded,
+            };
+            let (mut state, mut batch) = match self.decide(state, commands).await {
                 Ok(decided) => decided,
                 Err(error) => {
                     failure = Some(error);

@@ -10,7 +10,9 @@ use crate::executor::{Executor, ViewError};
 use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer};
-use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId};
+use domain::{
+    DeclineCode, IntentId, Money, OrderId, PaymentId, PaymentToken, Reason, Reference, RefundId, WebAddress,
+};
 use payment_gateway::{
     Charge, Gateway, GatewayError, Intent, IntentStatus, Refund, RefundRequest, RefundStatus,
 };
@@ -20,6 +22,9 @@ use uuid::Uuid;
 
 /// The code of a payment that the gateway never came to know.
 const UNKNOWN: &str = "unknown_to_gateway";
+
+/// The HTTP status of what is not there.
+const NOT_FOUND: u16 = 404;
 
 /// A payment of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +44,7 @@ pub enum PaymentError {
     Refused(#[source] GatewayError),
     /// It may still come to know a payment that it does not find now.
     #[error(
-        "the payment gateway does not find a payment that is old: it is asked again before it is given up"
+        "the payment gateway does not know the payment: it is asked again before the payment is given up"
     )]
     NotFoundYet,
     /// What it said cannot be written in our words.
@@ -60,13 +65,16 @@ pub async fn ask(
     not_before: Option<DateTime<Utc>>,
 ) -> Result<(), PaymentError> {
     match request {
-        PaymentRequest::Authorize { amount, token } => {
+        PaymentRequest::Authorize { amount, token, return_url } => {
             let age = match not_before {
                 Some(at) if repetition::is_recent(at, gateway.keeps_keys()) => repetition::age(at),
                 _ => age_of_request(executor, which).await?,
             };
             match Repetition::after(age, gateway.keeps_keys()) {
-                Repetition::Repeat => authorize(gateway, executor, which, *amount, token).await,
+                Repetition::Repeat => {
+                    let means = (token, return_url.as_ref());
+                    authorize(gateway, executor, which, *amount, means).await
+                }
                 Repetition::LookUp { is_final } => find(gateway, executor, which, is_final).await,
             }
         }
@@ -92,8 +100,18 @@ pub async fn look_up(
     which: Which,
     intent: &IntentId,
 ) -> Result<(), PaymentError> {
-    let found = gateway.retrieve(intent.as_str()).await.map_err(of_gateway)?;
-    record(executor, which, answer_of(&found)?).await
+    match gateway.retrieve(intent.as_str()).await {
+        Ok(found) => record(executor, which, answer_of(&found)?).await,
+        Err(GatewayError::Refused { status: NOT_FOUND, .. }) => {
+            let age = age_of_request(executor, which).await?;
+            // With the wrong key the gateway knows none of our payments. That is found out within a day.
+            match Repetition::after(age, gateway.keeps_keys()) {
+                Repetition::LookUp { is_final: true } => record(executor, which, lost()?).await,
+                Repetition::LookUp { is_final: false } | Repetition::Repeat => Err(PaymentError::NotFoundYet),
+            }
+        }
+        Err(error) => Err(of_gateway(error)),
+    }
 }
 
 /// When the order says that the payment was asked for, before the gateway heard of it.
@@ -128,9 +146,7 @@ async fn find(
 ) -> Result<(), PaymentError> {
     let answer = match gateway.find(which.payment_id.0).await.map_err(of_gateway)? {
         Some(intent) => answer_of(&intent)?,
-        None if is_final => {
-            declined(UNKNOWN, "the payment never reached the payment gateway: nothing was taken")?
-        }
+        None if is_final => lost()?,
         None => return Err(PaymentError::NotFoundYet),
     };
     record(executor, which, answer).await
@@ -141,7 +157,7 @@ async fn authorize(
     executor: &Executor,
     which: Which,
     amount: Money,
-    token: &PaymentToken,
+    (token, return_url): (&PaymentToken, Option<&WebAddress>),
 ) -> Result<(), PaymentError> {
     let currency = amount.currency();
     let charge = Charge {
@@ -150,6 +166,7 @@ async fn authorize(
         amount: amount.amount(),
         currency: currency.code(),
         payment_method: token.as_str(),
+        return_url: return_url.map(WebAddress::as_str),
     };
     let answer = match gateway.authorize(&charge).await {
         Ok(intent) => answer_of(&intent)?,
@@ -261,11 +278,26 @@ fn answer_of(intent: &Intent) -> Result<GatewayAnswer, PaymentError> {
             Some(decline) => declined(&decline.code, &decline.message)?,
             None => declined("declined", "the payment gateway declined the payment")?,
         },
-        IntentStatus::Processing
-        | IntentStatus::RequiresAction
-        | IntentStatus::RequiresConfirmation
-        | IntentStatus::Other(_) => GatewayAnswer::Started { intent: id },
+        IntentStatus::RequiresAction => {
+            // What is no address of the web leads a browser nowhere good.
+            let page = intent.redirect_url.as_deref().filter(|url| is_web(url));
+            let redirect_url = page.and_then(|url| WebAddress::new(url).ok());
+            GatewayAnswer::Started { intent: id, redirect_url }
+        }
+        IntentStatus::Processing | IntentStatus::RequiresConfirmation | IntentStatus::Other(_) => {
+            GatewayAnswer::Started { intent: id, redirect_url: None }
+        }
     })
+}
+
+/// The gateway has no such payment, and had time enough to find it.
+fn lost() -> Result<GatewayAnswer, PaymentError> {
+    declined(UNKNOWN, "the payment gateway knows nothing of the payment: nothing was taken")
+}
+
+/// Whether a browser may be sent there.
+pub fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {

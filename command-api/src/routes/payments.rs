@@ -4,14 +4,17 @@ use super::Shared;
 use super::orders::change;
 use super::refunds::with_refund;
 use crate::answer::Answer;
+use crate::fulfilment::payments::is_web;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use domain::order::{Command, Order, PaymentPhase, PlacedOrder, Status};
-use domain::{Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, fulfilment};
+use domain::order::{Command, Order, Payment, PaymentPhase, PlacedOrder, Status};
+use domain::{
+    Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, WebAddress, fulfilment,
+};
 use http_boundary::{PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +31,8 @@ pub fn routes() -> Router<Shared> {
 struct Pay {
     amount: Money,
     payment_method: Option<PaymentToken>,
+    /// Where the shopper's browser comes back to, should the gateway send it to a page of the shopper's bank.
+    return_url: Option<WebAddress>,
     method: Option<PaymentMethod>,
     reference: Option<Reference>,
     payment_id: Option<PaymentId>,
@@ -38,15 +43,22 @@ async fn pay(
     PathParams(order_id): PathParams<OrderId>,
     CommandRequest { body, context }: CommandRequest<Pay>,
 ) -> Result<Answer, Problem> {
-    let Pay { amount, payment_method, method, reference, payment_id } = body;
+    let Pay { amount, payment_method, return_url, method, reference, payment_id } = body;
     if payment_method.is_none() && reference.is_some() {
         context.caller.require_operator()?;
     }
     context.require_key()?;
+    if return_url.as_ref().is_some_and(|url| payment_method.is_none() || !is_web(url.as_str())) {
+        return Err(Problem::invalid(
+            "The `return_url` of a payment through the payment gateway begins with https:// or http://.",
+        ));
+    }
     let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id("payment")));
     match (payment_method, method, reference) {
         (Some(token), None, None) => {
-            through_gateway(&shared, order_id, (payment_id, amount, token), &context).await
+            let hold_seconds = Some(shared.hold_seconds);
+            let command = Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds };
+            through_gateway(&shared, order_id, payment_id, command, &context).await
         }
         (None, Some(method), Some(reference)) => {
             let command = Command::RecordPayment { payment_id, amount, method, reference };
@@ -62,21 +74,20 @@ async fn pay(
 async fn through_gateway(
     shared: &Shared,
     order_id: OrderId,
-    (payment_id, amount, token): (PaymentId, Money, PaymentToken),
+    payment_id: PaymentId,
+    command: Command,
     context: &Context,
 ) -> Result<Answer, Problem> {
     if shared.gateway.is_none() {
         return Err(problems::no_payment_gateway());
     }
-    let hold_seconds = Some(shared.hold_seconds);
-    let command = Command::RequestPayment { payment_id, amount, token, hold_seconds };
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(at_most) = context.wait {
         let decided = shared
             .executor
             .orders
-            .wait(order_id, at_most, move |order| has_outcome(order, payment_id).then_some(()));
+            .wait(order_id, at_most, move |order| can_be_answered(order, payment_id).then_some(()));
         decided.await.map_err(problems::of_view)?;
     }
     let view = shared.executor.orders.view(order_id, move |order| match order {
@@ -93,6 +104,14 @@ async fn through_gateway(
         body,
         location: Some(format!("/orders/{order_id}")),
     })
+}
+
+/// Whether there is something to say that the shopper waits for: the outcome, or what they are to do.
+fn can_be_answered(order: &Order, payment_id: PaymentId) -> bool {
+    let waits_for_shopper =
+        |payment: &Payment| payment.payment_id == payment_id && payment.waits_for_shopper();
+    matches!(order, Order::Placed(order) if order.payments.iter().any(waits_for_shopper))
+        || has_outcome(order, payment_id)
 }
 
 fn has_outcome(order: &Order, payment_id: PaymentId) -> bool {
@@ -121,9 +140,17 @@ fn outcome(order: &PlacedOrder, payment_id: PaymentId) -> Value {
     json!({
         "payment_id": payment_id,
         "payment_status": payment.map(|payment| payment.phase.name()),
+        "redirect_url": payment.and_then(redirect_url),
         "status": order.status.name(),
         "due": Money::new(order.due_amount(), order.total.currency()).ok(),
     })
+}
+
+fn redirect_url(payment: &Payment) -> Option<&str> {
+    match &payment.phase {
+        PaymentPhase::Started { redirect_url, .. } => redirect_url.as_ref().map(WebAddress::as_str),
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]

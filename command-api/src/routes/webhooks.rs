@@ -43,7 +43,7 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     }
     match payments::look_up(gateway, &shared.executor, which, &intent).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(error @ (PaymentError::Unknown(_) | PaymentError::Record(_))) => {
+        Err(error @ (PaymentError::Unknown(_) | PaymentError::NotFoundYet | PaymentError::Record(_))) => {
             Err(problems::try_webhook_again(&error))
         }
         Err(error) => {

@@ -82,24 +82,31 @@ impl Gateway {
     }
 
     /// Authorises a payment: the money is held, and taken later with [`capture`](Self::capture). A payment that needs
-    /// time is answered with [`IntentStatus::Processing`]; a webhook tells when the outcome is there.
+    /// time is answered with [`IntentStatus::Processing`], one on which the shopper must act with
+    /// [`IntentStatus::RequiresAction`]; a webhook tells when the outcome is there.
     ///
     /// # Errors
     /// [`GatewayError::Declined`] when the issuer says no, and the others.
     pub async fn authorize(&self, charge: &Charge<'_>) -> Result<Intent, GatewayError> {
+        let (order_name, order_id) = (metadata(ORDER_ID), charge.order_id.to_string());
+        let (payment_name, payment_id) = (metadata(PAYMENT_ID), charge.payment_id.to_string());
         let (amount, currency) = (charge.amount.to_string(), charge.currency.to_ascii_lowercase());
-        let form = [
+        let mut form = vec![
             ("amount", amount.as_str()),
             ("currency", currency.as_str()),
             ("payment_method", charge.payment_method),
             ("confirm", "true"),
             ("capture_method", "manual"),
-            // Whatever the account takes, except what leads a browser elsewhere: there is none at this end.
+            // Whatever the account takes; what leads a browser elsewhere only if it can come back.
             ("automatic_payment_methods[enabled]", "true"),
-            ("automatic_payment_methods[allow_redirects]", "never"),
-            (&metadata(ORDER_ID), &charge.order_id.to_string()),
-            (&metadata(PAYMENT_ID), &charge.payment_id.to_string()),
+            (
+                "automatic_payment_methods[allow_redirects]",
+                if charge.return_url.is_some() { "always" } else { "never" },
+            ),
+            (&order_name, &order_id),
+            (&payment_name, &payment_id),
         ];
+        form.extend(charge.return_url.map(|url| ("return_url", url)));
         let key = format!("payment-{}", charge.payment_id);
         let made = self.post::<IntentBody>(&["payment_intents"], &key, &form).await;
         made.map(Intent::from).map_err(|(error, _)| error)

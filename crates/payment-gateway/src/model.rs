@@ -13,6 +13,8 @@ pub struct Charge<'a> {
     pub currency: &'a str,
     /// The token that stands for the shopper's card or account.
     pub payment_method: &'a str,
+    /// Where the shopper's browser comes back to, should the gateway send it elsewhere. Without one it sends nobody.
+    pub return_url: Option<&'a str>,
 }
 
 /// A payment at the gateway, as it is now. Amounts are in minor units of the currency.
@@ -36,6 +38,8 @@ pub struct Intent {
     pub payment_id: Option<Uuid>,
     /// Why the last attempt to pay failed, if it did.
     pub decline: Option<Decline>,
+    /// Where the shopper must go, while it is [`IntentStatus::RequiresAction`] and the gateway has a page for that.
+    pub redirect_url: Option<String>,
 }
 
 /// How far a payment is.

@@ -38,6 +38,18 @@ pub(crate) struct IntentBody {
     #[serde(default)]
     metadata: Metadata,
     last_payment_error: Option<ErrorFields>,
+    next_action: Option<NextAction>,
+}
+
+/// Only what leads to a page is of use here: all else needs the gateway's own program in the browser.
+#[derive(Debug, Deserialize)]
+struct NextAction {
+    redirect_to_url: Option<RedirectToUrl>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RedirectToUrl {
+    url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +94,7 @@ impl From<IntentBody> for Intent {
             order_id: body.metadata.id(ORDER_ID),
             payment_id: body.metadata.id(PAYMENT_ID),
             decline: body.last_payment_error.map(ErrorFields::into_decline),
+            redirect_url: body.next_action.and_then(|action| action.redirect_to_url?.url),
             id: body.id,
         }
     }
@@ -221,6 +234,25 @@ mod tests {
         };
         assert_eq!(meaning, expected);
         assert_eq!(error.is_final(), meaning.starts_with("declined") || meaning.starts_with("refused"));
+    }
+
+    #[rstest]
+    #[case::nothing("null", None)]
+    #[case::a_page(
+        r#"{"type":"redirect_to_url","redirect_to_url":{"url":"https://bank/1","return_url":"https://shop/"}}"#,
+        Some("https://bank/1")
+    )]
+    #[case::for_their_own_program(
+        r#"{"type":"use_stripe_sdk","use_stripe_sdk":{"type":"three_d_secure"}}"#,
+        None
+    )]
+    fn where_a_shopper_must_go(#[case] next_action: &str, #[case] expected: Option<&str>) {
+        let body = format!(
+            r#"{{"id":"pi_1","status":"requires_action","amount":5,"currency":"gbp","next_action":{next_action}}}"#
+        );
+        let intent = Intent::from(read::<IntentBody>(200, body.as_bytes()).unwrap());
+        assert_eq!(intent.status, IntentStatus::RequiresAction);
+        assert_eq!(intent.redirect_url.as_deref(), expected);
     }
 
     #[test]

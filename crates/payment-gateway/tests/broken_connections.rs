@@ -93,7 +93,14 @@ fn gateway(base_url: String, secret_key: String, timeout: Duration) -> Gateway {
 
 fn charge() -> Charge<'static> {
     let ids = (Uuid::from_u128(1), Uuid::from_u128(2));
-    Charge { order_id: ids.0, payment_id: ids.1, amount: 5, currency: "GBP", payment_method: "pm_card_visa" }
+    Charge {
+        order_id: ids.0,
+        payment_id: ids.1,
+        amount: 5,
+        currency: "GBP",
+        payment_method: "pm_card_visa",
+        return_url: None,
+    }
 }
 
 #[rstest]

@@ -98,7 +98,23 @@ async fn receive(
 
 fn charge(payment_method: &str) -> Charge<'_> {
     let (order_id, payment_id) = (Uuid::new_v4(), Uuid::new_v4());
-    Charge { order_id, payment_id, amount: 4_200, currency: "GBP", payment_method }
+    Charge { order_id, payment_id, amount: 4_200, currency: "GBP", payment_method, return_url: None }
+}
+
+#[tokio::test]
+async fn a_shopper_who_must_act_is_sent_to_a_page_and_may_be_given_up() {
+    let mut world = World::new().await;
+    let gateway = world.gateway();
+    let charge =
+        Charge { return_url: Some("https://shop.example/paid"), ..charge("pm_card_authenticationRequired") };
+    let intent = gateway.authorize(&charge).await.unwrap();
+    assert_eq!((&intent.status, intent.amount_capturable), (&IntentStatus::RequiresAction, 0));
+    let page = format!("http://{}/authenticate/{}", world.sandbox.address(), intent.id);
+    assert_eq!(intent.redirect_url, Some(page));
+    let told = world.told_of("payment_intent.requires_action").await;
+    assert_eq!(told.payment_id, Some(charge.payment_id));
+    let cancelled = gateway.cancel(&intent.id).await.unwrap();
+    assert_eq!((cancelled.status, cancelled.redirect_url), (IntentStatus::Canceled, None));
 }
 
 #[tokio::test]

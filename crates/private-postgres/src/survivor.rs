@@ -153,7 +153,14 @@ mod tests {
         drop(child.stdin.take());
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(pid), ended).unwrap();
+        // It is there still, with its number, and nobody waits for it to end.
+        let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        assert!(!cfg!(target_os = "linux") || fs::read_to_string(stat).unwrap().contains(") Z "));
         assert!(!is_postmaster(pid, folder.path()));
+        let pid_file = folder.path().join("postmaster.pid");
+        fs::write(&pid_file, format!("{}\n/data\n", pid.as_raw_nonzero())).unwrap();
+        stop(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&pid_file).unwrap(), format!("{NO_PROCESS}\n/data\n"));
         child.wait().unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! How intents, refunds, failures and events look to a client.
 
 use crate::failure::Failure;
-use crate::intent::{Happening, Intent};
+use crate::intent::{Happening, Intent, Status};
 use crate::refund::Refund;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 const API_VERSION: &str = "2025-03-31.basil";
 
 /// The answer to a request that was done. It shows things as they were then.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub failure: Option<Failure>,
     pub intent: Option<Arc<Intent>>,
@@ -80,11 +80,17 @@ pub(crate) fn intent_body(intent: &Intent) -> Value {
         "latest_charge": intent.charge,
         "livemode": false,
         "metadata": intent.metadata,
-        "next_action": null,
+        "next_action": next_action(intent),
         "payment_method": intent.payment_method,
         "payment_method_types": ["card"],
         "status": intent.status,
     })
+}
+
+fn next_action(intent: &Intent) -> Option<Value> {
+    let action = intent.action.as_ref().filter(|_| intent.status == Status::RequiresAction)?;
+    let redirect = json!({ "url": action.url, "return_url": action.return_url });
+    Some(json!({ "type": "redirect_to_url", "redirect_to_url": redirect }))
 }
 
 pub(crate) fn refund_body(refund: &Refund) -> Value {
@@ -130,7 +136,7 @@ fn charge_body(intent: &Intent) -> Value {
 }
 
 /// Something that happened, to be told.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Event {
     pub id: String,
     pub happening: Happening,

@@ -1,9 +1,11 @@
 //! The gateway's book: what there is, in memory and in the journal. No async, and time comes from outside.
 
+mod reading;
+
 use crate::answer::{Answer, Event};
 use crate::config::SandboxConfig;
 use crate::failure::Failure;
-use crate::intent::{Change, Happening, Intent, Status};
+use crate::intent::{Action, Change, Happening, Intent, Status};
 use crate::journal::{EventRecord, Journal, JournalError, Record, RequestRecord};
 use crate::methods::Behaviour;
 use crate::operation::{Endpoint, Operation};
@@ -15,6 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// How long a journal is, in bytes, that is looked at when the gateway starts.
+const WORTH_WRITING_ANEW: u64 = 64 * 1024;
+/// How long it is when it is looked at while the gateway runs: that takes a moment, and requests wait.
+const TOO_LONG: u64 = 256 * 1024 * 1024;
+
 pub(crate) struct Book {
     journal: Journal,
     shelf: Shelf,
@@ -25,6 +32,10 @@ pub(crate) struct Book {
     processing: Duration,
     /// How long a key counts, in milliseconds.
     keeps_keys: i64,
+    /// Where shoppers' browsers find this gateway.
+    public_url: String,
+    /// How long the journal must be to be looked at, in bytes.
+    write_anew_at: u64,
 }
 
 /// A request that would change something.
@@ -66,7 +77,8 @@ struct Decision {
 }
 
 impl Book {
-    pub fn open(config: &SandboxConfig) -> Result<Self, JournalError> {
+    /// Reads the journal, and writes it anew if much of it does not count any more. `now` in milliseconds since 1970.
+    pub fn open(config: &SandboxConfig, now: i64) -> Result<Self, JournalError> {
         let (folder, tells) = (&config.data_dir, config.webhook.is_some());
         let mut shelf = Shelf::default();
         let journal = Journal::open(folder, |record| {
@@ -75,14 +87,46 @@ impl Book {
         if !tells {
             shelf.untold.clear();
         }
-        Ok(Self {
+        for kept in shelf.kept.values_mut().filter(|kept| kept.at == 0) {
+            kept.at = now;
+        }
+        let mut book = Self {
             journal,
             shelf,
             under_way: HashSet::new(),
             tells,
             processing: config.delays.processing,
             keeps_keys: i64::try_from(config.keeps_keys.as_millis()).unwrap_or(i64::MAX),
-        })
+            public_url: String::new(),
+            write_anew_at: WORTH_WRITING_ANEW,
+        };
+        book.write_anew_if_worth_it(now);
+        book.write_anew_at = book.write_anew_at.max(TOO_LONG);
+        Ok(book)
+    }
+
+    /// Writes the journal anew when it is long and a third of it or more does not count any more.
+    fn write_anew_if_worth_it(&mut self, now: i64) {
+        if self.journal.length() < self.write_anew_at {
+            return;
+        }
+        let keeps_keys = self.keeps_keys;
+        self.shelf.kept.retain(|_, kept| now.saturating_sub(kept.at) < keeps_keys);
+        let (before, needed) = (self.journal.records(), self.shelf.size());
+        if before >= needed + needed / 2 {
+            match self.journal.write_anew(self.shelf.records()) {
+                Ok(()) => tracing::info!(before, after = needed, "the journal is written anew"),
+                Err(error) => {
+                    tracing::warn!(%error, "the journal cannot be written anew: it stays as long as it is")
+                }
+            }
+        }
+        self.write_anew_at = self.journal.length().saturating_mul(2).max(TOO_LONG);
+    }
+
+    /// Where shoppers' browsers find this gateway from now on.
+    pub fn is_at(&mut self, public_url: String) {
+        self.public_url = public_url;
     }
 
     pub fn perform(&mut self, request: Request) -> Performed {
@@ -127,6 +171,17 @@ impl Book {
         }
     }
 
+    /// The shopper has decided on a payment, if it waits for them; gives what is to be told.
+    pub fn decided(&mut self, id: &str, approves: bool, now: i64) -> Result<Vec<Arc<Event>>, Failure> {
+        let mut intent = Intent::clone(self.find(id, "intent")?);
+        let Some(change) = intent.decide(approves) else { return Ok(Vec::new()) };
+        match self.record(Decision { intent, refund: None, change, confirms: false }, None, now) {
+            Performed::Done(done) => Ok(done.events),
+            Performed::Refused(failure) => Err(failure),
+            Performed::Replayed(_) | Performed::Hangs => Ok(Vec::new()),
+        }
+    }
+
     /// A request has got its answer.
     pub fn answered(&mut self, key: &str) {
         self.under_way.remove(key);
@@ -141,76 +196,6 @@ impl Book {
         }
     }
 
-    /// What is to be told still, oldest first.
-    pub fn untold(&self) -> Vec<Arc<Event>> {
-        let mut events: Vec<_> = self.shelf.untold.values().cloned().collect();
-        events.sort_by_key(|event| (event.created, event.intent.number));
-        events
-    }
-
-    /// The slow payments that are under way, and when their outcome is there.
-    pub fn due(&self) -> Vec<(String, i64)> {
-        let due = |intent: &Arc<Intent>| intent.due.map(|due| (intent.id.clone(), due));
-        self.shelf.intents.iter().filter_map(due).collect()
-    }
-
-    pub fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
-        self.shelf.intents.get(*self.shelf.intent_numbers.get(id)?)
-    }
-
-    pub fn refund(&self, id: &str) -> Option<&Arc<Refund>> {
-        self.shelf.refunds.get(*self.shelf.refund_numbers.get(id)?)
-    }
-
-    /// Intents before one of them, or from the newest on: newest first, and whether there are more.
-    pub fn intents(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Arc<Intent>>, bool), Failure> {
-        let end = match after {
-            None => self.shelf.intents.len(),
-            Some(id) => self.find(id, "starting_after")?.number,
-        };
-        let page = self.shelf.intents[..end].iter().rev().take(limit).cloned().collect();
-        Ok((page, end > limit))
-    }
-
-    /// The newest intents with this in their metadata, and whether there are more.
-    pub fn search(&self, (name, value): (&str, &str), limit: usize) -> (Vec<Arc<Intent>>, bool) {
-        let is_wanted = |intent: &&Arc<Intent>| intent.metadata.get(name).is_some_and(|known| known == value);
-        let found = self.shelf.intents.iter().rev().filter(is_wanted);
-        let mut found: Vec<_> = found.take(limit + 1).cloned().collect();
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        (found, has_more)
-    }
-
-    /// Refunds, all or those of one intent, before one of them or from the newest on: newest first, and whether there
-    /// are more.
-    pub fn refunds(
-        &self,
-        intent: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Arc<Refund>>, bool), Failure> {
-        let end = match after {
-            None => self.shelf.refunds.len(),
-            Some(id) => {
-                self.refund(id).ok_or_else(|| Failure::no_such("refund", id, "starting_after"))?.number
-            }
-        };
-        let page = |numbers: &mut dyn Iterator<Item = usize>| {
-            let mut page: Vec<_> = numbers
-                .take(limit + 1)
-                .filter_map(|number| self.shelf.refunds.get(number).cloned())
-                .collect();
-            let has_more = page.len() > limit;
-            page.truncate(limit);
-            (page, has_more)
-        };
-        let Some(intent) = intent else { return Ok(page(&mut (0..end).rev())) };
-        self.find(intent, "payment_intent")?;
-        let numbers = self.shelf.refunds_of.get(intent).map(Vec::as_slice).unwrap_or_default();
-        Ok(page(&mut numbers.iter().rev().copied().filter(|number| *number < end)))
-    }
-
     fn find(&self, id: &str, param: &str) -> Result<&Arc<Intent>, Failure> {
         self.intent(id).ok_or_else(|| Failure::no_such("payment_intent", id, param))
     }
@@ -220,21 +205,24 @@ impl Book {
         let due = now.saturating_add(i64::try_from(self.processing.as_millis()).unwrap_or(i64::MAX));
         let seconds = now / 1000;
         let (intent, refund, change, confirms) = match operation {
-            Operation::Create { confirm, .. } => {
+            Operation::Create { confirm, ref return_url, .. } => {
+                let return_url = return_url.clone();
                 let mut intent = self.new_intent(operation, seconds);
                 let mut change = Change::default();
                 if confirm {
-                    change = intent.confirm(new_id("ch"), due)?;
+                    let action = self.action(&intent, return_url);
+                    change = intent.confirm(new_id("ch"), due, action)?;
                 }
                 change.happenings.insert(0, Happening::Created);
                 (intent, None, change, confirm)
             }
-            Operation::Confirm { id, payment_method } => {
+            Operation::Confirm { id, payment_method, return_url } => {
                 let before = self.find(&id, "intent")?;
                 let mut intent = Intent::clone(before);
                 intent.payment_method = payment_method.or(intent.payment_method);
-                let change =
-                    intent.confirm(new_id("ch"), due).map_err(|failure| Refusal::of(failure, before))?;
+                let action = self.action(&intent, return_url);
+                let change = intent.confirm(new_id("ch"), due, action);
+                let change = change.map_err(|failure| Refusal::of(failure, before))?;
                 (intent, None, change, true)
             }
             Operation::Capture { id, amount } => {
@@ -275,6 +263,11 @@ impl Book {
         Ok(Some(Decision { intent, refund, change, confirms }))
     }
 
+    /// What a shopper is to do, should they be asked.
+    fn action(&self, intent: &Intent, return_url: Option<String>) -> Action {
+        Action { url: format!("{}/authenticate/{}", self.public_url, intent.id), return_url }
+    }
+
     fn new_intent(&self, operation: Operation, created: i64) -> Intent {
         let Operation::Create {
             amount, currency, capture_method, payment_method, metadata, description, ..
@@ -303,6 +296,7 @@ impl Book {
             canceled_at: None,
             cancellation_reason: None,
             due: None,
+            action: None,
         }
     }
 
@@ -311,7 +305,7 @@ impl Book {
         let Change { happenings, failure } = change;
         let intent = Arc::new(intent);
         let refund = refund.map(Arc::new);
-        let event = |happening| EventRecord { id: new_id("evt"), happening, created: now / 1000 };
+        let event = |happening| EventRecord { id: new_id("evt"), happening, created: now / 1000, key: None };
         let events: Vec<_> = happenings.into_iter().filter(|_| self.tells).map(event).collect();
         let key = request.as_ref().map(|request| request.key.clone());
         let record = Record {
@@ -319,7 +313,7 @@ impl Book {
             refund: refund.clone(),
             request: request.map(|request| RequestRecord { failure: failure.clone(), ..request }),
             events,
-            told: None,
+            ..Record::default()
         };
         if let Err(error) = self.journal.append(&record) {
             tracing::error!(%error, "the journal cannot be written: the request is not done");
@@ -328,6 +322,7 @@ impl Book {
         let due = intent.due.filter(|_| confirms).map(|due| (intent.id.clone(), due));
         let behaviour = intent.behaviour();
         let events = self.shelf.put(record);
+        self.write_anew_if_worth_it(now);
         let tells_twice = behaviour == Some(Behaviour::TellTwice);
         if let Some(key) = key.filter(|_| tells_twice) {
             self.under_way.insert(key);
@@ -391,31 +386,4 @@ fn new_id(prefix: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_written_is_not_done() {
-        let (journal, shelf) = (Journal::that_cannot_write(), Shelf::default());
-        let mut book = Book {
-            journal,
-            shelf,
-            under_way: HashSet::new(),
-            tells: true,
-            processing: Duration::ZERO,
-            keeps_keys: i64::MAX,
-        };
-        for body in ["amount=5&currency=gbp", "amount=6&currency=gbp"] {
-            let request = Request {
-                key: Some("key".to_owned()),
-                path: "/v1/payment_intents".to_owned(),
-                endpoint: Endpoint::Create,
-                params: Params::parse(body.as_bytes()),
-                now: 1,
-            };
-            let Performed::Refused(failure) = book.perform(request) else { panic!("done") };
-            assert_eq!(failure.status, 500);
-        }
-        assert!(book.intents(None, 10).unwrap().0.is_empty() && book.untold().is_empty());
-    }
-}
+mod tests;

@@ -47,6 +47,9 @@ pub struct SandboxArgs {
     /// Milliseconds that a late answer is late
     #[arg(long, env = "EMPORIUM_SANDBOX_LATE_ANSWER_MS", value_name = "MS", default_value_t = 30_000)]
     pub late_answer_ms: u64,
+    /// Where shoppers' browsers find the gateway, if not at the address where it answers
+    #[arg(long, env = "EMPORIUM_SANDBOX_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// Seconds for which a request is known by its idempotency key
     #[arg(long, env = "EMPORIUM_SANDBOX_KEEPS_KEYS", value_name = "SECONDS", default_value_t = KEEPS_KEYS.as_secs())]
     pub keeps_keys: u64,
@@ -64,6 +67,7 @@ impl From<SandboxArgs> for SandboxConfig {
                 processing: Duration::from_millis(args.processing_ms),
                 late_answer: Duration::from_millis(args.late_answer_ms),
             },
+            public_url: args.public_url,
             keeps_keys: Duration::from_secs(args.keeps_keys),
         }
     }

@@ -22,6 +22,8 @@ pub struct SandboxConfig {
     pub webhook: Option<Webhook>,
     /// How slow the slow payment methods are.
     pub delays: Delays,
+    /// Where shoppers' browsers find the gateway, if not at the address where it answers.
+    pub public_url: Option<String>,
     /// How long a request is known by its idempotency key.
     pub keeps_keys: Duration,
 }
@@ -36,6 +38,7 @@ impl SandboxConfig {
             secret_key: DEFAULT_SECRET_KEY.to_owned(),
             webhook: None,
             delays: Delays::default(),
+            public_url: None,
             keeps_keys: KEEPS_KEYS,
         }
     }

@@ -72,6 +72,12 @@ impl Failure {
         Self { decline_code: Some(decline_code.to_owned()), ..failure }
     }
 
+    /// The shopper was asked, and refused.
+    pub fn not_proven() -> Self {
+        Self::new(402, Kind::Card, "The shopper did not confirm the payment.")
+            .code("payment_intent_authentication_failure")
+    }
+
     pub fn unknown_key() -> Self {
         Self::new(401, Kind::InvalidRequest, "Send the sandbox's secret key: `Authorization: Bearer sk_…`.")
     }

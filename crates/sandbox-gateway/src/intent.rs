@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Status {
     RequiresPaymentMethod,
     RequiresConfirmation,
+    RequiresAction,
     Processing,
     RequiresCapture,
     Succeeded,
@@ -31,6 +32,8 @@ pub(crate) enum Happening {
     Created,
     #[serde(rename = "payment_intent.amount_capturable_updated")]
     AmountCapturableUpdated,
+    #[serde(rename = "payment_intent.requires_action")]
+    RequiresAction,
     #[serde(rename = "payment_intent.processing")]
     Processing,
     #[serde(rename = "payment_intent.succeeded")]
@@ -68,6 +71,16 @@ pub(crate) struct Intent {
     pub cancellation_reason: Option<String>,
     /// When a slow payment's outcome is there, in milliseconds since 1970.
     pub due: Option<i64>,
+    /// What the shopper was asked to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+}
+
+/// A page where the shopper decides, and where their browser goes then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Action {
+    pub url: String,
+    pub return_url: Option<String>,
 }
 
 /// What a change of an intent is: what to tell, and whether the request failed all the same.
@@ -92,8 +105,9 @@ impl Intent {
         self.payment_method.as_deref().and_then(Behaviour::of)
     }
 
-    /// Pays with the payment method. `due` is when the outcome is there, should the payment be slow.
-    pub fn confirm(&mut self, charge: String, due: i64) -> Result<Change, Failure> {
+    /// Pays with the payment method. `due` is when the outcome is there, should the payment be slow; `action` is what
+    /// the shopper does, should they be asked.
+    pub fn confirm(&mut self, charge: String, due: i64, action: Action) -> Result<Change, Failure> {
         if !matches!(self.status, Status::RequiresPaymentMethod | Status::RequiresConfirmation) {
             return Err(self.unexpected("confirmed", "requires_payment_method, requires_confirmation"));
         }
@@ -110,6 +124,12 @@ impl Intent {
                 self.failure = None;
                 self.due = Some(due);
                 Ok(Change::of(Happening::Processing))
+            }
+            Behaviour::AskShopper => {
+                self.status = Status::RequiresAction;
+                self.failure = None;
+                self.action = Some(action);
+                Ok(Change::of(Happening::RequiresAction))
             }
             Behaviour::Approve
             | Behaviour::NeverAnswer
@@ -130,6 +150,16 @@ impl Intent {
             _ => self.approve(),
         };
         // Nobody waits for an answer.
+        Some(Change { failure: None, ..change })
+    }
+
+    /// The shopper has decided. Nothing, when nobody asks them any more.
+    pub fn decide(&mut self, approves: bool) -> Option<Change> {
+        if self.status != Status::RequiresAction {
+            return None;
+        }
+        let change = if approves { self.approve() } else { self.decline(Reason::NotProven) };
+        // The answer is a page, whatever they decided.
         Some(Change { failure: None, ..change })
     }
 
@@ -154,14 +184,18 @@ impl Intent {
     /// Lets everything go. `now` in seconds since 1970.
     pub fn cancel(&mut self, reason: Option<String>, now: i64) -> Result<Change, Failure> {
         match self.status {
-            Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresCapture => {
+            Status::RequiresPaymentMethod
+            | Status::RequiresConfirmation
+            | Status::RequiresAction
+            | Status::RequiresCapture => {
                 self.status = Status::Canceled;
                 self.canceled_at = Some(now);
                 self.cancellation_reason = reason;
                 Ok(Change::of(Happening::Canceled))
             }
             Status::Processing | Status::Succeeded | Status::Canceled => {
-                let allowed = "requires_payment_method, requires_confirmation, requires_capture";
+                let allowed =
+                    "requires_payment_method, requires_confirmation, requires_action, requires_capture";
                 Err(self.unexpected("canceled", allowed))
             }
         }
@@ -214,150 +248,4 @@ impl Intent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn intent(token: &str, capture_method: CaptureMethod) -> Intent {
-        Intent {
-            id: "pi_1".to_owned(),
-            number: 0,
-            created: 1,
-            amount: 1000,
-            currency: "gbp".to_owned(),
-            status: Status::RequiresConfirmation,
-            capture_method,
-            payment_method: Some(token.to_owned()),
-            metadata: BTreeMap::new(),
-            description: None,
-            amount_received: 0,
-            amount_refunded: 0,
-            charge: None,
-            failure: None,
-            canceled_at: None,
-            cancellation_reason: None,
-            due: None,
-        }
-    }
-
-    fn approved() -> Intent {
-        let mut intent = intent("pm_card_visa", CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
-        intent
-    }
-
-    #[rstest]
-    #[case(
-        "pm_card_visa",
-        CaptureMethod::Manual,
-        Status::RequiresCapture,
-        Happening::AmountCapturableUpdated
-    )]
-    #[case("pm_card_visa", CaptureMethod::Automatic, Status::Succeeded, Happening::Succeeded)]
-    #[case("pm_sandbox_slow", CaptureMethod::Manual, Status::Processing, Happening::Processing)]
-    #[case(
-        "pm_sandbox_decline",
-        CaptureMethod::Manual,
-        Status::RequiresPaymentMethod,
-        Happening::PaymentFailed
-    )]
-    fn confirming(
-        #[case] token: &str,
-        #[case] capture_method: CaptureMethod,
-        #[case] status: Status,
-        #[case] happening: Happening,
-    ) {
-        let mut intent = intent(token, capture_method);
-        let change = intent.confirm("ch_1".to_owned(), 9).unwrap();
-        assert_eq!((intent.status, change.happenings), (status, vec![happening]));
-        assert_eq!(change.failure, intent.failure);
-        assert_eq!(intent.due, (status == Status::Processing).then_some(9));
-        assert_eq!(intent.amount_capturable(), if status == Status::RequiresCapture { 1000 } else { 0 });
-        assert_eq!(intent.amount_received, if status == Status::Succeeded { 1000 } else { 0 });
-    }
-
-    #[rstest]
-    #[case("pm_sandbox_slow", Status::RequiresCapture, Happening::AmountCapturableUpdated)]
-    #[case("pm_sandbox_slow_decline", Status::RequiresPaymentMethod, Happening::PaymentFailed)]
-    fn a_slow_payment_settles_once(
-        #[case] token: &str,
-        #[case] status: Status,
-        #[case] happening: Happening,
-    ) {
-        let mut intent = intent(token, CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
-        assert_eq!(intent.settle(), Some(Change { happenings: vec![happening], failure: None }));
-        assert_eq!((intent.status, intent.due), (status, None));
-        assert_eq!(intent.settle(), None);
-    }
-
-    #[rstest]
-    #[case(None, Ok(1000))]
-    #[case(Some(1), Ok(1))]
-    #[case(Some(1000), Ok(1000))]
-    #[case(Some(1001), Err("amount_too_large"))]
-    fn capturing(#[case] amount: Option<i64>, #[case] received: Result<i64, &str>) {
-        let mut intent = approved();
-        let captured = intent.capture(amount);
-        let captured = captured.map(|_| intent.amount_received).map_err(|failure| failure.code.unwrap());
-        assert_eq!(captured.as_ref().map_err(String::as_str), received.as_ref().map_err(|code| *code));
-        assert_eq!(intent.status == Status::Succeeded, received.is_ok());
-        assert_eq!(intent.amount_capturable(), if received.is_ok() { 0 } else { 1000 });
-    }
-
-    #[test]
-    fn a_declined_capture_wants_another_payment_method() {
-        let mut intent = intent("pm_sandbox_capture_fails", CaptureMethod::Manual);
-        intent.confirm("ch_1".to_owned(), 9).unwrap();
-        let change = intent.capture(None).unwrap();
-        assert_eq!(change.failure.unwrap().status, 402);
-        assert_eq!((intent.status, intent.amount_received), (Status::RequiresPaymentMethod, 0));
-    }
-
-    #[rstest]
-    #[case(&[Some(400), Some(600)], Ok(1000))]
-    #[case(&[Some(400), None], Ok(1000))]
-    #[case(&[Some(400), Some(601)], Err("amount_too_large"))]
-    #[case(&[None, Some(1)], Err("charge_already_refunded"))]
-    #[case(&[Some(1001)], Err("amount_too_large"))]
-    fn no_more_is_refunded_than_was_taken(
-        #[case] amounts: &[Option<i64>],
-        #[case] expected: Result<i64, &str>,
-    ) {
-        let mut intent = approved();
-        intent.capture(None).unwrap();
-        let refunded: Result<Vec<i64>, Failure> =
-            amounts.iter().map(|amount| intent.refund(*amount)).collect();
-        match (refunded, expected) {
-            (Ok(amounts), Ok(total)) => {
-                assert_eq!((amounts.iter().sum::<i64>(), intent.amount_refunded), (total, total));
-            }
-            (Err(failure), Err(code)) => assert_eq!(failure.code.as_deref(), Some(code)),
-            (refunded, _) => panic!("{refunded:?}"),
-        }
-    }
-
-    #[rstest]
-    #[case(Status::RequiresPaymentMethod, "ca")]
-    #[case(Status::RequiresConfirmation, "ca")]
-    #[case(Status::Processing, "")]
-    #[case(Status::RequiresCapture, "CA ca")]
-    #[case(Status::Succeeded, "re")]
-    #[case(Status::Canceled, "")]
-    fn what_each_state_allows(#[case] status: Status, #[case] allowed: &str) {
-        let is_allowed = |done: Result<(), Failure>| match done {
-            Ok(()) => true,
-            Err(failure) => {
-                assert_eq!(failure.code.as_deref(), Some("payment_intent_unexpected_state"));
-                false
-            }
-        };
-        let mut intent = Intent { status, amount_received: 10, ..approved() };
-        assert_eq!(is_allowed(intent.clone().capture(None).map(drop)), allowed.contains("CA"), "capture");
-        assert_eq!(is_allowed(intent.clone().cancel(None, 5).map(drop)), allowed.contains("ca"), "cancel");
-        assert_eq!(is_allowed(intent.clone().refund(None).map(drop)), allowed.contains("re"), "refund");
-        let confirmed = intent.confirm("ch_2".to_owned(), 9).map(drop);
-        let may_confirm = matches!(status, Status::RequiresPaymentMethod | Status::RequiresConfirmation);
-        assert_eq!(is_allowed(confirmed), may_confirm, "confirm");
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ mod journal;
 mod later;
 mod methods;
 mod operation;
+mod page;
 mod params;
 mod refund;
 mod routes;

@@ -13,12 +13,15 @@ pub(crate) enum Behaviour {
     AnswerLate,
     TellTwice,
     FailCapture,
+    AskShopper,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Unsaid,
     InsufficientFunds,
+    /// The shopper did not prove who they are.
+    NotProven,
 }
 
 impl Behaviour {
@@ -38,6 +41,9 @@ impl Behaviour {
             "pm_sandbox_answers_after_timeout" => Self::AnswerLate,
             "pm_sandbox_answers_twice" => Self::TellTwice,
             "pm_sandbox_capture_fails" => Self::FailCapture,
+            "pm_card_authenticationRequired"
+            | "pm_card_threeDSecure2Required"
+            | "pm_sandbox_requires_action" => Self::AskShopper,
             _ => return None,
         })
     }
@@ -50,6 +56,7 @@ impl Reason {
             Self::InsufficientFunds => {
                 Failure::declined("insufficient_funds", "The card has not enough money for this.")
             }
+            Self::NotProven => Failure::not_proven(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::intent::CaptureMethod;
 use crate::methods::Behaviour;
 use crate::params::Params;
+use reqwest::Url;
 use std::collections::BTreeMap;
 
 /// The addresses that change something.
@@ -23,6 +24,7 @@ pub(crate) enum Operation {
         currency: String,
         capture_method: CaptureMethod,
         payment_method: Option<String>,
+        return_url: Option<String>,
         confirm: bool,
         metadata: BTreeMap<String, String>,
         description: Option<String>,
@@ -30,6 +32,7 @@ pub(crate) enum Operation {
     Confirm {
         id: String,
         payment_method: Option<String>,
+        return_url: Option<String>,
     },
     Capture {
         id: String,
@@ -52,9 +55,9 @@ impl Operation {
         let operation = match endpoint {
             Endpoint::Create => Self::read_create(&mut params)?,
             Endpoint::Confirm(id) => {
-                params.ignore("return_url");
                 params.ignore("off_session");
-                Self::Confirm { id, payment_method: payment_method(&mut params)? }
+                let return_url = return_url(&mut params)?;
+                Self::Confirm { id, payment_method: payment_method(&mut params)?, return_url }
             }
             Endpoint::Capture(id) => Self::Capture { id, amount: params.amount("amount_to_capture")? },
             Endpoint::Cancel(id) => {
@@ -94,7 +97,7 @@ impl Operation {
         }
         one_of(params, "payment_method_types[]", &["card"])?;
         one_of(params, "payment_method_types[0]", &["card"])?;
-        for name in ["automatic_payment_methods", "return_url", "off_session"] {
+        for name in ["automatic_payment_methods", "off_session"] {
             params.ignore(name);
         }
         Ok(Self::Create {
@@ -102,6 +105,7 @@ impl Operation {
             currency,
             capture_method,
             payment_method,
+            return_url: return_url(params)?,
             confirm,
             metadata: params.metadata()?,
             description: params.text("description"),
@@ -117,6 +121,18 @@ fn payment_method(params: &mut Params) -> Result<Option<String>, Failure> {
         return Err(Failure { status: 400, ..failure });
     }
     Ok(Some(token))
+}
+
+/// Where the shopper's browser goes when they have decided.
+fn return_url(params: &mut Params) -> Result<Option<String>, Failure> {
+    let Some(text) = params.text("return_url") else { return Ok(None) };
+    match Url::parse(&text) {
+        Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Ok(Some(url.into())),
+        _ => {
+            let message = format!("return_url is an address of the web, not {text}.");
+            Err(Failure::invalid(message).code("url_invalid").param("return_url"))
+        }
+    }
 }
 
 fn one_of(params: &mut Params, name: &str, allowed: &[&str]) -> Result<Option<String>, Failure> {
@@ -144,6 +160,8 @@ mod tests {
     #[case(Endpoint::Create, "amount=5&currency=gbp&confirm=true", Err("payment_method"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&payment_method=pm_other", Err("payment_method"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&capture_method=late", Err("capture_method"))]
+    #[case(Endpoint::Create, "amount=5&currency=gbp&return_url=http://shop/paid?a=b", Ok(()))]
+    #[case(Endpoint::Create, "amount=5&currency=gbp&return_url=javascript:alert(1)", Err("return_url"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&amonut=6", Err("amonut"))]
     #[case(
         Endpoint::Create,

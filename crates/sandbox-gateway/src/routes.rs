@@ -6,6 +6,7 @@ use crate::connections::Cut;
 use crate::failure::Failure;
 use crate::later;
 use crate::operation::Endpoint;
+use crate::page;
 use crate::params::Params;
 use crate::search;
 use crate::server::{Sandbox, now};
@@ -41,6 +42,8 @@ pub(crate) fn router(sandbox: Arc<Sandbox>) -> Router {
         .fallback(unknown_address)
         .method_not_allowed_fallback(unknown_address)
         .layer(middleware::from_fn_with_state(sandbox.clone(), at_the_door))
+        // A shopper's browser has no key.
+        .merge(page::routes())
         .with_state(sandbox)
 }
 

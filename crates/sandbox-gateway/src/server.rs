@@ -8,7 +8,7 @@ use crate::webhooks::{InvalidWebhook, Webhooks};
 use crate::{connections, later, routes};
 use sha2::{Digest, Sha256};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
@@ -69,10 +69,11 @@ impl SandboxGateway {
         let stop = CancellationToken::new();
         let webhooks = config.webhook.as_ref().map(|webhook| Webhooks::new(webhook, stop.clone()));
         let webhooks = webhooks.transpose()?;
-        let book = Book::open(&config)?;
+        let mut book = Book::open(&config, now())?;
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        book.is_at(config.public_url.unwrap_or_else(|| format!("http://{}", reachable(address))));
         let (untold, due) = (book.untold(), book.due());
         let sandbox = Arc::new(Sandbox {
             book: Mutex::new(book),
@@ -124,6 +125,14 @@ impl Sandbox {
             None => true,
         }
     }
+}
+
+/// Who listens everywhere is found here, too.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 /// Milliseconds since 1970.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Everything that there is, and how it is found.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Shelf {
     pub intents: Vec<Arc<Intent>>,
     pub intent_numbers: HashMap<String, usize>,
@@ -19,6 +19,7 @@ pub(crate) struct Shelf {
     pub untold: HashMap<String, Arc<Event>>,
 }
 
+#[derive(Debug, PartialEq)]
 pub(crate) struct Kept {
     pub fingerprint: String,
     /// When the request came, in milliseconds since 1970.
@@ -29,11 +30,11 @@ pub(crate) struct Kept {
 impl Shelf {
     /// Puts one change in its place, and gives what is to be told about it.
     pub fn put(&mut self, record: Record) -> Vec<Arc<Event>> {
-        let Record { intent, refund, request, events, told } = record;
+        let Record { intent, refund, request, events, told, is_past } = record;
         if let Some(id) = told {
             self.untold.remove(&id);
         }
-        if let Some(intent) = &intent {
+        if let Some(intent) = intent.as_ref().filter(|_| !is_past) {
             match self.intents.get_mut(intent.number) {
                 Some(place) => *place = intent.clone(),
                 None => {
@@ -42,7 +43,7 @@ impl Shelf {
                 }
             }
         }
-        if let Some(refund) = &refund {
+        if let Some(refund) = refund.as_ref().filter(|_| !is_past) {
             self.refund_numbers.insert(refund.id.clone(), self.refunds.len());
             self.refunds_of.entry(refund.intent.clone()).or_default().push(self.refunds.len());
             self.refunds.push(refund.clone());
@@ -54,12 +55,48 @@ impl Shelf {
         }
         let Some(intent) = intent else { return Vec::new() };
         let event = |event: EventRecord| {
-            let EventRecord { id, happening, created } = event;
-            let (key, intent, refund) = (key.clone(), intent.clone(), refund.clone());
+            let EventRecord { id, happening, created, key: own } = event;
+            let (key, intent, refund) = (own.or_else(|| key.clone()), intent.clone(), refund.clone());
             Arc::new(Event { id, happening, created, key, intent, refund })
         };
         let events: Vec<_> = events.into_iter().map(event).collect();
         self.untold.extend(events.iter().map(|event| (event.id.clone(), event.clone())));
         events
+    }
+
+    /// How many records it takes to say all this.
+    pub fn size(&self) -> usize {
+        self.intents.len() + self.refunds.len() + self.kept.len() + self.untold.len()
+    }
+
+    /// Records that amount to the same.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let intent = |intent: &Arc<Intent>| Record { intent: Some(intent.clone()), ..Record::default() };
+        let refund = |refund: &Arc<Refund>| Record { refund: Some(refund.clone()), ..Record::default() };
+        let kept = |(key, kept): (&String, &Kept)| {
+            let Kept { fingerprint, at, answer } = kept;
+            let Answer { failure, intent, refund } = answer.as_ref();
+            let (key, fingerprint, failure) = (key.clone(), fingerprint.clone(), failure.clone());
+            Record {
+                intent: intent.clone(),
+                refund: refund.clone(),
+                request: Some(RequestRecord { key, fingerprint, at: *at, failure }),
+                is_past: true,
+                ..Record::default()
+            }
+        };
+        let untold = |event: &Arc<Event>| {
+            let Event { id, happening, created, key, intent, refund } = event.as_ref();
+            let (id, key) = (id.clone(), key.clone());
+            Record {
+                intent: Some(intent.clone()),
+                refund: refund.clone(),
+                events: vec![EventRecord { id, happening: *happening, created: *created, key }],
+                is_past: true,
+                ..Record::default()
+            }
+        };
+        let things = self.intents.iter().map(intent).chain(self.refunds.iter().map(refund));
+        things.chain(self.kept.iter().map(kept)).chain(self.untold.values().map(untold))
     }
 }

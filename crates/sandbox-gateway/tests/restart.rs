@@ -52,6 +52,27 @@ async fn a_restart_keeps_all_of_it() {
 }
 
 #[tokio::test]
+async fn a_long_journal_becomes_short_at_the_next_start_and_says_the_same() {
+    let sandbox = Sandbox::start(None).await;
+    for number in 0..100 {
+        let made = sandbox.post("payment_intents", &format!("make-{number}"), APPROVED).await;
+        sandbox.post(&format!("payment_intents/{}/capture", made.id()), &format!("take-{number}"), "").await;
+    }
+    let intents = sandbox.get("payment_intents?limit=100").await.body;
+    let folder = sandbox.stop().await;
+    let journal = folder.path().join("journal.jsonl");
+    let length = fs::metadata(&journal).unwrap().len();
+    // Keys that nobody knows any more are most of it.
+    let sandbox = Sandbox::start_with(folder, |config| config.keeps_keys = Duration::ZERO).await;
+    assert!(fs::metadata(&journal).unwrap().len() < length / 2);
+    assert_eq!(sandbox.get("payment_intents?limit=100").await.body, intents);
+    let next = sandbox.post("payment_intents", "next", APPROVED).await;
+    let folder = sandbox.stop().await;
+    let sandbox = Sandbox::start_in(folder, None).await;
+    assert_eq!(sandbox.get("payment_intents?limit=1").await.body["data"], json!([next.body]));
+}
+
+#[tokio::test]
 async fn a_forgotten_key_makes_the_request_a_new_one_and_the_metadata_still_tell() {
     let sandbox = Sandbox::start(None).await;
     let first = sandbox.post("payment_intents", "key", APPROVED).await;

@@ -9,7 +9,7 @@ use crate::cart::{CheckedOutCart, Line, PricedLine};
 use crate::order::{
     Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, Stock, StockPhase,
 };
-use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku};
+use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku, WebAddress};
 
 /// What the process asks on behalf of the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub enum PaymentRequest {
         amount: Money,
         /// The means of payment.
         token: PaymentToken,
+        /// Where the shopper comes back to, should the gateway send them elsewhere.
+        return_url: Option<WebAddress>,
     },
     /// Take the money.
     Capture {
@@ -124,8 +126,13 @@ fn stock_request(order: &PlacedOrder, sku: &Sku, stock: &Stock) -> Option<StockR
 
 fn payment_request(order: &PlacedOrder, phase: &PaymentPhase, amount: Money) -> Option<PaymentRequest> {
     match phase {
-        PaymentPhase::Requested { token } => Some(PaymentRequest::Authorize { amount, token: token.clone() }),
-        PaymentPhase::Started { intent } | PaymentPhase::Authorized { intent } if order.is_called_off() => {
+        PaymentPhase::Requested { token, return_url } => {
+            let (token, return_url) = (token.clone(), return_url.clone());
+            Some(PaymentRequest::Authorize { amount, token, return_url })
+        }
+        PaymentPhase::Started { intent, .. } | PaymentPhase::Authorized { intent }
+            if order.is_called_off() =>
+        {
             Some(PaymentRequest::Void { intent: intent.clone() })
         }
         PaymentPhase::Authorized { intent }
@@ -154,7 +161,7 @@ fn refunds(order: &PlacedOrder) -> impl Iterator<Item = Owed> {
 pub fn undecided(order: &Order) -> Vec<(PaymentId, IntentId)> {
     let Order::Placed(order) = order else { return vec![] };
     let intent_of = |phase: &PaymentPhase| match phase {
-        PaymentPhase::Started { intent } => Some(intent.clone()),
+        PaymentPhase::Started { intent, .. } => Some(intent.clone()),
         _ => None,
     };
     order

@@ -1,7 +1,7 @@
 use super::{OrderLine, Placed, ShippedLine, Tracking};
 use crate::{
     DeclineCode, IntentId, MerchantId, Money, PaymentId, PaymentMethod, PaymentToken, Reason, Reference,
-    RefundId, ShipmentId, Sku,
+    RefundId, ShipmentId, Sku, WebAddress,
 };
 
 /// What can be asked of an order.
@@ -53,6 +53,8 @@ pub enum Command {
         amount: Money,
         /// The means of payment, as the gateway knows it.
         token: PaymentToken,
+        /// Where the shopper comes back to, should the gateway send them elsewhere.
+        return_url: Option<WebAddress>,
         /// As long as this payment is under way, the order waits for it so many seconds from now.
         hold_seconds: Option<u32>,
     },
@@ -140,6 +142,8 @@ pub enum GatewayAnswer {
     Started {
         /// How it names the payment.
         intent: IntentId,
+        /// Where the shopper must go before it does.
+        redirect_url: Option<WebAddress>,
     },
     /// It holds the money for us.
     Authorized {

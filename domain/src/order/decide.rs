@@ -53,14 +53,14 @@ impl PlacedOrder {
                     reference: reference.clone(),
                 })
             }
-            Command::RequestPayment { payment_id, amount, token, hold_seconds } => {
-                self.request_payment(&PaymentRequested {
+            Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds } => self
+                .request_payment(&PaymentRequested {
                     payment_id: *payment_id,
                     amount: *amount,
                     token: token.clone(),
+                    return_url: return_url.clone(),
                     hold_seconds: *hold_seconds,
-                })
-            }
+                }),
             Command::RecordGatewayAnswer { payment_id, answer } => {
                 self.record_gateway_answer(*payment_id, answer)
             }

@@ -1,7 +1,7 @@
 use crate::{
     Carrier, CartId, Country, CustomerId, DeclineCode, IntentId, LineId, MerchantId, Money, PaymentId,
     PaymentMethod, PaymentToken, ProductName, Quantity, Reason, Reference, RefundId, ShipmentId, Sku,
-    TrackingNumber,
+    TrackingNumber, WebAddress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +141,9 @@ pub struct PaymentRequested {
     pub amount: Money,
     /// The means of payment, as the gateway knows it.
     pub token: PaymentToken,
+    /// Where the shopper comes back to, should the gateway send them elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_url: Option<WebAddress>,
     /// As long as this payment is under way, the order waits for it so many seconds from the moment this is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_seconds: Option<u32>,
@@ -153,6 +156,9 @@ pub struct PaymentStarted {
     pub payment_id: PaymentId,
     /// How the gateway names it.
     pub intent: IntentId,
+    /// Where the shopper must go before it decides; the gateway alone decides if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_url: Option<WebAddress>,
 }
 
 /// The gateway holds the money for us.

@@ -5,7 +5,7 @@ use super::{
     Event, GatewayAnswer, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRecorded,
     PaymentRequested, PaymentStarted, PaymentVoided, PlacedOrder, Rejection, Status,
 };
-use crate::{IntentId, Money, PaymentId, PaymentToken};
+use crate::{IntentId, Money, PaymentId, PaymentToken, WebAddress};
 
 /// Payments through the gateway that an order takes, declined ones among them: more are no shopper's.
 const MAX_ATTEMPTS: usize = 20;
@@ -30,11 +30,15 @@ pub enum PaymentPhase {
     Requested {
         /// The means of payment.
         token: PaymentToken,
+        /// Where the shopper comes back to, should the gateway send them elsewhere.
+        return_url: Option<WebAddress>,
     },
     /// The gateway has not decided.
     Started {
         /// How it names the payment.
         intent: IntentId,
+        /// Where the shopper must go before it does.
+        redirect_url: Option<WebAddress>,
     },
     /// The gateway holds the money for us.
     Authorized {
@@ -59,7 +63,8 @@ impl PaymentPhase {
         match self {
             Self::Recorded => "recorded",
             Self::Requested { .. } => "requested",
-            Self::Started { .. } => "started",
+            Self::Started { redirect_url: Some(_), .. } => "requires_action",
+            Self::Started { redirect_url: None, .. } => "started",
             Self::Authorized { .. } => "authorized",
             Self::Captured { .. } => "captured",
             Self::Declined => "declined",
@@ -71,6 +76,12 @@ impl PaymentPhase {
 impl Payment {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, PaymentPhase::Requested { .. } | PaymentPhase::Started { .. })
+    }
+
+    /// Whether the shopper must do something before anything else can happen to it.
+    #[must_use]
+    pub fn waits_for_shopper(&self) -> bool {
+        matches!(self.phase, PaymentPhase::Started { redirect_url: Some(_), .. })
     }
 
     pub(super) fn is_authorized(&self) -> bool {
@@ -106,10 +117,11 @@ impl PlacedOrder {
         self.sum(|payment| payment.is_paid() || payment.is_authorized()) >= self.total.amount()
     }
 
-    /// Whether a payment is under way that may still make it a paid order.
+    /// Whether a payment is under way that may still make it a paid order. One that waits for the shopper is not: the
+    /// order's own time is theirs.
     #[must_use]
     pub fn is_paying(&self) -> bool {
-        self.payments.iter().any(Payment::is_open)
+        self.payments.iter().any(|payment| payment.is_open() && !payment.waits_for_shopper())
             || (self.is_held() && self.is_secured() && self.payments.iter().any(Payment::is_authorized))
     }
 
@@ -187,12 +199,19 @@ impl PlacedOrder {
         }
         let amount = payment.amount;
         Ok(match answer {
-            GatewayAnswer::Started { intent } => match payment.phase {
-                PaymentPhase::Requested { .. } => {
-                    vec![Event::PaymentStarted(PaymentStarted { payment_id, intent: intent.clone() })]
-                }
-                _ => vec![],
-            },
+            GatewayAnswer::Started { intent, redirect_url } => {
+                let is_news = match &payment.phase {
+                    PaymentPhase::Requested { .. } => true,
+                    // What is known is not forgotten because an older answer does not say it.
+                    PaymentPhase::Started { intent: of, redirect_url: known } => {
+                        of == intent && redirect_url.is_some() && known != redirect_url
+                    }
+                    _ => false,
+                };
+                let (intent, redirect_url) = (intent.clone(), redirect_url.clone());
+                let started = PaymentStarted { payment_id, intent, redirect_url };
+                if is_news { vec![Event::PaymentStarted(started)] } else { vec![] }
+            }
             GatewayAnswer::Authorized { .. } if payment.is_authorized() => vec![],
             GatewayAnswer::Authorized { intent } => {
                 vec![Event::PaymentAuthorized(PaymentAuthorized { payment_id, intent: intent.clone() })]

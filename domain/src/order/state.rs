@@ -204,12 +204,13 @@ impl PlacedOrder {
                 self.add_payment(recorded.payment_id, recorded.amount, PaymentPhase::Recorded);
             }
             Event::PaymentRequested(requested) => {
-                let phase = PaymentPhase::Requested { token: requested.token.clone() };
+                let (token, return_url) = (requested.token.clone(), requested.return_url.clone());
+                let phase = PaymentPhase::Requested { token, return_url };
                 self.add_payment(requested.payment_id, requested.amount, phase);
             }
             Event::PaymentStarted(started) => {
-                let intent = started.intent.clone();
-                self.set_payment(started.payment_id, PaymentPhase::Started { intent });
+                let (intent, redirect_url) = (started.intent.clone(), started.redirect_url.clone());
+                self.set_payment(started.payment_id, PaymentPhase::Started { intent, redirect_url });
             }
             Event::PaymentAuthorized(authorized) => {
                 let intent = authorized.intent.clone();

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
 use crate::samples::{
-    adjustment_id, cart_id, code, country, currency, customer, eur, gbp, intent, line_id, merchant, method,
-    money, name, order_id, payment_id, reason, receipt_id, reference, refund_id, shipment_id, sku, token,
-    units,
+    address, adjustment_id, cart_id, code, country, currency, customer, eur, gbp, intent, line_id, merchant,
+    method, money, name, order_id, payment_id, reason, receipt_id, reference, refund_id, shipment_id, sku,
+    token, units,
 };
 use domain::cart::{NewLine, PricedLine};
 use domain::order::{GatewayAnswer, OrderLine, Placed, ReservationAnswer, ShippedLine};
@@ -212,7 +212,13 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
     vec![
         Command::Place(placed),
         Command::RecordReservations { answers: held },
-        Command::RequestPayment { payment_id, amount, token: token("tok_visa"), hold_seconds: None },
+        Command::RequestPayment {
+            payment_id,
+            amount,
+            token: token("tok_visa"),
+            return_url: None,
+            hold_seconds: None,
+        },
         answer(GatewayAnswer::Authorized { intent: intent("pi_1") }),
         answer(GatewayAnswer::Captured { intent: intent("pi_1") }),
         Command::RecordCommitted { skus: all },
@@ -224,7 +230,11 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
 fn gateway_answer() -> impl Strategy<Value = GatewayAnswer> {
     let named = (1..9_u32).prop_map(|number| intent(&format!("pi_{number}")));
     prop_oneof![
-        1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent }),
+        1 => named.clone().prop_map(|intent| GatewayAnswer::Started { intent, redirect_url: None }),
+        1 => (named.clone(), 1..3_u32).prop_map(|(intent, page)| {
+            let redirect_url = Some(address(&format!("https://bank.test/{page}")));
+            GatewayAnswer::Started { intent, redirect_url }
+        }),
         4 => named.clone().prop_map(|intent| GatewayAnswer::Authorized { intent }),
         1 => Just(GatewayAnswer::Declined { code: code("card_declined"), message: reason("no") }),
         4 => named.prop_map(|intent| GatewayAnswer::Captured { intent }),
@@ -241,6 +251,7 @@ fn gateway_payment() -> impl Strategy<Value = order::Command> {
                 payment_id: payment_id(payment),
                 amount,
                 token: token("tok_visa"),
+                return_url: None,
                 hold_seconds,
             }
         ),

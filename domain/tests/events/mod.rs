@@ -12,7 +12,7 @@ use domain::order::{
 use domain::{
     AdjustmentId, Carrier, CartId, Country, Currency, CustomerId, DeclineCode, IntentId, LineId, MerchantId,
     Money, OrderId, PaymentId, PaymentMethod, PaymentToken, ProductName, Quantity, Reason, ReceiptId,
-    Reference, RefundId, ShipmentId, Sku, TrackingNumber,
+    Reference, RefundId, ShipmentId, Sku, TrackingNumber, WebAddress,
 };
 use domain::{cart, inventory, order, product};
 use proptest::collection::vec;
@@ -197,16 +197,28 @@ fn cancel_reason() -> impl Strategy<Value = CancelReason> {
     ]
 }
 
+fn web_address() -> impl Strategy<Value = Option<WebAddress>> {
+    let address = "https://[a-z]{1,20}/[!#-;=?-Z_a-z~]{0,40}";
+    option::of(address.prop_map(|text| WebAddress::new(&text).expect("it is an address")))
+}
+
 fn gateway_payment() -> impl Strategy<Value = order::Event> {
     use order::Event;
     prop_oneof![
-        (payment_id(), money(), token(), hold_seconds()).prop_map(
-            |(payment_id, amount, token, hold_seconds)| {
-                Event::PaymentRequested(PaymentRequested { payment_id, amount, token, hold_seconds })
+        (payment_id(), money(), token(), web_address(), hold_seconds()).prop_map(
+            |(payment_id, amount, token, return_url, hold_seconds)| {
+                Event::PaymentRequested(PaymentRequested {
+                    payment_id,
+                    amount,
+                    token,
+                    return_url,
+                    hold_seconds,
+                })
             }
         ),
-        (payment_id(), intent())
-            .prop_map(|(payment_id, intent)| Event::PaymentStarted(PaymentStarted { payment_id, intent })),
+        (payment_id(), intent(), web_address()).prop_map(|(payment_id, intent, redirect_url)| {
+            Event::PaymentStarted(PaymentStarted { payment_id, intent, redirect_url })
+        }),
         (payment_id(), intent()).prop_map(|(payment_id, intent)| {
             Event::PaymentAuthorized(PaymentAuthorized { payment_id, intent })
         }),

@@ -2,8 +2,8 @@
 
 use super::{CART, FIRST_LINE, HEART, PAYMENT, REFUND, SECOND_LINE, SHIPMENT};
 use crate::samples::{
-    carrier, code, country, customer, gbp, intent, merchant, method, name, reason, reference, sku, skus,
-    token, tracking_number, units,
+    address, carrier, code, country, customer, gbp, intent, merchant, method, name, reason, reference, sku,
+    skus, token, tracking_number, units,
 };
 use domain::order::{
     CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
@@ -100,8 +100,21 @@ fn payments() -> Vec<(&'static str, Event)> {
     };
     let requested = |hold_seconds| {
         let token = token("tok_visa");
-        Event::PaymentRequested(PaymentRequested { payment_id, amount, token, hold_seconds })
+        let return_url = None;
+        Event::PaymentRequested(PaymentRequested { payment_id, amount, token, return_url, hold_seconds })
     };
+    let requested_with_return = Event::PaymentRequested(PaymentRequested {
+        payment_id,
+        amount,
+        token: token("tok_visa"),
+        return_url: Some(address("https://shop.example/paid?order=7")),
+        hold_seconds: Some(600),
+    });
+    let started = |redirect_url| {
+        let intent = intent.clone();
+        Event::PaymentStarted(PaymentStarted { payment_id, intent, redirect_url })
+    };
+    let page = address("https://hooks.stripe.com/redirect/authenticate/src_1N?client_secret=src_1N_secret_7");
     let declined = PaymentDeclined {
         payment_id,
         code: code("insufficient_funds"),
@@ -113,7 +126,9 @@ fn payments() -> Vec<(&'static str, Event)> {
         ("order.payment_recorded.v1", Event::PaymentRecorded(recorded)),
         ("order.payment_requested.v1", requested(Some(600))),
         ("order.payment_requested.v1-no_hold", requested(None)),
-        ("order.payment_started.v1", Event::PaymentStarted(PaymentStarted { payment_id, intent })),
+        ("order.payment_requested.v1-return", requested_with_return),
+        ("order.payment_started.v1", started(None)),
+        ("order.payment_started.v1-redirect", started(Some(page))),
         ("order.payment_authorized.v1", Event::PaymentAuthorized(authorized)),
         ("order.payment_declined.v1", Event::PaymentDeclined(declined)),
         ("order.payment_captured.v1", Event::PaymentCaptured(captured)),

@@ -5,7 +5,7 @@
 use domain::{
     AdjustmentId, Carrier, CartId, Country, Currency, CustomerId, DeclineCode, IntentId, LineId, MerchantId,
     Money, OrderId, PaymentId, PaymentMethod, PaymentToken, ProductName, Quantity, Reason, ReceiptId,
-    Reference, RefundId, ShipmentId, Sku, TrackingNumber,
+    Reference, RefundId, ShipmentId, Sku, TrackingNumber, WebAddress,
 };
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ texts! {
     method => PaymentMethod,
     token => PaymentToken,
     intent => IntentId,
+    address => WebAddress,
     code => DeclineCode,
     carrier => Carrier,
     tracking_number => TrackingNumber,

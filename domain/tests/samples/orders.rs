@@ -1,8 +1,8 @@
 //! One order, at every stage of its life: two lines of mugs (three mugs in all) and a bowl, 35 GBP.
 
 use super::{
-    cart_id, code, country, gbp, intent, line_id, merchant, method, name, payment_id, reason, reference,
-    refund_id, shipment_id, sku, skus, token, units,
+    address, cart_id, code, country, gbp, intent, line_id, merchant, method, name, payment_id, reason,
+    reference, refund_id, shipment_id, sku, skus, token, units,
 };
 use domain::IntentId;
 use domain::order::{
@@ -65,12 +65,20 @@ pub fn requested(number: u128, amount: i64) -> Event {
         payment_id: payment_id(number),
         amount: gbp(amount),
         token: token("tok_visa"),
+        return_url: None,
         hold_seconds: None,
     })
 }
 
 pub fn started(number: u128) -> Event {
-    Event::PaymentStarted(PaymentStarted { payment_id: payment_id(number), intent: the_intent(number) })
+    let (payment_id, intent) = (payment_id(number), the_intent(number));
+    Event::PaymentStarted(PaymentStarted { payment_id, intent, redirect_url: None })
+}
+
+/// The shopper is to go to that page.
+pub fn wants_shopper(number: u128, page: &str) -> Event {
+    let (payment_id, intent, redirect_url) = (payment_id(number), the_intent(number), Some(address(page)));
+    Event::PaymentStarted(PaymentStarted { payment_id, intent, redirect_url })
 }
 
 pub fn authorized(number: u128) -> Event {

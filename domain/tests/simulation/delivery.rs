@@ -102,7 +102,7 @@ impl World {
     ) {
         self.tell(|| format!("the gateway hears of {payment_id}: {request:?}"));
         let answer = match request {
-            PaymentRequest::Authorize { amount, token } => {
+            PaymentRequest::Authorize { amount, token, return_url: _ } => {
                 self.gateway.authorize(payment_id, amount.amount(), card_of(&token))
             }
             PaymentRequest::Capture { intent, amount } => {

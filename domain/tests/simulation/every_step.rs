@@ -102,6 +102,7 @@ impl Play {
                     payment_id: payment_id(*number),
                     amount: pounds(*amount),
                     token: token_of(which),
+                    return_url: None,
                     hold_seconds: None,
                 };
                 self.ask(AnyCommand::Order(order_id(ORDER), command));

@@ -2,7 +2,7 @@
 //! books, and knows nothing of orders. A request that no honest client sends stops the simulation.
 
 use domain::order::GatewayAnswer;
-use domain::{DeclineCode, IntentId, PaymentId, Reason, RefundId};
+use domain::{DeclineCode, IntentId, PaymentId, Reason, RefundId, WebAddress};
 use std::collections::BTreeMap;
 
 /// What a card does. A token names it.
@@ -82,7 +82,11 @@ impl Intent {
     fn truth(&self, payment_id: PaymentId) -> GatewayAnswer {
         let intent = intent_of(payment_id);
         match self.standing {
-            Standing::Processing => GatewayAnswer::Started { intent },
+            Standing::Processing => {
+                let page = || WebAddress::new("https://bank.test/ask").expect("it is an address");
+                let redirect_url = (self.card == Card::Forsaken).then(page);
+                GatewayAnswer::Started { intent, redirect_url }
+            }
             Standing::RequiresCapture => GatewayAnswer::Authorized { intent },
             Standing::Succeeded => GatewayAnswer::Captured { intent },
             Standing::Canceled => GatewayAnswer::Voided,

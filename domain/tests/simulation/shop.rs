@@ -236,7 +236,7 @@ impl World {
         }
         let token = token_of(self.random.below(Card::ALL.len()));
         let hold_seconds = self.random.percent(50).then_some(600);
-        Some(order::Command::RequestPayment { payment_id, amount, token, hold_seconds })
+        Some(order::Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds })
     }
 
     /// By hand what came by hand or cannot go back through the gateway, and through it what can.

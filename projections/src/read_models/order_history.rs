@@ -27,6 +27,9 @@ pub fn summary(event: &Event) -> String {
             format!("Payment of {} {how}", money(payment.amount))
         }
         Event::PaymentRequested(payment) => format!("Payment of {} asked for", money(payment.amount)),
+        Event::PaymentStarted(payment) if payment.redirect_url.is_some() => {
+            format!("The shopper must act on payment {}", payment.intent)
+        }
         Event::PaymentStarted(payment) => format!("The gateway works on payment {}", payment.intent),
         Event::PaymentAuthorized(payment) => format!("The gateway holds payment {}", payment.intent),
         Event::PaymentDeclined(payment) => {

@@ -5,7 +5,7 @@ use crate::fact::Fact;
 use crate::projection::ApplyError;
 use chrono::{DateTime, Utc};
 use domain::order::Event;
-use domain::{Money, PaymentId, RefundId};
+use domain::{Money, PaymentId, RefundId, WebAddress};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ struct Change<'a> {
     begun: Option<Begun<'a>>,
     status: &'static str,
     intent: Option<&'a str>,
+    redirect_url: Option<&'a str>,
     reference: Option<&'a str>,
     failure: Option<&'a str>,
 }
@@ -49,8 +50,10 @@ pub async fn apply_payments(
                     Some(Begun::new(payment.amount, None, fact));
             }
             Event::PaymentStarted(payment) => {
-                Change::of(&mut changes, (order_id.0, payment.payment_id), "started").intent =
-                    Some(payment.intent.as_str());
+                let status = if payment.redirect_url.is_some() { "requires_action" } else { "started" };
+                let change = Change::of(&mut changes, (order_id.0, payment.payment_id), status);
+                change.intent = Some(payment.intent.as_str());
+                change.redirect_url = payment.redirect_url.as_ref().map(WebAddress::as_str);
             }
             Event::PaymentAuthorized(payment) => {
                 Change::of(&mut changes, (order_id.0, payment.payment_id), "authorized").intent =
@@ -98,7 +101,8 @@ async fn insert_payments(
 ) -> Result<(), ApplyError> {
     let (mut orders, mut ids, mut amounts, mut currencies) = (vec![], vec![], vec![], vec![]);
     let (mut methods, mut references, mut statuses) = (vec![], vec![], vec![]);
-    let (mut intents, mut failures, mut times, mut revisions) = (vec![], vec![], vec![], vec![]);
+    let (mut intents, mut redirects) = (vec![], vec![]);
+    let (mut failures, mut times, mut revisions) = (vec![], vec![], vec![]);
     for ((order_id, payment_id), change) in payments {
         let Some(begun) = &change.begun else { continue };
         orders.push(*order_id);
@@ -109,6 +113,7 @@ async fn insert_payments(
         references.push(change.reference);
         statuses.push(change.status);
         intents.push(change.intent);
+        redirects.push(change.redirect_url);
         failures.push(change.failure);
         times.push(begun.occurred_at);
         revisions.push(begun.revision);
@@ -118,9 +123,9 @@ async fn insert_payments(
     }
     sqlx::query!(
         "INSERT INTO order_payments (order_id, payment_id, amount, currency, method, reference, status, intent,
-                                     failure, occurred_at, revision)
+                                     redirect_url, failure, occurred_at, revision)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                              $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::bigint[])",
+                              $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])",
         &orders,
         &ids,
         &amounts,
@@ -129,6 +134,7 @@ async fn insert_payments(
         &references as _,
         &statuses as _,
         &intents as _,
+        &redirects as _,
         &failures as _,
         &times,
         &revisions
@@ -147,15 +153,17 @@ async fn update_payments(
     }
     sqlx::query!(
         "UPDATE order_payments AS p
-         SET status = c.status, intent = coalesce(c.intent, p.intent), failure = coalesce(c.failure, p.failure)
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-              AS c (order_id, payment_id, status, intent, failure)
+         SET status = c.status, intent = coalesce(c.intent, p.intent), failure = coalesce(c.failure, p.failure),
+             redirect_url = coalesce(c.redirect_url, p.redirect_url)
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+              AS c (order_id, payment_id, status, intent, failure, redirect_url)
          WHERE p.order_id = c.order_id AND p.payment_id = c.payment_id",
         &payments.iter().map(|((order_id, _), _)| *order_id).collect::<Vec<_>>(),
         &payments.iter().map(|((_, payment_id), _)| payment_id.0).collect::<Vec<_>>(),
         &payments.iter().map(|(_, change)| change.status).collect::<Vec<_>>() as _,
         &payments.iter().map(|(_, change)| change.intent).collect::<Vec<_>>() as _,
-        &payments.iter().map(|(_, change)| change.failure).collect::<Vec<_>>() as _
+        &payments.iter().map(|(_, change)| change.failure).collect::<Vec<_>>() as _,
+        &payments.iter().map(|(_, change)| change.redirect_url).collect::<Vec<_>>() as _
     )
     .execute(transaction)
     .await?;

@@ -256,7 +256,10 @@ impl Shop {
         let payment_id = PaymentId(self.id());
         let (amount, token) = (pence(placed.due_amount()), "pm_card_visa".parse().unwrap());
         let hold_seconds = Some(900);
-        self.order(id, &order::Command::RequestPayment { payment_id, amount, token, hold_seconds });
+        self.order(
+            id,
+            &order::Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds },
+        );
     }
 
     /// A parcel of one of the merchants, or the arrival of one.
@@ -308,9 +311,13 @@ impl Shop {
             message: Reason::new("no").unwrap(),
         };
         let answer = match request {
-            fulfilment::PaymentRequest::Authorize { .. } => match self.random.random_range(0..6) {
+            fulfilment::PaymentRequest::Authorize { .. } => match self.random.random_range(0..7) {
                 0 => declined(),
-                1 => GatewayAnswer::Started { intent: intent() },
+                1 => GatewayAnswer::Started { intent: intent(), redirect_url: None },
+                2 => GatewayAnswer::Started {
+                    intent: intent(),
+                    redirect_url: Some("https://bank.test/ask?for=7".parse().unwrap()),
+                },
                 _ => GatewayAnswer::Authorized { intent: intent() },
             },
             fulfilment::PaymentRequest::Capture { .. } => match self.random.random_range(0..8) {

@@ -16,8 +16,6 @@ use http_boundary::{PathParams, Problem, Stopping};
 use std::time::Duration;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// A comment goes out after so long without an event, so that whoever stands in between keeps the connection open.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 /// How long a browser waits before it connects again.
 const COME_BACK_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,7 +44,9 @@ async fn follow(
     });
     // An answer that breaks off makes the listener come back with the last id that it has.
     let sse = Sse::new(events.take_until(stopping.wait()));
-    let mut response = sse.keep_alive(KeepAlive::new().interval(HEARTBEAT_EVERY)).into_response();
+    // A comment after a while without an event, so that whoever stands in between keeps the connection open.
+    let heartbeat = KeepAlive::new().interval(shared.live_heartbeat);
+    let mut response = sse.keep_alive(heartbeat).into_response();
     // A proxy that gathers an answer before it passes it on would make it late.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));

@@ -16,6 +16,7 @@ use axum::extract::FromRef;
 use event_store::EventStore;
 use http_boundary::OperatorToken;
 use sqlx::PgPool;
+use std::time::Duration;
 
 /// What every handler can use.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Shared {
     pub pool: PgPool,
     pub store: EventStore,
     pub live_orders: LiveOrders,
+    pub live_heartbeat: Duration,
     pub operator_token: OperatorToken,
 }
 

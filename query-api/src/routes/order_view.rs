@@ -62,7 +62,7 @@ fn is_zero(units: &i64) -> bool {
 struct PaymentView {
     payment_id: Uuid,
     amount: MoneyView,
-    /// recorded, requested, started, authorized, declined, captured, voided
+    /// recorded, requested, started, requires_action, authorized, declined, captured, voided
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
@@ -71,6 +71,9 @@ struct PaymentView {
     /// How the payment gateway names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<String>,
+    /// Where the shopper must go while it is `requires_action`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
     /// Why it was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
@@ -221,7 +224,8 @@ async fn stock(
 
 async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<PaymentView>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT payment_id, amount, currency, method, reference, status, intent, failure, occurred_at
+        "SELECT payment_id, amount, currency, method, reference, status, intent, failure, occurred_at,
+                CASE status WHEN 'requires_action' THEN redirect_url END AS redirect_url
          FROM order_payments WHERE order_id = $1 ORDER BY revision",
         order_id
     )
@@ -234,6 +238,7 @@ async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Pay
         method: row.method,
         reference: row.reference,
         intent: row.intent,
+        redirect_url: row.redirect_url,
         failure: row.failure,
         occurred_at: row.occurred_at,
     });

@@ -1,10 +1,12 @@
 """What Stripe's official Python SDK must find true of the sandbox gateway. Run by scripts/test-clients."""
 
 import faulthandler
+import http.client
 import http.server
 import queue
 import threading
 import unittest
+import urllib.parse
 import uuid
 
 import stripe
@@ -253,6 +255,31 @@ class Webhooks(Scenario):
         for wrong_body, wrong_secret in ((body + b" ", WEBHOOK_SECRET), (body, "whsec_other")):
             with self.assertRaises(stripe.SignatureVerificationError):
                 stripe.Webhook.construct_event(wrong_body, signature, wrong_secret)
+
+    def test_a_payment_is_found_by_its_metadata(self):
+        wanted = str(uuid.uuid4())
+        parameters = {"amount": 500, "currency": "gbp", "metadata": {"payment_id": wanted}}
+        made = self.intents.create(parameters)
+        found = self.intents.search({"query": f"metadata['payment_id']:'{wanted}'"})
+        self.assertEqual([intent.id for intent in found.data], [made.id])
+        self.assertEqual((found.object, found.has_more), ("search_result", False))
+
+    def test_a_shopper_is_sent_to_a_page_and_approves(self):
+        asked = self.authorize("pm_card_authenticationRequired", return_url="https://shop.example/paid")
+        self.assertEqual((asked.status, asked.next_action.type), ("requires_action", "redirect_to_url"))
+        self.told("payment_intent.requires_action", asked.id)
+        page = asked.next_action.redirect_to_url.url
+        # Nobody answers at the shop's address: where the browser would go is enough.
+        address = urllib.parse.urlsplit(page)
+        connection = http.client.HTTPConnection(address.netloc, timeout=DEADLINE_SECONDS)
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", address.path, "decision=approve", form)
+        answer = connection.getresponse()
+        back = f"https://shop.example/paid?payment_intent={asked.id}&redirect_status=succeeded"
+        self.assertEqual((answer.status, answer.headers["location"]), (303, back))
+        connection.close()
+        self.told("payment_intent.amount_capturable_updated", asked.id)
+        self.assertEqual(self.intents.retrieve(asked.id).status, "requires_capture")
 
     def test_a_slow_payment_is_told_even_when_the_sandbox_is_killed_meanwhile(self):
         slow = self.authorize("pm_sandbox_slow")

@@ -42,6 +42,10 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
     pub order_hold_seconds: u32,
 
+    /// After how many seconds without an event a live order sends a sign of life
+    #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = query_api::Config::LIVE_HEARTBEAT)]
+    pub live_heartbeat: u64,
+
     #[command(flatten)]
     pub payments: PaymentConfig,
 

@@ -262,5 +262,6 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
         operator_token: settings.operator_token.clone(),
+        live_heartbeat: args.live_heartbeat,
     }
 }

@@ -39,8 +39,12 @@ impl EventStore {
                 let Some(mut cursor) = follower.join(last) else { continue };
                 while let Found::Items(items) = follower.next(&mut cursor).await {
                     for item in items {
-                        last = item.position().or(last);
-                        yield item;
+                        // The tail may have been behind when it was joined.
+                        let position = item.position();
+                        if position.is_none_or(|position| last.is_none_or(|last| position > last)) {
+                            last = position.or(last);
+                            yield item;
+                        }
                     }
                 }
                 // Too slow for what is kept, or the tail's runtime has ended: from the log again.

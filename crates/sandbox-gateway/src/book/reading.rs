@@ -1,0 +1,80 @@
+//! What is in the book, for those who only look.
+
+use super::Book;
+use crate::answer::Event;
+use crate::failure::Failure;
+use crate::intent::Intent;
+use crate::refund::Refund;
+use std::sync::Arc;
+
+impl Book {
+    /// What is to be told still, oldest first.
+    pub fn untold(&self) -> Vec<Arc<Event>> {
+        let mut events: Vec<_> = self.shelf.untold.values().cloned().collect();
+        events.sort_by_key(|event| (event.created, event.intent.number));
+        events
+    }
+
+    /// The slow payments that are under way, and when their outcome is there.
+    pub fn due(&self) -> Vec<(String, i64)> {
+        let due = |intent: &Arc<Intent>| intent.due.map(|due| (intent.id.clone(), due));
+        self.shelf.intents.iter().filter_map(due).collect()
+    }
+
+    pub fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
+        self.shelf.intents.get(*self.shelf.intent_numbers.get(id)?)
+    }
+
+    pub fn refund(&self, id: &str) -> Option<&Arc<Refund>> {
+        self.shelf.refunds.get(*self.shelf.refund_numbers.get(id)?)
+    }
+
+    /// Intents before one of them, or from the newest on: newest first, and whether there are more.
+    pub fn intents(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Arc<Intent>>, bool), Failure> {
+        let end = match after {
+            None => self.shelf.intents.len(),
+            Some(id) => self.find(id, "starting_after")?.number,
+        };
+        let page = self.shelf.intents[..end].iter().rev().take(limit).cloned().collect();
+        Ok((page, end > limit))
+    }
+
+    /// The newest intents with this in their metadata, and whether there are more.
+    pub fn search(&self, (name, value): (&str, &str), limit: usize) -> (Vec<Arc<Intent>>, bool) {
+        let is_wanted = |intent: &&Arc<Intent>| intent.metadata.get(name).is_some_and(|known| known == value);
+        let found = self.shelf.intents.iter().rev().filter(is_wanted);
+        let mut found: Vec<_> = found.take(limit + 1).cloned().collect();
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        (found, has_more)
+    }
+
+    /// Refunds, all or those of one intent, before one of them or from the newest on: newest first, and whether there
+    /// are more.
+    pub fn refunds(
+        &self,
+        intent: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Refund>>, bool), Failure> {
+        let end = match after {
+            None => self.shelf.refunds.len(),
+            Some(id) => {
+                self.refund(id).ok_or_else(|| Failure::no_such("refund", id, "starting_after"))?.number
+            }
+        };
+        let page = |numbers: &mut dyn Iterator<Item = usize>| {
+            let mut page: Vec<_> = numbers
+                .take(limit + 1)
+                .filter_map(|number| self.shelf.refunds.get(number).cloned())
+                .collect();
+            let has_more = page.len() > limit;
+            page.truncate(limit);
+            (page, has_more)
+        };
+        let Some(intent) = intent else { return Ok(page(&mut (0..end).rev())) };
+        self.find(intent, "payment_intent")?;
+        let numbers = self.shelf.refunds_of.get(intent).map(Vec::as_slice).unwrap_or_default();
+        Ok(page(&mut numbers.iter().rev().copied().filter(|number| *number < end)))
+    }
+}
