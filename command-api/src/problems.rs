@@ -3,7 +3,7 @@
 use crate::executor::{ExecuteError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
-use domain::{Sku, cart, inventory, order, product};
+use domain::{OrderId, Sku, cart, inventory, order, product};
 use http_boundary::Problem;
 use payment_gateway::InvalidWebhook;
 use serde::Serialize;
@@ -61,17 +61,29 @@ pub struct Short {
 
 /// The cart wants more than can be had.
 pub fn sold_out(short: &[Short]) -> Problem {
-    let names: Vec<String> = short
+    let names = names_of(short);
+    sold_out_for(format!("Too few units are left of {names}: change the cart, or come back later."), short)
+}
+
+/// Stock refused what the order of a checkout wanted: others were quicker. The order is called off, and says so.
+pub fn sold_out_meanwhile(short: &[Short], order_id: OrderId) -> Problem {
+    let names = names_of(short);
+    let detail = format!(
+        "Others were quicker: too few units were left of {names}. The order is cancelled and nothing was taken: open a \
+         new cart."
+    );
+    sold_out_for(detail, short).with("order_id", order_id.to_string()).with("order_status", "cancelled")
+}
+
+fn names_of(short: &[Short]) -> String {
+    let names = short
         .iter()
-        .map(|short| format!("`{}` ({} asked for, {} left)", short.sku, short.asked, short.available))
-        .collect();
-    Problem::new(
-        StatusCode::CONFLICT,
-        "sold-out",
-        "Not enough is left",
-        format!("Too few units are left of {}: change the cart, or come back later.", names.join(", ")),
-    )
-    .with("skus", json!(short))
+        .map(|short| format!("`{}` ({} asked for, {} left)", short.sku, short.asked, short.available));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn sold_out_for(detail: String, short: &[Short]) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "sold-out", "Not enough is left", detail).with("skus", json!(short))
 }
 
 /// Money can only be recorded here, not taken.
@@ -243,9 +255,10 @@ pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {
             Problem::new(StatusCode::NOT_FOUND, "unknown-cart", "There is no such cart", sentence(rejection))
         }
         cart::Rejection::AlreadyOpen => conflict("cart-exists", "The cart is already open", rejection),
-        cart::Rejection::CheckedOut { order_id } => {
+        cart::Rejection::CheckedOut { order_id, total } => {
             conflict("cart-checked-out", "The cart is checked out", rejection)
                 .with("order_id", order_id.to_string())
+                .with("total", json!(total))
         }
         cart::Rejection::Abandoned => conflict("cart-abandoned", "The cart is abandoned", rejection),
         cart::Rejection::Empty => conflict("cart-empty", "The cart is empty", rejection),
@@ -311,6 +324,9 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
             rejection,
         )
         .with("recorded", json!(recorded)),
+        order::Rejection::TooManyPayments { max } => {
+            conflict("too-many-payments", "The order takes no more payments", rejection).with("max", *max)
+        }
         order::Rejection::PaymentNotFound => not_found(rejection),
         order::Rejection::ShipmentNotFound => not_found(rejection),
         order::Rejection::RefundNotRequested => {

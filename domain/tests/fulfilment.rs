@@ -18,6 +18,10 @@ fn reserve(units_: u32) -> StockRequest {
     StockRequest::Reserve(units(units_))
 }
 
+fn part(shipped: u32, released: u32) -> StockRequest {
+    StockRequest::Part { shipped, released }
+}
+
 use StockRequest::{Commit, Release, Ship};
 
 const ALL: &[&str] = &["BOWL", "MUG"];
@@ -218,7 +222,31 @@ fn the_gateway_has_not_decided(#[case] history: Vec<Event>, #[case] expected: &[
 
 #[rstest]
 #[case::one_sku_left(and(processing(), &[sent(1, &[(2, 1)])]), &[("BOWL", Ship)])]
-#[case::a_part_of_a_sku_left(and(processing(), &[sent(1, &[(1, 2)])]), &[])]
+#[case::a_part_of_a_sku_left(and(processing(), &[sent(1, &[(1, 2)])]), &[("MUG", part(2, 0))])]
+#[case::a_part_of_a_sku_left_and_stock_knows(
+    and(processing(), &[sent(1, &[(1, 2)]), parted(&[("MUG", 2, 0, 1)])]), &[],
+)]
+#[case::the_rest_of_a_sku_left(
+    and(processing(), &[sent(1, &[(1, 2)]), parted(&[("MUG", 2, 0, 1)]), sent(2, &[(3, 1)])]), &[("MUG", part(3, 0))],
+)]
+#[case::all_of_a_sku_left_in_parts(
+    and(processing(), &[sent(1, &[(1, 2)]), sent(2, &[(3, 1)]), parted(&[("MUG", 3, 0, 0)])]), &[],
+)]
+#[case::the_rest_left_without_parcels(
+    and(processing(), &[sent(1, &[(1, 2)]), parted(&[("MUG", 2, 0, 1)]), shipped_event()]),
+    &[("BOWL", Ship), ("MUG", part(3, 0))],
+)]
+#[case::a_sku_is_given_up(and(processing(), &[given_up(&[(2, 1)], 5, 5)]), &[("BOWL", part(0, 1))])]
+#[case::a_part_of_a_sku_is_given_up_and_the_rest_left(
+    and(processing(), &[sent(1, &[(1, 2)]), given_up(&[(2, 1), (3, 1)], 15, 15), shipped_event()]),
+    &[("BOWL", part(0, 1)), ("MUG", part(2, 1))],
+)]
+#[case::a_given_up_sku_is_back(
+    and(processing(), &[given_up(&[(2, 1)], 5, 5), parted(&[("BOWL", 0, 1, 0)])]), &[],
+)]
+#[case::what_was_given_up_and_the_order_called_off(
+    and(processing(), &[given_up(&[(3, 1)], 10, 10), cancelled_on_request()]), &[("BOWL", Release), ("MUG", Release)],
+)]
 #[case::a_sku_left_in_two_parcels(and(processing(), &[sent(1, &[(1, 2)]), sent(2, &[(3, 1)])]), &[("MUG", Ship)])]
 #[case::one_sku_left_and_stock_knows(
     and(processing(), &[sent(1, &[(2, 1)]), stock_shipped(&["BOWL"])]), &[],

@@ -6,7 +6,7 @@ mod scenario;
 use domain::Aggregate;
 use domain::inventory::{
     Adjusted, Command, Committed, Event, Inventory, Phase, Received, Rejection, Released, Reservation,
-    ReservationClosed, Reserved, Shipped,
+    ReservationClosed, Reserved, Shipped, UnitsReleased, UnitsShipped,
 };
 use rstest::rstest;
 use samples::{adjustment_id, order_id, reason, receipt_id, units};
@@ -68,6 +68,23 @@ fn ship(order: u128) -> Command {
     Command::Ship { order_id: order_id(order) }
 }
 
+fn part(order: u128, shipped: u32, released: u32) -> Command {
+    Command::Part { order_id: order_id(order), shipped, released }
+}
+
+fn some_shipped(order: u128, quantity: u32) -> Event {
+    Event::UnitsShipped(UnitsShipped { order_id: order_id(order), quantity: units(quantity) })
+}
+
+fn some_released(order: u128, quantity: u32) -> Event {
+    Event::UnitsReleased(UnitsReleased { order_id: order_id(order), quantity: units(quantity) })
+}
+
+/// Of the four units of order 1 some went separate ways.
+fn parted(events: &[Event]) -> Vec<Event> {
+    [stock(Some(Phase::Committed)), events.to_vec()].concat()
+}
+
 /// Ten units, of which order 1 has four, so far along.
 fn stock(phase: Option<Phase>) -> Vec<Event> {
     let mut history = vec![received(1, 10)];
@@ -118,6 +135,22 @@ fn full() -> Vec<Event> {
 #[case::is_closed_to_an_order_that_held_nothing(stock(None), release(1), &[closed(1)])]
 #[case::is_closed_to_an_order_once([stock(None), vec![closed(1)]].concat(), release(1), &[])]
 #[case::is_closed_where_none_was(vec![], release(1), &[closed(1)])]
+#[case::is_shipped_in_part(parted(&[]), part(1, 1, 0), &[some_shipped(1, 1)])]
+#[case::is_shipped_in_another_part(parted(&[some_shipped(1, 1)]), part(1, 3, 0), &[some_shipped(1, 2)])]
+#[case::is_shipped_to_the_last_unit(parted(&[some_shipped(1, 3)]), part(1, 4, 0), &[some_shipped(1, 1)])]
+#[case::is_shipped_as_a_whole_after_a_part(parted(&[some_shipped(1, 1)]), ship(1), &[some_shipped(1, 3)])]
+#[case::is_shipped_as_a_whole_where_the_part_is_all(parted(&[]), part(1, 4, 0), &[shipped(1, 4)])]
+#[case::is_given_up_in_part(parted(&[]), part(1, 0, 3), &[some_released(1, 3)])]
+#[case::is_given_up_as_a_whole(parted(&[]), part(1, 0, 4), &[some_released(1, 4)])]
+#[case::goes_both_ways(parted(&[]), part(1, 1, 3), &[some_shipped(1, 1), some_released(1, 3)])]
+#[case::is_shipped_in_part_once(parted(&[some_shipped(1, 2)]), part(1, 1, 0), &[])]
+#[case::is_not_parted_again_once_shipped(stock(Some(Phase::Shipped)), part(1, 2, 0), &[])]
+#[case::is_not_parted_again_once_settled(parted(&[some_shipped(1, 1), some_released(1, 3)]), part(1, 0, 3), &[])]
+#[case::is_not_given_up_again_once_released(parted(&[released(1, 4, true)]), part(1, 0, 3), &[])]
+#[case::is_released_but_for_what_was_given_up(
+    parted(&[some_released(1, 3)]), release(1), &[released(1, 1, true)],
+)]
+#[case::is_lost_once_it_is_given_up(parted(&[some_released(1, 3)]), adjust(1, -9), &[adjusted(1, -9)])]
 fn stock_that(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
     given::<Inventory>(&history).when(command).then(events);
 }
@@ -172,6 +205,14 @@ fn stock_that(#[case] history: Vec<Event>, #[case] command: Command, #[case] eve
     stock(None), adjust(1, 999_999_999_991), Rejection::TooMuchStock { max: MAX_UNITS },
 )]
 #[case::to_find_beyond_counting(stock(None), adjust(1, i64::MAX), Rejection::TooMuchStock { max: MAX_UNITS })]
+#[case::to_part_nothing(stock(None), part(1, 1, 0), Rejection::NotReserved)]
+#[case::to_part_before_the_commitment(stock(Some(Phase::Reserved)), part(1, 1, 0), Rejection::NotCommitted)]
+#[case::to_part_more_than_there_is(
+    parted(&[]), part(1, 2, 3), Rejection::ReservationDiffers { held: 4, asked: 5 },
+)]
+#[case::to_give_up_what_left(stock(Some(Phase::Shipped)), part(1, 0, 1), Rejection::AlreadyShipped)]
+#[case::to_ship_in_part_what_was_released(parted(&[released(1, 4, true)]), part(1, 1, 0), Rejection::NotReserved)]
+#[case::to_release_what_left_in_part(parted(&[some_shipped(1, 1)]), release(1), Rejection::AlreadyShipped)]
 fn stock_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] rejection: Rejection) {
     given::<Inventory>(&history).when(command).then_refused(&rejection);
 }
@@ -184,6 +225,9 @@ fn stock_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] 
 #[case::released(stock(Some(Phase::Released)), (10, 0, 0), Some((4, Phase::Released)))]
 #[case::closed([stock(None), vec![closed(1)]].concat(), (10, 0, 0), Some((0, Phase::Released)))]
 #[case::lost_and_found([stock(None), vec![adjusted(1, -3), adjusted(2, 1)]].concat(), (8, 0, 0), None)]
+#[case::parted(parted(&[some_shipped(1, 1), some_released(1, 2)]), (8, 1, 1), Some((4, Phase::Committed)))]
+#[case::parted_to_the_end(parted(&[some_released(1, 3), some_shipped(1, 1)]), (9, 0, 1), Some((4, Phase::Shipped)))]
+#[case::given_up(parted(&[some_released(1, 4)]), (10, 0, 0), Some((4, Phase::Released)))]
 fn stock_counts(
     #[case] history: Vec<Event>,
     #[case] available_reserved_shipped: (u64, u64, u64),

@@ -220,7 +220,8 @@ fn paid_by_card() -> Vec<Event> {
 #[case::takes_money_by_hand_beside_the_gateway(
     and(held(), &[requested(1, 20)]), record(2, 15), &[payment(2, 15)],
 )]
-#[case::takes_money_by_hand_when_called_off(cancelled_early(), record(1, 50), &[payment(1, 50)])]
+#[case::takes_money_by_hand_when_called_off(cancelled_early(), record(1, 35), &[payment(1, 35)])]
+#[case::takes_money_by_hand_after_other_money_went_back(refunded_before_shipping(), record(2, 35), &[payment(2, 35)])]
 #[case::takes_money_by_hand_when_refunded(refunded_before_shipping(), record(2, 5), &[payment(2, 5)])]
 fn an_order(#[case] history: Vec<Event>, #[case] command: Command, #[case] events: &[Event]) {
     given::<Order>(&history).when(command).then(events);
@@ -276,10 +277,26 @@ fn differs(recorded: i64) -> Rejection {
 #[case::recorded_money_under_the_id_of_a_request(and(asked(), &[declined(1)]), record(1, 35), differs(35))]
 #[case::recorded_money_for_what_is_under_way(asked(), record(2, 35), under_way(35, 0))]
 #[case::recorded_money_for_what_is_held_for_us(secured(), record(2, 1), not_due(0, 1))]
+#[case::more_than_it_cost_when_called_off(cancelled_early(), record(1, 36), not_due(35, 36))]
+#[case::more_than_it_cost_in_all_when_called_off(and(cancelled_early(), &[payment(1, 30)]), record(2, 6), not_due(5, 6))]
 #[case::recorded_money_of_nothing_when_called_off(cancelled_early(), record(1, 0), not_due(35, 0))]
 #[case::an_answer_on_a_strange_payment(asked(), says_captured(9), Rejection::PaymentNotFound)]
 fn an_order_refuses(#[case] history: Vec<Event>, #[case] command: Command, #[case] rejection: Rejection) {
     given::<Order>(&history).when(command).then_refused(&rejection);
+}
+
+/// So many declined payments, and the order's total is due.
+fn declined_so_often(times: u128) -> Vec<Event> {
+    (1..=times).fold(held(), |history, number| and(history, &[requested(number, 35), declined(number)]))
+}
+
+#[test]
+fn an_order_takes_so_many_payments_through_the_gateway_and_then_only_money_by_hand() {
+    given::<Order>(&declined_so_often(19)).when(request(20, 35)).then(&[requested(20, 35)]);
+    let most = declined_so_often(20);
+    given::<Order>(&most).when(request(21, 35)).then_refused(&Rejection::TooManyPayments { max: 20 });
+    given::<Order>(&most).when(request(20, 35)).then(&[]);
+    given::<Order>(&most).when(record(21, 35)).then(&[payment(21, 35), paid_event(35)]);
 }
 
 /// What is ours, what is still due, whether the total is secured, and whether somebody pays.

@@ -3,9 +3,7 @@
 mod samples;
 mod scenario;
 
-use domain::order::{
-    CancelReason, Cancelled, Command, Event, GatewayAnswer, Order, Placed, RefundFound, Rejection,
-};
+use domain::order::{Command, Event, GatewayAnswer, Order, Placed, RefundFound, Rejection};
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
@@ -52,11 +50,6 @@ fn failed(number: u128, payment: u128) -> Command {
 fn packed_by_card() -> Vec<Event> {
     let paid = [requested(1, 35), authorized(1), captured(1, 35), paid_event(35)];
     and(and(held(), &paid), &[committed(&["BOWL", "MUG"]), processing_event()])
-}
-
-fn all_went_back() -> Event {
-    let reason = reason("all of its money was given back at the payment gateway");
-    Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason } })
 }
 
 fn cancel() -> Command {

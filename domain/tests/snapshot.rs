@@ -22,7 +22,7 @@ fn small() -> Inventory {
 }
 
 /// A snapshot of this stock in the version that this program writes.
-const SMALL: &str = "01\
+const SMALL: &str = "02\
     0300000000000000\
     0200000000000000\
     0000000000000000\
@@ -33,6 +33,7 @@ const SMALL: &str = "01\
     00000000000000000000000000000009\
     02000000\
     00\
+    0000000000000000\
     0100000000000000\
     00000000000000000000000000000007\
     05000000\
@@ -100,8 +101,8 @@ fn the_bytes_of_a_version_do_not_change() {
 #[test]
 fn another_version_is_told_from_damage() {
     let mut bytes = small().to_snapshot();
-    bytes[0] = 2;
-    assert_eq!(Inventory::from_snapshot(&bytes), Err(UnreadableSnapshot::UnknownVersion(2)));
+    bytes[0] = 1;
+    assert_eq!(Inventory::from_snapshot(&bytes), Err(UnreadableSnapshot::UnknownVersion(1)));
 }
 
 #[test]

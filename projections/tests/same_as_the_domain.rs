@@ -120,6 +120,7 @@ fn cart_line(row: &Value) -> Value {
 #[sqlx::test(migrations = "../migrations")]
 async fn orders(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
+    let mut given_up = 0;
     for seed in SEEDS {
         let (shop, tables) = projected(seed, &mut connection).await;
         let rows = by_key(&tables["orders"], "order_id");
@@ -131,6 +132,13 @@ async fn orders(pool: PgPool) {
             assert_eq!(row["total"], order.total.amount());
             assert_eq!(row["paid"], order.paid_amount());
             assert_eq!(row["refunded"], order.refunded_amount());
+            let owed = order.rests.iter().filter_map(|rest| Some(rest.by_hand?.amount()));
+            assert_eq!(row["owed_by_hand"], owed.sum::<i64>());
+            for line in of_order(&tables["order_lines"], id) {
+                let line_id = line["line_id"].as_str().unwrap().parse().unwrap();
+                assert_eq!(line["given_up"], order.given_up(line_id), "{line_id} of {id}");
+                given_up += order.given_up(line_id);
+            }
             assert_eq!(row["lines"], order.lines.len());
             assert_eq!(row["shipping"], json!(order.shipping.map(|shipping| shipping.amount())));
             assert_money(&tables, id, order);
@@ -148,6 +156,7 @@ async fn orders(pool: PgPool) {
             assert_stock_answers(&tables["order_stock_answers"], id, order);
         }
     }
+    assert!(given_up > 0, "no order of the seeds gave anything up");
 }
 
 fn of_order<'a>(rows: &'a Value, id: &domain::OrderId) -> impl Iterator<Item = &'a Value> {

@@ -141,6 +141,94 @@ async fn a_payment_that_is_under_way_at_the_deadline_is_waited_for(pool: PgPool)
 }
 
 #[sqlx::test(migrations = false)]
+async fn money_of_a_gift_card_goes_back_by_hand_and_is_owed_until_then(pool: PgPool) {
+    let (shop, order_id) = shop_with_order(&pool).await;
+    shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
+    let back = async |order_id: &str, amount: i64| {
+        let refund = json!({ "amount": gbp(amount), "reference": "voucher" });
+        shop.post_as_operator(&format!("/orders/{order_id}/refunds"), refund).await
+    };
+    // A part before it ships; all of it is a cancellation.
+    assert_eq!(back(&order_id, 300).await.expect(StatusCode::OK)["refund_status"], "done");
+    back(&order_id, 700).await.expect_problem(StatusCode::CONFLICT, "refund-too-large");
+    let expiring = short_lived_order(&shop, 1).await;
+    shop.pay(&expiring, 400).await.expect(StatusCode::OK);
+    let expired = order_when(&shop, &expiring, |order| order["status"] == "cancelled").await;
+    assert_eq!((&expired["paid"], &expired["to_refund"]), (&gbp(400), &gbp(400)));
+    let owed = shop.get_now("/orders?to_refund=true").await.expect(StatusCode::OK);
+    let owed: Vec<&Value> =
+        owed["items"].as_array().unwrap().iter().map(|order| &order["order_id"]).collect();
+    assert_eq!(owed, [&json!(expiring)]);
+    assert_eq!(back(&expiring, 400).await.expect(StatusCode::OK)["status"], "refunded");
+    let nothing = shop.get_now("/orders?to_refund=true").await.expect(StatusCode::OK);
+    assert_eq!(nothing["items"], json!([]));
+    let others = shop.get_now("/orders?to_refund=false").await.expect(StatusCode::OK);
+    assert_eq!(others["items"].as_array().unwrap().len(), 2);
+    // More than an order ever cost is a slip of the pen.
+    shop.pay(&expiring, 5000).await.expect_problem(StatusCode::CONFLICT, "payment-not-due");
+}
+
+#[sqlx::test(migrations = false)]
+async fn who_waits_for_a_refund_hears_how_each_part_of_it_stands(pool: PgPool) {
+    let (shop, order_id) = shop_with_order(&pool).await;
+    shop.pay_by("pm_card_visa", &order_id, 600).await.expect(StatusCode::OK);
+    shop.pay_by("pm_card_visa", &order_id, 400).await.expect(StatusCode::OK);
+    let refund = shop.request(Method::POST, &format!("/orders/{order_id}/refunds")).operator().new_key();
+    let refund = refund.header("prefer", "wait=20").json(&json!({ "amount": gbp(700) })).send().await;
+    let refund = refund.expect(StatusCode::OK);
+    assert_eq!(refund["refund_status"], "done");
+    let parts: Vec<_> = refund["refunds"].as_array().unwrap().iter().map(|part| &part["amount"]).collect();
+    assert_eq!(parts, [&gbp(600), &gbp(100)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_refunded_order_can_still_arrive(pool: PgPool) {
+    let (shop, order_id) = shop_with_order(&pool).await;
+    shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
+    let path = format!("/orders/{order_id}");
+    shop.post_as_operator(&format!("{path}/shipment"), json!({})).await.expect(StatusCode::OK);
+    let refund = json!({ "amount": gbp(1000) });
+    shop.post_as_operator(&format!("{path}/refunds"), refund).await.expect(StatusCode::OK);
+    order_when(&shop, &order_id, |order| order["status"] == "refunded").await;
+    let arrived = shop.post_as_operator(&format!("{path}/delivery"), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(arrived["status"], "refunded");
+    let order = order(&shop, &order_id).await;
+    assert_eq!(order["status"], "refunded");
+    let last = order["history"].as_array().unwrap().last().unwrap()["type"].clone();
+    assert_eq!(last, "order.delivered.v1");
+}
+
+/// Neither a card that is declined nor a part of the money keeps the goods longer than the order waits for all of it.
+#[sqlx::test(migrations = false)]
+async fn payments_that_come_to_nothing_do_not_make_an_order_wait_longer(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let declined = short_lived_order(&shop, 2).await;
+    let paid_in_part = short_lived_order(&shop, 2).await;
+    let answer = shop.pay_by("pm_card_chargeDeclined", &declined, 1).await.expect(StatusCode::OK);
+    assert_eq!(answer["payment_status"], "declined");
+    let answer = shop.pay_by("pm_card_visa", &paid_in_part, 400).await.expect(StatusCode::OK);
+    assert_eq!(answer["payment_status"], "authorized");
+    for order_id in [&declined, &paid_in_part] {
+        let expired = order_when(&shop, order_id, |order| order["status"] == "cancelled").await;
+        assert_eq!(expired["cancel_reason"]["kind"], "expired");
+    }
+    shop.get_when("/stock/MUG", |stock| stock["available"] == 10).await;
+}
+
+/// The shop's own time is what a payment has, too.
+#[sqlx::test(migrations = false)]
+async fn a_payment_that_is_never_decided_keeps_an_order_no_longer_than_the_shop_says(pool: PgPool) {
+    let shop = Shop::open_on(&pool, Terms { hold_seconds: 2, ..Terms::default() }).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = short_lived_order(&shop, 1).await;
+    let pay = shop.request(Method::POST, &format!("/orders/{order_id}/payments")).new_key();
+    let body = json!({ "amount": gbp(1000), "payment_method": "pm_sandbox_never_answers" });
+    pay.json(&body).send().await.expect(StatusCode::ACCEPTED);
+    order_when(&shop, &order_id, |order| order["status"] == "cancelled").await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_refund_in_parts_goes_back_through_the_gateway(pool: PgPool) {
     let (shop, order_id) = shop_with_order(&pool).await;
     shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);

@@ -46,32 +46,57 @@ async fn a_cart_that_stock_cannot_fill_hears_what_is_left_and_can_be_changed(poo
     assert_eq!(order["status"], "pending");
 }
 
-/// Both carts are told that there is a bowl left; stock decides.
+/// Each cart is told that there is a bowl left; stock decides. Who waits hears from stock what is left, like those who
+/// come later; who does not wait finds the order cancelled, with the reason.
 #[sqlx::test(migrations = false)]
-async fn of_two_orders_for_the_last_unit_one_is_cancelled_and_holds_nothing(pool: PgPool) {
+async fn of_orders_for_the_last_unit_one_holds_it_and_the_others_hear_what_is_left(pool: PgPool) {
     let shop = Shop::open(&pool).await;
-    shop.define("MUG", 1000, 10).await;
+    shop.define("MUG", 1000, 100).await;
     shop.define("BOWL", 500, 1).await;
-    let buy = async || {
-        let cart_id = shop.cart(&[("MUG", 2), ("BOWL", 1)]).await;
-        shop.check_out(&cart_id, 2500).await
-    };
-    let replies = futures::future::join_all((0..8).map(|_| buy())).await;
-    let placed: Vec<&Value> = replies
-        .iter()
-        .filter(|reply| reply.status == StatusCode::ACCEPTED)
-        .map(|reply| &reply.body)
-        .collect();
-    assert_eq!(placed.iter().filter(|order| order["status"] == "pending").count(), 1);
-    for order in placed.iter().filter(|order| order["status"] != "pending") {
-        assert_eq!(order["status"], "cancelled");
-        let order_id = order["order_id"].as_str().unwrap();
+    let mut carts = vec![];
+    for _ in 0..8 {
+        carts.push(shop.cart(&[("MUG", 2), ("BOWL", 1)]).await);
+    }
+    let replies = futures::future::join_all(carts.iter().map(|cart| shop.check_out(cart, 2500))).await;
+    let mut too_late = vec![];
+    for (cart_id, reply) in carts.iter().zip(replies) {
+        if reply.status == StatusCode::ACCEPTED {
+            assert_eq!(reply.body["status"], "pending");
+            continue;
+        }
+        let problem = reply.expect_problem(StatusCode::CONFLICT, "sold-out");
+        let short = json!([{ "sku": "BOWL", "asked": 1, "available": 0, "on_hold": 1 }]);
+        assert_eq!(problem["skus"], short);
+        if let Some(order_id) = problem["order_id"].as_str() {
+            too_late.push((cart_id, order_id.to_owned()));
+        }
+    }
+    assert!(!too_late.is_empty(), "nobody was too late by a hair");
+    for (cart_id, order_id) in &too_late {
         shop.pay_by("pm_card_visa", order_id, 2500)
             .await
             .expect_problem(StatusCode::CONFLICT, "wrong-order-status");
+        let again = json!({ "total": gbp(2500), "country": "United Kingdom" });
+        let again =
+            shop.post(&format!("/carts/{cart_id}/checkout"), again).await.expect(StatusCode::ACCEPTED);
+        assert_eq!((&again["status"], &again["order_id"]), (&json!("cancelled"), &json!(order_id)));
+        let refused = json!([{ "sku": "BOWL", "available": 0 }]);
+        assert_eq!(again["cancel_reason"], json!({ "kind": "out_of_stock", "refused": refused }));
     }
     let stock = settled_stock(&shop, "MUG").await;
-    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(8), &json!(2)));
+    assert_eq!((&stock["available"], &stock["reserved"]), (&json!(98), &json!(2)));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_checkout_that_confirms_another_total_than_was_sold_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[("MUG", 1)]).await;
+    let order = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+    let problem = shop.check_out(&cart_id, 5).await.expect_problem(StatusCode::CONFLICT, "cart-checked-out");
+    assert_eq!((&problem["order_id"], &problem["total"]), (&order["order_id"], &gbp(1000)));
+    let again = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(again["order_id"], order["order_id"]);
 }
 
 #[sqlx::test(migrations = false)]

@@ -131,7 +131,7 @@ mod tests {
             .map(|number| Kept {
                 order_id: OrderId(Uuid::from_u128(number)),
                 deadline: Some(1_790_000_000 + i64::try_from(number).unwrap()),
-                is_extended: number % 7 == 0,
+                paying_until: (number % 7 == 0).then_some(1_790_000_900),
                 is_asking: number % 5 == 0,
             })
             .collect()

@@ -5,8 +5,17 @@ use domain::stored::{COMMAND_NOTED, StoredEvent};
 use domain::{CartId, OrderId, order};
 use event_store::RecordedEvent;
 
+/// How long an order waits from an event on, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// For its money.
+    ForMoney(u32),
+    /// For what the gateway says to a payment, as long as that is under way.
+    ForPayment(u32),
+}
+
 /// How long the order waits from this event on, if the event says so.
-pub fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
+pub fn wait_of(event: &RecordedEvent) -> Option<Wait> {
     if !event.event_type.starts_with("order.placed.")
         && !event.event_type.starts_with("order.payment_requested.")
     {
@@ -14,8 +23,8 @@ pub fn hold_seconds(event: &RecordedEvent) -> Option<u32> {
     }
     // An event that cannot be read is found by whoever folds the order.
     match order::Event::read(&event.event_type, &event.data).ok()? {
-        order::Event::Placed(placed) => placed.hold_seconds,
-        order::Event::PaymentRequested(requested) => requested.hold_seconds,
+        order::Event::Placed(placed) => placed.hold_seconds.map(Wait::ForMoney),
+        order::Event::PaymentRequested(requested) => requested.hold_seconds.map(Wait::ForPayment),
         _ => None,
     }
 }

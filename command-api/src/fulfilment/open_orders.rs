@@ -1,8 +1,11 @@
 //! Orders that must be looked at again although nothing happens to them: their time runs out, or the gateway owes them
 //! an answer.
 //!
-//! A deadline runs from the moment at which the store recorded that the order was placed or that a payment was asked for.
+//! The deadline runs from the moment at which the store recorded that the order was placed, and never moves. Only a
+//! payment that is under way is waited for beyond it, as long as its own event says, and in all never longer than that
+//! after the deadline: who asks for payments in vain keeps the goods no longer than who does nothing.
 
+use super::events::Wait;
 use super::settle::Standing;
 use chrono::{DateTime, Utc};
 use domain::OrderId;
@@ -14,8 +17,6 @@ use std::time::Duration;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
-/// How much longer an order waits while a payment is under way when its time is over.
-const EXTENSION: Duration = Duration::from_secs(15 * 60);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// For an order that no shopper waits for any more.
@@ -32,14 +33,12 @@ pub struct OpenOrders {
 struct Open {
     /// In seconds since 1970; none: it waits for ever.
     deadline: Option<i64>,
+    /// As long as a payment is under way it is waited for until then; none: not beyond the deadline.
+    paying_until: Option<i64>,
     /// When the first of its events was recorded that came while it was not among these orders; none: not known.
     since: Option<DateTime<Utc>>,
     /// Whether it waits for its money.
     is_pending: bool,
-    /// Whether the deadline passed over it because a payment was under way.
-    is_extended: bool,
-    /// Whether its alarm rang at the deadline, and what that led to is not known yet.
-    is_expiring: bool,
     /// Whether the gateway is asked, or to be asked again.
     is_asking: bool,
     /// Whether the gateway was to be asked when the last process ended: perhaps in vain.
@@ -54,8 +53,8 @@ pub struct Kept {
     pub order_id: OrderId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<i64>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_extended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paying_until: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_asking: bool,
 }
@@ -77,9 +76,9 @@ impl OpenOrders {
     pub fn restore(kept: Vec<Kept>) -> Self {
         let mut open = Self::default();
         for kept in kept {
-            let Kept { order_id, deadline, is_extended, is_asking } = kept;
+            let Kept { order_id, deadline, paying_until, is_asking } = kept;
             let is_inherited = is_asking;
-            let restored = Open { deadline, is_extended, is_asking, is_inherited, ..Open::default() };
+            let restored = Open { deadline, paying_until, is_asking, is_inherited, ..Open::default() };
             open.orders.insert(order_id, restored);
             if is_asking {
                 open.ring(order_id, Duration::ZERO);
@@ -94,7 +93,7 @@ impl OpenOrders {
         let kept = |(order_id, open): (&OrderId, &Open)| Kept {
             order_id: *order_id,
             deadline: open.deadline,
-            is_extended: open.is_extended,
+            paying_until: open.paying_until,
             is_asking: open.is_asking,
         };
         self.orders.iter().map(kept).collect()
@@ -104,18 +103,21 @@ impl OpenOrders {
         self.orders.len()
     }
 
-    /// Notes that the order waits at least so many seconds from the moment when the store recorded this.
-    pub fn wait(&mut self, order_id: OrderId, recorded_at: DateTime<Utc>, hold_seconds: u32) {
-        let deadline = recorded_at.timestamp().saturating_add(i64::from(hold_seconds));
+    /// Notes how long the order waits from the moment when the store recorded this.
+    pub fn wait(&mut self, order_id: OrderId, recorded_at: DateTime<Utc>, wait: Wait) {
         let open = self
             .orders
             .entry(order_id)
             .or_insert_with(|| Open { since: Some(recorded_at), ..Open::default() });
-        if open.deadline.is_none_or(|known| known < deadline) {
-            open.deadline = Some(deadline);
-            open.is_extended = false;
-            self.ring_at_deadline(order_id);
+        match wait {
+            Wait::ForMoney(seconds) => open.deadline = Some(after(recorded_at.timestamp(), seconds)),
+            Wait::ForPayment(seconds) => {
+                let until = after(recorded_at.timestamp(), seconds);
+                let latest = open.deadline.map_or(until, |deadline| after(deadline, seconds));
+                open.paying_until = open.paying_until.max(Some(until.min(latest)));
+            }
         }
+        self.ring_at_deadline(order_id);
     }
 
     /// The moment before which nothing was recorded that the order may still owe to the gateway, if it is known.
@@ -135,11 +137,8 @@ impl OpenOrders {
         let open = self.orders.entry(order_id).or_default();
         open.is_asking = is_asking;
         open.is_pending = standing.is_pending;
-        let was_expiring = std::mem::take(&mut open.is_expiring);
         if !standing.is_pending {
-            open.deadline = None;
-        } else if was_expiring {
-            open.is_extended = true;
+            (open.deadline, open.paying_until) = (None, None);
         }
         if !is_asking {
             open.fruitless = 0;
@@ -191,8 +190,7 @@ impl OpenOrders {
             if !is_over {
                 return (order_id, Alarm::Look);
             }
-            open.is_expiring = true;
-            return (order_id, Alarm::Expire { even_while_paying: open.is_extended && open.is_asking });
+            return (order_id, Alarm::Expire { even_while_paying: open.is_asking });
         }
     }
 
@@ -228,9 +226,14 @@ impl Open {
 
     /// When its time is over: later than the deadline only as long as a payment is under way.
     fn over_at(&self) -> Option<i64> {
-        let extension = if self.is_extended && self.is_asking { EXTENSION.as_secs() } else { 0 };
-        self.deadline.map(|deadline| deadline.saturating_add_unsigned(extension))
+        let deadline = self.deadline?;
+        let paying_until = self.paying_until.filter(|_| self.is_asking);
+        Some(paying_until.map_or(deadline, |until| until.max(deadline)))
     }
+}
+
+fn after(moment: i64, seconds: u32) -> i64 {
+    moment.saturating_add(i64::from(seconds))
 }
 
 /// From now until then; zero when it is over. The queue takes no more than two years.
@@ -292,38 +295,73 @@ mod tests {
         let order_id = OrderId(Uuid::nil());
         let placed_at = Utc::now();
         let mut open = OpenOrders::default();
-        open.wait(order_id, placed_at, 60);
-        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), 60);
+        open.wait(order_id, placed_at, Wait::ForMoney(60));
+        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), Wait::ForPayment(60));
         assert_eq!(open.known_since(order_id), Some(placed_at));
         // After a restart, what was recorded before it may be as old as it likes.
         let mut restored = OpenOrders::restore(open.keep());
         assert_eq!(restored.known_since(order_id), None);
-        restored.wait(order_id, placed_at, 120);
+        restored.wait(order_id, placed_at, Wait::ForPayment(120));
         assert_eq!(restored.known_since(order_id), None);
     }
 
-    #[tokio::test]
-    async fn a_deadline_passes_over_an_order_only_as_long_as_a_payment_is_under_way() {
-        let order_id = OrderId(Uuid::nil());
+    const ORDER: OrderId = OrderId(Uuid::nil());
+    const OVER: (OrderId, Alarm) = (ORDER, Alarm::Expire { even_while_paying: false });
+
+    fn waiting() -> Standing {
+        Standing { is_pending: true, ..Standing::default() }
+    }
+
+    fn paying() -> Standing {
         let intent = IntentId::new("pi_1").unwrap();
-        let waiting = Standing { is_pending: true, ..Standing::default() };
-        let paying = Standing { undecided: vec![(PaymentId(Uuid::nil()), intent)], ..waiting.clone() };
+        Standing { undecided: vec![(PaymentId(Uuid::nil()), intent)], ..waiting() }
+    }
+
+    fn seconds_ago(seconds: i64) -> DateTime<Utc> {
+        Utc::now() - chrono::TimeDelta::seconds(seconds)
+    }
+
+    #[tokio::test]
+    async fn a_payment_under_way_is_waited_for_and_a_declined_one_is_not() {
         let mut open = OpenOrders::default();
-        let a_minute_ago = Utc::now() - chrono::TimeDelta::seconds(60);
-        open.wait(order_id, a_minute_ago, 30);
-        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: false }));
-        open.settled(order_id, &paying);
-        assert!(open.orders[&order_id].over_at().is_some_and(|over_at| !from_now(over_at).is_zero()));
-        // The gateway said no: nothing is waited for any more.
-        open.settled(order_id, &waiting);
-        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: false }));
-        // It never says anything.
-        open.settled(order_id, &paying);
-        open.wait(order_id, a_minute_ago - EXTENSION, 31);
-        let known = open.orders.get_mut(&order_id).unwrap();
-        known.deadline =
-            known.deadline.map(|deadline| deadline - i64::try_from(EXTENSION.as_secs()).unwrap());
-        open.ring_at_deadline(order_id);
-        assert_eq!(open.next().await, (order_id, Alarm::Expire { even_while_paying: true }));
+        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
+        open.settled(ORDER, &waiting());
+        assert_eq!(open.next().await, OVER);
+        // Asked for just before the time was over.
+        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(60));
+        open.settled(ORDER, &paying());
+        assert!(open.orders[&ORDER].over_at().is_some_and(|over_at| !from_now(over_at).is_zero()));
+        // The gateway said no: the deadline is the one of before.
+        open.settled(ORDER, &waiting());
+        assert_eq!(open.next().await, OVER);
+        // Also after a restart.
+        let mut open = OpenOrders::restore(open.keep());
+        assert_eq!(open.next().await, OVER);
+    }
+
+    #[tokio::test]
+    async fn a_payment_is_never_waited_for_longer_than_its_event_says() {
+        let mut open = OpenOrders::default();
+        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
+        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(40));
+        open.settled(ORDER, &paying());
+        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
+    }
+
+    #[tokio::test]
+    async fn payments_one_after_the_other_are_waited_for_once() {
+        let (mut open, placed_at) = (OpenOrders::default(), Utc::now());
+        open.wait(ORDER, placed_at, Wait::ForMoney(30));
+        open.settled(ORDER, &paying());
+        for second in 0..200 {
+            open.wait(ORDER, placed_at + chrono::TimeDelta::seconds(second), Wait::ForPayment(60));
+        }
+        assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 30 + 60));
+        // An order that waits long waits no less for a payment at its beginning.
+        let mut open = OpenOrders::default();
+        open.wait(ORDER, placed_at, Wait::ForMoney(900));
+        open.wait(ORDER, placed_at, Wait::ForPayment(60));
+        open.settled(ORDER, &paying());
+        assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 900));
     }
 }

@@ -1,7 +1,7 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
 use super::checkpoint::Checkpoint;
-use super::events::{concerned, hold_seconds};
+use super::events::{concerned, wait_of};
 use super::open_orders::Alarm;
 use super::payments::{self, PaymentError, Which};
 use super::progress::Job;
@@ -263,8 +263,8 @@ impl FulfilmentRunner {
                 let trigger =
                     Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
                 let revision = if cart.is_none() { event.revision } else { 0 };
-                if let Some(seconds) = hold_seconds(&event) {
-                    work.open.wait(order_id, event.recorded_at, seconds);
+                if let Some(wait) = wait_of(&event) {
+                    work.open.wait(order_id, event.recorded_at, wait);
                 }
                 let job = Job { cart, revision, is_alarm: false, expire: None, trigger };
                 Ok(work.progress.start(order_id, job, event.position).map(|job| (order_id, job)))

@@ -148,6 +148,8 @@ enum Answer {
     Reservation(Sku, ReservationAnswer),
     Committed(Sku),
     Shipped(Sku),
+    /// Units that left, and units that are back.
+    Parted(Sku, u32, u32),
     Released(Sku),
     None,
 }
@@ -163,6 +165,9 @@ async fn ask(
         StockRequest::Reserve(quantity) => ("reserve", inventory::Command::Reserve { order_id, quantity }),
         StockRequest::Commit => ("commit", inventory::Command::Commit { order_id }),
         StockRequest::Ship => ("ship", inventory::Command::Ship { order_id }),
+        StockRequest::Part { shipped, released } => {
+            ("part", inventory::Command::Part { order_id, shipped, released })
+        }
         StockRequest::Release => ("release", inventory::Command::Release { order_id }),
     };
     let sku = sku.clone();
@@ -171,6 +176,7 @@ async fn ask(
         (StockRequest::Reserve(_), Ok(_)) => Ok(Answer::Reservation(sku, ReservationAnswer::Held)),
         (StockRequest::Commit, Ok(_)) => Ok(Answer::Committed(sku)),
         (StockRequest::Ship, Ok(_)) => Ok(Answer::Shipped(sku)),
+        (StockRequest::Part { shipped, released }, Ok(_)) => Ok(Answer::Parted(sku, shipped, released)),
         (StockRequest::Release, Ok(_)) => Ok(Answer::Released(sku)),
         (StockRequest::Reserve(_), Err(ExecuteError::Rejected(rejection))) => {
             let available = match rejection {
@@ -192,6 +198,7 @@ struct Answers {
     reservations: Vec<(Sku, ReservationAnswer)>,
     committed: Vec<Sku>,
     shipped: Vec<Sku>,
+    parted: Vec<(Sku, u32, u32)>,
     released: Vec<Sku>,
 }
 
@@ -201,6 +208,7 @@ impl Answers {
             Answer::Reservation(sku, answer) => self.reservations.push((sku, answer)),
             Answer::Committed(sku) => self.committed.push(sku),
             Answer::Shipped(sku) => self.shipped.push(sku),
+            Answer::Parted(sku, shipped, released) => self.parted.push((sku, shipped, released)),
             Answer::Released(sku) => self.released.push(sku),
             Answer::None => {}
         }
@@ -217,6 +225,7 @@ impl Answers {
                 .then_some(order::Command::RecordReservations { answers: self.reservations }),
             (!self.committed.is_empty()).then_some(order::Command::RecordCommitted { skus: self.committed }),
             (!self.shipped.is_empty()).then_some(order::Command::RecordStockShipped { skus: self.shipped }),
+            (!self.parted.is_empty()).then_some(order::Command::RecordStockParted { parts: self.parted }),
             (!self.released.is_empty()).then_some(order::Command::RecordReleased { skus: self.released }),
         ];
         for command in commands.into_iter().flatten() {

@@ -14,12 +14,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
-use domain::order::{self, Order};
+use domain::inventory::Inventory;
+use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
 use domain::{CartId, Country, Money, OrderId, Sku, fulfilment};
 use futures::future::try_join_all;
 use http_boundary::{PathParams, Problem};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -57,24 +58,25 @@ async fn check_out(
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
-    let status = match context.wait {
-        None => shared.status_of(order_id).await?,
-        Some(at_most) => {
-            let answered = shared.executor.orders.wait(order_id, at_most, |order| {
-                // Stock has answered when nothing more is owed to it.
-                fulfilment::owed(order).is_empty().then_some(())
-            });
-            answered.await.map_err(problems::of_view)?;
-            shared.status_of(order_id).await?
-        }
-    };
+    if let Some(at_most) = context.wait {
+        let answered = shared.executor.orders.wait(order_id, at_most, |order| {
+            // Stock has answered when nothing more is owed to it.
+            fulfilment::owed(order).is_empty().then_some(())
+        });
+        answered.await.map_err(problems::of_view)?;
+    }
+    let order = shared.order(order_id).await?;
+    if let (Some(_), Status::Cancelled(CancelReason::OutOfStock { refused })) = (context.wait, &order.status)
+    {
+        return Err(shared.was_too_late(order_id, &order, refused).await?);
+    }
     // The cart's revision, which a repetition gets again; a position at which the order can be read.
     let position = placed.position.max(checked_out.position);
     let accepted = Accepted { position, replayed, ..checked_out };
     Ok(Answer {
         status: StatusCode::ACCEPTED,
         accepted,
-        body: json!({ "order_id": order_id, "status": status }),
+        body: standing(order_id, &order.status),
         location: Some(format!("/orders/{order_id}")),
     })
 }
@@ -178,18 +180,44 @@ impl Shared {
         if short.is_empty() { Ok(()) } else { Err(problems::sold_out(&short)) }
     }
 
+    /// Others were quicker: stock refused what the order wanted, and the order is cancelled.
+    async fn was_too_late(
+        &self,
+        order_id: OrderId,
+        order: &PlacedOrder,
+        refused: &[RefusedReservation],
+    ) -> Result<Problem, Problem> {
+        let looks = refused.iter().map(async |RefusedReservation { sku, available }| {
+            let on_hold = self.executor.stock.view(sku, Inventory::held_for_unpaid).await;
+            let on_hold = on_hold.map_err(problems::of_view)?;
+            let asked = order.stock.get(sku).map_or(0, |stock| u64::from(stock.quantity.units()));
+            Ok::<_, Problem>(problems::Short { sku: sku.clone(), asked, available: *available, on_hold })
+        });
+        Ok(problems::sold_out_meanwhile(&try_join_all(looks).await?, order_id))
+    }
+
     async fn is_placed(&self, order_id: OrderId) -> Result<bool, Problem> {
         let look = |order: &Order| matches!(order, Order::Placed(_));
         self.executor.orders.view_at_least(order_id, 0, look).await.map_err(problems::of_view)
     }
 
-    /// Where an order stands, as clients see it.
-    pub async fn status_of(&self, order_id: OrderId) -> Result<&'static str, Problem> {
-        let status = self.executor.orders.view(order_id, |order| match order {
-            Order::Placed(order) => Some(order.status.name()),
+    /// An order as it is.
+    pub async fn order(&self, order_id: OrderId) -> Result<PlacedOrder, Problem> {
+        let order = self.executor.orders.view(order_id, |order| match order {
+            Order::Placed(order) => Some(PlacedOrder::clone(order)),
             Order::Unplaced => None,
         });
-        let status = status.await.map_err(problems::of_view)?;
-        status.ok_or_else(|| problems::of_order(ExecuteError::Rejected(order::Rejection::NotFound)))
+        let order = order.await.map_err(problems::of_view)?;
+        order.ok_or_else(|| problems::of_order(ExecuteError::Rejected(order::Rejection::NotFound)))
+    }
+}
+
+/// Where an order stands, as clients see it, and why if it was called off.
+pub fn standing(order_id: OrderId, status: &Status) -> Value {
+    match status {
+        Status::Cancelled(reason) => {
+            json!({ "order_id": order_id, "status": status.name(), "cancel_reason": reason })
+        }
+        _ => json!({ "order_id": order_id, "status": status.name() }),
     }
 }

@@ -5,6 +5,7 @@ mod checkout;
 mod orders;
 mod payments;
 mod products;
+mod refunds;
 mod shipments;
 mod stock;
 mod webhooks;

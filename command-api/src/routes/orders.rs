@@ -1,4 +1,6 @@
 use super::Shared;
+use super::checkout::standing;
+use super::refunds::with_refund;
 use crate::answer::Answer;
 use crate::problems;
 use crate::request::{CommandRequest, Context, NoBody};
@@ -6,7 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use domain::order::{Command, Order, Status};
-use domain::{OrderId, Reason, fulfilment};
+use domain::{MerchantId, Money, OrderId, Reason, RefundId, fulfilment};
 use http_boundary::{PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ pub fn routes() -> Router<Shared> {
         .route("/orders/{order_id}/shipment", post(ship))
         .route("/orders/{order_id}/delivery", post(deliver))
         .route("/orders/{order_id}/cancellation", post(cancel))
+        .route("/orders/{order_id}/rest/cancellation", post(cancel_rest))
 }
 
 async fn ship(
@@ -50,6 +53,30 @@ async fn cancel(
     change(&shared, order_id, Command::Cancel { reason: body.reason }, &context, json!({})).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelRest {
+    reason: Reason,
+    /// Whose part; everybody's if it does not say.
+    merchant_id: Option<MerchantId>,
+    /// What goes back; the price of the units if it does not say.
+    refund: Option<Money>,
+}
+
+/// Gives up what has not been sent.
+async fn cancel_rest(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    CommandRequest { body, context }: CommandRequest<CancelRest>,
+) -> Result<Answer, Problem> {
+    context.caller.require_operator()?;
+    let refund_id = RefundId(context.new_id(&format!("refund {order_id}")));
+    let CancelRest { reason, merchant_id, refund } = body;
+    let command = Command::CancelRest { refund_id, merchant_id, refund, reason };
+    let answer = change(&shared, order_id, command, &context, json!({})).await?;
+    with_refund(&shared, order_id, refund_id, answer).await
+}
+
 /// Sends a command to an order and answers with how the order stands then.
 pub async fn change(
     shared: &Shared,
@@ -64,9 +91,9 @@ pub async fn change(
         let settled = shared.executor.orders.wait(order_id, at_most, |order| is_settled(order).then_some(()));
         settled.await.map_err(problems::of_view)?;
     }
-    if let Value::Object(fields) = &mut body {
-        fields.insert("order_id".to_owned(), json!(order_id));
-        fields.insert("status".to_owned(), json!(shared.status_of(order_id).await?));
+    let status = shared.order(order_id).await?.status;
+    if let (Value::Object(fields), Value::Object(standing)) = (&mut body, standing(order_id, &status)) {
+        fields.extend(standing);
     }
     Ok(Answer::ok(accepted, body))
 }

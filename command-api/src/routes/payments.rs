@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::orders::change;
+use super::refunds::with_refund;
 use crate::answer::Answer;
 use crate::fulfilment::payments::is_web;
 use crate::problems;
@@ -181,5 +182,6 @@ async fn give_back(
         None if shared.gateway.is_none() => return Err(problems::no_payment_gateway()),
         None => Command::RequestRefund { refund_id, amount },
     };
-    change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await
+    let answer = change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await?;
+    with_refund(&shared, order_id, refund_id, answer).await
 }

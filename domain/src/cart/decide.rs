@@ -43,10 +43,15 @@ impl Aggregate for Cart {
                 })])
             }
             (Self::Open(_), Command::Abandon) => Ok(vec![Event::Abandoned(Abandoned {})]),
-            (Self::CheckedOut(cart), Command::CheckOut { order_id, .. }) if cart.order_id == *order_id => {
+            // Whoever confirms something else than what was sold must hear so.
+            (Self::CheckedOut(cart), Command::CheckOut { order_id, country, expected_total, .. })
+                if (cart.order_id, &cart.country, cart.total) == (*order_id, country, *expected_total) =>
+            {
                 Ok(vec![])
             }
-            (Self::CheckedOut(cart), _) => Err(Rejection::CheckedOut { order_id: cart.order_id }),
+            (Self::CheckedOut(cart), _) => {
+                Err(Rejection::CheckedOut { order_id: cart.order_id, total: cart.total })
+            }
             (Self::Abandoned, Command::Abandon) => Ok(vec![]),
             (Self::Abandoned, _) => Err(Rejection::Abandoned),
         }

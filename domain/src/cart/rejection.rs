@@ -13,10 +13,12 @@ pub enum Rejection {
     #[error("the cart is already open with another currency or customer")]
     AlreadyOpen,
     /// It became an order.
-    #[error("the cart is checked out and can no longer change: its order is {order_id}")]
+    #[error("the cart is checked out for {total} and can no longer change: its order is {order_id}")]
     CheckedOut {
         /// The order.
         order_id: OrderId,
+        /// What it was checked out for.
+        total: Money,
     },
     /// It was given up.
     #[error("the cart is abandoned: open a new one")]

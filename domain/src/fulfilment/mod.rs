@@ -6,7 +6,9 @@
 //! or late: stock remembers what it settled, and the gateway takes a payment once under its id.
 
 use crate::cart::{CheckedOutCart, Line, PricedLine};
-use crate::order::{Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, StockPhase};
+use crate::order::{
+    Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, Stock, StockPhase,
+};
 use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku, WebAddress};
 
 /// What the process asks on behalf of the order.
@@ -37,6 +39,13 @@ pub enum StockRequest {
     Commit,
     /// They left the house.
     Ship,
+    /// Some left the house or were given up. Both count from the beginning.
+    Part {
+        /// Units that left the house so far.
+        shipped: u32,
+        /// Units that were given up so far.
+        released: u32,
+    },
     /// Let go, and hold nothing ever after.
     Release,
 }
@@ -86,8 +95,7 @@ pub enum PaymentRequest {
 pub fn owed(order: &Order) -> Vec<Owed> {
     let Order::Placed(order) = order else { return vec![] };
     let stock = order.stock.iter().filter_map(|(sku, stock)| {
-        stock_request(order, sku, stock.phase, stock.quantity)
-            .map(|request| Owed::Stock { sku: sku.clone(), request })
+        stock_request(order, sku, stock).map(|request| Owed::Stock { sku: sku.clone(), request })
     });
     let payments = order.payments.iter().filter_map(|payment| {
         payment_request(order, &payment.phase, payment.amount)
@@ -96,16 +104,20 @@ pub fn owed(order: &Order) -> Vec<Owed> {
     stock.chain(payments).chain(refunds(order)).collect()
 }
 
-fn stock_request(
-    order: &PlacedOrder,
-    sku: &Sku,
-    phase: StockPhase,
-    quantity: Quantity,
-) -> Option<StockRequest> {
-    match phase {
-        StockPhase::Unanswered if order.status == Status::Pending => Some(StockRequest::Reserve(quantity)),
+fn stock_request(order: &PlacedOrder, sku: &Sku, stock: &Stock) -> Option<StockRequest> {
+    match stock.phase {
+        StockPhase::Unanswered if order.status == Status::Pending => {
+            Some(StockRequest::Reserve(stock.quantity))
+        }
         StockPhase::Held if order.status == Status::Paid => Some(StockRequest::Commit),
-        StockPhase::Committed if order.has_left(sku) => Some(StockRequest::Ship),
+        StockPhase::Committed if !order.is_called_off() => {
+            let known = (stock.shipped, stock.released);
+            match order.parts(sku) {
+                _ if known == (0, 0) && order.has_left(sku) => Some(StockRequest::Ship),
+                parts if parts == known => None,
+                (shipped, released) => Some(StockRequest::Part { shipped, released }),
+            }
+        }
         StockPhase::Released | StockPhase::Shipped => None,
         _ if order.is_called_off() => Some(StockRequest::Release),
         _ => None,

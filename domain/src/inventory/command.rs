@@ -36,9 +36,19 @@ pub enum Command {
         /// For whom.
         order_id: OrderId,
     },
-    /// The committed units left the house.
+    /// All committed units that are still here left the house.
     Ship {
         /// For whom.
         order_id: OrderId,
+    },
+    /// Some of the committed units left the house, or the order gave them up. Both count from the beginning, so that
+    /// a repetition, or one that comes late, changes nothing.
+    Part {
+        /// For whom.
+        order_id: OrderId,
+        /// Units that left the house so far.
+        shipped: u32,
+        /// Units that were given up so far.
+        released: u32,
     },
 }

@@ -1,6 +1,6 @@
 use super::{
-    Adjusted, Command, Committed, Event, Inventory, Phase, Received, Rejection, Released, Reservation,
-    ReservationClosed, Reserved, Shipped,
+    Adjusted, Command, Committed, Event, Inventory, Parted, Phase, Received, Rejection, Released,
+    Reservation, ReservationClosed, Reserved, Shipped, UnitsReleased, UnitsShipped,
 };
 use crate::{Aggregate, OrderId, Quantity};
 
@@ -40,6 +40,9 @@ impl Aggregate for Inventory {
             Command::Release { order_id } => self.release(*order_id),
             Command::Commit { order_id } => self.commit(*order_id),
             Command::Ship { order_id } => self.ship(*order_id),
+            Command::Part { order_id, shipped, released } => {
+                self.part(*order_id, Parted { shipped: *shipped, released: *released })
+            }
         }
     }
 
@@ -84,7 +87,13 @@ impl Inventory {
             Some(Reservation { phase: Phase::Released, .. }) => return Ok(vec![]),
             Some(Reservation { phase: Phase::Shipped, .. }) => return Err(Rejection::AlreadyShipped),
             Some(Reservation { phase: Phase::Reserved, units }) => (units, false),
-            Some(Reservation { phase: Phase::Committed, units }) => (units, true),
+            Some(Reservation { phase: Phase::Committed, units }) => {
+                let parted = self.parted(order_id);
+                if parted.shipped > 0 {
+                    return Err(Rejection::AlreadyShipped);
+                }
+                (units.saturating_sub(parted.released), true)
+            }
         };
         let quantity = held(units)?;
         Ok(vec![Event::Released(Released { order_id, quantity, was_committed })])
@@ -103,12 +112,47 @@ impl Inventory {
     fn ship(&self, order_id: OrderId) -> Result<Vec<Event>, Rejection> {
         match self.reservation(order_id) {
             Some(Reservation { phase: Phase::Committed, units }) => {
-                Ok(vec![Event::Shipped(Shipped { order_id, quantity: held(units)? })])
+                let Parted { released, .. } = self.parted(order_id);
+                self.part(order_id, Parted { shipped: units.saturating_sub(released), released })
             }
             Some(Reservation { phase: Phase::Shipped, .. }) => Ok(vec![]),
             Some(Reservation { phase: Phase::Reserved, .. }) => Err(Rejection::NotCommitted),
             Some(Reservation { phase: Phase::Released, .. }) | None => Err(Rejection::NotReserved),
         }
+    }
+
+    fn part(&self, order_id: OrderId, asked: Parted) -> Result<Vec<Event>, Rejection> {
+        let before = self.parted(order_id);
+        let units = match self.reservation(order_id) {
+            Some(Reservation { phase: Phase::Committed, units }) => units,
+            // What comes late finds all units gone one way or the other.
+            Some(Reservation { phase: Phase::Shipped, .. }) if asked.released <= before.released => {
+                return Ok(vec![]);
+            }
+            Some(Reservation { phase: Phase::Shipped, .. }) => return Err(Rejection::AlreadyShipped),
+            Some(Reservation { phase: Phase::Released, .. }) if asked.shipped == 0 => return Ok(vec![]),
+            Some(Reservation { phase: Phase::Released, .. }) | None => return Err(Rejection::NotReserved),
+            Some(Reservation { phase: Phase::Reserved, .. }) => return Err(Rejection::NotCommitted),
+        };
+        let after = Parted {
+            shipped: asked.shipped.max(before.shipped),
+            released: asked.released.max(before.released),
+        };
+        if after.units() > units {
+            return Err(Rejection::ReservationDiffers { held: units, asked: after.units() });
+        }
+        if before == Parted::default() && after.shipped == units {
+            return Ok(vec![Event::Shipped(Shipped { order_id, quantity: held(units)? })]);
+        }
+        let (shipped, released) = (after.shipped - before.shipped, after.released - before.released);
+        let mut events = Vec::with_capacity(2);
+        if shipped > 0 {
+            events.push(Event::UnitsShipped(UnitsShipped { order_id, quantity: held(shipped)? }));
+        }
+        if released > 0 {
+            events.push(Event::UnitsReleased(UnitsReleased { order_id, quantity: held(released)? }));
+        }
+        Ok(events)
     }
 }
 

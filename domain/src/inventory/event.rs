@@ -16,8 +16,12 @@ pub enum Event {
     ReservationClosed(ReservationClosed),
     /// Held units belong to a paid order.
     Committed(Committed),
-    /// Committed units left the house.
+    /// All committed units left the house.
     Shipped(Shipped),
+    /// Some committed units left the house.
+    UnitsShipped(UnitsShipped),
+    /// Some committed units were given up and are available again.
+    UnitsReleased(UnitsReleased),
 }
 
 /// Goods came in.
@@ -76,11 +80,29 @@ pub struct Committed {
     pub quantity: Quantity,
 }
 
-/// Committed units left the house.
+/// All committed units left the house at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipped {
     /// For whom.
     pub order_id: OrderId,
     /// Units.
+    pub quantity: Quantity,
+}
+
+/// A part of the committed units left the house, or the last part of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsShipped {
+    /// For whom.
+    pub order_id: OrderId,
+    /// Units, besides those that left before.
+    pub quantity: Quantity,
+}
+
+/// The order gave up a part of the committed units: they are available again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsReleased {
+    /// For whom they were held.
+    pub order_id: OrderId,
+    /// Units, besides those that were given up before.
     pub quantity: Quantity,
 }

@@ -14,7 +14,10 @@ mod state;
 mod stored;
 
 pub use command::Command;
-pub use event::{Adjusted, Committed, Event, Received, Released, ReservationClosed, Reserved, Shipped};
+pub use event::{
+    Adjusted, Committed, Event, Received, Released, ReservationClosed, Reserved, Shipped, UnitsReleased,
+    UnitsShipped,
+};
 pub use rejection::Rejection;
 pub use snapshot::UnreadableSnapshot;
-pub use state::{Inventory, Phase, Reservation};
+pub use state::{Inventory, Parted, Phase, Reservation};

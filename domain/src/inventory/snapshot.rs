@@ -4,7 +4,7 @@
 //! refused, upon which the events are folded again. Whatever changes what a state is or how events become one must
 //! change [`VERSION`] too.
 
-use super::state::{Inventory, Phase, Reservation};
+use super::state::{Inventory, Parted, Phase, Reservation};
 use crate::{AdjustmentId, OrderId, ReceiptId};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,12 +12,13 @@ use thiserror::Error;
 use uuid::Uuid;
 
 /// Which bytes these are. Goes up with every change of their form or of their meaning.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const RESERVATION_BYTES: usize = 16 + 4 + 1;
+const PARTED_BYTES: usize = 16 + 4 + 4;
 const RECEIPT_BYTES: usize = 16 + 4;
 const ADJUSTMENT_BYTES: usize = 16 + 8;
-/// Version, six sums, three counts.
-const FIXED_BYTES: usize = 1 + 6 * 8 + 3 * 8;
+/// Version, six sums, four counts.
+const FIXED_BYTES: usize = 1 + 6 * 8 + 4 * 8;
 
 /// Bytes that are not a state, or not one of this version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,7 +34,7 @@ pub enum UnreadableSnapshot {
 }
 
 impl Inventory {
-    /// The whole state as bytes: about 21 for each order that ever reserved. The order of the entries is not the same
+    /// The whole state as bytes: about 21 for each order that ever reserved, and 24 more where its units went separate ways. The order of the entries is not the same
     /// each time.
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
@@ -46,10 +47,12 @@ impl Inventory {
             received,
             adjusted,
             reservations,
+            parted,
             receipts,
             adjustments,
         } = self;
         let entries = reservations.len() * RESERVATION_BYTES
+            + parted.len() * PARTED_BYTES
             + receipts.len() * RECEIPT_BYTES
             + adjustments.len() * ADJUSTMENT_BYTES;
         let mut bytes = Vec::with_capacity(FIXED_BYTES + entries);
@@ -68,6 +71,12 @@ impl Inventory {
                 Phase::Shipped => 2,
                 Phase::Released => 3,
             });
+        }
+        write_count(&mut bytes, parted.len());
+        for (order_id, parted) in parted {
+            bytes.extend_from_slice(order_id.0.as_bytes());
+            bytes.extend_from_slice(&parted.shipped.to_le_bytes());
+            bytes.extend_from_slice(&parted.released.to_le_bytes());
         }
         write_count(&mut bytes, receipts.len());
         for (receipt_id, units) in receipts {
@@ -107,6 +116,12 @@ impl Inventory {
             };
             Ok((order_id, Reservation { units, phase }))
         })?;
+        let parted = rest.entries(PARTED_BYTES, |rest| {
+            let order_id = OrderId(rest.id()?);
+            let shipped = u32::from_le_bytes(rest.array()?);
+            let released = u32::from_le_bytes(rest.array()?);
+            Ok((order_id, Parted { shipped, released }))
+        })?;
         let receipts = rest
             .entries(RECEIPT_BYTES, |rest| Ok((ReceiptId(rest.id()?), u32::from_le_bytes(rest.array()?))))?;
         let adjustments = rest.entries(ADJUSTMENT_BYTES, |rest| {
@@ -123,6 +138,7 @@ impl Inventory {
             received,
             adjusted,
             reservations,
+            parted,
             receipts,
             adjustments,
         })

@@ -13,6 +13,8 @@ pub struct Inventory {
     pub(super) received: u64,
     pub(super) adjusted: i64,
     pub(super) reservations: HashMap<OrderId, Reservation>,
+    /// Of the orders whose units went separate ways: most have none.
+    pub(super) parted: HashMap<OrderId, Parted>,
     pub(super) receipts: HashMap<ReceiptId, u32>,
     pub(super) adjustments: HashMap<AdjustmentId, i64>,
 }
@@ -24,6 +26,22 @@ pub struct Reservation {
     pub units: u32,
     /// How far it is.
     pub phase: Phase,
+}
+
+/// How many of an order's committed units went separate ways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parted {
+    /// Units that left the house.
+    pub shipped: u32,
+    /// Units that the order gave up.
+    pub released: u32,
+}
+
+impl Parted {
+    /// Units that went either way.
+    pub(super) fn units(self) -> u32 {
+        self.shipped.saturating_add(self.released)
+    }
 }
 
 /// How far a reservation is.
@@ -82,6 +100,12 @@ impl Inventory {
         self.reservations.get(&order_id).copied()
     }
 
+    /// How many units of this order went separate ways.
+    #[must_use]
+    pub fn parted(&self, order_id: OrderId) -> Parted {
+        self.parted.get(&order_id).copied().unwrap_or_default()
+    }
+
     pub(super) fn receipt(&self, receipt_id: ReceiptId) -> Option<u32> {
         self.receipts.get(&receipt_id).copied()
     }
@@ -128,6 +152,18 @@ impl Inventory {
                 self.shipped = self.shipped.saturating_add(units);
                 self.set(shipped.order_id, shipped.quantity.units(), Phase::Shipped);
             }
+            Event::UnitsShipped(shipped) => {
+                let units = shipped.quantity.units();
+                self.take_from_committed(u64::from(units));
+                self.shipped = self.shipped.saturating_add(u64::from(units));
+                self.go_apart(shipped.order_id, Parted { shipped: units, released: 0 });
+            }
+            Event::UnitsReleased(released) => {
+                let units = released.quantity.units();
+                self.take_from_committed(u64::from(units));
+                self.available = self.available.saturating_add(u64::from(units));
+                self.go_apart(released.order_id, Parted { shipped: 0, released: units });
+            }
         }
         self
     }
@@ -136,6 +172,24 @@ impl Inventory {
         let units = u64::from(quantity.units());
         self.available = self.available.saturating_sub(units);
         self.reserved = self.reserved.saturating_add(units);
+    }
+
+    fn take_from_committed(&mut self, units: u64) {
+        self.reserved = self.reserved.saturating_sub(units);
+        self.committed = self.committed.saturating_sub(units);
+    }
+
+    /// Units go separate ways; with the last of them the reservation is settled.
+    fn go_apart(&mut self, order_id: OrderId, more: Parted) {
+        let parted = self.parted.entry(order_id).or_default();
+        parted.shipped = parted.shipped.saturating_add(more.shipped);
+        parted.released = parted.released.saturating_add(more.released);
+        let parted = *parted;
+        if let Some(reservation) = self.reservations.get_mut(&order_id)
+            && reservation.units <= parted.units()
+        {
+            reservation.phase = if parted.shipped > 0 { Phase::Shipped } else { Phase::Released };
+        }
     }
 
     fn set(&mut self, order_id: OrderId, units: u32, phase: Phase) {

@@ -9,4 +9,6 @@ stored_events!(Event {
     "inventory.reservation_closed.v1" => ReservationClosed,
     "inventory.committed.v1" => Committed,
     "inventory.shipped.v1" => Shipped,
+    "inventory.units_shipped.v1" => UnitsShipped,
+    "inventory.units_released.v1" => UnitsReleased,
 });

@@ -24,6 +24,11 @@ pub enum Command {
         /// Which.
         skus: Vec<Sku>,
     },
+    /// Units went separate ways in stock's books (from the fulfilment process).
+    RecordStockParted {
+        /// The units of each SKU that left the house so far, and those that stock has back so far.
+        parts: Vec<(Sku, u32, u32)>,
+    },
     /// Stock took back what it held (from the fulfilment process).
     RecordReleased {
         /// Which.
@@ -50,7 +55,7 @@ pub enum Command {
         token: PaymentToken,
         /// Where the shopper comes back to, should the gateway send them elsewhere.
         return_url: Option<WebAddress>,
-        /// The order waits at least so many seconds from now.
+        /// As long as this payment is under way, the order waits for it so many seconds from now.
         hold_seconds: Option<u32>,
     },
     /// What the gateway said to a payment (from the fulfilment process).
@@ -87,6 +92,17 @@ pub enum Command {
     Deliver,
     /// Call it off.
     Cancel {
+        /// Why.
+        reason: Reason,
+    },
+    /// Give up what has not been sent, and give its price back.
+    CancelRest {
+        /// The refund that this makes.
+        refund_id: RefundId,
+        /// Whose; everybody's if it does not say.
+        merchant_id: Option<MerchantId>,
+        /// How much goes back: the price of the units if it does not say, and never more.
+        refund: Option<Money>,
         /// Why.
         reason: Reason,
     },

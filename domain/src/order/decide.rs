@@ -1,9 +1,11 @@
+use super::rest::CancelRest;
 use super::{
-    CancelReason, Command, Delivered, Event, Order, Paid, PaymentRecorded, PaymentRequested, Placed,
+    CancelReason, Command, Event, Order, Paid, PartedStock, PaymentRecorded, PaymentRequested, Placed,
     PlacedOrder, ProcessingStarted, RefundRecorded, RefusedReservation, Rejection, ReservationAnswer,
-    ReservationsAnswered, Shipped, Status, StockCommitted, StockPhase, StockReleased, StockShipped,
+    ReservationsAnswered, Status, StockCommitted, StockParted, StockPhase, StockReleased, StockShipped,
 };
 use crate::{Aggregate, Money, Reason, Sku};
+use std::collections::BTreeMap;
 
 impl Aggregate for Order {
     const CATEGORY: &'static str = "order";
@@ -36,6 +38,7 @@ impl PlacedOrder {
                 skus.retain(|sku| self.has_left(sku));
                 Ok(if skus.is_empty() { vec![] } else { vec![Event::StockShipped(StockShipped { skus })] })
             }
+            Command::RecordStockParted { parts } => Ok(self.record_parted(parts)),
             Command::RecordReleased { skus } => {
                 let skus =
                     self.in_phase(skus, |phase| !matches!(phase, StockPhase::Released | StockPhase::Shipped));
@@ -70,16 +73,16 @@ impl PlacedOrder {
             }
             Command::DeliverShipment { shipment_id } => self.deliver_shipment(*shipment_id),
             Command::Ship => match self.status {
-                Status::Processing => Ok(vec![Event::Shipped(Shipped {})]),
-                Status::Shipped | Status::Delivered => Ok(vec![]),
+                Status::Processing => Ok(self.all_shipped()),
+                Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true } => Ok(vec![]),
                 _ => Err(self.not_in("shipped", "processing")),
             },
-            Command::Deliver => match self.status {
-                Status::Shipped => Ok(vec![Event::Delivered(Delivered {})]),
-                Status::Delivered => Ok(vec![]),
-                _ => Err(self.not_in("delivered", "shipped")),
-            },
+            Command::Deliver => self.deliver(),
             Command::Cancel { reason } => self.cancel(reason),
+            Command::CancelRest { refund_id, merchant_id, refund, reason } => {
+                let (refund_id, merchant_id, refund) = (*refund_id, merchant_id.as_ref(), *refund);
+                self.cancel_rest(&CancelRest { refund_id, merchant_id, refund, reason })
+            }
             Command::RequestRefund { refund_id, amount } => self.request_refund(*refund_id, *amount),
             Command::RecordRefundRefused { refund_id, payment_id, message } => {
                 Ok(self.record_refund_refused(*refund_id, *payment_id, message))
@@ -166,7 +169,7 @@ impl PlacedOrder {
         events
     }
 
-    fn clone_stock(&self) -> std::collections::BTreeMap<Sku, StockPhase> {
+    fn clone_stock(&self) -> BTreeMap<Sku, StockPhase> {
         self.stock.iter().map(|(sku, stock)| (sku.clone(), stock.phase)).collect()
     }
 
@@ -188,6 +191,26 @@ impl PlacedOrder {
         events
     }
 
+    /// Units count from the beginning, so an answer that comes late or twice is no news.
+    fn record_parted(&self, answers: &[(Sku, u32, u32)]) -> Vec<Event> {
+        let mut parts: BTreeMap<&Sku, PartedStock> = BTreeMap::new();
+        for (sku, shipped, released) in answers {
+            let Some(stock) = self.stock.get(sku).filter(|stock| stock.phase == StockPhase::Committed) else {
+                continue;
+            };
+            let known =
+                parts.get(sku).map_or((stock.shipped, stock.released), |part| (part.shipped, part.released));
+            let (shipped, released) = (known.0.max(*shipped), known.1.max(*released));
+            let (sent, given_up) = self.parts(sku);
+            if (shipped, released) != known && shipped <= sent && released <= given_up {
+                let left = stock.quantity.units().saturating_sub(shipped).saturating_sub(released);
+                parts.insert(sku, PartedStock { sku: sku.clone(), shipped, released, left });
+            }
+        }
+        let parts: Vec<PartedStock> = parts.into_values().collect();
+        if parts.is_empty() { vec![] } else { vec![Event::StockParted(StockParted { parts })] }
+    }
+
     /// Paid in full, with so much.
     pub(super) fn paid(&self, amount: i64) -> Event {
         let amount = Money::new(amount, self.total.currency());
@@ -201,10 +224,8 @@ impl PlacedOrder {
             Status::Pending | Status::Paid | Status::Processing => {
                 Ok(self.call_off(CancelReason::Requested { reason: reason.clone() }))
             }
-            Status::Cancelled(_) => Ok(vec![]),
-            Status::Shipped | Status::Delivered | Status::Refunded { .. } => {
-                Err(self.not_in("cancelled", "pending, paid or processing"))
-            }
+            _ if self.is_called_off() => Ok(vec![]),
+            _ => Err(self.not_in("cancelled", "pending, paid or processing")),
         }
     }
 }

@@ -40,6 +40,10 @@ pub enum Event {
     Shipped(Shipped),
     /// Stock let the units out of its books.
     StockShipped(StockShipped),
+    /// Stock did so with a part of the units, or took a part back.
+    StockParted(StockParted),
+    /// What was not sent is given up.
+    RestCancelled(RestCancelled),
     /// It arrived.
     Delivered(Delivered),
     /// It was called off.
@@ -144,7 +148,7 @@ pub struct PaymentRequested {
     /// Where the shopper comes back to, should the gateway send them elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_url: Option<WebAddress>,
-    /// The order waits at least so many seconds from the moment this is recorded.
+    /// As long as this payment is under way, the order waits for it so many seconds from the moment this is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_seconds: Option<u32>,
 }
@@ -266,6 +270,40 @@ pub struct Shipped {}
 pub struct StockShipped {
     /// Which SKUs.
     pub skus: Vec<Sku>,
+}
+
+/// Units of some SKUs went separate ways: stock let some out of its books, or took some back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockParted {
+    /// Which units.
+    pub parts: Vec<PartedStock>,
+}
+
+/// How many of the units that an order has of a SKU went which way so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartedStock {
+    /// Which SKU.
+    pub sku: Sku,
+    /// Units that left the house.
+    pub shipped: u32,
+    /// Units that stock has back.
+    pub released: u32,
+    /// Units that are still committed to the order.
+    pub left: u32,
+}
+
+/// What was not sent, all of it or one merchant's, is given up, and its price goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestCancelled {
+    /// The units that will not be sent.
+    pub lines: Vec<ShippedLine>,
+    /// Why.
+    pub reason: Reason,
+    /// What goes back for them.
+    pub refund: Money,
+    /// The part of it that only people can give back, as it did not come through the gateway; none if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<Money>,
 }
 
 /// The order arrived.

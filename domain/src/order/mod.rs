@@ -1,7 +1,7 @@
 //! An order: locked lines, what was paid, what stock answered, and where it stands.
 //!
 //! pending → paid → processing → shipped → delivered; cancelled until it ships; refunded when all that was paid
-//! is given back. Its stream holds the whole story, also what the fulfilment process asked of stock and what
+//! is given back. What has not been sent of a partly shipped order can be given up. Its stream holds the whole story, also what the fulfilment process asked of stock and what
 //! stock answered, so that a restart needs nothing else. It is paid when every SKU is held *and* the payments
 //! cover the total, in whichever order the two come; processing when stock has committed every SKU to it.
 
@@ -11,20 +11,22 @@ mod event;
 mod payment;
 mod refund;
 mod rejection;
+mod rest;
 mod shipment;
 mod state;
 mod stored;
 
 pub use command::{Command, GatewayAnswer, ReservationAnswer};
 pub use event::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
-    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
-    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
-    StockCommitted, StockReleased, StockShipped, Tracking,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
+    PaymentCaptured, PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided,
+    Placed, ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested,
+    Refunded, RefusedReservation, ReservationsAnswered, RestCancelled, ShipmentDelivered, ShipmentSent,
+    Shipped, ShippedLine, StockCommitted, StockParted, StockReleased, StockShipped, Tracking,
 };
 pub use payment::{Decline, Payment, PaymentPhase};
 pub use refund::{Refund, RefundPhase};
 pub use rejection::Rejection;
+pub use rest::Rest;
 pub use shipment::Shipment;
 pub use state::{Order, PlacedOrder, Status, Stock, StockPhase};

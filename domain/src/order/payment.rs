@@ -7,6 +7,9 @@ use super::{
 };
 use crate::{DeclineCode, IntentId, Money, PaymentId, PaymentToken, Reason, WebAddress};
 
+/// Payments through the gateway that an order takes, declined ones among them: more are no shopper's.
+const MAX_ATTEMPTS: usize = 20;
+
 /// A payment, whatever became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -180,14 +183,15 @@ impl PlacedOrder {
         }
         self.check_currency(payment.amount)?;
         let amount = payment.amount.amount();
-        // Money that came in is a fact, also when the order is called off: it is then to be given back.
-        let is_due = match self.status {
-            Status::Pending => amount <= self.due_amount(),
-            _ if self.is_called_off() => true,
+        // Money that came in is a fact, also when the order is called off: it is then to be given back. It is a slip of
+        // the pen where the order would have more of it than it ever cost.
+        let due = match self.status {
+            Status::Pending => self.due_amount(),
+            _ if self.is_called_off() => (self.total.amount() - self.left_to_refund()).max(0),
             _ => return Err(self.not_in("paid", "pending")),
         };
-        if amount == 0 || !is_due {
-            return Err(self.not_due(payment.amount));
+        if amount == 0 || amount > due {
+            return Err(self.not_due(due, payment.amount));
         }
         let mut events = vec![Event::PaymentRecorded(payment.clone())];
         events.extend(self.paid_with(amount));
@@ -209,14 +213,18 @@ impl PlacedOrder {
             return Err(self.not_in("paid", "pending"));
         }
         if payment.amount.amount() == 0 || payment.amount.amount() > self.due_amount() {
-            return Err(self.not_due(payment.amount));
+            return Err(self.not_due(self.due_amount(), payment.amount));
+        }
+        let attempts = self.payments.iter().filter(|known| known.phase != PaymentPhase::Recorded).count();
+        if attempts >= MAX_ATTEMPTS {
+            return Err(Rejection::TooManyPayments { max: MAX_ATTEMPTS });
         }
         Ok(vec![Event::PaymentRequested(payment.clone())])
     }
 
     /// Why so much cannot be paid now.
-    fn not_due(&self, given: Money) -> Rejection {
-        let (due, under_way) = (self.due_amount(), self.sum(Payment::is_open));
+    fn not_due(&self, due: i64, given: Money) -> Rejection {
+        let under_way = self.sum(Payment::is_open);
         let may_be_due = (1..=due + under_way).contains(&given.amount());
         if may_be_due && under_way > 0 && self.status == Status::Pending {
             Rejection::PaymentUnderWay { under_way, due }

@@ -1,8 +1,8 @@
 //! What goes back: asked of the gateway, or given by people.
 
 use super::{
-    CancelReason, Cancelled, Event, Payment, PlacedOrder, RefundFailed, RefundFound, RefundRecorded,
-    RefundRefused, RefundRequested, Refunded, Rejection, Status,
+    CancelReason, Cancelled, Event, OrderLine, Payment, PlacedOrder, RefundFailed, RefundFound,
+    RefundRecorded, RefundRefused, RefundRequested, Refunded, Rejection, Status,
 };
 use crate::{Money, PaymentId, Reason, RefundId};
 use uuid::Uuid;
@@ -40,6 +40,19 @@ impl Refund {
     }
 }
 
+impl RefundPhase {
+    /// Its name, as clients see it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl PlacedOrder {
     /// The sum of the refunds that were made, in minor units of the total's currency.
     #[must_use]
@@ -52,9 +65,13 @@ impl PlacedOrder {
     }
 
     /// What can still be given back of what is ours.
-    fn left_to_refund(&self) -> i64 {
-        // What people give back at the gateway may come on top of what was asked of it.
-        (self.paid_amount() - self.sum_refunds(Refund::counts)).max(0)
+    pub(super) fn left_to_refund(&self) -> i64 {
+        self.not_going_back().max(0)
+    }
+
+    /// Below zero when people gave money back at the gateway on top of what was asked of it.
+    fn not_going_back(&self) -> i64 {
+        self.paid_amount() - self.sum_refunds(Refund::counts)
     }
 
     fn left_of(&self, payment: &Payment) -> i64 {
@@ -62,18 +79,71 @@ impl PlacedOrder {
         payment.amount.amount() - self.sum_refunds(gone)
     }
 
+    /// What people owe the shopper: all that is left of a called-off order's money and not on its way through the
+    /// gateway, or what they have not given back of the price of units that were given up. In minor units of the
+    /// total's currency.
+    #[must_use]
+    pub fn to_refund(&self) -> i64 {
+        let left = self.left_to_refund();
+        if self.is_called_off() {
+            return left;
+        }
+        let owed: i64 = self.rests.iter().filter_map(|rest| Some(rest.by_hand?.amount())).sum();
+        (owed - self.given_by_hand()).clamp(0, left)
+    }
+
+    fn given_by_hand(&self) -> i64 {
+        self.sum_refunds(|refund| refund.payment_id.is_none() && refund.phase == RefundPhase::Done)
+    }
+
+    /// What the gateway took and people have not given back in its stead: money by hand counts first against money
+    /// that came by hand.
+    fn left_at_gateway(&self) -> i64 {
+        let recorded: i64 = self
+            .payments
+            .iter()
+            .filter(|payment| payment.is_paid() && !payment.is_captured())
+            .map(|payment| payment.amount.amount())
+            .sum();
+        let captured = self.payments.iter().filter(|payment| payment.is_captured());
+        let left: i64 = captured.map(|payment| self.left_of(payment).max(0)).sum();
+        left - (self.given_by_hand() - recorded).max(0)
+    }
+
     /// The order is called off, and the gateway is to give back what it took.
     pub(super) fn call_off(&self, reason: CancelReason) -> Vec<Event> {
         let mut events = vec![Event::Cancelled(Cancelled { reason })];
+        let mut wanted = self.left_at_gateway();
         for payment in self.payments.iter().filter(|payment| payment.is_captured()) {
-            if let Ok(amount) = Money::new(self.left_of(payment), payment.amount.currency())
-                && amount.amount() > 0
+            let part = self.left_of(payment).min(wanted);
+            if let Ok(amount) = Money::new(part, payment.amount.currency())
+                && part > 0
             {
+                wanted -= part;
                 let (refund_id, payment_id) = (self.free_refund_id(payment.payment_id), payment.payment_id);
                 events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
             }
         }
+        events.extend(self.all_is_back());
         events
+    }
+
+    /// Takes the refund from the payments in the order in which they came, as far as each goes; what is left then is
+    /// for people to give back.
+    pub(super) fn split_refund(&self, refund_id: RefundId, amount: i64) -> (Vec<Event>, i64) {
+        let (mut wanted, mut events) = (amount.min(self.left_at_gateway()).max(0), Vec::new());
+        let by_hand = amount - wanted;
+        for payment in self.payments.iter().filter(|payment| payment.is_captured()) {
+            let part = self.left_of(payment).min(wanted);
+            if let Ok(amount) = Money::new(part, payment.amount.currency())
+                && part > 0
+            {
+                wanted -= part;
+                let payment_id = payment.payment_id;
+                events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
+            }
+        }
+        (events, by_hand)
     }
 
     /// The payment's id, or the next one if a refund of this payment was asked for under that: two refunds under one
@@ -100,34 +170,24 @@ impl PlacedOrder {
             };
         }
         self.check_currency(amount)?;
-        let captured: Vec<(PaymentId, i64)> = self
-            .payments
-            .iter()
-            .filter(|payment| payment.is_captured())
-            .map(|payment| (payment.payment_id, self.left_of(payment)))
-            .collect();
-        let mut left = captured.iter().map(|(_, left)| left).sum::<i64>().min(self.left_to_refund());
-        match self.status {
-            Status::Shipped | Status::Delivered => {}
-            // Everything back before it ships is a cancellation: that releases the goods too.
-            Status::Paid | Status::Processing => left = left.min(self.left_to_refund() - 1).max(0),
-            _ => return Err(self.not_in("refunded", "paid, processing, shipped or delivered")),
+        let is_living =
+            matches!(self.status, Status::Paid | Status::Processing | Status::Shipped | Status::Delivered);
+        if !is_living {
+            return Err(self.not_in("refunded", "paid, processing, shipped or delivered"));
         }
+        let left = self.left_at_gateway().min(self.left_while_it_lives()).max(0);
         if amount.amount() == 0 || amount.amount() > left {
             return Err(Rejection::RefundTooLarge { left, given: amount });
         }
-        let mut wanted = amount.amount();
-        let mut events = Vec::new();
-        for (payment_id, left) in captured {
-            let part = wanted.min(left);
-            wanted -= part;
-            if let Ok(amount) = Money::new(part, amount.currency())
-                && part > 0
-            {
-                events.push(Event::RefundRequested(RefundRequested { refund_id, payment_id, amount }));
-            }
-        }
-        Ok(events)
+        Ok(self.split_refund(refund_id, amount.amount()).0)
+    }
+
+    /// What can be given back without calling the order off. All of it before anything has left is a cancellation:
+    /// that releases the goods too.
+    fn left_while_it_lives(&self) -> i64 {
+        let is_all_here =
+            matches!(self.status, Status::Paid | Status::Processing) && self.shipments.is_empty();
+        self.left_to_refund() - i64::from(is_all_here && self.left_to_refund() > 0)
     }
 
     pub(super) fn record_refund_refused(
@@ -153,7 +213,7 @@ impl PlacedOrder {
         let payment = self.payments.iter().find(|payment| payment.payment_id == payment_id)?;
         let rest = self.left_of(payment) + refused.amount.amount();
         let is_less = rest > 0 && rest < refused.amount.amount();
-        let rest = rest.min(self.left_to_refund() + refused.amount.amount());
+        let rest = rest.min(self.not_going_back() + refused.amount.amount());
         let amount = Money::new(rest, refused.amount.currency()).ok()?;
         let refund_id = self.free_refund_id(payment_id);
         (is_less && self.is_called_off() && rest > 0).then_some(Event::RefundRequested(RefundRequested {
@@ -208,14 +268,16 @@ impl PlacedOrder {
         events.iter().for_each(|event| after.apply(event));
         let is_in_the_house =
             matches!(after.status, Status::Paid | Status::Processing) && after.shipments.is_empty();
+        // Free goods are owed all the same when the others were given up.
+        let costs_something = |line: &OrderLine| {
+            line.unit_price.amount() > 0 && after.given_up(line.line_id) < line.quantity.units()
+        };
+        let is_for_money = after.rests.is_empty() || after.lines.iter().any(costs_something);
         let paid = after.paid_amount();
         let reason = Reason::new("all of its money was given back at the payment gateway");
         match reason {
-            Ok(reason) if is_in_the_house && paid > 0 && after.refunded_amount() >= paid => {
-                let mut events = after.call_off(CancelReason::Requested { reason });
-                events.iter().for_each(|event| after.apply(event));
-                events.extend(after.refunded_with(0, None));
-                events
+            Ok(reason) if is_in_the_house && is_for_money && paid > 0 && after.refunded_amount() >= paid => {
+                after.call_off(CancelReason::Requested { reason })
             }
             _ => vec![],
         }
@@ -237,7 +299,7 @@ impl PlacedOrder {
             Some(RefundPhase::Done | RefundPhase::Failed) => return Ok(vec![]),
             Some(RefundPhase::Requested) => {}
             // What was refused may have gone back by other ways meanwhile.
-            Some(RefundPhase::Refused) => self.check_left(refund.amount)?,
+            Some(RefundPhase::Refused) => self.check_left(refund.amount, self.left_to_refund())?,
             None if refund.payment_id.is_some() => return Err(Rejection::RefundNotRequested),
             None => self.check_refund(refund)?,
         }
@@ -250,30 +312,35 @@ impl PlacedOrder {
     /// That all is given back, if it is with so much more than what went back so far, and no payment can still come:
     /// none is under way but the one that just ended.
     pub(super) fn refunded_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
-        let may_come = |payment: &Payment| payment.is_open() || payment.is_authorized();
         let is_over = matches!(self.status, Status::Cancelled(_) | Status::Shipped | Status::Delivered);
+        self.back_with(more, ended).filter(|_| is_over)
+    }
+
+    /// That all is given back, if it was before the order came to its end.
+    pub(super) fn all_is_back(&self) -> Option<Event> {
+        self.back_with(0, None)
+    }
+
+    fn back_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
+        let may_come = |payment: &Payment| payment.is_open() || payment.is_authorized();
         let paid = self.paid_amount();
         let is_last = paid > 0
             && self.refunded_amount() + more >= paid
             && !self.payments.iter().any(|payment| may_come(payment) && Some(payment.payment_id) != ended);
         let amount = Money::new(paid, self.total.currency()).unwrap_or(self.total);
-        (is_over && is_last).then_some(Event::Refunded(Refunded { amount }))
+        is_last.then_some(Event::Refunded(Refunded { amount }))
     }
 
     /// Whether people can give so much back.
     fn check_refund(&self, refund: &RefundRecorded) -> Result<(), Rejection> {
         self.check_currency(refund.amount)?;
-        let came_again = matches!(self.status, Status::Refunded { .. }) && self.left_to_refund() > 0;
-        let is_over =
-            matches!(self.status, Status::Shipped | Status::Delivered) || self.is_called_off() || came_again;
-        if !is_over {
-            return Err(self.not_in("refunded", "cancelled, shipped or delivered"));
+        if self.status == Status::Pending {
+            return Err(self.not_in("refunded", "paid, processing, shipped, delivered or cancelled"));
         }
-        self.check_left(refund.amount)
+        self.check_left(refund.amount, self.left_while_it_lives())
     }
 
-    fn check_left(&self, amount: Money) -> Result<(), Rejection> {
-        let left = self.left_to_refund();
+    fn check_left(&self, amount: Money, left: i64) -> Result<(), Rejection> {
         if amount.amount() == 0 || amount.amount() > left {
             return Err(Rejection::RefundTooLarge { left, given: amount });
         }

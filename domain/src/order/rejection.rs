@@ -52,6 +52,12 @@ pub enum Rejection {
         /// What is recorded.
         recorded: Money,
     },
+    /// So many payments through the gateway are nobody's who wants to pay.
+    #[error("an order takes {max} payments through the gateway, and this one had them: place a new order")]
+    TooManyPayments {
+        /// The limit.
+        max: usize,
+    },
     /// No such payment.
     #[error("the order has no payment with this id")]
     PaymentNotFound,
@@ -59,7 +65,9 @@ pub enum Rejection {
     #[error("the order has no refund with this id for this payment: ask for it first")]
     RefundNotRequested,
     /// A part of it left the house.
-    #[error("a part of the order has been shipped: it can no longer be cancelled, only refunded in part")]
+    #[error(
+        "a part of the order has been shipped: only what has not been sent can be cancelled, or money refunded"
+    )]
     PartlyShipped,
     /// Everything of this merchant left already, or nothing in the order is theirs.
     #[error("the order has nothing left that {merchant_id} could ship")]

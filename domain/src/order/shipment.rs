@@ -4,7 +4,7 @@ use super::{
     Delivered, Event, PlacedOrder, Rejection, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine, Status,
     Tracking,
 };
-use crate::{LineId, MerchantId, Quantity, ShipmentId, Sku};
+use crate::{LineId, MerchantId, Quantity, ShipmentId};
 
 /// A parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Shipment {
 }
 
 impl PlacedOrder {
-    /// Units of a line that are in no parcel yet.
+    /// Units of a line that are in no parcel yet and not given up.
     #[must_use]
     pub fn unsent(&self, line_id: LineId) -> u32 {
         let all =
@@ -28,14 +28,26 @@ impl PlacedOrder {
         let lines = self.shipments.iter().flat_map(|shipment| &shipment.lines);
         lines
             .filter(|line| line.line_id == line_id)
-            .fold(all, |left, line| left.saturating_sub(line.quantity.units()))
+            .fold(all.saturating_sub(self.given_up(line_id)), |left, line| {
+                left.saturating_sub(line.quantity.units())
+            })
     }
 
-    /// Whether all units of a SKU are in parcels.
-    #[must_use]
-    pub fn is_sent(&self, sku: &Sku) -> bool {
-        !self.shipments.is_empty()
-            && self.lines.iter().filter(|line| line.sku == *sku).all(|line| self.unsent(line.line_id) == 0)
+    /// That the order is shipped, and that all its money went back if that was so before.
+    pub(super) fn all_shipped(&self) -> Vec<Event> {
+        let mut events = vec![Event::Shipped(Shipped {})];
+        events.extend(self.all_is_back());
+        events
+    }
+
+    pub(super) fn deliver(&self) -> Result<Vec<Event>, Rejection> {
+        match self.status {
+            _ if self.has_arrived => Ok(vec![]),
+            Status::Shipped | Status::Refunded { after_shipping: true } => {
+                Ok(vec![Event::Delivered(Delivered {})])
+            }
+            _ => Err(self.not_in("delivered", "shipped")),
+        }
     }
 
     pub(super) fn send_shipment(
@@ -75,7 +87,7 @@ impl PlacedOrder {
             tracking,
         })];
         if self.lines.iter().all(|line| after.unsent(line.line_id) == 0) {
-            events.push(Event::Shipped(Shipped {}));
+            events.extend(self.all_shipped());
         }
         Ok(events)
     }
@@ -118,7 +130,8 @@ impl PlacedOrder {
         let others_arrived =
             self.shipments.iter().all(|other| other.is_delivered || other.shipment_id == shipment_id);
         let all_in_parcels = self.lines.iter().all(|line| self.unsent(line.line_id) == 0);
-        if self.status == Status::Shipped && others_arrived && all_in_parcels {
+        let is_shipped = matches!(self.status, Status::Shipped | Status::Refunded { after_shipping: true });
+        if is_shipped && !self.has_arrived && others_arrived && all_in_parcels {
             events.push(Event::Delivered(Delivered {}));
         }
         Ok(events)

@@ -1,5 +1,5 @@
-use super::event::{CancelReason, Event, OrderLine, Placed};
-use super::{Decline, Payment, PaymentPhase, Refund, RefundPhase, Shipment};
+use super::event::{CancelReason, Event, OrderLine, PartedStock, Placed};
+use super::{Decline, Payment, PaymentPhase, Refund, RefundPhase, Rest, Shipment};
 use crate::{
     CartId, Country, CustomerId, Money, PaymentId, PaymentToken, Quantity, RefundId, ShipmentId, Sku,
 };
@@ -40,6 +40,10 @@ pub struct PlacedOrder {
     pub refunds: Vec<Refund>,
     /// What left the house in parcels.
     pub shipments: Vec<Shipment>,
+    /// What was given up unsent.
+    pub rests: Vec<Rest>,
+    /// Whether all of it arrived: known beside the status, as an order may be refunded and arrive.
+    pub has_arrived: bool,
 }
 
 /// Where an order stands.
@@ -71,6 +75,10 @@ pub struct Stock {
     pub quantity: Quantity,
     /// How far.
     pub phase: StockPhase,
+    /// Units that left the house while others stayed, as far as stock said.
+    pub shipped: u32,
+    /// Units that stock has back while others stayed.
+    pub released: u32,
 }
 
 /// The last answer of a SKU's stock.
@@ -87,7 +95,7 @@ pub enum StockPhase {
     },
     /// The units belong to the order.
     Committed,
-    /// The units left the house.
+    /// The units left the house, all but those that were given up.
     Shipped,
     /// Whatever was held is let go.
     Released,
@@ -125,11 +133,7 @@ impl PlacedOrder {
     /// Whether all units of a SKU left the house.
     #[must_use]
     pub fn has_left(&self, sku: &Sku) -> bool {
-        let all_left = matches!(
-            self.status,
-            Status::Shipped | Status::Delivered | Status::Refunded { after_shipping: true }
-        );
-        all_left || (self.status == Status::Processing && self.is_sent(sku))
+        self.stock.get(sku).is_some_and(|stock| self.parts(sku) == (stock.quantity.units(), 0))
     }
 
     fn new(placed: &Placed) -> Self {
@@ -141,7 +145,12 @@ impl PlacedOrder {
                 .and_modify(|known| {
                     known.quantity = known.quantity.plus(line.quantity).unwrap_or(known.quantity)
                 })
-                .or_insert(Stock { quantity: line.quantity, phase: StockPhase::Unanswered });
+                .or_insert(Stock {
+                    quantity: line.quantity,
+                    phase: StockPhase::Unanswered,
+                    shipped: 0,
+                    released: 0,
+                });
         }
         Self {
             cart_id: placed.cart_id,
@@ -155,6 +164,8 @@ impl PlacedOrder {
             payments: Vec::new(),
             refunds: Vec::new(),
             shipments: Vec::new(),
+            rests: Vec::new(),
+            has_arrived: false,
         }
     }
 
@@ -234,7 +245,16 @@ impl PlacedOrder {
             Event::ShipmentDelivered(delivered) => self.set_delivered(delivered.shipment_id),
             Event::Shipped(_) => self.status = Status::Shipped,
             Event::StockShipped(shipped) => self.set_phase(&shipped.skus, StockPhase::Shipped),
-            Event::Delivered(_) => self.status = Status::Delivered,
+            Event::StockParted(parted) => parted.parts.iter().for_each(|part| self.go_apart(part)),
+            Event::RestCancelled(rest) => {
+                self.rests.push(Rest { lines: rest.lines.clone(), by_hand: rest.by_hand });
+            }
+            Event::Delivered(_) => {
+                self.has_arrived = true;
+                if !matches!(self.status, Status::Refunded { .. }) {
+                    self.status = Status::Delivered;
+                }
+            }
             Event::Cancelled(cancelled) => self.status = Status::Cancelled(cancelled.reason.clone()),
             Event::StockReleased(released) => self.set_phase(&released.skus, StockPhase::Released),
             Event::RefundRequested(requested) => self.refunds.push(Refund {
@@ -266,6 +286,15 @@ impl PlacedOrder {
             Event::Refunded(_) => {
                 let after_shipping = matches!(self.status, Status::Shipped | Status::Delivered);
                 self.status = Status::Refunded { after_shipping };
+            }
+        }
+    }
+
+    fn go_apart(&mut self, part: &PartedStock) {
+        if let Some(stock) = self.stock.get_mut(&part.sku) {
+            (stock.shipped, stock.released) = (part.shipped, part.released);
+            if part.left == 0 {
+                stock.phase = if part.shipped > 0 { StockPhase::Shipped } else { StockPhase::Released };
             }
         }
     }

@@ -18,6 +18,8 @@ stored_events!(Event {
     "order.shipment_delivered.v1" => ShipmentDelivered,
     "order.shipped.v1" => Shipped,
     "order.stock_shipped.v1" => StockShipped,
+    "order.stock_parted.v1" => StockParted,
+    "order.rest_cancelled.v1" => RestCancelled,
     "order.delivered.v1" => Delivered,
     "order.cancelled.v1" => Cancelled,
     "order.stock_released.v1" => StockReleased,

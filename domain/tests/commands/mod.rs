@@ -72,6 +72,8 @@ pub fn inventory() -> impl Strategy<Value = inventory::Command> {
         2 => some_order().prop_map(|order_id| Command::Release { order_id }),
         4 => some_order().prop_map(|order_id| Command::Commit { order_id }),
         4 => some_order().prop_map(|order_id| Command::Ship { order_id }),
+        5 => (some_order(), 0..4_u32, 0..3_u32)
+            .prop_map(|(order_id, shipped, released)| Command::Part { order_id, shipped, released }),
     ]
 }
 
@@ -167,6 +169,7 @@ pub fn order() -> impl Strategy<Value = order::Command> {
         8 => answers().prop_map(|answers| Command::RecordReservations { answers }),
         6 => some_skus().prop_map(|skus| Command::RecordCommitted { skus }),
         3 => some_skus().prop_map(|skus| Command::RecordStockShipped { skus }),
+        3 => vec((some_sku(), 0..4_u32, 0..3_u32), 0..3).prop_map(|parts| Command::RecordStockParted { parts }),
         3 => some_skus().prop_map(|skus| Command::RecordReleased { skus }),
         8 => (1..9_u128, some_money()).prop_map(|(payment, amount)| Command::RecordPayment {
             payment_id: payment_id(payment),
@@ -180,6 +183,7 @@ pub fn order() -> impl Strategy<Value = order::Command> {
         10 => gateway_payment(),
         8 => refund(),
         4 => shipment(),
+        2 => rest(),
         1 => any::<bool>().prop_map(|even_while_paying| Command::Expire { even_while_paying }),
     ]
 }
@@ -298,6 +302,14 @@ fn refund() -> impl Strategy<Value = order::Command> {
             message: reason("no"),
         }),
     ]
+}
+
+fn rest() -> impl Strategy<Value = order::Command> {
+    let who = prop::option::of(select(vec!["pottery", "forge"]).prop_map(merchant));
+    (1..4_u128, who, prop::option::of(some_money())).prop_map(|(refund, merchant_id, refund_money)| {
+        let (refund_id, refund, reason) = (refund_id(refund), refund_money, reason("burnt"));
+        order::Command::CancelRest { refund_id, merchant_id, refund, reason }
+    })
 }
 
 fn shipment() -> impl Strategy<Value = order::Command> {

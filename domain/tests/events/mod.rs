@@ -97,7 +97,7 @@ pub fn product() -> impl Strategy<Value = product::Event> {
 }
 
 pub fn inventory() -> impl Strategy<Value = inventory::Event> {
-    use inventory::{Committed, Event, Shipped};
+    use inventory::{Committed, Event, Shipped, UnitsReleased, UnitsShipped};
     prop_oneof![
         (receipt_id(), quantity())
             .prop_map(|(receipt_id, quantity)| Event::Received(Received { receipt_id, quantity })),
@@ -114,6 +114,10 @@ pub fn inventory() -> impl Strategy<Value = inventory::Event> {
             .prop_map(|(order_id, quantity)| Event::Committed(Committed { order_id, quantity })),
         (order_id(), quantity())
             .prop_map(|(order_id, quantity)| Event::Shipped(Shipped { order_id, quantity })),
+        (order_id(), quantity())
+            .prop_map(|(order_id, quantity)| Event::UnitsShipped(UnitsShipped { order_id, quantity })),
+        (order_id(), quantity())
+            .prop_map(|(order_id, quantity)| Event::UnitsReleased(UnitsReleased { order_id, quantity })),
     ]
 }
 
@@ -270,10 +274,24 @@ fn shipment() -> impl Strategy<Value = order::Event> {
     ]
 }
 
+fn parts() -> impl Strategy<Value = Vec<order::PartedStock>> {
+    let units = || any::<u32>();
+    let part = (sku(), units(), units(), units())
+        .prop_map(|(sku, shipped, released, left)| order::PartedStock { sku, shipped, released, left });
+    vec(part, 0..3)
+}
+
+fn rest_cancelled() -> impl Strategy<Value = order::Event> {
+    let line = (line_id(), quantity()).prop_map(|(line_id, quantity)| ShippedLine { line_id, quantity });
+    (vec(line, 0..3), reason(), money(), option::of(money())).prop_map(|(lines, reason, refund, by_hand)| {
+        order::Event::RestCancelled(order::RestCancelled { lines, reason, refund, by_hand })
+    })
+}
+
 pub fn order() -> impl Strategy<Value = order::Event> {
     use order::{
-        Cancelled, Delivered, Event, Paid, ProcessingStarted, Shipped, StockCommitted, StockReleased,
-        StockShipped,
+        Cancelled, Delivered, Event, Paid, ProcessingStarted, Shipped, StockCommitted, StockParted,
+        StockReleased, StockShipped,
     };
     prop_oneof![
         3 => placed().prop_map(Event::Placed),
@@ -290,6 +308,8 @@ pub fn order() -> impl Strategy<Value = order::Event> {
         1 => Just(Event::ProcessingStarted(ProcessingStarted {})),
         1 => Just(Event::Shipped(Shipped {})),
         1 => skus().prop_map(|skus| Event::StockShipped(StockShipped { skus })),
+        1 => parts().prop_map(|parts| Event::StockParted(StockParted { parts })),
+        1 => rest_cancelled(),
         1 => Just(Event::Delivered(Delivered {})),
         1 => cancel_reason().prop_map(|reason| Event::Cancelled(Cancelled { reason })),
         1 => skus().prop_map(|skus| Event::StockReleased(StockReleased { skus })),

@@ -6,7 +6,9 @@ use crate::samples::{country, currency, customer, gbp, merchant, name, reason, s
 use domain::cart::{
     Abandoned, CheckedOut, ItemAdded, ItemQuantityChanged, ItemRemoved, Opened, PricedLine, ShippingSet,
 };
-use domain::inventory::{Adjusted, Committed, Received, Released, ReservationClosed, Reserved};
+use domain::inventory::{
+    Adjusted, Committed, Received, Released, ReservationClosed, Reserved, UnitsReleased, UnitsShipped,
+};
 use domain::product::{Defined, Repriced, Retired};
 use domain::{AdjustmentId, CartId, Event, LineId, OrderId, ReceiptId};
 use domain::{cart, inventory, product};
@@ -57,6 +59,8 @@ fn stocks() -> Vec<(&'static str, inventory::Event)> {
         ("inventory.reserved.v1", Event::Reserved(Reserved { order_id, quantity })),
         ("inventory.released.v1", Event::Released(released)),
         ("inventory.reservation_closed.v1", Event::ReservationClosed(ReservationClosed { order_id })),
+        ("inventory.units_shipped.v1", Event::UnitsShipped(UnitsShipped { order_id, quantity })),
+        ("inventory.units_released.v1", Event::UnitsReleased(UnitsReleased { order_id, quantity })),
         ("inventory.committed.v1", Event::Committed(Committed { order_id, quantity })),
         ("inventory.shipped.v1", Event::Shipped(Shipped { order_id, quantity })),
     ]

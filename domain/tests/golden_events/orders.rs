@@ -6,13 +6,13 @@ use crate::samples::{
     skus, token, tracking_number, units,
 };
 use domain::order::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
-    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
-    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
-    StockCommitted, StockReleased, StockShipped, Tracking,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
+    PaymentCaptured, PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided,
+    Placed, ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested,
+    Refunded, RefusedReservation, ReservationsAnswered, RestCancelled, ShipmentDelivered, ShipmentSent,
+    Shipped, ShippedLine, StockCommitted, StockParted, StockReleased, StockShipped, Tracking,
 };
-use domain::{LineId, PaymentId, RefundId, ShipmentId};
+use domain::{LineId, Money, PaymentId, RefundId, ShipmentId};
 
 pub fn orders() -> Vec<(&'static str, Event)> {
     let all = || skus(&["85123A", "POST"]);
@@ -28,6 +28,9 @@ pub fn orders() -> Vec<(&'static str, Event)> {
         ("order.processing_started.v1", Event::ProcessingStarted(ProcessingStarted {})),
         ("order.shipped.v1", Event::Shipped(Shipped {})),
         ("order.stock_shipped.v1", Event::StockShipped(StockShipped { skus: all() })),
+        ("order.stock_parted.v1", Event::StockParted(StockParted { parts: parted() })),
+        ("order.rest_cancelled.v1", rest_cancelled(None)),
+        ("order.rest_cancelled.v1-by_hand", rest_cancelled(Some(gbp(55)))),
         ("order.delivered.v1", Event::Delivered(Delivered {})),
         ("order.cancelled.v1", cancelled(CancelReason::OutOfStock { refused: refused("85123A", 5) })),
         (
@@ -41,6 +44,17 @@ pub fn orders() -> Vec<(&'static str, Event)> {
     events.extend(refunds());
     events.extend(shipments());
     events
+}
+
+fn parted() -> Vec<PartedStock> {
+    let part = |what, shipped, released, left| PartedStock { sku: sku(what), shipped, released, left };
+    vec![part("85123A", 2, 1, 3), part("POST", 0, 1, 0)]
+}
+
+fn rest_cancelled(by_hand: Option<Money>) -> Event {
+    let line = |line_id, quantity| ShippedLine { line_id, quantity: units(quantity) };
+    let (lines, reason) = (vec![line(FIRST_LINE, 1), line(SECOND_LINE, 1)], reason("burnt in the warehouse"));
+    Event::RestCancelled(RestCancelled { lines, reason, refund: gbp(2055), by_hand })
 }
 
 fn placed(who: Option<&str>, shipping: Option<i64>) -> Event {

@@ -6,11 +6,11 @@ use super::{
 };
 use domain::IntentId;
 use domain::order::{
-    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PaymentAuthorized, PaymentCaptured,
-    PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided, Placed,
-    ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded,
-    RefusedReservation, ReservationsAnswered, ShipmentDelivered, ShipmentSent, Shipped, ShippedLine,
-    StockCommitted, StockReleased, StockShipped,
+    CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
+    PaymentCaptured, PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided,
+    Placed, ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested,
+    Refunded, RefusedReservation, ReservationsAnswered, RestCancelled, ShipmentDelivered, ShipmentSent,
+    Shipped, ShippedLine, StockCommitted, StockParted, StockReleased, StockShipped,
 };
 
 fn line(number: u128, what: &str, quantity: u32, price: i64) -> OrderLine {
@@ -142,6 +142,22 @@ pub fn stock_shipped(what: &[&str]) -> Event {
     Event::StockShipped(StockShipped { skus: skus(what) })
 }
 
+/// Units of some SKUs went separate ways: shipped, back in stock, and left.
+pub fn parted(parts: &[(&str, u32, u32, u32)]) -> Event {
+    let part = |&(what, shipped, released, left): &_| PartedStock { sku: sku(what), shipped, released, left };
+    Event::StockParted(StockParted { parts: parts.iter().map(part).collect() })
+}
+
+/// Units of lines are given up, and so much goes back, of which so much by hand.
+pub fn given_up(lines: &[(u128, u32)], refund: i64, by_hand: i64) -> Event {
+    Event::RestCancelled(RestCancelled {
+        lines: shipped_lines(lines),
+        reason: reason("burnt"),
+        refund: gbp(refund),
+        by_hand: (by_hand > 0).then(|| gbp(by_hand)),
+    })
+}
+
 pub fn delivered_event() -> Event {
     Event::Delivered(Delivered {})
 }
@@ -195,6 +211,11 @@ pub fn refund_refused(number: u128, payment: u128) -> Event {
 pub fn refund_found(number: u128, payment: u128, amount: i64) -> Event {
     let (refund_id, payment_id, amount) = (refund_id(number), payment_id(payment), gbp(amount));
     Event::RefundFound(RefundFound { refund_id, payment_id, amount, reference: reference("re_1") })
+}
+
+pub fn all_went_back() -> Event {
+    let reason = reason("all of its money was given back at the payment gateway");
+    Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason } })
 }
 
 pub fn refund_failed(number: u128, payment: u128, amount: i64) -> Event {

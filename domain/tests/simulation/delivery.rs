@@ -64,9 +64,12 @@ impl World {
             StockRequest::Reserve(quantity) => inventory::Command::Reserve { order_id, quantity },
             StockRequest::Commit => inventory::Command::Commit { order_id },
             StockRequest::Ship => inventory::Command::Ship { order_id },
+            StockRequest::Part { shipped, released } => {
+                inventory::Command::Part { order_id, shipped, released }
+            }
             StockRequest::Release => inventory::Command::Release { order_id },
         };
-        let skus = vec![sku.clone()];
+        let (skus, whose) = (vec![sku.clone()], sku.clone());
         let answered = self.execute_stock(asker.runner, &sku, &command);
         let command = match (request, answered) {
             (StockRequest::Reserve(_), Ok(_)) => {
@@ -86,6 +89,9 @@ impl World {
             }
             (StockRequest::Commit, Ok(_)) => order::Command::RecordCommitted { skus },
             (StockRequest::Ship, Ok(_)) => order::Command::RecordStockShipped { skus },
+            (StockRequest::Part { shipped, released }, Ok(_)) => {
+                order::Command::RecordStockParted { parts: vec![(whose, shipped, released)] }
+            }
             (StockRequest::Release, Ok(_)) => order::Command::RecordReleased { skus },
             // The order has moved on meanwhile, and what it owes next says how.
             (_, Err(_)) => return,

@@ -9,7 +9,7 @@ use crate::samples::*;
 use crate::world::{AnyCommand, Message, Trouble, World, pounds};
 use domain::cart::{self, NewLine, PricedLine};
 use domain::inventory;
-use domain::order::Command;
+use domain::order::{Command, ShippedLine};
 use rstest::rstest;
 
 /// What goes wrong with one message.
@@ -213,6 +213,18 @@ fn sends(number: u128, who: &str) -> Act {
     Act::Asks(Command::SendShipment { shipment_id, merchant_id, lines: None, tracking: None })
 }
 
+/// One unit of a line, which leaves the others behind.
+fn sends_one(number: u128, who: &str, line: u128) -> Act {
+    let (shipment_id, merchant_id) = (shipment_id(number), merchant(who));
+    let lines = Some(vec![ShippedLine { line_id: line_id(line), quantity: units(1) }]);
+    Act::Asks(Command::SendShipment { shipment_id, merchant_id, lines, tracking: None })
+}
+
+fn gives_up(who: Option<&str>) -> Act {
+    let (refund_id, merchant_id, reason) = (refund_id(61), who.map(merchant), reason("burnt"));
+    Act::Asks(Command::CancelRest { refund_id, merchant_id, refund: None, reason })
+}
+
 fn arrives(number: u128) -> Act {
     Act::Asks(Command::DeliverShipment { shipment_id: shipment_id(number) })
 }
@@ -230,6 +242,22 @@ const SLOW: Card = Card::Slow { is_good: true, can_cancel: true };
 #[case::of_a_purchase_that_arrives(
     9, &[pays(51, 35, Card::Good), sends(1, "forge"), sends(2, "pottery"), arrives(2), arrives(1)],
     (Stage::Delivered, 35, vec![6, 3], vec![35]),
+)]
+#[case::of_a_purchase_that_is_sent_bit_by_bit(
+    9, &[pays(51, 35, Card::Good), sends_one(1, "forge", 2), sends_one(2, "forge", 2)],
+    (Stage::Processing, 35, vec![6, 3], vec![35]),
+)]
+#[case::of_a_purchase_of_which_a_merchant_cannot_deliver(
+    9, &[pays(51, 35, Card::Good), sends(1, "pottery"), gives_up(Some("forge")), arrives(1)],
+    (Stage::Delivered, 20, vec![9, 3], vec![20]),
+)]
+#[case::of_a_purchase_of_which_the_rest_burnt(
+    9, &[gift_card(51, 10), pays(52, 25, Card::Good), sends_one(1, "forge", 2), gives_up(None), gives_by_hand(5)],
+    (Stage::Shipped, 5, vec![8, 5], vec![0]),
+)]
+#[case::of_a_cancellation_after_a_merchant_gave_up(
+    9, &[pays(51, 35, Card::Good), gives_up(Some("forge")), cancels()],
+    (Stage::Cancelled, 0, vec![9, 5], vec![0]),
 )]
 #[case::of_a_purchase_with_a_gift_card_and_a_card(
     9, &[gift_card(51, 5), pays(52, 30, Card::Good)], (Stage::Processing, 35, vec![6, 3], vec![30]),

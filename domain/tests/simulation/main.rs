@@ -109,6 +109,9 @@ const HAPPENINGS: &[&str] = &[
     "expired while a payment was under way",
     "paid with two payments",
     "sent in two parcels",
+    "given up with a parcel on its way",
+    "given up before a parcel was sent",
+    "given back by hand before it ships",
 ];
 
 fn failed_before() -> impl Iterator<Item = u64> {

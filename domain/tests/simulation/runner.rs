@@ -4,14 +4,12 @@
 
 use crate::log::{Entry, Stream};
 use crate::machine::Machine;
+use crate::shop::Deadline;
 use crate::world::{Asker, Message, World};
 use domain::cart::Cart;
 use domain::fulfilment::{Owed, order_of, owed, undecided};
 use domain::{CartId, Event, OrderId, PaymentId, cart, order};
 use std::collections::BTreeMap;
-
-/// How long a payment under way may keep an order beyond its deadline, in seconds.
-const PATIENCE: u64 = 3_600;
 
 #[derive(Debug)]
 pub struct Runner {
@@ -151,11 +149,11 @@ impl World {
 
     /// Calls off what waited too long.
     pub fn look_at_clock(&mut self, runner: usize) {
-        let over: Vec<(OrderId, u64)> =
+        let over: Vec<(OrderId, Deadline)> =
             self.deadlines.iter().map(|(id, deadline)| (*id, *deadline)).collect();
         for (order_id, deadline) in over {
-            if self.now >= deadline {
-                let even_while_paying = self.now >= deadline + PATIENCE;
+            if self.now >= deadline.over {
+                let even_while_paying = self.now >= deadline.while_paying;
                 self.record(runner, order_id, &order::Command::Expire { even_while_paying });
             }
         }

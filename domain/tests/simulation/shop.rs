@@ -55,22 +55,34 @@ impl Shop {
         self.last_id
     }
 
-    /// Keeps the table of deadlines: an order waits as long as its placing says, or a payment of it.
-    pub fn sees(&self, entry: &Entry, deadlines: &mut BTreeMap<OrderId, u64>) {
+    /// Keeps the table of deadlines: an order waits as long as its placing says, and longer only for a payment that is
+    /// under way.
+    pub fn sees(&self, entry: &Entry, deadlines: &mut BTreeMap<OrderId, Deadline>) {
         let (Stream::Order(order_id), Event::Order(event)) = (&entry.stream, &entry.event) else { return };
-        let hold_seconds = match event {
-            order::Event::Placed(placed) => placed.hold_seconds,
-            order::Event::PaymentRequested(requested) => requested.hold_seconds,
-            _ => None,
-        };
-        if let Some(seconds) = hold_seconds {
-            let until = entry.at + u64::from(seconds);
-            deadlines
-                .entry(*order_id)
-                .and_modify(|deadline| *deadline = until.max(*deadline))
-                .or_insert(until);
+        match event {
+            order::Event::Placed(placed) => {
+                let hold = placed.hold_seconds.expect("every checkout of the stories says how long");
+                let over = entry.at + u64::from(hold);
+                deadlines.insert(*order_id, Deadline { over, while_paying: over });
+            }
+            order::Event::PaymentRequested(requested) => {
+                let deadline = deadlines.get_mut(order_id).expect("it was placed before");
+                let hold = u64::from(requested.hold_seconds.unwrap_or_default());
+                let until = (entry.at + hold).min(deadline.over + hold);
+                deadline.while_paying = deadline.while_paying.max(until);
+            }
+            _ => {}
         }
     }
+}
+
+/// When an order is called off without its money, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// When no payment is under way.
+    pub over: u64,
+    /// Whatever is under way.
+    pub while_paying: u64,
 }
 
 impl World {
@@ -248,6 +260,7 @@ impl World {
 
     fn send_on(&mut self, order: &PlacedOrder) -> Option<order::Command> {
         match self.random.below(10) {
+            0 if self.random.percent(50) => Some(self.give_up_rest(order)),
             0 => Some(order::Command::Ship),
             1 => Some(order::Command::Deliver),
             2..5 => {
@@ -267,13 +280,23 @@ impl World {
         }
     }
 
+    /// Goods burnt, or a merchant cannot deliver.
+    fn give_up_rest(&mut self, order: &PlacedOrder) -> order::Command {
+        let refund_id = refund_id(self.shop.next_id());
+        let line = self.random.pick(&order.lines);
+        let merchant_id = self.random.percent(50).then(|| line.merchant_id.clone());
+        let refund = self.random.percent(20).then(|| pounds(self.random.amount(0, 3)));
+        order::Command::CancelRest { refund_id, merchant_id, refund, reason: reason("burnt") }
+    }
+
     /// At the end people give back what only they can.
     pub fn give_all_back(&mut self) {
         let order_ids: Vec<OrderId> = self.deadlines.keys().copied().collect();
         for id in order_ids {
             let Order::Placed(order) = self.order_now(0, id) else { continue };
-            let (left, is_called_off) = (left_for_hands(order), order.is_called_off());
-            if is_called_off && left > 0 {
+            // What the order says is what must be given back: the auditor sees whether that was all.
+            let left = order.to_refund();
+            if left > 0 {
                 let refund_id = refund_id(self.shop.next_id());
                 self.ask(AnyCommand::Order(id, by_hand(refund_id, left)));
             }

@@ -7,7 +7,7 @@ use crate::log::{Log, Stream};
 use crate::machine::{Done, Machine};
 use crate::random::Random;
 use crate::runner::Runner;
-use crate::shop::Shop;
+use crate::shop::{Deadline, Shop};
 use domain::fulfilment::{PaymentRequest, StockRequest};
 use domain::order::{Order, RefundPhase};
 use domain::{CartId, Money, OrderId, PaymentId, RefundId, Sku};
@@ -96,7 +96,7 @@ pub struct World {
     /// Events up to here need no more work: kept by the event store.
     pub checkpoint: usize,
     /// Until when each order waits for its money: kept beside the log, as a table is.
-    pub deadlines: BTreeMap<OrderId, u64>,
+    pub deadlines: BTreeMap<OrderId, Deadline>,
     pub gateway: Gateway,
     pub shop: Shop,
     pub in_flight: Vec<Message>,

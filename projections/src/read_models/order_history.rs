@@ -1,6 +1,6 @@
 //! One readable line for each event of an order.
 
-use domain::order::{CancelReason, Event};
+use domain::order::{CancelReason, Event, PartedStock};
 use domain::{Money, Sku};
 
 /// SKUs that a line names before it only counts the rest.
@@ -51,6 +51,19 @@ pub fn summary(event: &Event) -> String {
         Event::ShipmentDelivered(_) => "A parcel arrived".to_owned(),
         Event::Shipped(_) => "Shipped".to_owned(),
         Event::StockShipped(shipped) => format!("Stock let go of {}", skus(&shipped.skus)),
+        Event::StockParted(parted) => {
+            let part = |part: &PartedStock| {
+                format!("{} shipped and {} back of {}", part.shipped, part.released, part.sku)
+            };
+            format!("Stock: {}", parted.parts.iter().map(part).collect::<Vec<_>>().join(", "))
+        }
+        Event::RestCancelled(rest) => {
+            let units: u64 = rest.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
+            let by_hand = rest.by_hand.map(|amount| format!(", of which {} by hand", money(amount)));
+            let (units, refund) = (counted(units, "unit"), money(rest.refund));
+            let by_hand = by_hand.unwrap_or_default();
+            format!("{units} given up unsent ({}), {refund} to be given back{by_hand}", rest.reason)
+        }
         Event::Delivered(_) => "Delivered".to_owned(),
         Event::Cancelled(cancelled) => match &cancelled.reason {
             CancelReason::OutOfStock { refused } => {

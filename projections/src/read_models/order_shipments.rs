@@ -1,10 +1,11 @@
-//! The parcels of orders.
+//! The parcels of orders, and what will be in none.
 
 use super::orders::OrderFacts;
 use crate::projection::ApplyError;
 use chrono::{DateTime, Utc};
 use domain::order::Event;
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What the events of a batch do to parcels.
@@ -13,7 +14,33 @@ pub async fn apply_shipments(
     facts: &OrderFacts<'_>,
 ) -> Result<(), ApplyError> {
     insert(transaction, facts).await?;
-    deliver(transaction, facts).await
+    deliver(transaction, facts).await?;
+    give_up(transaction, facts).await
+}
+
+/// Units that will not be sent. A line may be given up twice in a batch, bit by bit.
+async fn give_up(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {
+    let mut units: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
+    for (order_id, event, _) in facts {
+        let Event::RestCancelled(rest) = event else { continue };
+        for line in &rest.lines {
+            *units.entry((order_id.0, line.line_id.0)).or_default() += i64::from(line.quantity.units());
+        }
+    }
+    if units.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE order_lines AS l SET given_up = l.given_up + c.units
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (order_id, line_id, units)
+         WHERE l.order_id = c.order_id AND l.line_id = c.line_id",
+        &units.keys().map(|(order_id, _)| *order_id).collect::<Vec<_>>(),
+        &units.keys().map(|(_, line_id)| *line_id).collect::<Vec<_>>(),
+        &units.values().copied().collect::<Vec<_>>()
+    )
+    .execute(transaction)
+    .await?;
+    Ok(())
 }
 
 async fn insert(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Result<(), ApplyError> {

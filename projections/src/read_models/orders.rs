@@ -4,7 +4,7 @@ use super::order_shipments::apply_shipments;
 use crate::fact::{Fact, Subject};
 use crate::projection::{ApplyError, Projection};
 use chrono::{DateTime, Utc};
-use domain::order::{CancelReason, Event, Placed};
+use domain::order::{CancelReason, Event, PartedStock, Placed};
 use domain::{OrderId, Sku};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -20,6 +20,8 @@ struct Change<'a> {
     cancel_reason: Option<&'a CancelReason>,
     paid: i64,
     refunded: i64,
+    /// What people must give back for units that were given up.
+    owed_by_hand: i64,
     last: &'a Fact,
 }
 
@@ -57,7 +59,7 @@ impl Projection for Orders {
 
 impl<'a> Change<'a> {
     fn none(last: &'a Fact) -> Self {
-        Self { placed: None, status: None, cancel_reason: None, paid: 0, refunded: 0, last }
+        Self { placed: None, status: None, cancel_reason: None, paid: 0, refunded: 0, owed_by_hand: 0, last }
     }
 
     fn add(&mut self, event: &'a Event, fact: &'a Fact) {
@@ -72,7 +74,12 @@ impl<'a> Change<'a> {
             Event::Paid(_) => self.status = Some("paid"),
             Event::ProcessingStarted(_) => self.status = Some("processing"),
             Event::Shipped(_) => self.status = Some("shipped"),
+            // A refunded order that arrives stays refunded.
+            Event::Delivered(_) if self.status == Some("refunded") => {}
             Event::Delivered(_) => self.status = Some("delivered"),
+            Event::RestCancelled(rest) => {
+                self.owed_by_hand += rest.by_hand.map_or(0, |amount| amount.amount());
+            }
             Event::Cancelled(cancelled) => {
                 self.status = Some("cancelled");
                 self.cancel_reason = Some(&cancelled.reason);
@@ -93,6 +100,7 @@ impl<'a> Change<'a> {
             | Event::ReservationsAnswered(_)
             | Event::StockCommitted(_)
             | Event::StockShipped(_)
+            | Event::StockParted(_)
             | Event::StockReleased(_) => {}
         }
     }
@@ -105,7 +113,7 @@ impl<'a> Change<'a> {
 async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
     let (mut ids, mut carts, mut customers, mut countries) = (vec![], vec![], vec![], vec![]);
     let (mut currencies, mut statuses, mut shipping, mut totals) = (vec![], vec![], vec![], vec![]);
-    let (mut paid, mut refunded, mut lines, mut units) = (vec![], vec![], vec![], vec![]);
+    let (mut paid, mut refunded, mut owed, mut lines, mut units) = (vec![], vec![], vec![], vec![], vec![]);
     let (mut reasons, mut placed_at, mut changed_at) = (vec![], vec![], vec![]);
     let (mut revisions, mut positions) = (vec![], vec![]);
     for (order_id, change) in changes {
@@ -120,6 +128,7 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         totals.push(placed.total.amount());
         paid.push(change.paid);
         refunded.push(change.refunded);
+        owed.push(change.owed_by_hand);
         lines.push(i64::try_from(placed.lines.len()).unwrap_or(i64::MAX));
         units.push(placed.lines.iter().map(|line| i64::from(line.quantity.units())).sum::<i64>());
         reasons.push(change.cancel_reason()?);
@@ -133,11 +142,12 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
     }
     sqlx::query!(
         "INSERT INTO orders (order_id, cart_id, customer_id, country, currency, status, shipping, total, paid,
-                             refunded, lines, units, cancel_reason, placed_at, changed_at, revision, position)
+                             refunded, lines, units, cancel_reason, placed_at, changed_at, revision, position,
+                             owed_by_hand)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
                               $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
                               $12::bigint[], $13::jsonb[], $14::timestamptz[], $15::timestamptz[],
-                              $16::bigint[], $17::bigint[])",
+                              $16::bigint[], $17::bigint[], $18::bigint[])",
         &ids,
         &carts,
         &customers as _,
@@ -154,7 +164,8 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         &placed_at,
         &changed_at,
         &revisions,
-        &positions
+        &positions,
+        &owed
     )
     .execute(transaction)
     .await?;
@@ -163,7 +174,7 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
 
 async fn update_orders(transaction: &mut PgConnection, changes: &Changes<'_>) -> Result<(), ApplyError> {
     let (mut ids, mut statuses, mut reasons) = (vec![], vec![], vec![]);
-    let (mut paid, mut refunded) = (vec![], vec![]);
+    let (mut paid, mut refunded, mut owed) = (vec![], vec![], vec![]);
     let (mut changed_at, mut revisions, mut positions) = (vec![], vec![], vec![]);
     for (order_id, change) in changes.iter().filter(|(_, change)| change.placed.is_none()) {
         ids.push(order_id.0);
@@ -171,6 +182,7 @@ async fn update_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         reasons.push(change.cancel_reason()?);
         paid.push(change.paid);
         refunded.push(change.refunded);
+        owed.push(change.owed_by_hand);
         changed_at.push(change.last.occurred_at);
         revisions.push(change.last.revision);
         positions.push(change.last.position);
@@ -180,12 +192,15 @@ async fn update_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
     }
     sqlx::query!(
         "UPDATE orders AS o
-         SET status = coalesce(c.status, o.status), cancel_reason = coalesce(c.reason, o.cancel_reason),
-             paid = o.paid + c.paid, refunded = o.refunded + c.refunded, changed_at = c.changed_at,
+         SET status = CASE WHEN o.status = 'refunded' AND c.status = 'delivered' THEN o.status
+                           ELSE coalesce(c.status, o.status) END,
+             cancel_reason = coalesce(c.reason, o.cancel_reason),
+             paid = o.paid + c.paid, refunded = o.refunded + c.refunded,
+             owed_by_hand = o.owed_by_hand + c.owed_by_hand, changed_at = c.changed_at,
              revision = c.revision, position = c.position
          FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-                     $7::bigint[], $8::bigint[])
-              AS c (order_id, status, reason, paid, refunded, changed_at, revision, position)
+                     $7::bigint[], $8::bigint[], $9::bigint[])
+              AS c (order_id, status, reason, paid, refunded, changed_at, revision, position, owed_by_hand)
          WHERE o.order_id = c.order_id",
         &ids,
         &statuses as _,
@@ -194,7 +209,8 @@ async fn update_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         &refunded,
         &changed_at,
         &revisions,
-        &positions
+        &positions,
+        &owed
     )
     .execute(transaction)
     .await?;
@@ -280,10 +296,21 @@ fn stock_answers(event: &Event) -> Option<Value> {
         }
         Event::StockCommitted(committed) => in_phase(&committed.skus, "committed"),
         Event::StockShipped(shipped) => in_phase(&shipped.skus, "shipped"),
+        Event::StockParted(parted) => parted.parts.iter().map(part_answer).collect(),
         Event::StockReleased(released) => in_phase(&released.skus, "released"),
         _ => return None,
     };
     Some(Value::Array(answers))
+}
+
+/// Where the units of a SKU are that went separate ways.
+fn part_answer(part: &PartedStock) -> Value {
+    let phase = match part {
+        PartedStock { left: 1.., .. } => "committed",
+        PartedStock { shipped: 1.., .. } => "shipped",
+        _ => "released",
+    };
+    json!({"sku": part.sku.as_str(), "phase": phase, "shipped": part.shipped, "released": part.released})
 }
 
 async fn insert_stock_answers(

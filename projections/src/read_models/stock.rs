@@ -1,6 +1,6 @@
 use crate::fact::{Fact, Subject};
 use crate::projection::{ApplyError, Projection};
-use domain::{Sku, inventory};
+use domain::{Quantity, Sku, inventory};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -72,13 +72,24 @@ impl<'a> Change<'a> {
             inventory::Event::Committed(committed) => {
                 self.committed += i64::from(committed.quantity.units());
             }
-            inventory::Event::Shipped(shipped) => {
-                let units = i64::from(shipped.quantity.units());
+            inventory::Event::Shipped(shipped) => self.ship(shipped.quantity),
+            inventory::Event::UnitsShipped(shipped) => self.ship(shipped.quantity),
+            inventory::Event::UnitsReleased(released) => {
+                let units = i64::from(released.quantity.units());
                 self.reserved -= units;
                 self.committed -= units;
-                self.shipped += units;
+                self.available += units;
             }
         }
+    }
+}
+
+impl Change<'_> {
+    fn ship(&mut self, quantity: Quantity) {
+        let units = i64::from(quantity.units());
+        self.reserved -= units;
+        self.committed -= units;
+        self.shipped += units;
     }
 }
 

@@ -206,7 +206,7 @@ impl Shop {
         let ids: Vec<OrderId> = self.orders.keys().copied().collect();
         let Some(id) = ids.choose(&mut self.random).copied() else { return };
         let Order::Placed(placed) = self.orders[&id].clone() else { return };
-        match self.random.random_range(0..18) {
+        match self.random.random_range(0..20) {
             0..=7 => self.fulfil(id),
             8..=9 => self.pay(id, &placed),
             10..=12 => self.pay_by_gateway(id, &placed),
@@ -223,6 +223,7 @@ impl Shop {
                 let reason = Reason::new("changed my mind").unwrap();
                 self.order(id, &order::Command::Cancel { reason });
             }
+            18..=19 => self.give_up(id, &placed),
             _ => {
                 let left = placed.paid_amount() - placed.refunded_amount();
                 let amount = pence(self.random.random_range(0..=left));
@@ -278,6 +279,15 @@ impl Shop {
         let lines = self.random.random::<bool>().then_some(lines);
         let tracking = self.random.random::<bool>().then_some(tracking);
         self.order(id, &order::Command::SendShipment { shipment_id, merchant_id, lines, tracking });
+    }
+
+    /// All that is not sent, or what one merchant has not sent.
+    fn give_up(&mut self, id: OrderId, placed: &PlacedOrder) {
+        let refund_id = RefundId(self.id());
+        let line = placed.lines.choose(&mut self.random);
+        let merchant_id = line.map(|line| line.merchant_id.clone()).filter(|_| self.random.random());
+        let reason = Reason::new("burnt").unwrap();
+        self.order(id, &order::Command::CancelRest { refund_id, merchant_id, refund: None, reason });
     }
 
     /// Some of what the order owes, with the answers of stock and of the gateway.
@@ -377,6 +387,11 @@ impl Shop {
             fulfilment::StockRequest::Ship => {
                 self.inventory(&sku, &inventory::Command::Ship { order_id });
                 self.order(id, &order::Command::RecordStockShipped { skus });
+            }
+            fulfilment::StockRequest::Part { shipped, released } => {
+                self.inventory(&sku, &inventory::Command::Part { order_id, shipped, released });
+                let parts = vec![(sku, shipped, released)];
+                self.order(id, &order::Command::RecordStockParted { parts });
             }
             fulfilment::StockRequest::Release => {
                 self.inventory(&sku, &inventory::Command::Release { order_id });

@@ -29,6 +29,9 @@ struct LineView {
     merchant_id: String,
     name: String,
     quantity: i64,
+    /// Units that will not be sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    given_up: i64,
     unit_price: MoneyView,
     amount: MoneyView,
 }
@@ -42,6 +45,17 @@ struct StockView {
     /// What was there when it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<u64>,
+    /// Units that left while others stayed, or were given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipped: Option<u64>,
+    /// Units that were given up and that stock has back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(units: &i64) -> bool {
+    *units == 0
 }
 
 #[derive(Serialize)]
@@ -112,15 +126,26 @@ struct StockAnswer {
     sku: String,
     phase: String,
     available: Option<u64>,
+    shipped: Option<u64>,
+    released: Option<u64>,
 }
 
 /// Reads everything from one snapshot.
 pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<OrderPage>, sqlx::Error> {
     let order = sqlx::query_as!(
         OrderRow,
-        "SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
-                units, cancel_reason, placed_at, changed_at, revision
-         FROM orders WHERE order_id = $1",
+        r#"SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
+                units, cancel_reason, placed_at, changed_at, revision,
+                CASE WHEN o.cancel_reason IS NOT NULL THEN greatest(o.paid - o.refunded - r.requested, 0)
+                     ELSE greatest(least(o.owed_by_hand - r.by_hand, o.paid - o.refunded - r.requested), 0)
+                END AS "to_refund!"
+         FROM orders AS o
+         CROSS JOIN LATERAL (
+             SELECT coalesce(sum(amount) FILTER (WHERE status = 'requested'), 0)::bigint AS requested,
+                    coalesce(sum(amount) FILTER (WHERE payment_id IS NULL AND status = 'done'), 0)::bigint AS by_hand
+             FROM order_refunds WHERE order_id = o.order_id
+         ) AS r
+         WHERE order_id = $1"#,
         order_id
     )
     .fetch_optional(&mut *snapshot)
@@ -144,7 +169,7 @@ async fn lines(
     currency: &str,
 ) -> Result<Vec<LineView>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT line_id, sku, merchant_id, name, quantity, unit_price
+        "SELECT line_id, sku, merchant_id, name, quantity, given_up, unit_price
          FROM order_lines WHERE order_id = $1 ORDER BY number",
         order_id
     )
@@ -156,6 +181,7 @@ async fn lines(
         merchant_id: row.merchant_id,
         name: row.name,
         quantity: row.quantity,
+        given_up: row.given_up,
         unit_price: MoneyView::new(row.unit_price, currency),
         amount: MoneyView::new(row.quantity.saturating_mul(row.unit_price), currency),
     });
@@ -174,6 +200,8 @@ async fn stock(
             quantity: 0,
             phase: "unanswered".to_owned(),
             available: None,
+            shipped: None,
+            released: None,
         });
         of_sku.quantity += line.quantity;
     }
@@ -187,7 +215,8 @@ async fn stock(
     for answer in answers.into_iter().flat_map(|answers| answers.0) {
         if let Some(of_sku) = stock.get_mut(answer.sku.as_str()) {
             of_sku.phase = answer.phase;
-            of_sku.available = answer.available;
+            (of_sku.available, of_sku.shipped, of_sku.released) =
+                (answer.available, answer.shipped, answer.released);
         }
     }
     Ok(stock.into_values().collect())

@@ -30,6 +30,8 @@ struct Filter {
     customer_id: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    /// Those whose shoppers people must give money back to, or all others.
+    to_refund: Option<bool>,
     limit: Option<usize>,
     cursor: Option<String>,
     #[serde(rename = "min-position")]
@@ -49,6 +51,9 @@ pub struct OrderView {
     pub total: MoneyView,
     pub paid: MoneyView,
     pub refunded: MoneyView,
+    /// What people must give back: the gateway does not, or would not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_refund: Option<MoneyView>,
     pub line_count: i64,
     pub units: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +74,7 @@ pub struct OrderRow {
     pub total: i64,
     pub paid: i64,
     pub refunded: i64,
+    pub to_refund: i64,
     pub lines: i64,
     pub units: i64,
     pub cancel_reason: Option<serde_json::Value>,
@@ -84,6 +90,7 @@ impl From<OrderRow> for OrderView {
             total: MoneyView::new(row.total, &row.currency),
             paid: MoneyView::new(row.paid, &row.currency),
             refunded: MoneyView::new(row.refunded, &row.currency),
+            to_refund: (row.to_refund > 0).then(|| MoneyView::new(row.to_refund, &row.currency)),
             order_id: row.order_id,
             cart_id: row.cart_id,
             customer_id: row.customer_id,
@@ -126,14 +133,27 @@ async fn list(
     let position = shared.checkpoints.reach(ReadModel::Orders, filter.min_position).await?;
     let rows = sqlx::query_as!(
         OrderRow,
-        "SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
-                units, cancel_reason, placed_at, changed_at, revision
-         FROM orders
+        r#"SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
+                units, cancel_reason, placed_at, changed_at, revision,
+                CASE WHEN o.cancel_reason IS NOT NULL THEN greatest(o.paid - o.refunded - r.requested, 0)
+                     ELSE greatest(least(o.owed_by_hand - r.by_hand, o.paid - o.refunded - r.requested), 0)
+                END AS "to_refund!"
+         FROM orders AS o
+         CROSS JOIN LATERAL (
+             SELECT coalesce(sum(amount) FILTER (WHERE status = 'requested'), 0)::bigint AS requested,
+                    coalesce(sum(amount) FILTER (WHERE payment_id IS NULL AND status = 'done'), 0)::bigint AS by_hand
+             FROM order_refunds WHERE order_id = o.order_id
+         ) AS r
          WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR country = $2)
            AND ($3::text IS NULL OR customer_id = $3)
            AND ($4::timestamptz IS NULL OR placed_at >= $4) AND ($5::timestamptz IS NULL OR placed_at < $5)
            AND ($6::timestamptz IS NULL OR (placed_at, order_id) < ($6, $7::uuid))
-         ORDER BY placed_at DESC, order_id DESC LIMIT $8",
+           AND ($9::bool IS NULL OR NOT $9
+                OR (cancel_reason IS NOT NULL AND paid > refunded) OR owed_by_hand > 0)
+           AND ($9 IS NULL OR $9 = (CASE WHEN o.cancel_reason IS NOT NULL THEN greatest(o.paid - o.refunded - r.requested, 0)
+                     ELSE greatest(least(o.owed_by_hand - r.by_hand, o.paid - o.refunded - r.requested), 0)
+                END > 0))
+         ORDER BY placed_at DESC, order_id DESC LIMIT $8"#,
         status,
         country.as_ref().map(Country::as_str),
         customer_id.as_ref().map(CustomerId::as_str),
@@ -141,7 +161,8 @@ async fn list(
         to,
         page.after.map(|(placed_at, _)| placed_at),
         page.after.map(|(_, order_id)| order_id),
-        page.fetch()
+        page.fetch(),
+        filter.to_refund
     )
     .fetch_all(&shared.pool)
     .await

@@ -26,12 +26,14 @@ struct Line {
 }
 
 /// Events that follow from another one in the same decision, and so are written with it.
-const FOLLOWERS: [&str; 5] = [
+const FOLLOWERS: [&str; 7] = [
     "order.paid.v1",
     "order.processing_started.v1",
     "order.cancelled.v1",
     "order.refund_requested.v1",
     "order.refunded.v1",
+    "order.shipped.v1",
+    "order.delivered.v1",
 ];
 
 /// How many events a crash can leave: what one append wrote is there or not.

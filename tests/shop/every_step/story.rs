@@ -69,8 +69,8 @@ impl Story {
         };
         let mut story =
             Self { name, hold_seconds: 900, before: vec![], steps: vec![], from: "cart.item_added.v1", end };
-        for (sku, price, units) in [("MUG", 1000, 10), ("BOWL", 500, 5)] {
-            let product = json!({ "sku": sku, "merchant_id": "acme", "name": sku, "price": gbp(price) });
+        for (sku, who, price, units) in [("MUG", "acme", 1000, 10), ("BOWL", "pottery", 500, 5)] {
+            let product = json!({ "sku": sku, "merchant_id": who, "name": sku, "price": gbp(price) });
             story = story.step("/products", product);
             story = story.step(&format!("/stock/{sku}/receipts"), json!({ "quantity": units }));
         }
@@ -182,6 +182,12 @@ pub fn stories() -> Vec<Story> {
             .check_out(None)
             .pay(APPROVED, 2500)
             .step("/orders/{order}/refunds", json!({ "amount": gbp(300) }))
+            .from("order.processing_started.v1"),
+        Story::new("the rest given up", "shipped", [(5, 0), (8, 0)], &[("succeeded", 2500, 2500, 500)])
+            .check_out(None)
+            .pay(APPROVED, 2500)
+            .step("/orders/{order}/shipments", json!({ "merchant_id": "acme" }))
+            .step("/orders/{order}/rest/cancellation", json!({ "reason": "burnt" }))
             .from("order.processing_started.v1"),
         Story::new("sold out and paid", "cancelled", [(0, 0), (10, 0)], &[("canceled", 2500, 0, 0)])
             .check_out(None)

@@ -47,14 +47,20 @@ impl Auditor {
     }
 
     fn has_its_goods(&self, id: OrderId, order: &OrderBook) {
-        for (sku, units) in &order.needs {
+        for sku in order.needs.keys() {
+            let kept = order.kept_of(sku);
             let hold = self.stock.get(sku).and_then(|book| book.hold_of(id));
             let wanted = match order.stage {
                 Stage::Cancelled => (0, Hold::Closed),
-                _ if order.has_sent(sku) => (*units, Hold::Shipped),
-                _ => (*units, Hold::Committed),
+                _ if kept == 0 => (0, Hold::Closed),
+                _ if order.has_sent(sku) => (kept, Hold::Shipped),
+                _ => (kept, Hold::Committed),
             };
             assert_eq!(hold, Some(wanted), "{sku} of {id}, which is {:?}", order.stage);
+            if wanted.1 == Hold::Committed {
+                let parted = self.stock.get(sku).map(|book| book.parted_of(id)).unwrap_or_default();
+                assert_eq!(parted, (order.sent_of(sku), order.given_up_of(sku)), "{sku} of {id} went unseen");
+            }
         }
     }
 }
@@ -80,9 +86,11 @@ fn has_its_money(id: OrderId, order: &OrderBook, gateway: &Gateway) {
     assert!(!waiting, "{id}: a refund is left undecided");
     let kept = order.money_in() - order.money_gone_back();
     if order.stage == Stage::Processing {
-        let has_left = order.is_meddled_with && !order.parcels.is_empty();
-        assert!(kept > 0 || order.is_free() || has_left, "{id} is packed, and all its money went back");
+        let may_be = order.is_free() || order.is_parted();
+        assert!(kept > 0 || may_be, "{id} is packed, and all its money went back");
     }
+    let is_even = order.given_by_hand() >= order.owed_by_hand || kept <= 0;
+    assert!(is_even, "{id} owes the shopper money that only people can give back: {order:?}");
     if order.is_called_off() {
         assert!(
             kept == 0 || (kept < 0 && order.is_meddled_with),

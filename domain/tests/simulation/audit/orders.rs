@@ -2,7 +2,7 @@
 
 use super::stock::{Hold, StockBook};
 use crate::gateway::{Gateway, Standing};
-use domain::order::{CancelReason, Event, Placed};
+use domain::order::{CancelReason, Event, Placed, RestCancelled};
 use domain::{LineId, OrderId, PaymentId, RefundId, Sku};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +46,12 @@ pub struct OrderBook {
     total: i64,
     pub needs: BTreeMap<Sku, i64>,
     lines: BTreeMap<LineId, (Sku, i64)>,
+    prices: BTreeMap<LineId, i64>,
     sent: BTreeMap<LineId, i64>,
-    pub parcels: BTreeMap<domain::ShipmentId, bool>,
+    given_up: BTreeMap<LineId, i64>,
+    /// What people must give back for what was given up.
+    pub owed_by_hand: i64,
+    parcels: BTreeMap<domain::ShipmentId, bool>,
     held: BTreeSet<Sku>,
     refused: BTreeSet<Sku>,
     pub payments: BTreeMap<PaymentId, (i64, Money)>,
@@ -78,7 +82,10 @@ impl OrderBook {
             total,
             needs,
             lines: lines.iter().map(of_line).collect(),
+            prices: lines.iter().map(|line| (line.line_id, line.unit_price.amount())).collect(),
             sent: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+            owed_by_hand: 0,
             parcels: BTreeMap::new(),
             held: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -111,9 +118,40 @@ impl OrderBook {
 
     /// Whether all units of a SKU are on their way.
     pub fn has_sent(&self, sku: &Sku) -> bool {
-        let mut of_sku = self.lines.iter().filter(|(_, (line_sku, _))| line_sku == sku);
-        self.stage >= Stage::Shipped && !self.is_called_off()
-            || of_sku.all(|(line, (_, units))| self.sent.get(line) == Some(units))
+        self.stage >= Stage::Shipped && !self.is_called_off() || self.sent_of(sku) == self.kept_of(sku)
+    }
+
+    fn of_sku(&self, sku: &Sku, units: &BTreeMap<LineId, i64>) -> i64 {
+        let lines = self.lines.iter().filter(|(_, (line_sku, _))| line_sku == sku);
+        lines.map(|(line, _)| units.get(line).copied().unwrap_or_default()).sum()
+    }
+
+    /// Units of a SKU that the order gave up.
+    pub fn given_up_of(&self, sku: &Sku) -> i64 {
+        self.of_sku(sku, &self.given_up)
+    }
+
+    /// Units of a SKU that the order wants to the end.
+    pub fn kept_of(&self, sku: &Sku) -> i64 {
+        self.needs[sku] - self.given_up_of(sku)
+    }
+
+    /// Units of a SKU that are on their way.
+    pub fn sent_of(&self, sku: &Sku) -> i64 {
+        if self.stage >= Stage::Shipped && !self.is_called_off() {
+            return self.kept_of(sku);
+        }
+        self.of_sku(sku, &self.sent)
+    }
+
+    /// Whether anything of it went its own way: then it may be packed although all its money went back.
+    pub fn is_parted(&self) -> bool {
+        !self.parcels.is_empty() || !self.given_up.is_empty()
+    }
+
+    pub fn given_by_hand(&self) -> i64 {
+        let by_hand = self.refunds.iter().filter(|((_, payment), _)| payment.is_none());
+        by_hand.map(|(_, (amount, _))| amount).sum()
     }
 
     /// Whether it costs anything.
@@ -166,6 +204,18 @@ impl OrderBook {
                     assert!(self.holds(id, stock, sku, &[Hold::Shipped]), "{id}: {sku} did not leave");
                 }
             }
+            Event::StockParted(parted) => {
+                for part in &parted.parts {
+                    let (shipped, released) = (i64::from(part.shipped), i64::from(part.released));
+                    let known = stock.get(&part.sku).map(|book| book.parted_of(id)).unwrap_or_default();
+                    // Stock may be further by now, and what left as a whole was no part.
+                    let all_left = self.holds(id, stock, &part.sku, &[Hold::Shipped]);
+                    assert!(shipped <= known.0 || all_left, "{id} believes that {} left", part.sku);
+                    assert!(released <= known.1, "{id} believes that {} is back", part.sku);
+                    assert_eq!(shipped + released + i64::from(part.left), self.needs[&part.sku]);
+                }
+            }
+            Event::RestCancelled(rest) => self.gives_up(id, rest),
             Event::StockReleased(released) => {
                 for sku in &released.skus {
                     let hold = stock.get(sku).and_then(|book| book.hold_of(id));
@@ -203,6 +253,13 @@ impl OrderBook {
             Event::Paid(_) if count(Money::Taken) + count(Money::ByHand) > 1 => {
                 Some("paid with two payments")
             }
+            Event::RestCancelled(_) if !self.parcels.is_empty() => Some("given up with a parcel on its way"),
+            Event::RestCancelled(_) => Some("given up before a parcel was sent"),
+            Event::RefundRecorded(back)
+                if back.payment_id.is_none() && matches!(self.stage, Stage::Paid | Stage::Processing) =>
+            {
+                Some("given back by hand before it ships")
+            }
             Event::ShipmentSent(_) if self.parcels.len() == 2 => Some("sent in two parcels"),
             _ => None,
         }
@@ -210,7 +267,7 @@ impl OrderBook {
 
     fn holds(&self, id: OrderId, stock: &BTreeMap<Sku, StockBook>, sku: &Sku, wanted: &[Hold]) -> bool {
         let hold = stock.get(sku).and_then(|book| book.hold_of(id));
-        hold.is_some_and(|(units, hold)| units == self.needs[sku] && wanted.contains(&hold))
+        hold.is_some_and(|(units, hold)| units == self.kept_of(sku) && wanted.contains(&hold))
     }
 
     fn all_hold(&self, id: OrderId, stock: &BTreeMap<Sku, StockBook>, wanted: &[Hold]) -> bool {
@@ -257,6 +314,22 @@ impl OrderBook {
         self.stage = to;
     }
 
+    fn gives_up(&mut self, id: OrderId, rest: &RestCancelled) {
+        assert_eq!(self.stage, Stage::Processing, "{id} gives up its rest");
+        let mut price = 0;
+        for line in &rest.lines {
+            let given_up = self.given_up.entry(line.line_id).or_default();
+            *given_up += i64::from(line.quantity.units());
+            price += self.prices[&line.line_id] * i64::from(line.quantity.units());
+            let sent = self.sent.get(&line.line_id).copied().unwrap_or_default();
+            let (sku, bought) = &self.lines[&line.line_id];
+            assert!(sent + *given_up <= *bought, "{id} gives up {given_up} units of {sku} and sent {sent}");
+        }
+        let by_hand = rest.by_hand.map_or(0, |amount| amount.amount());
+        assert!(by_hand <= rest.refund.amount() && rest.refund.amount() <= price, "{id} gives up {rest:?}");
+        self.owed_by_hand += by_hand;
+    }
+
     fn sees_parcel(&mut self, id: OrderId, event: &Event) {
         match event {
             Event::ShipmentSent(parcel) => {
@@ -265,8 +338,9 @@ impl OrderBook {
                 for line in &parcel.lines {
                     let sent = self.sent.entry(line.line_id).or_default();
                     *sent += i64::from(line.quantity.units());
+                    let given_up = self.given_up.get(&line.line_id).copied().unwrap_or_default();
                     let (sku, bought) = &self.lines[&line.line_id];
-                    assert!(*sent <= *bought, "{id} sends {sent} of {bought} units of {sku}");
+                    assert!(*sent + given_up <= *bought, "{id} sends {sent} of {bought} units of {sku}");
                 }
             }
             Event::ShipmentDelivered(arrived) => {

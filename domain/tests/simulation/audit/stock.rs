@@ -20,7 +20,10 @@ pub struct StockBook {
     came_in: i64,
     receipts: BTreeSet<ReceiptId>,
     adjustments: BTreeSet<domain::AdjustmentId>,
+    /// Units that an order has, or had when they left: those that it gave up are not among them.
     pub holds: BTreeMap<OrderId, (i64, Hold)>,
+    /// Of the orders whose units go separate ways: those that left, and those that were given up.
+    parted: BTreeMap<OrderId, (i64, i64)>,
 }
 
 impl StockBook {
@@ -32,6 +35,28 @@ impl StockBook {
 
     pub fn hold_of(&self, order_id: OrderId) -> Option<(i64, Hold)> {
         self.holds.get(&order_id).copied()
+    }
+
+    /// Units of an order that left while others stayed, and units that it gave up.
+    pub fn parted_of(&self, order_id: OrderId) -> (i64, i64) {
+        self.parted.get(&order_id).copied().unwrap_or_default()
+    }
+
+    /// Some units of an order go their own way.
+    fn parts(&mut self, sku: &Sku, (order_id, order): (OrderId, &OrderBook), shipped: i64, released: i64) {
+        let parted = self.parted.entry(order_id).or_default();
+        *parted = (parted.0 + shipped, parted.1 + released);
+        assert!(parted.0 <= order.sent_of(sku), "{sku}: left without being sent");
+        assert!(parted.1 <= order.given_up_of(sku), "{sku}: taken from an order that wants it");
+        let (hold, gone) = (self.holds.get_mut(&order_id).expect("only what is held is parted"), parted.0);
+        assert_eq!(hold.1, Hold::Committed, "{sku}: what {order_id} has is parted");
+        hold.0 -= released;
+        assert!(gone <= hold.0, "{sku}: more left than {order_id} has");
+        if hold.0 == 0 {
+            hold.1 = Hold::Closed;
+        } else if hold.0 == gone {
+            hold.1 = Hold::Shipped;
+        }
     }
 
     pub fn sees(&mut self, sku: &Sku, event: &Event, orders: &BTreeMap<OrderId, OrderBook>) {
@@ -62,6 +87,14 @@ impl StockBook {
                 assert!(orders[&committed.order_id].was_paid(), "{sku}: committed to an order without money");
                 let units = i64::from(committed.quantity.units());
                 self.moves(sku, committed.order_id, Some((units, Hold::Held)), (units, Hold::Committed));
+            }
+            Event::UnitsShipped(some) => {
+                let order = (some.order_id, &orders[&some.order_id]);
+                self.parts(sku, order, i64::from(some.quantity.units()), 0);
+            }
+            Event::UnitsReleased(some) => {
+                let order = (some.order_id, &orders[&some.order_id]);
+                self.parts(sku, order, 0, i64::from(some.quantity.units()));
             }
             Event::Shipped(shipped) => {
                 assert!(orders[&shipped.order_id].has_sent(sku), "{sku}: left without being sent");

@@ -72,6 +72,10 @@ impl Shopper {
                     let order_id = reply.text("order_id")?;
                     break (Some(order_id.parse::<Uuid>().map_err(|_| reply.unexpected())?), turn);
                 }
+                // Others were quicker at the very end: this cart is used up, and the next one hears what is left.
+                if reply.body["order_id"].is_string() {
+                    break (None, turn);
+                }
                 if !may_come_back(&reply.body) {
                     return Ok(Outcome::SentHome { wanted_second: self.wants_second });
                 }

@@ -1,0 +1,87 @@
+//! How a refund stands, in the answer to whoever asked for it: the gateway may have refused it by then.
+
+use super::Shared;
+use crate::answer::Answer;
+use domain::order::{PlacedOrder, Refund, RefundPhase};
+use domain::{OrderId, RefundId};
+use http_boundary::Problem;
+use serde_json::{Value, json};
+
+/// The answer with how this refund stands now, if there is one.
+pub async fn with_refund(
+    shared: &Shared,
+    order_id: OrderId,
+    refund_id: RefundId,
+    mut answer: Answer,
+) -> Result<Answer, Problem> {
+    let refund = standing_of(&shared.order(order_id).await?, refund_id);
+    if let (Value::Object(fields), Some(Value::Object(refund))) = (&mut answer.body, refund) {
+        fields.extend(refund);
+    }
+    Ok(answer)
+}
+
+/// Each payment that the refund takes from is a part of it. The part that needs somebody decides how all of it stands.
+/// None where nothing goes back, or where the whole order was called off and each payment has a refund of its own.
+fn standing_of(order: &PlacedOrder, refund_id: RefundId) -> Option<Value> {
+    let parts: Vec<&Refund> = order.refunds.iter().filter(|part| part.refund_id == refund_id).collect();
+    let worst_first = [RefundPhase::Failed, RefundPhase::Refused, RefundPhase::Requested, RefundPhase::Done];
+    let status = worst_first.into_iter().find(|phase| parts.iter().any(|part| part.phase == *phase))?;
+    let part_of = |part: &&Refund| json!({ "payment_id": part.payment_id, "amount": part.amount, "status": part.phase.name() });
+    let refunds: Vec<Value> = parts.iter().map(part_of).collect();
+    Some(json!({ "refund_id": refund_id, "refund_status": status.name(), "refunds": refunds }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use RefundPhase::{Done, Failed, Refused, Requested};
+    use domain::order::{Event, Order, Placed};
+    use domain::{Aggregate, CartId, Money, PaymentId};
+    use uuid::Uuid;
+
+    fn pence(amount: i64) -> Money {
+        Money::new(amount, "GBP".parse().unwrap()).unwrap()
+    }
+
+    /// An order with a refund of these parts, and another one that was refused.
+    fn order_with(parts: &[RefundPhase]) -> PlacedOrder {
+        let placed = Placed {
+            cart_id: CartId(Uuid::nil()),
+            customer_id: None,
+            country: "GB".parse().unwrap(),
+            lines: vec![],
+            shipping: None,
+            total: pence(0),
+            hold_seconds: None,
+        };
+        let Order::Placed(order) = Order::fold(&[Event::Placed(placed)]) else { panic!("it is placed") };
+        let part = |(number, phase): (u128, RefundPhase)| {
+            let payment_id = Some(PaymentId(Uuid::from_u128(number)));
+            Refund { refund_id: RefundId(Uuid::nil()), payment_id, amount: pence(5), phase }
+        };
+        let other = Refund { refund_id: RefundId(Uuid::max()), ..part((9, Refused)) };
+        let refunds = (0..).zip(parts.iter().copied()).map(part).chain([other]).collect();
+        PlacedOrder { refunds, ..*order }
+    }
+
+    #[test]
+    fn the_worst_part_decides() {
+        for (parts, expected) in [
+            (&[][..], None),
+            (&[Done, Done], Some("done")),
+            (&[Done, Requested], Some("requested")),
+            (&[Done, Refused, Requested], Some("refused")),
+            (&[Done, Failed, Refused], Some("failed")),
+        ] {
+            let refund = standing_of(&order_with(parts), RefundId(Uuid::nil()));
+            assert_eq!(refund.as_ref().and_then(|refund| refund["refund_status"].as_str()), expected);
+            let listed: Option<Vec<&str>> = refund.as_ref().map(|refund| {
+                let parts = refund["refunds"].as_array().unwrap().iter();
+                parts.map(|part| part["status"].as_str().unwrap()).collect()
+            });
+            assert_eq!(listed, expected.map(|_| parts.iter().map(|phase| phase.name()).collect()));
+        }
+    }
+}
