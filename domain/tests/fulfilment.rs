@@ -166,6 +166,13 @@ fn paid_twice() -> Vec<Event> {
     and(held(), &[requested(1, 20), requested(2, 15), authorized(1), authorized(2), captured(1, 20)]),
     &[capture(2, 15)],
 )]
+#[case::no_capture_of_what_is_needed_no_more(
+    and(held(), &[
+        requested(1, 20), requested(2, 15), authorized(1), authorized(2), captured(1, 20), refund_found(9, 1, 20),
+        captured(2, 15), requested(3, 20), authorized(3), refund_failed(9, 1, 20),
+    ]),
+    &[void(3)],
+)]
 #[case::no_capture_before_stock_answers(and(pending(), &[requested(1, 35), authorized(1)]), &[])]
 #[case::no_capture_before_all_stock_answers(
     and(pending(), &[answered(&["BOWL"], &[]), requested(1, 35), authorized(1)]), &[],

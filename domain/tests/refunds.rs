@@ -3,11 +3,13 @@
 mod samples;
 mod scenario;
 
-use domain::order::{Command, Event, GatewayAnswer, Order, Placed, RefundFound, Rejection};
+use domain::order::{
+    Command, Event, GatewayAnswer, Order, Placed, RefundFound, Rejection, ReservationAnswer,
+};
 use domain::{Aggregate, Money};
 use rstest::rstest;
 use samples::orders::*;
-use samples::{code, currency, eur, gbp, payment_id, reason, reference, refund_id};
+use samples::{code, currency, eur, gbp, payment_id, reason, reference, refund_id, skus};
 use scenario::given;
 
 fn request_money(number: u128, amount: Money) -> Command {
@@ -44,6 +46,12 @@ fn found(number: u128, payment: u128, amount: i64) -> Command {
 fn failed(number: u128, payment: u128) -> Command {
     let (refund_id, payment_id, message) = (refund_id(number), payment_id(payment), reason("no"));
     Command::RecordRefundFailed { refund_id, payment_id, message }
+}
+
+/// All is taken, and people at the gateway gave 20 back before that.
+fn went_back_unpaid(more: &[Event]) -> Vec<Event> {
+    let first = [requested(1, 20), requested(2, 15), authorized(1), authorized(2), captured(1, 20)];
+    and(and(held(), &first), &[&[refund_found(9, 1, 20), captured(2, 15)], more].concat())
 }
 
 /// Paid with one card, and packed.
@@ -220,6 +228,23 @@ fn free() -> Vec<Event> {
 #[case::gives_by_hand_what_came_again(
     and(packed_by_card(), &[shipped_event(), refund_found(9, 1, 35), refunded_event(35), refund_failed(9, 1, 35)]),
     record(7, None, 35), &[refund(7, 35)],
+)]
+#[case::is_not_paid_with_money_that_went_back_before_stock_answered(
+    and(pending(), &[requested(1, 35), authorized(1), captured(1, 35), refund_found(9, 1, 20)]),
+    Command::RecordReservations {
+        answers: skus(&["BOWL", "MUG"]).into_iter().map(|sku| (sku, ReservationAnswer::Held)).collect(),
+    },
+    &[answered(&["BOWL", "MUG"], &[])],
+)]
+#[case::is_paid_when_money_that_went_back_came_again(
+    went_back_unpaid(&[]), failed(9, 1), &[refund_failed(9, 1, 20), paid_event(35)],
+)]
+#[case::is_not_paid_as_long_as_money_is_under_way_that_it_needs_no_more(
+    went_back_unpaid(&[requested(3, 20)]), failed(9, 1), &[refund_failed(9, 1, 20)],
+)]
+#[case::is_paid_when_money_that_it_needs_no_more_is_let_go(
+    went_back_unpaid(&[requested(3, 20), authorized(3), refund_failed(9, 1, 20)]),
+    answer(3, GatewayAnswer::Voided), &[voided(3), paid_event(35)],
 )]
 #[case::wants_the_money_again_that_went_back_before_it_was_paid(
     and(held(), &[requested(1, 20), authorized(1), captured(1, 20), refund_found(9, 1, 20), requested(2, 35), authorized(2)]),

@@ -116,6 +116,15 @@ const LEFT: &[(u128, u32)] = &[(1, 1), (2, 1), (3, 1)];
     &[shipped_event(), refunded_event(35)],
 )]
 #[case::arrives_although_it_is_refunded(refunded_after_shipping(), Command::Deliver, &[delivered_event()])]
+#[case::gives_all_back_by_hand_where_the_others_are_free(
+    and(with_free_mugs(&[payment(1, 5)]), &[given_up(&[(2, 1)], 5, 5)]), by_hand(5), &[refund(8, 5)],
+)]
+#[case::is_called_off_when_the_rest_of_its_money_is_owed_and_given_back(
+    and(packed_with_a_gift_card(), &[
+        refund_requested(7, 1, 20), refund_of(7, 1, 20), given_up(&[(1, 2)], 15, 15),
+    ]),
+    by_hand(15), &[refund(8, 15), all_went_back(), refunded_event(35)],
+)]
 #[case::gives_a_part_back_by_hand_before_it_ships(packed_with_a_gift_card(), by_hand(15), &[refund(8, 15)])]
 #[case::gives_a_part_back_by_hand_when_all_came_by_hand(paid(), by_hand(34), &[refund(8, 34)])]
 #[case::is_called_off_once_when_refunded(refunded_before_shipping(), Command::Cancel { reason: reason("again") }, &[])]
@@ -124,7 +133,10 @@ const LEFT: &[(u128, u32)] = &[(1, 1), (2, 1), (3, 1)];
     &[refund_found(10, 1, 30), all_went_back(), refunded_event(35)],
 )]
 #[case::keeps_free_goods_when_all_that_costs_something_is_given_up(
-    and(packed_with_free_mugs(), &[given_up(&[(2, 1)], 5, 0), refund_requested(9, 1, 5)]), gone_back(9, 5),
+    and(with_free_mugs(&[requested(1, 5), authorized(1), captured(1, 5)]), &[
+        given_up(&[(2, 1)], 5, 0), refund_requested(9, 1, 5),
+    ]),
+    gone_back(9, 5),
     &[refund_of(9, 1, 5)],
 )]
 #[case::calls_off_without_what_people_gave_back(
@@ -142,13 +154,12 @@ fn found(amount: i64) -> Command {
 }
 
 /// Only the bowl costs something.
-fn packed_with_free_mugs() -> Vec<Event> {
+fn with_free_mugs(payments: &[Event]) -> Vec<Event> {
     let mut order: Placed = the_order();
     order.lines[1].merchant_id = merchant("forge");
     (order.lines[0].unit_price, order.lines[2].unit_price, order.total) = (gbp(0), gbp(0), gbp(5));
     let placed = and(vec![Event::Placed(order)], &[answered(&["BOWL", "MUG"], &[])]);
-    let paid = and(placed, &[requested(1, 5), authorized(1), captured(1, 5), paid_event(5)]);
-    and(paid, &[committed(&["BOWL", "MUG"]), processing_event()])
+    and(and(placed, payments), &[paid_event(5), committed(&["BOWL", "MUG"]), processing_event()])
 }
 
 fn gone_back(number: u128, amount: i64) -> Command {

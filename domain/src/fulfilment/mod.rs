@@ -131,7 +131,7 @@ fn payment_request(order: &PlacedOrder, phase: &PaymentPhase, amount: Money) -> 
             Some(PaymentRequest::Authorize { amount, token, return_url })
         }
         PaymentPhase::Started { intent, .. } | PaymentPhase::Authorized { intent }
-            if order.is_called_off() =>
+            if order.is_called_off() || order.needs_no_more() =>
         {
             Some(PaymentRequest::Void { intent: intent.clone() })
         }

@@ -162,8 +162,8 @@ impl PlacedOrder {
                 .collect();
             if !refused.is_empty() {
                 events.extend(self.call_off(CancelReason::OutOfStock { refused }));
-            } else if self.paid_amount() >= self.total.amount() {
-                events.push(self.paid(self.paid_amount()));
+            } else {
+                events.extend(self.covered_with(0, None));
             }
         }
         events

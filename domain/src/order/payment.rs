@@ -194,7 +194,7 @@ impl PlacedOrder {
             return Err(self.not_due(due, payment.amount));
         }
         let mut events = vec![Event::PaymentRecorded(payment.clone())];
-        events.extend(self.paid_with(amount));
+        events.extend(self.paid_with(amount, None));
         Ok(events)
     }
 
@@ -272,6 +272,7 @@ impl PlacedOrder {
                 let (code, message) = (code.clone(), message.clone());
                 let mut events = vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })];
                 events.extend(self.refunded_with(0, Some(payment_id)));
+                events.extend(self.paid_with(0, Some(payment_id)));
                 events
             }
             // Nothing, money in another currency, or more than was asked for is nothing that this order can have.
@@ -287,21 +288,40 @@ impl PlacedOrder {
                 if self.is_called_off() {
                     events.push(refund_of(payment_id, amount));
                 }
-                events.extend(self.paid_with(amount.amount()));
+                events.extend(self.paid_with(amount.amount(), Some(payment_id)));
                 events
             }
             GatewayAnswer::Voided => {
                 let mut events = vec![Event::PaymentVoided(PaymentVoided { payment_id })];
                 events.extend(self.refunded_with(0, Some(payment_id)));
+                events.extend(self.paid_with(0, Some(payment_id)));
                 events
             }
         })
     }
 
-    /// That it is paid, if it is with so much more than what is ours so far.
-    pub(super) fn paid_with(&self, more: i64) -> Option<Event> {
+    /// That it is paid, if it is with so much more than what is ours so far, and no payment can still come: none is
+    /// under way but the one that just ended.
+    pub(super) fn paid_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
+        self.covered_with(more, ended).filter(|_| self.is_held())
+    }
+
+    /// That it is paid, if all is held.
+    pub(super) fn covered_with(&self, more: i64, ended: Option<PaymentId>) -> Option<Event> {
         let amount = self.paid_amount() - self.gone_back_unpaid() + more;
-        let is_paid = self.status == Status::Pending && self.is_held() && amount >= self.total.amount();
-        is_paid.then(|| self.paid(amount))
+        let may_come = |payment: &Payment| payment.is_open() || payment.is_authorized();
+        let is_covered = self.status == Status::Pending
+            && amount >= self.total.amount()
+            && !self.payments.iter().any(|payment| may_come(payment) && Some(payment.payment_id) != ended);
+        is_covered.then(|| self.paid(amount))
+    }
+
+    /// Whether what is ours covers the total, and a payment that is under way is for nothing: it was to replace money
+    /// that people at the gateway gave back, and that came again.
+    #[must_use]
+    pub fn needs_no_more(&self) -> bool {
+        self.status == Status::Pending
+            && self.total.amount() > 0
+            && self.paid_amount() - self.gone_back_unpaid() >= self.total.amount()
     }
 }

@@ -245,7 +245,7 @@ impl PlacedOrder {
         Ok(events)
     }
 
-    /// Money that went back came again.
+    /// Money that went back came again. An order that waits for its money may have all of it now.
     pub(super) fn record_refund_failed(
         &self,
         refund_id: RefundId,
@@ -255,7 +255,10 @@ impl PlacedOrder {
         match self.refund(refund_id, Some(payment_id)) {
             Some(known) if known.phase == RefundPhase::Done => {
                 let (amount, message) = (known.amount, message.clone());
-                vec![Event::RefundFailed(RefundFailed { refund_id, payment_id, amount, message })]
+                let mut events =
+                    vec![Event::RefundFailed(RefundFailed { refund_id, payment_id, amount, message })];
+                events.extend(self.paid_with(amount.amount(), None));
+                events
             }
             _ => self.record_refund_refused(refund_id, payment_id, message),
         }
@@ -274,7 +277,7 @@ impl PlacedOrder {
         };
         let is_for_money = after.rests.is_empty() || after.lines.iter().any(costs_something);
         let paid = after.paid_amount();
-        let reason = Reason::new("all of its money was given back at the payment gateway");
+        let reason = Reason::new("all of its money was given back");
         match reason {
             Ok(reason) if is_in_the_house && is_for_money && paid > 0 && after.refunded_amount() >= paid => {
                 after.call_off(CancelReason::Requested { reason })
@@ -337,7 +340,8 @@ impl PlacedOrder {
         if self.status == Status::Pending {
             return Err(self.not_in("refunded", "paid, processing, shipped, delivered or cancelled"));
         }
-        self.check_left(refund.amount, self.left_while_it_lives())
+        // What people owe for units that were given up may be all that is left.
+        self.check_left(refund.amount, self.left_while_it_lives().max(self.to_refund()))
     }
 
     fn check_left(&self, amount: Money, left: i64) -> Result<(), Rejection> {
