@@ -1,5 +1,6 @@
 //! Whether the parts of a service do their work: `/livez` and `/readyz`.
 
+use crate::Metrics;
 use axum::Json;
 use axum::Router;
 use axum::http::StatusCode;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Default)]
 pub struct Health {
     parts: Arc<Mutex<Parts>>,
+    metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -58,12 +60,20 @@ impl Health {
         self.lock().asked.insert(part, Arc::new(probe));
     }
 
+    /// The figures of the process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// `GET /livez`: the process answers. `GET /readyz`: every part does its work, or 503 with those that do not.
+    /// `GET /metrics`: their figures.
     pub fn routes(&self) -> Router {
         let health = self.clone();
         Router::new()
             .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
             .route("/readyz", get(move || health.clone().answer()))
+            .merge(self.metrics.routes())
     }
 
     fn say(&self, part: &str, state: Result<Option<String>, String>) {

@@ -6,6 +6,7 @@
 mod access;
 mod extract;
 mod health;
+mod metrics;
 mod problem;
 pub mod process;
 mod serve;
@@ -13,5 +14,6 @@ mod serve;
 pub use access::{Caller, OperatorToken};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
+pub use metrics::Metrics;
 pub use problem::Problem;
 pub use serve::{MAX_BODY_BYTES, Stopping, serve, with_edge};
