@@ -1,25 +1,24 @@
 //! The service: all workers, and what they say of themselves.
 
+use crate::catalogue::{self, Entry};
 use crate::config::Config;
-use crate::projection::Projection;
+use crate::metrics;
 use crate::provenance::{self, ProvenanceError};
-use crate::read_models::{Carts, Orders, Products, Sales, Stock};
-use crate::status::{State, Status};
-use crate::worker::Worker;
+use crate::routes::{self, Shared};
+use crate::status::Status;
+use crate::supervisor::Board;
+use axum::Router;
 use event_store::EventStore;
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use http_boundary::{Finding, Health, process};
+use http_boundary::{Finding, Health, OperatorToken, process};
 use serde_json::json;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -29,6 +28,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// How long `/readyz` waits for the event store to say where the log ends.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
+/// Connections for those who look after the projections.
+const POOL: u32 = 3;
 /// The name under which the tables' form shows in `/readyz`.
 const TABLES: &str = "read models' tables";
 /// Whether they were made from this event log, in `/readyz`.
@@ -37,20 +38,8 @@ const LOG_PART: &str = "read models' event log";
 /// The projections as a service.
 pub struct Application {
     listen: SocketAddr,
-    database: PgConnectOptions,
     health: Health,
-    board: Board,
-    starters: Vec<Starter>,
-}
-
-/// Starts a worker.
-type Starter = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
-
-/// Where all workers' statuses can be read.
-#[derive(Clone)]
-struct Board {
-    store: EventStore,
-    statuses: Arc<[watch::Receiver<Status>]>,
+    shared: Shared,
 }
 
 /// Why the service cannot be built.
@@ -78,27 +67,28 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url } = config;
+        let Config { listen, event_store: store, database_url, operator_token } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         health.is_ill(TABLES, "not looked at yet");
-        let workers = [
-            starter(Worker::new(Products, store.clone(), database.clone())),
-            starter(Worker::new(Carts, store.clone(), database.clone())),
-            starter(Worker::new(Orders, store.clone(), database.clone())),
-            starter(Worker::new(Stock, store.clone(), database.clone())),
-            starter(Worker::new(Sales, store.clone(), database.clone())),
-        ];
-        let (starters, statuses): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-        let board = Board { store, statuses: statuses.into() };
-        let asked = board.clone();
-        health.ask("projections", move || asked.clone().finding().boxed());
-        Ok(Self { listen, database, health: health.clone(), board, starters })
+        let board = Board::default();
+        let asked = (board.clone(), store.clone());
+        health.ask("projections", move || finding(asked.clone()).boxed());
+        let pool = PgPoolOptions::new().max_connections(POOL).connect_lazy_with(database.clone());
+        let shared =
+            Shared { pool, database, store, board, operator_token: OperatorToken::new(&operator_token) };
+        metrics::register(health.metrics(), shared.clone());
+        Ok(Self { listen, health: health.clone(), shared })
     }
 
     /// What each projection says of itself, now and later.
     #[must_use]
-    pub fn statuses(&self) -> Vec<watch::Receiver<Status>> {
-        self.board.statuses.to_vec()
+    pub fn board(&self) -> Board {
+        self.shared.board.clone()
+    }
+
+    /// Looking after the projections over HTTP.
+    pub fn router(&self) -> Router {
+        routes::router(self.shared.clone())
     }
 
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
@@ -106,13 +96,14 @@ impl Application {
     pub async fn run(self, stop: CancellationToken) {
         // Whoever drops this future drops the workers too.
         let mut workers = JoinSet::new();
-        if migrate_until_done(&self.database, &self.health, &stop).await
-            && follows_its_own_log(&self.database, &self.board.store, &self.health, &stop).await
+        let Shared { database, store, board, .. } = &self.shared;
+        if migrate_until_done(database, &self.health, &stop).await
+            && follows_its_own_log(database, store, &self.health, &stop).await
         {
-            for start in self.starters {
-                workers.spawn(start(stop.clone()));
+            for entry in catalogue::ALL {
+                workers.spawn((entry.run)(store.clone(), database.clone(), board.clone(), stop.clone()));
             }
-            let (database, store, stop) = (self.database.clone(), self.board.store.clone(), stop.clone());
+            let (database, store, stop) = (database.clone(), store.clone(), stop.clone());
             workers.spawn(async move { note_log(&database, &store, &stop).await });
         }
         while workers.join_next().await.is_some() {}
@@ -126,9 +117,9 @@ impl Application {
     pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
         let listener = TcpListener::bind(self.listen).await?;
         info!(address = %listener.local_addr()?, "projections answers");
-        let health = self.health.routes();
+        let router = self.router().merge(self.health.routes());
         let serving = async {
-            let served = http_boundary::serve(listener, health, stop.clone()).await;
+            let served = http_boundary::serve(listener, router, stop.clone()).await;
             stop.cancel();
             served
         };
@@ -178,30 +169,13 @@ async fn note_log(database: &PgConnectOptions, store: &EventStore, stop: &Cancel
     }
 }
 
-/// What starts the worker, and where to read its status.
-fn starter<P: Projection>(worker: Worker<P>) -> (Starter, watch::Receiver<Status>) {
-    let status = worker.status();
-    (Box::new(move |stop| worker.run(stop).boxed()), status)
-}
-
-impl Board {
-    async fn finding(self) -> Finding {
-        let head = tokio::time::timeout(HEAD_DEADLINE, self.store.head()).await;
-        let head = head.ok().and_then(Result::ok).flatten();
-        let projections: Vec<Status> = self.statuses.iter().map(last_word).collect();
-        let ready = projections.iter().all(Status::is_well);
-        Finding { ready, detail: json!({ "head": head, "projections": projections }) }
-    }
-}
-
-/// What a worker last said. One that is gone without a word has panicked.
-fn last_word(status: &watch::Receiver<Status>) -> Status {
-    let is_gone = status.has_changed().is_err();
-    let mut status = status.borrow().clone();
-    if is_gone && !status.has_ended() {
-        status.state = State::Failed { error: "it panicked; the log has the message".to_owned() };
-    }
-    status
+async fn finding((board, store): (Board, EventStore)) -> Finding {
+    let head = tokio::time::timeout(HEAD_DEADLINE, store.head()).await;
+    let head = head.ok().and_then(Result::ok).flatten();
+    let projections = board.statuses();
+    let is_there = |entry: &Entry| projections.iter().any(|status| status.name == entry.name);
+    let ready = catalogue::ALL.iter().all(is_there) && projections.iter().all(Status::is_well);
+    Finding { ready, detail: json!({ "head": head, "projections": projections }) }
 }
 
 /// Whether the tables are there now; false when told to stop before.

@@ -14,4 +14,7 @@ pub struct Config {
     /// The address of the Postgres database that holds the read models.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+    /// The operator's bearer token.
+    #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
+    pub operator_token: String,
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::stored::UnreadableEvent;
-use domain::{CartId, Event, OrderId, Sku, cart, inventory, order, product};
+use domain::{Aggregate, CartId, Event, OrderId, Sku, cart, inventory, order, product};
 use event_store::{Position, RecordedEvent};
 use serde::Deserialize;
 use thiserror::Error;
@@ -64,6 +64,17 @@ struct WhoAndWhen {
 }
 
 impl Fact {
+    /// The name of the stream that it is in.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        match &self.subject {
+            Subject::Product(sku, _) => format!("{}-{sku}", product::Product::CATEGORY),
+            Subject::Inventory(sku, _) => format!("{}-{sku}", inventory::Inventory::CATEGORY),
+            Subject::Cart(cart_id, _) => format!("{}-{cart_id}", cart::Cart::CATEGORY),
+            Subject::Order(order_id, _) => format!("{}-{order_id}", order::Order::CATEGORY),
+        }
+    }
+
     /// Reads an event of ours.
     ///
     /// # Errors

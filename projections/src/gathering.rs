@@ -1,8 +1,12 @@
 //! What comes from the log while the database is busy, until it is written.
 
-use crate::fact::{Fact, UnreadableFact, stored_position};
+use crate::fact::{Fact, stored_position};
+use crate::parking::Park;
 use crate::projection::Projection;
+use crate::share::Share;
+use crate::step::Batch;
 use event_store::{Position, RecordedEvent};
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 
 /// Events that one transaction applies at most.
@@ -14,32 +18,36 @@ const MAX_SEEN: usize = 50_000;
 
 /// What is gathered for the next transaction.
 pub struct Gathering<P> {
+    share: Share,
     facts: Vec<Fact>,
+    parks: Vec<Park>,
+    waiting: HashMap<String, i64>,
+    /// Streams of which nothing is applied any more.
+    parked: HashSet<String>,
     bytes: usize,
     seen: usize,
     upto: Option<i64>,
-    /// The wanted event that cannot be read. Nothing is taken after it.
-    unreadable: Option<UnreadableFact>,
     projection: PhantomData<P>,
 }
 
-/// Events for one transaction, and the position up to which they are all.
-pub struct Batch {
-    pub facts: Vec<Fact>,
-    pub upto: i64,
-}
-
 impl<P: Projection> Gathering<P> {
-    /// Nothing yet; everything up to `after` is applied.
-    pub fn new(after: Option<i64>) -> Self {
-        Self { facts: Vec::new(), bytes: 0, seen: 0, upto: after, unreadable: None, projection: PhantomData }
+    /// Nothing yet; everything up to `after` is applied, but for the parked streams.
+    pub fn new(share: Share, after: Option<i64>, parked: Vec<String>) -> Self {
+        Self {
+            share,
+            facts: Vec::new(),
+            parks: Vec::new(),
+            waiting: HashMap::new(),
+            parked: parked.into_iter().collect(),
+            bytes: 0,
+            seen: 0,
+            upto: after,
+            projection: PhantomData,
+        }
     }
 
     pub fn has_room(&self) -> bool {
-        self.unreadable.is_none()
-            && self.facts.len() < MAX_FACTS
-            && self.bytes < MAX_BYTES
-            && self.seen < MAX_SEEN
+        self.facts.len() < MAX_FACTS && self.bytes < MAX_BYTES && self.seen < MAX_SEEN
     }
 
     pub fn is_empty(&self) -> bool {
@@ -50,25 +58,38 @@ impl<P: Projection> Gathering<P> {
         !self.facts.is_empty()
     }
 
+    /// How many streams stand still.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// The next event of the log, wanted or not.
     pub fn add(&mut self, event: &RecordedEvent) {
         // A subscription that began again may repeat an event.
         if self.is_behind(event.position) {
             return;
         }
-        if P::wants(event) {
-            match Fact::read(event) {
-                Ok(fact) => {
-                    self.bytes += event.data.len();
-                    self.facts.push(fact);
-                }
-                Err(unreadable) => {
-                    self.unreadable = Some(unreadable);
-                    return;
-                }
-            }
+        if P::wants(event) && self.share.has(&event.stream) {
+            self.take_in(event);
         }
         self.pass(event.position);
+    }
+
+    fn take_in(&mut self, event: &RecordedEvent) {
+        if self.parked.contains(&event.stream) {
+            *self.waiting.entry(event.stream.clone()).or_default() += 1;
+            return;
+        }
+        match Fact::read(event) {
+            Ok(fact) => {
+                self.bytes += event.data.len();
+                self.facts.push(fact);
+            }
+            Err(unreadable) => {
+                self.parks.push(Park::of_unreadable(event, &unreadable));
+                self.parked.insert(event.stream.clone());
+            }
+        }
     }
 
     /// Nothing of interest up to here.
@@ -76,6 +97,18 @@ impl<P: Projection> Gathering<P> {
         if !self.is_behind(position) {
             self.pass(position);
         }
+    }
+
+    /// A stream was parked by the last transaction: what is gathered of it since must wait too.
+    pub fn park(&mut self, stream: String) {
+        let before = self.facts.len();
+        self.facts.retain(|fact| fact.stream() != stream);
+        self.parks.retain(|park| park.stream != stream);
+        let waiting = i64::try_from(before - self.facts.len()).unwrap_or(i64::MAX);
+        if waiting > 0 {
+            *self.waiting.entry(stream.clone()).or_default() += waiting;
+        }
+        self.parked.insert(stream);
     }
 
     fn is_behind(&self, position: Position) -> bool {
@@ -92,11 +125,11 @@ impl<P: Projection> Gathering<P> {
         let upto = self.upto.filter(|_| self.seen > 0)?;
         self.bytes = 0;
         self.seen = 0;
-        Some(Batch { facts: std::mem::take(&mut self.facts), upto })
-    }
-
-    /// The event that cannot be read, when all before it is taken.
-    pub fn dead_end(&mut self) -> Option<UnreadableFact> {
-        if self.seen == 0 { self.unreadable.take() } else { None }
+        Some(Batch {
+            facts: std::mem::take(&mut self.facts),
+            parks: std::mem::take(&mut self.parks),
+            waiting: std::mem::take(&mut self.waiting),
+            upto,
+        })
     }
 }

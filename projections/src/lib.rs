@@ -12,20 +12,39 @@
 //! events again from the log, which is the truth.
 
 mod application;
+mod catalogue;
 mod checkpoint;
+pub mod compare;
 mod config;
 mod fact;
 mod gathering;
+mod lag;
+mod metrics;
+mod overview;
+mod pace;
+mod parking;
 mod projection;
 mod provenance;
 pub mod read_models;
+mod routes;
+mod share;
 mod status;
+mod step;
+mod supervisor;
+pub mod versions;
 mod worker;
 
 pub use application::{Application, BuildError, migrate};
-pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, load, step, try_own};
+pub use catalogue::{ALL, Entry, find};
+pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, hold, load, try_own};
 pub use config::Config;
 pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
+pub use lag::{Lag, Pace};
+pub use overview::{OverviewError, Progress, ProjectionView, VersionView, overview};
+pub use parking::Park;
 pub use projection::{ApplyError, Projection};
+pub use share::{Share, schema_of};
 pub use status::{State, Status};
+pub use step::{Batch, step};
+pub use supervisor::{Board, Supervisor};
 pub use worker::Worker;

@@ -10,15 +10,19 @@ use thiserror::Error;
 ///
 /// Its tables are written by nobody else, and only inside the transaction that moves its checkpoint. `apply` does
 /// no I/O but through that transaction, so to fill the tables again has no other effect.
-pub trait Projection: Send + Sync + 'static {
+pub trait Projection: Copy + Default + Send + Sync + 'static {
     /// The name of its checkpoint.
     const NAME: &'static str;
-    /// Changes whenever the same events would give other rows.
+    /// The version of its rules: changes whenever the same events would give other rows.
     const VERSION: i32;
     /// The event types that it wants, each as a beginning of whole words: `cart` is every cart event,
     /// `order.paid` is that fact in any version. A version that this program does not know is thus wanted too,
     /// and stops the projection, instead of being passed over.
     const WANTS: &'static [&'static str];
+    /// All its tables. No other projection writes them.
+    const TABLES: &'static [&'static str];
+    /// The column of every table that says of which stream a row is; none where rows add up over streams.
+    const STREAM_COLUMN: Option<&'static str>;
 
     /// Writes what these events mean. They come in the order of the log, each exactly once.
     fn apply(
@@ -47,4 +51,21 @@ pub enum ApplyError {
     Json(#[from] serde_json::Error),
     #[error("the event at position {position} speaks of the order {order_id}, which was never placed")]
     UnknownOrder { order_id: domain::OrderId, position: i64 },
+}
+
+impl ApplyError {
+    /// Whether it is the events that cannot be applied, and not the database that is in trouble: another try gives the
+    /// same.
+    #[must_use]
+    pub fn is_about_events(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::UnknownOrder { .. } => true,
+            Self::Database(sqlx::Error::Encode(_)) => true,
+            // Values that no column takes, and rows that break a rule of their table.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            Self::Database(_) => false,
+        }
+    }
 }

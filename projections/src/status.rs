@@ -1,5 +1,6 @@
 //! What a worker says of itself.
 
+use crate::share::Share;
 use event_store::Position;
 use serde::Serialize;
 
@@ -7,11 +8,17 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     pub name: &'static str,
+    /// The version of the tables.
     pub version: i32,
+    /// Which part of it, of how many.
+    pub shard: i16,
+    pub shards: i16,
     /// The last position whose effect is in the tables.
     pub position: Option<Position>,
     /// Events applied by this worker since it started.
     pub applied: u64,
+    /// Streams that are put aside.
+    pub parked: usize,
     #[serde(flatten)]
     pub state: State,
 }
@@ -37,8 +44,13 @@ pub enum State {
 }
 
 impl Status {
-    pub(crate) fn new(name: &'static str, version: i32) -> Self {
-        Self { name, version, position: None, applied: 0, state: State::Starting }
+    pub(crate) fn new(share: Share) -> Self {
+        let Share { name, version, shard, shards } = share;
+        Self { name, version, shard, shards, position: None, applied: 0, parked: 0, state: State::Starting }
+    }
+
+    pub(crate) fn share(&self) -> Share {
+        Share { name: self.name, version: self.version, shard: self.shard, shards: self.shards }
     }
 
     /// Whether it will never move again.

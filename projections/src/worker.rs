@@ -1,11 +1,14 @@
-//! One task for each projection: from the subscription to the tables.
+//! One task for each share of a projection: from the subscription to the tables.
 
-use crate::checkpoint::{StepError, load, step, try_own};
-use crate::fact::UnreadableFact;
-use crate::gathering::{Batch, Gathering};
+use crate::checkpoint::{StepError, load, try_own};
+use crate::gathering::Gathering;
+use crate::pace::Pace;
+use crate::parking::{self, Park, TakeUpError};
 use crate::projection::{ApplyError, Projection};
+use crate::share::Share;
 use crate::status::{State, Status};
-use event_store::{EventStore, Position, SubscriptionItem};
+use crate::step::{Batch, step};
+use event_store::{EventStore, EventStoreError, Position, SubscriptionItem};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use http_boundary::process::with_causes;
@@ -14,15 +17,9 @@ use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// The longest rest between two transactions. While events come without end, a worker rests up to this long after
-/// each transaction: larger batches cost the machine less, and a shopper does not notice.
-const LONGEST_REST: Duration = Duration::from_millis(25);
-/// How often the checkpoint moves over events that are not wanted, while they come without end.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
 /// How often a second runner looks whether the first one has ended.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -31,12 +28,15 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// applied again at the next start.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs one projection.
+/// Runs one share of a projection.
 pub struct Worker<P> {
     projection: P,
+    share: Share,
     store: EventStore,
     database: PgConnectOptions,
     status: watch::Sender<Status>,
+    /// Counts up whenever somebody has looked at parked streams.
+    asked: watch::Receiver<u64>,
 }
 
 /// Why a session with the database ended.
@@ -44,8 +44,17 @@ pub struct Worker<P> {
 enum Ended {
     #[error(transparent)]
     Step(#[from] StepError),
-    #[error(transparent)]
-    Unreadable(#[from] UnreadableFact),
+    #[error("a parked stream could not be read")]
+    EventStore(#[from] EventStoreError),
+}
+
+impl From<TakeUpError> for Ended {
+    fn from(error: TakeUpError) -> Self {
+        match error {
+            TakeUpError::Step(error) => Self::Step(error),
+            TakeUpError::EventStore(error) => Self::EventStore(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for Ended {
@@ -60,52 +69,26 @@ type Writing<'a> = BoxFuture<'a, Written>;
 /// A transaction that has ended.
 struct Written {
     connection: PgConnection,
-    outcome: Result<(), StepError>,
+    outcome: Result<Vec<Park>, StepError>,
     upto: i64,
     count: usize,
 }
 
-/// When the next transaction may begin.
-struct Pace {
-    started: Instant,
-    finished: Instant,
-    rest: Duration,
-}
-
-impl Pace {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { started: now, finished: now, rest: Duration::ZERO }
-    }
-
-    fn started(&mut self) {
-        self.started = Instant::now();
-    }
-
-    /// Rests for twice as long as the transaction took, so that a steady stream of events is written in larger
-    /// batches and never takes more than a third of this worker's time. An event after a pause does not wait.
-    fn finished(&mut self) {
-        self.finished = Instant::now();
-        self.rest = ((self.finished - self.started) * 2).min(LONGEST_REST);
-    }
-
-    fn pause<P: Projection>(&self, gathering: &Gathering<P>) -> Duration {
-        if !gathering.has_room() {
-            return Duration::ZERO;
-        }
-        let rest = if gathering.has_facts() { self.rest } else { CHECKPOINT_INTERVAL };
-        (self.finished + rest).saturating_duration_since(Instant::now())
-    }
-}
-
 impl<P: Projection> Worker<P> {
     /// A worker that connects when it runs.
-    pub fn new(projection: P, store: EventStore, database: PgConnectOptions) -> Self {
+    pub fn new(
+        projection: P,
+        share: Share,
+        store: EventStore,
+        database: PgConnectOptions,
+        asked: watch::Receiver<u64>,
+    ) -> Self {
         let database = database
             .application_name(&format!("emporium-projection-{}", P::NAME))
-            .options([("synchronous_commit", "off")]);
-        let status = watch::Sender::new(Status::new(P::NAME, P::VERSION));
-        Self { projection, store, database, status }
+            // While another version serves, this one's tables are in a schema of their own.
+            .options([("synchronous_commit", "off"), ("search_path", &format!("{},public", share.schema()))]);
+        let status = watch::Sender::new(Status::new(share));
+        Self { projection, share, store, database, status, asked }
     }
 
     /// What it says of itself, now and later.
@@ -153,61 +136,109 @@ impl<P: Projection> Worker<P> {
     async fn session(&self, stop: &CancellationToken) -> Result<(), Ended> {
         let opened = async {
             let mut connection = PgConnection::connect_with(&self.database).await?;
-            while !try_own::<P>(&mut connection).await? {
+            while !try_own(&mut connection, &self.share).await? {
                 if self.set_state(State::Waiting) {
                     info!(projection = P::NAME, "another runner is at work; waiting to take over");
                 }
                 tokio::time::sleep(TAKE_OVER_INTERVAL).await;
             }
-            let position = load::<P>(&mut connection).await?;
+            let position = load(&mut connection, &self.share).await?;
             Ok::<_, sqlx::Error>((connection, position))
         };
-        let (connection, from) = tokio::select! {
+        let (mut connection, mut from) = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
-        info!(projection = P::NAME, version = P::VERSION, ?from, "projecting");
+        info!(
+            projection = P::NAME,
+            version = self.share.version,
+            shard = self.share.shard,
+            ?from,
+            "projecting"
+        );
         self.status.send_modify(|status| {
             status.position = from.and_then(position_of);
             status.state = State::Running;
         });
-        self.follow(connection, from, stop).await
+        let mut asked = self.asked.clone();
+        loop {
+            asked.mark_unchanged();
+            self.take_up_what_is_asked(&mut connection, from).await?;
+            let followed = self.follow(connection, from, &mut asked, stop).await?;
+            let Some((back, reached)) = followed else { return Ok(()) };
+            (connection, from) = (back, reached);
+        }
+    }
+
+    /// Tries the parked streams again that somebody has looked at.
+    async fn take_up_what_is_asked(
+        &self,
+        connection: &mut PgConnection,
+        from: Option<i64>,
+    ) -> Result<(), Ended> {
+        for asked in parking::asked(connection, &self.share).await? {
+            let taken_up =
+                parking::take_up(&self.projection, connection, &self.store, &self.share, (&asked, from));
+            match taken_up.await? {
+                None => info!(projection = P::NAME, ?asked, "a parked stream follows again"),
+                Some(still) => self.warn_of(&still),
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_of(&self, park: &Park) {
+        warn!(
+            projection = P::NAME,
+            version = self.share.version,
+            stream = park.stream,
+            revision = park.revision,
+            event_type = park.event_type,
+            error = park.error,
+            "a stream is parked: what is wrong with this event?"
+        );
     }
 
     /// Gathers from the subscription while a transaction is under way, and begins the next one when the
-    /// subscription has nothing more at the moment, or there is enough.
+    /// subscription has nothing more at the moment, or there is enough. Ends when told to stop (none), or when
+    /// somebody has looked at parked streams.
     async fn follow(
         &self,
-        connection: PgConnection,
+        mut connection: PgConnection,
         mut from: Option<i64>,
+        asked: &mut watch::Receiver<u64>,
         stop: &CancellationToken,
-    ) -> Result<(), Ended> {
+    ) -> Result<Option<(PgConnection, Option<i64>)>, Ended> {
+        let parked = parking::parked(&mut connection, &self.share).await?;
+        self.status.send_modify(|status| status.parked = parked.len());
         // By its contract the subscription never ends; should it, that must be seen.
         let ended = SubscriptionItem::Disconnected { error: "the subscription has ended".to_owned() };
         let ended = futures::stream::once(std::future::ready(ended));
         let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)).chain(ended));
-        let mut gathering = Gathering::<P>::new(from);
+        let mut gathering = Gathering::<P>::new(self.share, from, parked);
         let mut idle = Some(connection);
         let mut writing: Option<Writing<'_>> = None;
         let mut pace = Pace::new();
         loop {
-            if idle.is_some()
-                && let Some(unreadable) = gathering.dead_end()
-            {
-                return Err(unreadable.into());
-            }
             let pause = pace.pause(&gathering);
             tokio::select! {
                 // The order matters: first all that is there is gathered, then a transaction begins.
                 biased;
                 () = stop.cancelled() => break,
+                Ok(()) = asked.changed(), if idle.is_some() => {
+                    return Ok(idle.map(|connection| (connection, from)));
+                }
                 written = or_never(&mut writing) => {
                     writing = None;
                     idle = Some(written.connection);
-                    written.outcome?;
+                    let parks = written.outcome?;
                     from = Some(written.upto);
                     pace.finished();
-                    self.advanced(written.upto, written.count);
+                    for park in parks {
+                        self.warn_of(&park);
+                        gathering.park(park.stream);
+                    }
+                    self.advanced(written.upto, written.count, gathering.parked());
                 }
                 // Without a budget: a task that must yield would take that for a pause of the subscription.
                 Some(item) = tokio::task::unconstrained(events.next()), if gathering.has_room() => {
@@ -222,7 +253,7 @@ impl<P: Projection> Worker<P> {
             }
         }
         self.finish(writing, idle).await;
-        Ok(())
+        Ok(None)
     }
 
     fn gather(&self, gathering: &mut Gathering<P>, item: SubscriptionItem) {
@@ -251,17 +282,17 @@ impl<P: Projection> Worker<P> {
 
     fn write(&self, mut connection: PgConnection, from: Option<i64>, batch: Batch) -> Writing<'_> {
         async move {
-            let Batch { facts, upto } = batch;
-            let outcome = step(&self.projection, &mut connection, from, upto, &facts).await;
-            Written { connection, outcome, upto, count: facts.len() }
+            let outcome = step(&self.projection, &mut connection, &self.share, from, &batch).await;
+            Written { connection, outcome, upto: batch.upto, count: batch.facts.len() }
         }
         .boxed()
     }
 
-    fn advanced(&self, upto: i64, count: usize) {
+    fn advanced(&self, upto: i64, count: usize, parked: usize) {
         self.status.send_modify(|status| {
             status.position = position_of(upto);
             status.applied += u64::try_from(count).unwrap_or(u64::MAX);
+            status.parked = parked;
         });
     }
 
@@ -318,7 +349,8 @@ fn is_passing(ended: &Ended) -> bool {
     match ended {
         Ended::Step(StepError::WentBack { .. }) => true,
         Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
-        Ended::Step(_) | Ended::Unreadable(_) => false,
+        Ended::EventStore(_) => true,
+        Ended::Step(_) => false,
     }
 }
 

@@ -1,18 +1,14 @@
 //! Each event counts exactly once: repeated, cut in any way, after a crash, with two runners.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod shop;
-mod tables;
-
+use crate::shop::Shop;
+use crate::tables::{checkpoint, dump, empty, position, project, project_all, project_from, share, wanted};
 use projections::read_models::{Carts, Orders, Products, Sales, Stock};
-use projections::{ADVANCED_CHANNEL, Projection, StepError, advance, load, step};
+use projections::{ADVANCED_CHANNEL, Batch, Projection, StepError, advance, step};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use shop::Shop;
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgPool};
 use std::time::Duration;
-use tables::{dump, empty, position, project, project_all, project_from, wanted};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn any_cut_into_batches_gives_the_same_rows(pool: PgPool) {
@@ -69,11 +65,11 @@ async fn crash_between_effect_and_checkpoint<P: Projection>(pool: &PgPool, proje
     empty(&mut connection).await;
     project(&projection, &mut connection, before).await.unwrap();
     let stored = dump(&mut connection).await;
-    let from = load::<P>(&mut connection).await.unwrap();
+    let from = checkpoint::<P>(&mut connection).await.unwrap();
 
     // All of a step but its end: the effect and the checkpoint are written, and then the power goes.
     let mut transaction = connection.begin().await.unwrap();
-    advance::<P>(&mut transaction, from, position(after.last().unwrap()), 1).await.unwrap();
+    advance(&mut transaction, &share::<P>(), from, position(after.last().unwrap()), 1).await.unwrap();
     projection.apply(&mut transaction, &wanted::<P>(after)).await.unwrap();
     assert_ne!(dump(&mut transaction).await, stored);
     drop(transaction);
@@ -107,7 +103,7 @@ async fn of_two_runners_one_loses_and_nothing_counts_twice(pool: PgPool) {
 
     let half = log.len() / 2;
     project_all(&mut one, &log[..half]).await.unwrap();
-    let from = load::<Stock>(&mut one).await.unwrap();
+    let from = checkpoint::<Stock>(&mut one).await.unwrap();
     let (first, second) = tokio::join!(
         project_from(&Stock, &mut one, from, &log[half..]),
         project_from(&Stock, &mut other, from, &log[half..]),
@@ -137,12 +133,13 @@ async fn events_that_are_not_wanted_move_the_checkpoint_and_say_so(pool: PgPool)
     let mut listener = PgListener::connect_with(&pool).await.unwrap();
     listener.listen(ADVANCED_CHANNEL).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    let from = load::<Sales>(&mut connection).await.unwrap();
+    let from = checkpoint::<Sales>(&mut connection).await.unwrap();
     assert_eq!(from, None);
-    step(&Sales, &mut connection, from, 0, &[]).await.unwrap();
-    step(&Sales, &mut connection, Some(0), 4_711, &[]).await.unwrap();
-    assert_eq!(load::<Sales>(&mut connection).await.unwrap(), Some(4_711));
-    for announced in ["sales:1:0", "sales:1:4711"] {
+    let upto = |upto| Batch { upto, ..Batch::default() };
+    step(&Sales, &mut connection, &share::<Sales>(), from, &upto(0)).await.unwrap();
+    step(&Sales, &mut connection, &share::<Sales>(), Some(0), &upto(4_711)).await.unwrap();
+    assert_eq!(checkpoint::<Sales>(&mut connection).await.unwrap(), Some(4_711));
+    for announced in ["sales:1:0:0", "sales:1:0:4711"] {
         let notification = tokio::time::timeout(Duration::from_secs(10), listener.recv()).await;
         assert_eq!(notification.unwrap().unwrap().payload(), announced);
     }

@@ -1,18 +1,14 @@
 //! The read models say what the domain says: every row is compared with the state that the aggregates have after
 //! the same events.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod shop;
-mod tables;
-
+use crate::shop::Shop;
+use crate::tables::{dump, empty, project_all};
 use domain::cart::Cart;
 use domain::order::{Order, PaymentPhase, PlacedOrder, Status};
 use domain::product::Product;
 use serde_json::{Value, json};
-use shop::Shop;
 use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, BTreeSet};
-use tables::{dump, empty, project_all};
 
 const SEEDS: std::ops::Range<u64> = 100..106;
 

@@ -6,14 +6,17 @@ use event_store::{EventStore, Position};
 use http_boundary::{Health, Problem, process};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// The channel on which projections announce, as `name:version:position`.
-const CHANNEL: &str = "projection_advanced";
+/// The channel on which projections announce, as `name:version:shard:position`.
+const ADVANCED: &str = "projection_advanced";
+/// The channel on which it is announced that a projection's versions have changed.
+const VERSIONS: &str = "projection_versions";
 /// How long a request waits for its `min-position`.
 const WAIT_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -22,7 +25,7 @@ const LAST_RETRY: Duration = Duration::from_secs(2);
 const PART: &str = "queries: database";
 
 /// A projection whose tables we read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadModel {
     Products,
     Carts,
@@ -34,20 +37,43 @@ pub enum ReadModel {
 impl ReadModel {
     const ALL: [Self; 5] = [Self::Products, Self::Carts, Self::Orders, Self::Stock, Self::Sales];
 
-    /// The name and the version of its checkpoint.
-    fn checkpoint(self) -> (&'static str, i32) {
+    /// The projection's name.
+    fn name(self) -> &'static str {
         match self {
-            Self::Products => ("products", 1),
-            Self::Carts => ("carts", 1),
-            Self::Orders => ("orders", 1),
-            Self::Stock => ("stock", 1),
-            Self::Sales => ("sales", 1),
+            Self::Products => "products",
+            Self::Carts => "carts",
+            Self::Orders => "orders",
+            Self::Stock => "stock",
+            Self::Sales => "sales",
         }
     }
 
-    fn of(name: &str, version: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.checkpoint() == (name, version))
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|model| model.name() == name)
     }
+}
+
+/// How far the version that serves has come, in each of its shards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Served {
+    version: i32,
+    shards: Vec<Option<Position>>,
+}
+
+impl Served {
+    /// The position up to which all of it is true at least.
+    fn position(&self) -> Option<Position> {
+        self.shards.iter().copied().min().flatten()
+    }
+}
+
+/// A shard of a version that has moved on.
+#[derive(Debug, PartialEq, Eq)]
+struct Announced {
+    model: ReadModel,
+    version: i32,
+    shard: usize,
+    position: Position,
 }
 
 /// The checkpoints. Cheap to clone; all clones are one.
@@ -55,7 +81,7 @@ impl ReadModel {
 pub struct Checkpoints {
     pool: PgPool,
     store: EventStore,
-    positions: Arc<[watch::Sender<Option<Position>>; 5]>,
+    served: Arc<[watch::Sender<Served>; 5]>,
     /// Whether the listener is connected, so that the positions are the newest.
     is_listening: watch::Sender<bool>,
 }
@@ -66,7 +92,7 @@ impl Checkpoints {
         Self {
             pool,
             store,
-            positions: Arc::new(std::array::from_fn(|_| watch::Sender::new(None))),
+            served: Arc::new(std::array::from_fn(|_| watch::Sender::default())),
             is_listening: watch::Sender::new(false),
         }
     }
@@ -86,10 +112,10 @@ impl Checkpoints {
             Some(MinPosition::Head) => self.store.head().await.map_err(failed_read)?,
         };
         let Some(wanted) = wanted else { return Ok(self.current(model).await) };
-        let mut position = self.sender(model).subscribe();
+        let mut served = self.sender(model).subscribe();
         let reached = async {
-            let reached = position.wait_for(|position| *position >= Some(wanted)).await;
-            reached.ok().and_then(|reached| *reached)
+            let reached = served.wait_for(|served| served.position() >= Some(wanted)).await;
+            reached.ok().and_then(|reached| reached.position())
         };
         if let Ok(reached) = tokio::time::timeout(WAIT_AT_MOST, reached).await {
             return Ok(reached);
@@ -109,11 +135,11 @@ impl Checkpoints {
             // The query that follows meets the same trouble and reports it.
             tracing::debug!(%error, "the checkpoints cannot be read");
         }
-        *self.sender(model).borrow()
+        self.sender(model).borrow().position()
     }
 
-    fn sender(&self, model: ReadModel) -> &watch::Sender<Option<Position>> {
-        &self.positions[model as usize]
+    fn sender(&self, model: ReadModel) -> &watch::Sender<Served> {
+        &self.served[model as usize]
     }
 
     /// Listens until told to stop; connects again when the connection is lost.
@@ -150,10 +176,10 @@ impl Checkpoints {
     async fn listen(&self, health: &Health, is_logged: &mut bool) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        listener.listen_all([ADVANCED, VERSIONS]).await?;
         // What moved before we listened was announced to nobody. A database that crashed may even have gone back.
-        self.positions.iter().for_each(|position| {
-            position.send_replace(None);
+        self.served.iter().for_each(|served| {
+            served.send_replace(Served::default());
         });
         self.load().await?;
         self.is_listening.send_replace(true);
@@ -162,34 +188,51 @@ impl Checkpoints {
             info!("the database is back");
         }
         while let Some(notification) = listener.try_recv().await? {
+            if notification.channel() == VERSIONS {
+                self.load().await?;
+                continue;
+            }
             match announced(notification.payload()) {
-                Some((model, position)) => self.raise(model, position),
+                Some(announced) => self.raise(&announced),
                 None => tracing::debug!(payload = notification.payload(), "not a checkpoint of ours"),
             }
         }
         Ok(())
     }
 
+    /// Which versions serve, and how far they have come.
     async fn load(&self) -> Result<(), sqlx::Error> {
-        let checkpoints = sqlx::query!("SELECT name, version, position FROM projection_checkpoints")
-            .fetch_all(&self.pool)
-            .await?;
-        for row in checkpoints {
-            let position = row.position.and_then(|position| u64::try_from(position).ok());
-            if let (Some(model), Some(position)) = (ReadModel::of(&row.name, row.version), position) {
-                self.raise(model, Position::new(position));
+        let rows = sqlx::query!(
+            r#"SELECT v.name, v.version, v.shards, c.shard AS "shard?", c.position
+               FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
+               WHERE v.state = 'serving'"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut serving: HashMap<ReadModel, Served> = HashMap::new();
+        for row in rows {
+            let Some(model) = ReadModel::of(&row.name) else { continue };
+            let shards = vec![None; usize::try_from(row.shards).unwrap_or(1)];
+            let served = serving.entry(model).or_insert(Served { version: row.version, shards });
+            let shard = row.shard.and_then(|shard| usize::try_from(shard).ok());
+            if let Some(known) = shard.and_then(|shard| served.shards.get_mut(shard)) {
+                *known = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
             }
+        }
+        for (model, served) in serving {
+            self.sender(model).send_replace(served);
         }
         Ok(())
     }
 
-    fn raise(&self, model: ReadModel, position: Position) {
-        self.sender(model).send_if_modified(|known| {
-            let is_new = Some(position) > *known;
-            if is_new {
-                *known = Some(position);
-            }
-            is_new
+    fn raise(&self, announced: &Announced) {
+        self.sender(announced.model).send_if_modified(|served| {
+            // Versions that do not serve move too.
+            let is_served = served.version == announced.version;
+            let shard = served.shards.get_mut(announced.shard).filter(|_| is_served);
+            let Some(known) = shard.filter(|known| **known < Some(announced.position)) else { return false };
+            *known = Some(announced.position);
+            true
         });
     }
 }
@@ -199,10 +242,11 @@ fn is_undefined_table(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
 }
 
-fn announced(payload: &str) -> Option<(ReadModel, Position)> {
+fn announced(payload: &str) -> Option<Announced> {
     let mut parts = payload.split(':');
-    let model = ReadModel::of(parts.next()?, parts.next()?.parse().ok()?)?;
-    Some((model, parts.next()?.parse().ok()?))
+    let model = ReadModel::of(parts.next()?)?;
+    let (version, shard) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(Announced { model, version, shard, position: parts.next()?.parse().ok()? })
 }
 
 pub fn not_reached(wanted: Position, reached: Option<Position>) -> Problem {
@@ -222,14 +266,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_announcements_of_the_versions_that_it_serves() {
-        assert_eq!(announced("stock:1:0"), Some((ReadModel::Stock, Position::new(0))));
-        assert_eq!(
-            announced("sales:1:18446744073709551615"),
-            Some((ReadModel::Sales, Position::new(u64::MAX)))
-        );
-        for foreign in ["", "stock", "stock:1", "stock:2:7", "stock:1:-7", "weather:1:7"] {
+    fn reads_announcements() {
+        let stock = Announced { model: ReadModel::Stock, version: 1, shard: 0, position: Position::new(0) };
+        assert_eq!(announced("stock:1:0:0"), Some(stock));
+        let sales =
+            Announced { model: ReadModel::Sales, version: 3, shard: 7, position: Position::new(u64::MAX) };
+        assert_eq!(announced("sales:3:7:18446744073709551615"), Some(sales));
+        for foreign in ["", "stock", "stock:1", "stock:1:7", "stock:2:0:-7", "stock:1:-1:7", "weather:1:0:7"]
+        {
             assert_eq!(announced(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_version_has_come_as_far_as_its_last_shard() {
+        let at = |position| Some(Position::new(position));
+        let served = |shards| Served { version: 1, shards };
+        assert_eq!(served(vec![]).position(), None);
+        assert_eq!(served(vec![at(7), None, at(9)]).position(), None);
+        assert_eq!(served(vec![at(7), at(3), at(9)]).position(), at(3));
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Carts and their lines.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Carts;
 
 /// What a batch does to a cart.
@@ -46,6 +47,8 @@ impl Projection for Carts {
     const NAME: &'static str = "carts";
     const VERSION: i32 = 1;
     const WANTS: &'static [&'static str] = &["cart"];
+    const TABLES: &'static [&'static str] = &["carts", "cart_lines"];
+    const STREAM_COLUMN: Option<&'static str> = Some("cart_id");
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut batch = Batch::default();

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 /// Orders: lines, payments, refunds, what stock answered, and one row of history for each event.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Orders;
 
 /// What a batch does to an order.
@@ -33,6 +34,16 @@ impl Projection for Orders {
     const NAME: &'static str = "orders";
     const VERSION: i32 = 1;
     const WANTS: &'static [&'static str] = &["order"];
+    const TABLES: &'static [&'static str] = &[
+        "orders",
+        "order_lines",
+        "order_history",
+        "order_stock_answers",
+        "order_payments",
+        "order_refunds",
+        "order_shipments",
+    ];
+    const STREAM_COLUMN: Option<&'static str> = Some("order_id");
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let facts: Vec<(OrderId, &Event, &Fact)> = facts

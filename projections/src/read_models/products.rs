@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 /// The catalogue.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Products;
 
 /// What a batch does to a product.
@@ -20,6 +21,8 @@ impl Projection for Products {
     const NAME: &'static str = "products";
     const VERSION: i32 = 1;
     const WANTS: &'static [&'static str] = &["product"];
+    const TABLES: &'static [&'static str] = &["products"];
+    const STREAM_COLUMN: Option<&'static str> = Some("sku");
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut changes: BTreeMap<&Sku, Change<'_>> = BTreeMap::new();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// What was sold, by day and in all, by SKU, by merchant and by country. A sale is booked when its order is
 /// paid, on the day (UTC) of the payment's business time.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Sales;
 
 /// What is to be booked when an order is paid: kept from `placed` to `paid`, so that this projection needs no
@@ -58,6 +59,8 @@ impl Projection for Sales {
     const NAME: &'static str = "sales";
     const VERSION: i32 = 1;
     const WANTS: &'static [&'static str] = &["order.placed", "order.paid", "order.cancelled"];
+    const TABLES: &'static [&'static str] = &["sales", "sales_pending_orders"];
+    const STREAM_COLUMN: Option<&'static str> = None;
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut batch = Batch::default();

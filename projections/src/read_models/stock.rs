@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 /// Units of each SKU.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Stock;
 
 /// What a batch adds to a SKU's figures.
@@ -22,6 +23,8 @@ impl Projection for Stock {
     const NAME: &'static str = "stock";
     const VERSION: i32 = 1;
     const WANTS: &'static [&'static str] = &["inventory"];
+    const TABLES: &'static [&'static str] = &["stock"];
+    const STREAM_COLUMN: Option<&'static str> = Some("sku");
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut changes: BTreeMap<&Sku, Change<'_>> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use event_store::RecordedEvent;
 use projections::read_models::{Carts, Orders, Products, Sales, Stock};
-use projections::{Fact, Projection, StepError, load, step};
+use projections::{Batch, Fact, Projection, Share, StepError, load, step, versions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub async fn project<P: Projection>(
     connection: &mut PgConnection,
     part: &[RecordedEvent],
 ) -> Result<(), StepError> {
-    let from = load::<P>(connection).await?;
+    let from = checkpoint::<P>(connection).await?;
     project_from(projection, connection, from, part).await
 }
 
@@ -42,7 +42,20 @@ pub async fn project_from<P: Projection>(
     part: &[RecordedEvent],
 ) -> Result<(), StepError> {
     let Some(last) = part.last() else { return Ok(()) };
-    step(projection, connection, from, position(last), &wanted::<P>(part)).await
+    let batch = Batch { facts: wanted::<P>(part), upto: position(last), ..Batch::default() };
+    let parks = step(projection, connection, &share::<P>(), from, &batch).await?;
+    assert_eq!(parks, [], "nothing is wrong with these events");
+    Ok(())
+}
+
+/// The whole of the first version, whose tables are in `public`.
+pub fn share<P: Projection>() -> Share {
+    Share::whole(P::NAME, 1)
+}
+
+pub async fn checkpoint<P: Projection>(connection: &mut PgConnection) -> Result<Option<i64>, StepError> {
+    versions::ensure::<P>(connection).await?;
+    Ok(load(connection, &share::<P>()).await?)
 }
 
 pub fn wanted<P: Projection>(part: &[RecordedEvent]) -> Vec<Fact> {

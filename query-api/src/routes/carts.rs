@@ -1,4 +1,4 @@
-use super::{SNAPSHOT, Shared};
+use super::{SNAPSHOT_OF_CARTS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::page::{Page, PageRequest};
@@ -149,7 +149,7 @@ async fn one(
     QueryParams(freshness): QueryParams<Freshness>,
 ) -> Result<Answer<CartView>, Problem> {
     let position = shared.checkpoints.reach(ReadModel::Carts, freshness.min_position).await?;
-    let mut snapshot = shared.pool.begin_with(SNAPSHOT).await.map_err(failed_query)?;
+    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
     let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
     let cart = cart.ok_or_else(|| nothing("cart", cart_id, position))?;

@@ -48,5 +48,10 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// All queries of a request see the database at one moment.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// All queries of a request see the database at one moment. The lock comes before that moment: no other version of
+/// the tables can begin to serve between what the database shows and the tables in which it is looked for.
+const SNAPSHOT_OF_ORDERS: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE orders IN ACCESS SHARE MODE";
+/// The same for carts.
+const SNAPSHOT_OF_CARTS: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE carts IN ACCESS SHARE MODE";

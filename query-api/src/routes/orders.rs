@@ -1,5 +1,5 @@
 use super::order_view::{OrderPage, read};
-use super::{SNAPSHOT, Shared};
+use super::{SNAPSHOT_OF_ORDERS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::page::{Page, PageRequest};
@@ -176,7 +176,7 @@ async fn one(
     QueryParams(freshness): QueryParams<Freshness>,
 ) -> Result<Answer<OrderPage>, Problem> {
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness.min_position).await?;
-    let mut snapshot = shared.pool.begin_with(SNAPSHOT).await.map_err(failed_query)?;
+    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
     let order = order.ok_or_else(|| nothing("order", order_id, position))?;

@@ -1,0 +1,52 @@
+//! All projections there are, by name.
+
+use crate::compare::{CompareError, Comparison, Wanted, compare};
+use crate::projection::Projection;
+use crate::read_models::{Carts, Orders, Products, Sales, Stock};
+use crate::supervisor::{Board, Supervisor};
+use event_store::EventStore;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+type Run = fn(EventStore, PgConnectOptions, Board, CancellationToken) -> BoxFuture<'static, ()>;
+type Compare =
+    fn(PgConnectOptions, EventStore, Wanted) -> BoxFuture<'static, Result<Comparison, CompareError>>;
+
+/// A projection, for those who have its name only.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// The version of its rules in this program.
+    pub rules: i32,
+    /// Its tables.
+    pub tables: &'static [&'static str],
+    /// Keeps workers at all its versions until told to stop.
+    pub run: Run,
+    /// Compares one of its versions with what the log says.
+    pub compare: Compare,
+}
+
+/// All of them.
+pub const ALL: [Entry; 5] =
+    [entry::<Products>(), entry::<Carts>(), entry::<Orders>(), entry::<Stock>(), entry::<Sales>()];
+
+const fn entry<P: Projection>() -> Entry {
+    Entry {
+        name: P::NAME,
+        rules: P::VERSION,
+        tables: P::TABLES,
+        run: |store, database, board, stop| {
+            Supervisor::new(P::default(), store, database, board).run(stop).boxed()
+        },
+        compare: |database, store, wanted| compare(P::default(), database, store, wanted).boxed(),
+    }
+}
+
+/// The projection of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<Entry> {
+    ALL.into_iter().find(|entry| entry.name == name)
+}

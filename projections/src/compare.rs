@@ -1,0 +1,371 @@
+//! Folds the log again and names the rows of a version that differ.
+//!
+//! The version is looked at as it stands at one moment. The same events, up to each shard's checkpoint of that moment,
+//! are applied to empty tables in a schema that is dropped afterwards, by the same rules; then both are read side by
+//! side in the order of their keys.
+
+use crate::checkpoint::StepError;
+use crate::fact::{Fact, stored_position};
+use crate::projection::Projection;
+use crate::share::{Share, schema_of};
+use crate::versions::{self, VersionError, VersionState};
+use event_store::{EventStore, EventStoreError, RecordedEvent};
+use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use thiserror::Error;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Events that are applied together.
+const BATCH: usize = 2_000;
+/// Differences that are named; all are counted.
+const MAX_NAMED: usize = 100;
+
+/// What to compare.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Which version; without it, the one that serves.
+    pub version: Option<i32>,
+    /// How many streams of a hundred; without it, all. A projection that adds up over streams is always compared whole.
+    pub percent: Option<u8>,
+}
+
+/// What came of a comparison.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    pub name: &'static str,
+    pub version: i32,
+    /// Up to where the log was folded.
+    pub position: Option<i64>,
+    /// Events that were folded.
+    pub events: u64,
+    /// Rows that were read from the version's tables.
+    pub rows: u64,
+    /// Streams that the version has parked. Their events are left out from where they stand.
+    pub parked: usize,
+    /// Rows that differ, in all.
+    pub differences: u64,
+    /// The first of them.
+    pub named: Vec<Difference>,
+}
+
+/// A row that is not what its events say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    pub table: &'static str,
+    /// The values of the primary key, or all values where a table has none.
+    pub key: Value,
+    /// As it stands; none if there is no such row.
+    pub stored: Option<Value>,
+    /// As the events say; none if there should be no such row.
+    pub refolded: Option<Value>,
+}
+
+/// Why nothing was compared.
+#[derive(Debug, Error)]
+pub enum CompareError {
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error(transparent)]
+    EventStore(#[from] EventStoreError),
+    #[error(
+        "version {version} of `{name}` is filled by other rules ({rules}) than this program's: compare it with its own"
+    )]
+    OtherRules { name: &'static str, version: i32, rules: i32 },
+    #[error("an event that should be applied cannot be read")]
+    Unreadable(#[from] Box<crate::fact::UnreadableFact>),
+}
+
+impl From<sqlx::Error> for CompareError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Version(error.into())
+    }
+}
+
+/// Compares a version with what the log says.
+///
+/// # Errors
+/// When there is no such version, or something is away. What was made for it is dropped again.
+pub async fn compare<P: Projection>(
+    projection: P,
+    database: PgConnectOptions,
+    store: EventStore,
+    wanted: Wanted,
+) -> Result<Comparison, CompareError> {
+    let mut reader = database.connect().await?;
+    let mut writer = database.options([("synchronous_commit", "off")]).connect().await?;
+    let scratch = format!("projection_{}_compare_{}", P::NAME, Uuid::new_v4().simple());
+    let compared =
+        Comparing { projection, store, scratch: &scratch }.run(&mut reader, &mut writer, wanted).await;
+    // Whatever has happened; a session that is gone has taken a temporary failure with it.
+    let dropped = execute(&mut writer, format!("DROP SCHEMA IF EXISTS {scratch} CASCADE")).await;
+    let compared = compared?;
+    dropped?;
+    Ok(compared)
+}
+
+struct Comparing<'a, P> {
+    projection: P,
+    store: EventStore,
+    scratch: &'a str,
+}
+
+/// A version as it stands at one moment.
+struct Moment {
+    version: i32,
+    schema: String,
+    /// Each shard, and up to where it is filled.
+    shards: Vec<(Share, Option<i64>)>,
+    /// Parked streams, and the first revision of each that is not applied.
+    parked: Vec<(String, i64)>,
+    /// Events that are left out for good.
+    skipped: HashSet<(String, i64)>,
+}
+
+impl<P: Projection> Comparing<'_, P> {
+    async fn run(
+        &self,
+        reader: &mut PgConnection,
+        writer: &mut PgConnection,
+        wanted: Wanted,
+    ) -> Result<Comparison, CompareError> {
+        let tables = P::TABLES.iter().map(|table| format!("public.{table}")).collect::<Vec<_>>().join(", ");
+        // The lock comes before the moment, so that no switch can fall in between.
+        let begin =
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE {tables} IN ACCESS SHARE MODE");
+        let mut snapshot = reader.begin_with(AssertSqlSafe(begin)).await?;
+        let moment = moment::<P>(&mut snapshot, wanted.version).await?;
+        let percent = wanted.percent.filter(|_| P::STREAM_COLUMN.is_some());
+        let (events, streams) = self.fold(writer, &moment, percent).await?;
+        let mut comparison = Comparison {
+            name: P::NAME,
+            version: moment.version,
+            position: moment.shards.iter().map(|(_, position)| *position).max().flatten(),
+            events,
+            rows: 0,
+            parked: moment.parked.len(),
+            differences: 0,
+            named: Vec::new(),
+        };
+        for table in P::TABLES {
+            let only =
+                P::STREAM_COLUMN.filter(|_| percent.is_some()).map(|column| (column, streams.as_slice()));
+            let key = primary_key(&mut snapshot, table).await?;
+            let stored = rows(&mut snapshot, &moment.schema, table, &key, only);
+            let refolded = rows(writer, self.scratch, table, &key, only);
+            side_by_side(table, stored, refolded, &mut comparison).await?;
+        }
+        snapshot.rollback().await?;
+        Ok(comparison)
+    }
+
+    /// Fills empty tables. Gives the number of events, and the ids of the streams if they are a sample.
+    async fn fold(
+        &self,
+        writer: &mut PgConnection,
+        moment: &Moment,
+        percent: Option<u8>,
+    ) -> Result<(u64, Vec<String>), CompareError> {
+        let scratch = self.scratch;
+        execute(writer, format!("CREATE SCHEMA {scratch}")).await?;
+        for table in P::TABLES {
+            let make = format!("CREATE UNLOGGED TABLE {scratch}.{table} (LIKE public.{table} INCLUDING ALL)");
+            execute(writer, make).await?;
+        }
+        execute(writer, format!("SET search_path = {scratch}, public")).await?;
+        let last = moment.shards.iter().filter_map(|(_, position)| *position).max();
+        let (mut batch, mut count, mut streams) = (Vec::new(), 0, HashSet::new());
+        let events = self.store.read_all(None, usize::MAX);
+        pin_mut!(events);
+        while let Some(event) = events.try_next().await? {
+            if stored_position(event.position) > last {
+                break;
+            }
+            if !P::wants(&event) || !moment.has(&event) || !is_sampled(&event.stream, percent) {
+                continue;
+            }
+            if percent.is_some() {
+                streams.insert(event.stream_id().to_owned());
+            }
+            batch.push(Fact::read(&event).map_err(Box::new)?);
+            count += 1;
+            if batch.len() == BATCH {
+                self.apply(writer, &mut batch).await?;
+            }
+        }
+        self.apply(writer, &mut batch).await?;
+        Ok((count, streams.into_iter().collect()))
+    }
+
+    async fn apply(&self, writer: &mut PgConnection, batch: &mut Vec<Fact>) -> Result<(), CompareError> {
+        let mut transaction = writer.begin().await?;
+        let facts = std::mem::take(batch);
+        self.projection.apply(&mut transaction, &facts).await.map_err(StepError::from)?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+impl Moment {
+    /// Whether the version has applied an event that it wants.
+    fn has(&self, event: &RecordedEvent) -> bool {
+        let (position, revision) =
+            (stored_position(event.position), i64::try_from(event.revision).unwrap_or(i64::MAX));
+        let is_reached =
+            self.shards.iter().any(|(share, upto)| share.has(&event.stream) && position <= *upto);
+        let is_parked = |(stream, first): &(String, i64)| *stream == event.stream && revision >= *first;
+        is_reached
+            && !self.parked.iter().any(is_parked)
+            && (self.skipped.is_empty() || !self.skipped.contains(&(event.stream.clone(), revision)))
+    }
+}
+
+async fn moment<P: Projection>(
+    snapshot: &mut PgConnection,
+    wanted: Option<i32>,
+) -> Result<Moment, CompareError> {
+    let all = versions::list(snapshot, P::NAME).await?;
+    let version = all.iter().find(|version| match wanted {
+        Some(wanted) => version.version == wanted,
+        None => version.state == VersionState::Serving,
+    });
+    let version = match (version, wanted) {
+        (Some(version), _) => version,
+        (None, Some(version)) => {
+            return Err(VersionError::UnknownVersion { name: P::NAME.to_owned(), version }.into());
+        }
+        (None, None) => return Err(VersionError::UnknownProjection(P::NAME.to_owned()).into()),
+    };
+    if version.rules != P::VERSION {
+        return Err(CompareError::OtherRules {
+            name: P::NAME,
+            version: version.version,
+            rules: version.rules,
+        });
+    }
+    let whole = Share { shards: version.shards, ..Share::whole(P::NAME, version.version) };
+    let positions = sqlx::query!(
+        "SELECT shard, position FROM projection_checkpoints WHERE name = $1 AND version = $2",
+        P::NAME,
+        version.version
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let parked = sqlx::query!(
+        "SELECT stream, revision FROM parked_streams WHERE name = $1 AND version = $2",
+        P::NAME,
+        version.version
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let skipped = sqlx::query!(
+        "SELECT stream, revision FROM skipped_events WHERE name = $1 AND version = $2",
+        P::NAME,
+        version.version
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    Ok(Moment {
+        version: version.version,
+        schema: match version.state {
+            VersionState::Serving => "public".to_owned(),
+            VersionState::Building | VersionState::Standby => schema_of(P::NAME, version.version),
+        },
+        shards: positions
+            .into_iter()
+            .map(|row| (Share { shard: row.shard, ..whole }, row.position))
+            .collect(),
+        parked: parked.into_iter().map(|row| (row.stream, row.revision)).collect(),
+        skipped: skipped.into_iter().map(|row| (row.stream, row.revision)).collect(),
+    })
+}
+
+fn is_sampled(stream: &str, percent: Option<u8>) -> bool {
+    percent.is_none_or(|percent| xxh3_64(stream.as_bytes()) % 100 < u64::from(percent))
+}
+
+/// The columns of a table's primary key; none if it has none.
+async fn primary_key(connection: &mut PgConnection, table: &str) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT a.attname::text AS "name!"
+           FROM pg_index AS i, LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place), pg_attribute AS a
+           WHERE i.indrelid = ('public.' || $1)::regclass AND i.indisprimary
+             AND a.attrelid = i.indrelid AND a.attnum = k.attnum
+           ORDER BY k.place"#,
+        table
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Key and row, both as text, in the order of the keys.
+type Row = (String, String);
+
+fn rows<'a>(
+    connection: &'a mut PgConnection,
+    schema: &str,
+    table: &str,
+    key: &[String],
+    only: Option<(&'static str, &'a [String])>,
+) -> impl Stream<Item = Result<Row, sqlx::Error>> + 'a {
+    let key = if key.is_empty() {
+        "to_jsonb(t)".to_owned()
+    } else {
+        format!("jsonb_build_array({})", key.join(", "))
+    };
+    let (condition, ids) = match only {
+        Some((column, ids)) => (format!("t.{column}::text = ANY($1)"), ids),
+        None => ("$1::text[] IS NOT NULL".to_owned(), &[][..]),
+    };
+    let select = format!(
+        r#"SELECT ({key})::text COLLATE "C" AS key, to_jsonb(t)::text COLLATE "C" AS row
+           FROM {schema}.{table} AS t WHERE {condition} ORDER BY 1, 2"#
+    );
+    sqlx::query_as(AssertSqlSafe(select)).bind(ids).fetch(connection)
+}
+
+/// Walks through both in the order of their keys and notes what is not in both.
+async fn side_by_side(
+    table: &'static str,
+    stored: impl Stream<Item = Result<Row, sqlx::Error>>,
+    refolded: impl Stream<Item = Result<Row, sqlx::Error>>,
+    comparison: &mut Comparison,
+) -> Result<(), sqlx::Error> {
+    let (stored, refolded) = (stored.peekable(), refolded.peekable());
+    pin_mut!(stored, refolded);
+    loop {
+        let order = match (stored.as_mut().peek().await, refolded.as_mut().peek().await) {
+            (None, None) => return Ok(()),
+            (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+            (_, Some(Err(_))) | (None, Some(_)) => Ordering::Greater,
+            (Some(Ok(stored)), Some(Ok(refolded))) => stored.0.cmp(&refolded.0),
+        };
+        let left = if order == Ordering::Greater { None } else { stored.try_next().await? };
+        let right = if order == Ordering::Less { None } else { refolded.try_next().await? };
+        comparison.rows += u64::from(left.is_some());
+        if left != right {
+            comparison.differences += 1;
+            if comparison.named.len() < MAX_NAMED {
+                let key = left.as_ref().or(right.as_ref()).map_or(Value::Null, |(key, _)| json(key));
+                let (stored, refolded) = (left.map(|(_, row)| json(&row)), right.map(|(_, row)| json(&row)));
+                comparison.named.push(Difference { table, key, stored, refolded });
+            }
+        }
+    }
+}
+
+fn json(text: &str) -> Value {
+    // Postgres wrote it.
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+async fn execute(connection: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
+    Ok(())
+}

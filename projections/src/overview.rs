@@ -1,0 +1,164 @@
+//! Everything that is to be known of the projections: their versions, how far each is, what is parked.
+
+use crate::catalogue;
+use crate::lag::{Lag, Pace, lag, pace};
+use crate::status::Status;
+use crate::supervisor::Board;
+use crate::versions::{VersionState, state_of};
+use chrono::{DateTime, Utc};
+use event_store::{EventStore, EventStoreError, Position};
+use serde::Serialize;
+use sqlx::PgPool;
+use std::collections::HashMap;
+use thiserror::Error;
+
+/// A projection in all its versions.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectionView {
+    pub name: &'static str,
+    /// The version of its rules in this program.
+    pub rules: i32,
+    pub versions: Vec<VersionView>,
+}
+
+/// A version of a projection's tables.
+#[derive(Debug, Clone, Serialize)]
+pub struct VersionView {
+    pub version: i32,
+    pub state: VersionState,
+    /// The version of the rules that fill it.
+    pub rules: i32,
+    pub shards: i16,
+    /// The position up to which all of it is filled.
+    pub position: Option<Position>,
+    pub lag: Lag,
+    pub pace: Pace,
+    pub events_applied: i64,
+    pub parked_streams: i64,
+    pub skipped_events: i64,
+    /// How far a rebuild is; none when it is done.
+    pub progress: Option<Progress>,
+    /// What the workers of this process say.
+    pub workers: Vec<Status>,
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Progress {
+    /// Of the log, up to its present end.
+    pub percent: f64,
+    pub events_per_second: f64,
+    /// At the speed until now; none while nothing is known of that.
+    pub seconds_left: Option<u64>,
+}
+
+/// Why nothing can be said.
+#[derive(Debug, Error)]
+pub enum OverviewError {
+    #[error("the database does not answer")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    EventStore(#[from] EventStoreError),
+}
+
+/// A version as the database has it.
+struct Row {
+    name: String,
+    version: i32,
+    state: String,
+    rules: i32,
+    shards: i16,
+    position: Option<i64>,
+    events_applied: i64,
+    moved_at: Option<DateTime<Utc>>,
+    made_at: DateTime<Utc>,
+    parked_streams: i64,
+    skipped_events: i64,
+}
+
+/// All projections of this program, whoever fills them.
+///
+/// # Errors
+/// When the database or the event store does not answer.
+pub async fn overview(
+    pool: &PgPool,
+    store: &EventStore,
+    board: &Board,
+) -> Result<Vec<ProjectionView>, OverviewError> {
+    let head = store.head().await?;
+    let rows = rows(pool).await?;
+    let statuses = board.statuses();
+    let now = Utc::now();
+    // Most have come equally far.
+    let mut lags: HashMap<Option<Position>, Lag> = HashMap::new();
+    let mut views: Vec<_> = catalogue::ALL
+        .into_iter()
+        .map(|entry| ProjectionView { name: entry.name, rules: entry.rules, versions: Vec::new() })
+        .collect();
+    for row in rows {
+        let Some(view) = views.iter_mut().find(|view| view.name == row.name) else { continue };
+        let position = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
+        let lag = match lags.get(&position) {
+            Some(lag) => *lag,
+            None => *lags.entry(position).or_insert(lag(store, position, head, now).await?),
+        };
+        let state = state_of(&row.state);
+        let is_mine = |status: &&Status| status.name == view.name && status.version == row.version;
+        view.versions.push(VersionView {
+            version: row.version,
+            state,
+            rules: row.rules,
+            shards: row.shards,
+            position,
+            lag,
+            pace: pace(lag, row.moved_at, now),
+            events_applied: row.events_applied,
+            parked_streams: row.parked_streams,
+            skipped_events: row.skipped_events,
+            progress: (state == VersionState::Building).then(|| Progress::of(&row, position, head, now)),
+            workers: statuses.iter().filter(is_mine).cloned().collect(),
+        });
+    }
+    Ok(views)
+}
+
+async fn rows(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.made_at,
+                  CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position,
+                  coalesce(sum(c.events_applied), 0)::bigint AS "events_applied!",
+                  min(c.updated_at) AS moved_at,
+                  (SELECT count(*) FROM parked_streams AS p WHERE (p.name, p.version) = (v.name, v.version))
+                      AS "parked_streams!",
+                  (SELECT count(*) FROM skipped_events AS s WHERE (s.name, s.version) = (v.name, v.version))
+                      AS "skipped_events!"
+           FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
+           GROUP BY v.name, v.version ORDER BY v.name, v.version"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+impl Progress {
+    fn of(row: &Row, position: Option<Position>, head: Option<Position>, now: DateTime<Utc>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a share of a hundred needs no more digits")]
+        let value = |position: Option<Position>| position.map_or(0.0, |position| position.value() as f64);
+        #[expect(clippy::cast_precision_loss, reason = "a speed needs no more digits")]
+        let events = row.events_applied as f64;
+        let seconds = (now - row.made_at).as_seconds_f64().max(0.001);
+        let share = if head.is_some() { (value(position) / value(head).max(1.0)).min(1.0) } else { 1.0 };
+        let left = (share > 0.0).then(|| seconds * (1.0 - share) / share);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is rounded, and not negative"
+        )]
+        let seconds_left = left.map(|left| left.ceil() as u64);
+        Self {
+            percent: (share * 1_000.0).round() / 10.0,
+            events_per_second: (events / seconds).round(),
+            seconds_left,
+        }
+    }
+}

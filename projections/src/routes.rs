@@ -1,0 +1,301 @@
+//! Looking after the projections over HTTP, as the operator.
+
+use crate::catalogue::{self, Entry};
+use crate::compare::{CompareError, Comparison, Wanted};
+use crate::overview::{OverviewError, ProjectionView, overview};
+use crate::supervisor::Board;
+use crate::versions::{self, NewVersion, VersionError, VersionState};
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{DateTime, Utc};
+use event_store::EventStore;
+use http_boundary::{Caller, OperatorToken, PathParams, Problem};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgConnectOptions;
+
+const MAX_SHARDS: i16 = 64;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Shared {
+    pub pool: PgPool,
+    pub database: PgConnectOptions,
+    pub store: EventStore,
+    pub board: Board,
+    pub operator_token: OperatorToken,
+}
+
+impl FromRef<Shared> for OperatorToken {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.operator_token.clone()
+    }
+}
+
+/// All of it.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/projections", get(list))
+        .route("/projections/{name}/rebuild", post(rebuild))
+        .route("/projections/{name}/switch", post(switch))
+        .route("/projections/{name}/rollback", post(rollback))
+        .route("/projections/{name}/compare", post(compare))
+        .route("/projections/{name}/parked", get(parked))
+        .route("/projections/{name}/parked/{stream}/retry", post(retry))
+        .route("/projections/{name}/parked/{stream}/skip", post(skip))
+        .with_state(shared)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rebuild {
+    /// In how many parts it is filled, each by a worker of its own.
+    shards: Option<i16>,
+    /// Whether it serves by itself as soon as it has caught up.
+    switch: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Which {
+    version: Option<i32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CompareWhat {
+    version: Option<i32>,
+    percent: Option<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Skip {
+    version: Option<i32>,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed {
+    name: &'static str,
+    version: i32,
+}
+
+/// A stream that is put aside.
+#[derive(Debug, Serialize)]
+struct ParkedView {
+    version: i32,
+    stream: String,
+    revision: i64,
+    position: i64,
+    event_type: String,
+    error: String,
+    waiting: i64,
+    parked_at: DateTime<Utc>,
+    asked: Option<String>,
+}
+
+async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<ProjectionView>>, Problem> {
+    caller.require_operator()?;
+    let projections = overview(&shared.pool, &shared.store, &shared.board).await;
+    Ok(Json(projections.map_err(|error| match error {
+        OverviewError::Database(error) => of_version(VersionError::Database(error)),
+        OverviewError::EventStore(error) => Problem::unavailable(error.to_string()),
+    })?))
+}
+
+async fn rebuild(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+    body: Option<Json<Rebuild>>,
+) -> Result<(StatusCode, Json<Changed>), Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let Rebuild { shards, switch } = body.map(|Json(body)| body).unwrap_or_default();
+    let shards = shards.unwrap_or(1);
+    if !(1..=MAX_SHARDS).contains(&shards) {
+        return Err(Problem::invalid(format!("`shards` is a number from 1 to {MAX_SHARDS}.")));
+    }
+    let new = NewVersion { rules: entry.rules, shards, switches: switch };
+    let version = versions::make(&mut *shared.connection().await?, entry.name, entry.tables, new).await;
+    let version = version.map_err(of_version)?;
+    Ok((StatusCode::ACCEPTED, Json(Changed { name: entry.name, version })))
+}
+
+async fn switch(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+    body: Option<Json<Which>>,
+) -> Result<Json<Changed>, Problem> {
+    caller.require_operator()?;
+    let to = body.and_then(|Json(body)| body.version);
+    switch_to(&shared, find(&name)?, to).await
+}
+
+/// Back to what served before.
+async fn rollback(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+) -> Result<Json<Changed>, Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let versions = versions::list(&mut *shared.connection().await?, entry.name).await;
+    let versions = versions.map_err(|error| of_version(error.into()))?;
+    let before = versions.iter().find(|version| version.state == VersionState::Standby);
+    let before = before.ok_or_else(|| of_version(VersionError::NoOther(entry.name.to_owned())))?;
+    switch_to(&shared, entry, Some(before.version)).await
+}
+
+async fn switch_to(shared: &Shared, entry: Entry, to: Option<i32>) -> Result<Json<Changed>, Problem> {
+    let version = versions::switch(&mut *shared.connection().await?, entry.name, entry.tables, to).await;
+    let version = version.map_err(of_version)?;
+    tracing::info!(projection = entry.name, version, "another version serves now");
+    Ok(Json(Changed { name: entry.name, version }))
+}
+
+async fn compare(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+    body: Option<Json<CompareWhat>>,
+) -> Result<Json<Comparison>, Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let CompareWhat { version, percent } = body.map(|Json(body)| body).unwrap_or_default();
+    if percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
+        return Err(Problem::invalid("`percent` is a number from 1 to 100."));
+    }
+    let wanted = Wanted { version, percent };
+    let compared = (entry.compare)(shared.database.clone(), shared.store.clone(), wanted).await;
+    Ok(Json(compared.map_err(of_comparison)?))
+}
+
+async fn parked(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+) -> Result<Json<Vec<ParkedView>>, Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let parked = sqlx::query_as!(
+        ParkedView,
+        "SELECT version, stream, revision, position, event_type, error, waiting, parked_at, asked
+         FROM parked_streams WHERE name = $1 ORDER BY version, position",
+        entry.name
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(|error| of_version(error.into()))?;
+    Ok(Json(parked))
+}
+
+async fn retry(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams((name, stream)): PathParams<(String, String)>,
+    body: Option<Json<Which>>,
+) -> Result<StatusCode, Problem> {
+    caller.require_operator()?;
+    let version = body.and_then(|Json(body)| body.version);
+    ask(&shared, find(&name)?, (&stream, version), "retry", None).await
+}
+
+async fn skip(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams((name, stream)): PathParams<(String, String)>,
+    Json(Skip { version, reason }): Json<Skip>,
+) -> Result<StatusCode, Problem> {
+    caller.require_operator()?;
+    if reason.trim().is_empty() {
+        return Err(Problem::invalid("`reason` says why the event is left out for good."));
+    }
+    ask(&shared, find(&name)?, (&stream, version), "skip", Some(reason.trim())).await
+}
+
+/// Notes what is wanted of a parked stream. The worker that parked it does it between two transactions.
+async fn ask(
+    shared: &Shared,
+    entry: Entry,
+    (stream, version): (&str, Option<i32>),
+    what: &str,
+    reason: Option<&str>,
+) -> Result<StatusCode, Problem> {
+    let noted = sqlx::query!(
+        "WITH asked AS (
+             UPDATE parked_streams SET asked = $4, asked_by = 'operator', reason = $5
+             WHERE name = $1 AND stream = $2 AND ($3::integer IS NULL OR version = $3)
+             RETURNING name
+         )
+         SELECT pg_notify('projection_versions', name) FROM asked",
+        entry.name,
+        stream,
+        version,
+        what,
+        reason
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(|error| of_version(error.into()))?;
+    if noted.is_empty() {
+        return Err(Problem::not_found(format!("`{}` has no parked stream {stream}.", entry.name)));
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+impl Shared {
+    async fn connection(&self) -> Result<PoolConnection<sqlx::Postgres>, Problem> {
+        self.pool.acquire().await.map_err(|error| of_version(error.into()))
+    }
+}
+
+fn find(name: &str) -> Result<Entry, Problem> {
+    catalogue::find(name).ok_or_else(|| {
+        let known = catalogue::ALL.map(|entry| entry.name).join(", ");
+        Problem::not_found(format!("There is no projection `{name}`: there are {known}."))
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn of_version(error: VersionError) -> Problem {
+    let conflict = |id, title| Problem::new(StatusCode::CONFLICT, id, title, format!("{error}."));
+    match &error {
+        VersionError::UnknownProjection(_) | VersionError::UnknownVersion { .. } => {
+            Problem::not_found(format!("{error}."))
+        }
+        VersionError::Serves { .. } => conflict("version-serves", "This version serves already"),
+        VersionError::NoOther(_) => conflict("no-other-version", "There is no version to switch to"),
+        VersionError::Behind { .. } => {
+            conflict("version-behind", "The version has not caught up").retry_after(1)
+        }
+        VersionError::Rebuilding { .. } => conflict("rebuilding", "The projection is being rebuilt already"),
+        VersionError::Busy => Problem::unavailable(format!("{error}.")),
+        VersionError::Database(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "the projections cannot be looked after");
+            Problem::unavailable("The database does not answer.")
+        }
+    }
+}
+
+fn of_comparison(error: CompareError) -> Problem {
+    match error {
+        CompareError::Version(error) => of_version(error),
+        CompareError::OtherRules { .. } => Problem::new(
+            StatusCode::CONFLICT,
+            "other-rules",
+            "The version is filled by other rules",
+            format!("{error}."),
+        ),
+        CompareError::EventStore(error) => Problem::unavailable(error.to_string()),
+        CompareError::Step(_) | CompareError::Unreadable(_) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a projection cannot be compared");
+            Problem::internal()
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Keeps a worker at each share of each version of a projection that this program can fill.
+
+use crate::projection::Projection;
+use crate::share::Share;
+use crate::status::{State, Status};
+use crate::versions::{self, NewVersion, VERSIONS_CHANNEL, Version, VersionError, VersionState};
+use crate::worker::Worker;
+use event_store::EventStore;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use http_boundary::process::with_causes;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// How often the versions are looked at, whether or not anything was announced.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the workers of all projections say of themselves. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Board {
+    statuses: Arc<Mutex<Vec<watch::Receiver<Status>>>>,
+    /// Counts up when a worker comes or goes.
+    membership: Arc<watch::Sender<u64>>,
+}
+
+impl Board {
+    /// The last word of each worker, in the order of names and versions.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<Status> {
+        let mut statuses: Vec<_> = self.lock().iter().map(last_word).collect();
+        statuses.sort_by_key(|status| (status.name, status.version, status.shard));
+        statuses
+    }
+
+    /// Waits until the workers have come to a state, and gives it.
+    pub async fn wait_for(&self, is_so: impl Fn(&[Status]) -> bool) -> Vec<Status> {
+        loop {
+            let mut membership = self.membership.subscribe();
+            let mut receivers: Vec<_> = self.lock().clone();
+            receivers.iter_mut().for_each(watch::Receiver::mark_unchanged);
+            let statuses = self.statuses();
+            if is_so(&statuses) {
+                return statuses;
+            }
+            let mut changes: FuturesUnordered<_> = receivers
+                .iter_mut()
+                .map(|receiver| async move { receiver.changed().await.is_ok() })
+                .collect();
+            tokio::select! {
+                // A worker that has ended says nothing more.
+                () = async { while changes.next().await == Some(false) {} }, if !changes.is_empty() => {}
+                _ = membership.changed() => {}
+            }
+        }
+    }
+
+    fn add(&self, status: watch::Receiver<Status>) {
+        let share = status.borrow().share();
+        let mut statuses = self.lock();
+        statuses.retain(|known| known.borrow().share() != share);
+        statuses.push(status);
+        drop(statuses);
+        self.membership.send_modify(|count| *count += 1);
+    }
+
+    fn remove(&self, share: Share) {
+        self.lock().retain(|known| known.borrow().share() != share);
+        self.membership.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<watch::Receiver<Status>>> {
+        // Nothing panics while it holds the lock.
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a worker last said. One that is gone without a word has panicked.
+fn last_word(status: &watch::Receiver<Status>) -> Status {
+    let is_gone = status.has_changed().is_err();
+    let mut status = status.borrow().clone();
+    if is_gone && !status.has_ended() {
+        status.state = State::Failed { error: "it panicked; the log has the message".to_owned() };
+    }
+    status
+}
+
+/// One projection, in all its versions.
+pub struct Supervisor<P> {
+    projection: P,
+    store: EventStore,
+    database: PgConnectOptions,
+    board: Board,
+    asked: watch::Sender<u64>,
+}
+
+impl<P: Projection> Supervisor<P> {
+    pub fn new(projection: P, store: EventStore, database: PgConnectOptions, board: Board) -> Self {
+        // Before the first look: it is not at work yet, and that must show.
+        board.add(watch::Sender::new(Status::new(Share::whole(P::NAME, 0))).subscribe());
+        Self { projection, store, database, board, asked: watch::Sender::new(0) }
+    }
+
+    /// Runs the workers until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(self.database.clone());
+        let mut workers = Workers { running: HashMap::new(), tasks: JoinSet::new() };
+        let mut is_logged = false;
+        while !stop.is_cancelled() {
+            let lost = tokio::select! {
+                () = stop.cancelled() => break,
+                lost = self.watch(&pool, &mut workers, &stop) => lost,
+            };
+            if let Err(error) = lost
+                && !std::mem::replace(&mut is_logged, true)
+            {
+                let error = with_causes(&error);
+                warn!(projection = P::NAME, error, "the versions cannot be looked at; trying again");
+            }
+            let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
+        }
+        while workers.tasks.join_next().await.is_some() {}
+        pool.close().await;
+    }
+
+    /// Looks at the versions whenever something is announced, and now and then. Ends when the connection is lost.
+    async fn watch(
+        &self,
+        pool: &PgPool,
+        workers: &mut Workers,
+        stop: &CancellationToken,
+    ) -> Result<(), VersionError> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(VERSIONS_CHANNEL).await?;
+        loop {
+            self.look(&mut pool.acquire().await?, workers, stop).await?;
+            if let Ok(announced) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
+                announced?;
+                self.asked.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        connection: &mut PoolConnection<Postgres>,
+        workers: &mut Workers,
+        stop: &CancellationToken,
+    ) -> Result<(), VersionError> {
+        versions::ensure::<P>(connection).await?;
+        let mut all = versions::list(connection, P::NAME).await?;
+        if self.is_to_be_made(&all) {
+            let new = NewVersion { rules: P::VERSION, shards: 1, switches: true };
+            match versions::make(connection, P::NAME, P::TABLES, new).await {
+                Ok(version) => info!(projection = P::NAME, version, "the rules are new: rebuilding"),
+                // Another process was quicker, or its version is still being filled.
+                Err(VersionError::Rebuilding { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            all = versions::list(connection, P::NAME).await?;
+        }
+        for ready in all.iter().filter(|version| is_to_switch(version, &all)) {
+            match versions::switch(connection, P::NAME, P::TABLES, Some(ready.version)).await {
+                Ok(version) => info!(projection = P::NAME, version, "caught up: it serves now"),
+                // The next look tries again.
+                Err(VersionError::Busy | VersionError::Behind { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.start_and_stop(&all, workers, stop);
+        Ok(())
+    }
+
+    /// Whether the tables that serve were filled by older rules than ours, and nobody fills others by ours.
+    fn is_to_be_made(&self, all: &[Version]) -> bool {
+        let serves_older =
+            all.iter().any(|version| version.state == VersionState::Serving && version.rules < P::VERSION);
+        serves_older && all.iter().all(|version| version.rules != P::VERSION)
+    }
+
+    fn start_and_stop(&self, all: &[Version], workers: &mut Workers, stop: &CancellationToken) {
+        let mine = all.iter().filter(|version| version.rules == P::VERSION);
+        let shares: Vec<_> = mine.flat_map(|version| shares(P::NAME, version)).collect();
+        workers.running.retain(|share, (_, end)| {
+            let stays = shares.contains(share);
+            if !stays {
+                end.cancel();
+                self.board.remove(*share);
+            }
+            stays
+        });
+        for share in shares {
+            workers.running.entry(share).or_insert_with(|| {
+                let (store, database) = (self.store.clone(), self.database.clone());
+                let worker = Worker::new(self.projection, share, store, database, self.asked.subscribe());
+                self.board.add(worker.status());
+                let end = stop.child_token();
+                let task = workers.tasks.spawn(worker.run(end.clone()));
+                (task, end)
+            });
+        }
+        self.board.remove(Share::whole(P::NAME, 0));
+        let newer =
+            all.iter().find(|version| version.state == VersionState::Serving && version.rules > P::VERSION);
+        if let Some(newer) = newer {
+            let mut status = Status::new(Share::whole(P::NAME, newer.version));
+            let error = format!(
+                "version {} was filled by newer rules ({}) than this program's ({}): run the newer program",
+                newer.version,
+                newer.rules,
+                P::VERSION
+            );
+            error!(projection = P::NAME, error, "the tables are not kept up to date by this program");
+            status.state = State::Failed { error };
+            self.board.add(watch::Sender::new(status).subscribe());
+        }
+    }
+}
+
+struct Workers {
+    running: HashMap<Share, (tokio::task::AbortHandle, CancellationToken)>,
+    tasks: JoinSet<()>,
+}
+
+fn shares(name: &'static str, version: &Version) -> impl Iterator<Item = Share> + use<> {
+    let whole = Share { shards: version.shards, ..Share::whole(name, version.version) };
+    (0..version.shards).map(move |shard| Share { shard, ..whole })
+}
+
+fn is_to_switch(version: &Version, all: &[Version]) -> bool {
+    let serving = all.iter().find(|version| version.state == VersionState::Serving);
+    version.state == VersionState::Building
+        && version.switches
+        && serving.is_some_and(|serving| version.position >= serving.position)
+}

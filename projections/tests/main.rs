@@ -1,0 +1,10 @@
+//! Projections on a real Postgres and a real event store.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod exactly_once;
+mod log;
+mod same_as_the_domain;
+mod shop;
+mod tables;
+mod versions;
+mod worker;

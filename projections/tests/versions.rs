@@ -1,0 +1,314 @@
+//! Versions of a projection's tables side by side: rebuilt while the old ones serve, switched, taken back; shared out
+//! to shards; and parked streams taken up again.
+
+use crate::log::{Log, new_event};
+use crate::shop::Shop;
+use crate::tables::{checkpoint, project};
+use event_store::{ExpectedRevision, RecordedEvent};
+use projections::compare::{Wanted, compare};
+use projections::read_models::{Orders, Sales, Stock};
+use projections::versions::{self, NewVersion, VersionError, VersionState};
+use projections::{Board, Projection, Status, Supervisor};
+use sqlx::{AssertSqlSafe, PgPool};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Running {
+    board: Board,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start<P: Projection>(projection: P, log: &Log, pool: &PgPool) -> Self {
+        let (board, stop) = (Board::default(), CancellationToken::new());
+        let database = (*pool.connect_options()).clone();
+        let supervisor = Supervisor::new(projection, log.store.clone(), database, board.clone());
+        let task = tokio::spawn(supervisor.run(stop.clone()));
+        Self { board, stop, task }
+    }
+
+    async fn wait_for(&self, is_so: impl Fn(&[Status]) -> bool) -> Vec<Status> {
+        let waited = tokio::time::timeout(PATIENCE, self.board.wait_for(is_so)).await;
+        waited.unwrap_or_else(|_| panic!("waited in vain: {:?}", self.board.statuses()))
+    }
+
+    /// All shards of the version have come to the log's end.
+    async fn reach(&self, version: i32, log: &Log) {
+        let head = log.head().await;
+        self.wait_for(|all| {
+            let mut mine = all.iter().filter(|status| status.version == version).peekable();
+            mine.peek().is_some() && mine.all(|status| status.position >= Some(head))
+        })
+        .await;
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Every row of the projection's tables in a schema.
+async fn rows<P: Projection>(pool: &PgPool, schema: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in P::TABLES {
+        let all = format!("SELECT to_jsonb(t)::text FROM {schema}.{table} AS t ORDER BY 1");
+        let all: Vec<String> = sqlx::query_scalar(AssertSqlSafe(all)).fetch_all(pool).await.unwrap();
+        rows.extend(all.into_iter().map(|row| format!("{table} {row}")));
+    }
+    assert!(!rows.is_empty());
+    rows
+}
+
+async fn make<P: Projection>(pool: &PgPool, new: NewVersion) -> i32 {
+    versions::make(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, new).await.unwrap()
+}
+
+async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32, VersionError> {
+    versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
+}
+
+const BY_HAND: NewVersion = NewVersion { rules: 1, shards: 1, switches: false };
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_version_is_rebuilt_while_another_serves_and_is_switched_and_taken_back(pool: PgPool) {
+    let log = Log::open().await;
+    let events = Shop::after(31, 1_200).log;
+    let parts: Vec<_> = events.chunks(events.len().div_ceil(4)).collect();
+    log.append(parts[0]).await;
+    let running = Running::start(Orders, &log, &pool);
+    running.reach(1, &log).await;
+    assert!(matches!(switch::<Orders>(&pool, None).await, Err(VersionError::NoOther(_))));
+    assert_eq!(make::<Orders>(&pool, BY_HAND).await, 2);
+    let again = versions::make(&mut pool.acquire().await.unwrap(), "orders", Orders::TABLES, BY_HAND).await;
+    assert!(matches!(again, Err(VersionError::Rebuilding { version: 2, .. })), "{again:?}");
+    // Both follow while the log grows.
+    log.append(parts[1]).await;
+    running.reach(1, &log).await;
+    running.reach(2, &log).await;
+    assert_eq!(rows::<Orders>(&pool, "public").await, rows::<Orders>(&pool, "projection_orders_v2").await);
+
+    assert_eq!(switch::<Orders>(&pool, None).await.unwrap(), 2);
+    log.append(parts[2]).await;
+    running.reach(1, &log).await;
+    running.reach(2, &log).await;
+    assert_eq!(rows::<Orders>(&pool, "public").await, rows::<Orders>(&pool, "projection_orders_v1").await);
+    assert!(matches!(switch::<Orders>(&pool, Some(2)).await, Err(VersionError::Serves { version: 2, .. })));
+    assert!(matches!(
+        switch::<Orders>(&pool, Some(7)).await,
+        Err(VersionError::UnknownVersion { version: 7, .. })
+    ));
+
+    assert_eq!(switch::<Orders>(&pool, None).await.unwrap(), 1);
+    log.append(parts[3]).await;
+    running.reach(1, &log).await;
+    running.reach(2, &log).await;
+    let served = rows::<Orders>(&pool, "public").await;
+    assert_eq!(served, rows::<Orders>(&pool, "projection_orders_v2").await);
+    // The next rebuild drops what is on standby.
+    assert_eq!(make::<Orders>(&pool, BY_HAND).await, 3);
+    running.reach(3, &log).await;
+    running.wait_for(|all| all.iter().all(|status| status.version != 2)).await;
+    assert_eq!(served, rows::<Orders>(&pool, "projection_orders_v3").await);
+    running.stop().await;
+    log.server.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_version_that_is_behind_does_not_serve(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(32, 200).log).await;
+    let mut connection = pool.acquire().await.unwrap();
+    project(&Stock, &mut connection, &log.read().await).await.unwrap();
+    make::<Stock>(&pool, BY_HAND).await;
+    let behind = switch::<Stock>(&pool, Some(2)).await;
+    assert!(matches!(behind, Err(VersionError::Behind { version: 2, reached: None, .. })), "{behind:?}");
+    log.server.stop().await;
+}
+
+/// A projection whose rules have changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct NewStock;
+
+impl Projection for NewStock {
+    const NAME: &'static str = Stock::NAME;
+    const VERSION: i32 = Stock::VERSION + 1;
+    const WANTS: &'static [&'static str] = Stock::WANTS;
+    const TABLES: &'static [&'static str] = Stock::TABLES;
+    const STREAM_COLUMN: Option<&'static str> = Stock::STREAM_COLUMN;
+
+    async fn apply(
+        &self,
+        transaction: &mut sqlx::PgConnection,
+        facts: &[projections::Fact],
+    ) -> Result<(), projections::ApplyError> {
+        Stock.apply(transaction, facts).await
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_program_with_newer_rules_rebuilds_beside_the_old_rows_and_then_serves(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(33, 600).log).await;
+    let old = Running::start(Stock, &log, &pool);
+    old.reach(1, &log).await;
+    let served = rows::<Stock>(&pool, "public").await;
+    let new = Running::start(NewStock, &log, &pool);
+    new.reach(2, &log).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let all = versions::list(&mut connection, "stock").await.unwrap();
+        if all.iter().any(|version| version.version == 2 && version.state == VersionState::Serving) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
+    }
+    assert_eq!(rows::<Stock>(&pool, "public").await, served);
+    assert_eq!(rows::<Stock>(&pool, "projection_stock_v1").await, served);
+    new.stop().await;
+    // The old program sees that newer rules serve, and says so.
+    let told = old.wait_for(|all| all.iter().any(|status| status.version == 2 && !status.is_well())).await;
+    assert!(format!("{told:?}").contains("newer rules"), "{told:?}");
+    old.stop().await;
+    log.server.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn shards_fill_a_version_together(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(34, 900).log).await;
+    let one = Running::start(Sales, &log, &pool);
+    one.reach(1, &log).await;
+    make::<Sales>(&pool, NewVersion { shards: 3, ..BY_HAND }).await;
+    let other = Running::start(Sales, &log, &pool);
+    one.wait_for(|all| all.iter().filter(|status| status.version == 2).count() == 3).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let head = i64::try_from(log.head().await.value()).unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let all = versions::list(&mut connection, "sales").await.unwrap();
+        if all.iter().any(|version| version.version == 2 && version.position >= Some(head)) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
+    }
+    assert_eq!(rows::<Sales>(&pool, "public").await, rows::<Sales>(&pool, "projection_sales_v2").await);
+    other.stop().await;
+    one.stop().await;
+    log.server.stop().await;
+}
+
+async fn ask(pool: &PgPool, what: &str) {
+    sqlx::query("UPDATE parked_streams SET asked = $1, asked_by = 'operator', reason = 'of the future'")
+        .bind(what)
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query("SELECT pg_notify('projection_versions', 'orders')").execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_parked_stream_is_taken_up_again_when_it_is_mended_or_the_event_is_skipped(pool: PgPool) {
+    let log = Log::open().await;
+    let events = Shop::after(35, 600).log;
+    let placed = events.iter().find(|event| event.event_type == "order.placed.v1").unwrap();
+    let (of_it, others): (Vec<_>, Vec<_>) =
+        events.iter().cloned().partition(|event: &RecordedEvent| event.stream == placed.stream);
+    assert!(of_it.len() > 2);
+    log.append(&of_it[..1]).await;
+    let of_the_future = new_event("order.paid.v99", b"{}".to_vec(), &events[0]);
+    log.store.append(&placed.stream, ExpectedRevision::Exact(0), vec![of_the_future]).await.unwrap();
+    log.append(&others).await;
+    // What the stream has after the event that cannot be read.
+    for (event, revision) in of_it[1..].iter().zip(1_u64..) {
+        let moved = RecordedEvent { revision: revision + 1, ..event.clone() };
+        log.append(&[moved]).await;
+    }
+    let running = Running::start(Orders, &log, &pool);
+    running.reach(1, &log).await;
+    running.wait_for(|all| all.iter().all(|status| status.parked == 1)).await;
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT waiting FROM parked_streams").fetch_one(&pool).await.unwrap();
+    assert_eq!(waiting, i64::try_from(of_it.len()).unwrap());
+
+    // Nothing is mended: it stands still where it stood.
+    ask(&pool, "retry").await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while sqlx::query_scalar::<_, bool>("SELECT asked IS NOT NULL FROM parked_streams")
+        .fetch_one(&pool)
+        .await
+        .unwrap()
+    {
+        assert!(tokio::time::Instant::now() < deadline, "nobody has tried again");
+    }
+    running.wait_for(|all| all.iter().all(|status| status.parked == 1)).await;
+
+    ask(&pool, "skip").await;
+    running.wait_for(|all| all.iter().all(|status| status.parked == 0)).await;
+    running.reach(1, &log).await;
+    let skipped: Vec<(String, i64, String, String)> =
+        sqlx::query_as("SELECT stream, revision, reason, skipped_by FROM skipped_events")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(skipped, [(placed.stream.clone(), 1, "of the future".to_owned(), "operator".to_owned())]);
+    let status: String = sqlx::query_scalar("SELECT status FROM orders WHERE 'order-' || order_id = $1")
+        .bind(&placed.stream)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_ne!(status, "pending", "what comes after the skipped event is applied");
+    running.stop().await;
+    let mut connection = pool.acquire().await.unwrap();
+    assert_eq!(
+        checkpoint::<Orders>(&mut connection).await.unwrap().map(|at| at.unsigned_abs()),
+        Some(log.head().await.value())
+    );
+    log.server.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_comparison_names_each_row_that_is_not_what_the_events_say(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(36, 900).log).await;
+    let running = Running::start(Orders, &log, &pool);
+    running.reach(1, &log).await;
+    let database = (*pool.connect_options()).clone();
+    let compared =
+        |percent| compare(Orders, database.clone(), log.store.clone(), Wanted { version: None, percent });
+    let same = compared(None).await.unwrap();
+    assert!(same.differences == 0 && same.rows > 100 && same.events > 100, "{same:?}");
+    let sample = compared(Some(30)).await.unwrap();
+    assert!(sample.differences == 0 && sample.rows > 0 && sample.rows < same.rows, "{sample:?}");
+
+    // Somebody who has no business there changes a row, takes one away and adds one.
+    let changed: uuid::Uuid =
+        sqlx::query_scalar("UPDATE orders SET paid = paid + 1 WHERE order_id = (SELECT min(order_id::text)::uuid FROM orders) RETURNING order_id")
+            .fetch_one(&pool).await.unwrap();
+    let gone: uuid::Uuid =
+        sqlx::query_scalar("DELETE FROM order_lines WHERE (order_id, number) = (SELECT max(order_id::text)::uuid, 1 FROM order_lines) RETURNING order_id")
+            .fetch_one(&pool).await.unwrap();
+    sqlx::query("INSERT INTO order_history SELECT order_id, 999, position, event_type, summary, actor, occurred_at FROM order_history LIMIT 1")
+        .execute(&pool).await.unwrap();
+    let found = compared(None).await.unwrap();
+    assert_eq!(found.differences, 3, "{found:?}");
+    let named: Vec<_> = found.named.iter().map(|difference| difference.table).collect();
+    assert_eq!(named, ["orders", "order_lines", "order_history"]);
+    assert_eq!(found.named[0].key[0], changed.to_string());
+    let paid = |row: &Option<serde_json::Value>| row.as_ref().unwrap()["paid"].as_i64().unwrap();
+    assert_eq!(paid(&found.named[0].stored), paid(&found.named[0].refolded) + 1);
+    assert_eq!((&found.named[1].key[0], &found.named[1].stored), (&gone.to_string().into(), &None));
+    assert_eq!(found.named[2].refolded, None);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%compare%'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0, "what was made for the comparison is dropped");
+    running.stop().await;
+    log.server.stop().await;
+}
