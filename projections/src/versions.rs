@@ -94,16 +94,17 @@ impl From<sqlx::Error> for VersionError {
 /// # Errors
 /// When the database does not answer.
 pub async fn ensure<P: Projection>(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+    let made = sqlx::query!(
         "INSERT INTO projection_versions (name, version, rules, state)
          SELECT $1, 1, $2, 'serving' WHERE NOT EXISTS (SELECT FROM projection_versions WHERE name = $1)
          ON CONFLICT DO NOTHING",
         P::NAME,
         P::VERSION
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    // Whoever reads may have looked before: what a version that nobody knows has applied is passed over.
+    if made.rows_affected() > 0 { announce(connection, P::NAME).await } else { Ok(()) }
 }
 
 /// The versions of a projection, the oldest first.

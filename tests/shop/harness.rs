@@ -105,6 +105,11 @@ impl SecondMachine {
 }
 
 impl Shop {
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.services.url
+    }
+
     pub async fn open(pool: &PgPool) -> Self {
         Self::open_on(pool, Terms::default()).await
     }
@@ -347,6 +352,7 @@ impl Services {
                 listen,
                 event_store: event_store.clone(),
                 database_url: database_url.to_owned(),
+                operator_token: TOKEN.to_owned(),
             },
             &health,
         )
@@ -363,7 +369,8 @@ impl Services {
         )
         .unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = commands.router().merge(queries.router()).merge(health.routes());
+        let router =
+            commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
         let stop = CancellationToken::new();
         let (requests, commanding, projecting, querying) =
             (stop.clone(), stop.clone(), stop.clone(), stop.clone());

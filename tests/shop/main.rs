@@ -14,6 +14,7 @@ mod idempotency;
 mod idempotency_keys;
 mod live_orders;
 mod payments;
+mod projections;
 mod purchase;
 mod read_models;
 mod restart;

@@ -3,6 +3,7 @@
 use crate::bench::BenchCommand;
 use crate::event_store_cli::EventStoreCommand;
 use crate::import;
+use crate::projections_cli::ProjectionsCommand;
 use crate::serve::{self, ServeArgs};
 use clap::{Parser, Subcommand};
 use sandbox_gateway::command_line::{self as sandbox, SandboxArgs};
@@ -26,6 +27,8 @@ enum Command {
     /// Run the embedded event store alone, look at one, take its history along
     #[command(subcommand)]
     EventStore(EventStoreCommand),
+    /// Look after the read models of a running shop: versions side by side, what is parked
+    Projections(ProjectionsCommand),
     /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
     SandboxGateway(SandboxArgs),
     /// Measure how fast it is on this machine
@@ -52,6 +55,7 @@ impl CommandLine {
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
             Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
+            Command::Projections(command) => Ok(command.run().await?),
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),
         }

@@ -6,6 +6,8 @@ pub mod cli;
 pub mod demo_shop;
 pub mod event_store_cli;
 pub mod import;
+pub mod operator;
+pub mod projections_cli;
 mod secrets;
 pub mod serve;
 pub mod shop_client;

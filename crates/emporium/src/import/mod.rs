@@ -19,12 +19,12 @@ pub use plan::Plan;
 pub use report::{Report, Tally};
 pub use send::SendError;
 
-use crate::shop_client::{InvalidClient, ShopClient, ShopError};
+use crate::operator::{OperatorArgs, OperatorError};
+use crate::shop_client::ShopError;
 use clap::Args;
 use domain::Currency;
 use domain::money::InvalidCurrency;
 use progress::Progress;
-use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 use tokio::task::JoinError;
@@ -44,15 +44,8 @@ pub struct OnlineRetailArgs {
 /// Which shop, as whom, and how fast.
 #[derive(Debug, Args)]
 pub struct ShopArgs {
-    /// Address of the running shop
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
-    pub url: String,
-    /// The operator's token
-    #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Where the operator's token stands, if it is not given
-    #[arg(long, value_name = "PATH", default_value = "./.data/operator-token")]
-    pub token_file: PathBuf,
+    #[command(flatten)]
+    pub operator: OperatorArgs,
     /// How many orders are on their way at once
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
@@ -61,17 +54,6 @@ pub struct ShopArgs {
 /// The import could not begin, or not everything went in.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// There is no token.
-    #[error(
-        "the operator's token cannot be read from {path}: give it with --token, EMPORIUM_OPERATOR_TOKEN or --token-file"
-    )]
-    Token {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// Why it cannot be read.
-        #[source]
-        source: io::Error,
-    },
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] online_retail::ReadError),
@@ -87,9 +69,9 @@ pub enum ImportError {
         #[source]
         source: csv::Error,
     },
-    /// The address or the token has not the form of one.
+    /// There is no token, or the address has not the form of one.
     #[error(transparent)]
-    Client(#[from] InvalidClient),
+    Operator(#[from] OperatorError),
     /// Nobody answers.
     #[error(transparent)]
     Shop(#[from] ShopError),
@@ -119,7 +101,7 @@ pub async fn run(args: OnlineRetailArgs) -> Result<(), ImportError> {
 /// # Errors
 /// When nothing could be sent. What the shop refused stands in the report.
 pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
-    let client = ShopClient::new(&args.shop.url, &operator_token(&args.shop).await?)?;
+    let client = args.shop.operator.client().await?;
     client.find().await?;
     let currency: Currency = "GBP".parse()?;
     let file = args.file.clone();
@@ -137,13 +119,4 @@ pub async fn import(args: OnlineRetailArgs) -> Result<Report, ImportError> {
         duration: progress.finish(),
         currency,
     })
-}
-
-async fn operator_token(args: &ShopArgs) -> Result<String, ImportError> {
-    match &args.token {
-        Some(token) => Ok(token.clone()),
-        None => tokio::fs::read_to_string(&args.token_file)
-            .await
-            .map_err(|source| ImportError::Token { path: args.token_file.clone(), source }),
-    }
 }

@@ -190,7 +190,8 @@ impl Services {
         let commands = command_api::Application::build(command_config(args, settings, payments), &health)?;
         let projections = projections::Application::build(projections_config(args, settings), &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
-        let router = commands.router().merge(queries.router()).merge(health.routes());
+        let router =
+            commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
 
         if let Some((server, data_dir)) = postgres {
             let stop = services.postgres.clone();
@@ -253,6 +254,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Con
         listen: args.listen,
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
+        operator_token: settings.operator_token.clone(),
     }
 }
 

@@ -28,6 +28,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const WAIT: HeaderValue = HeaderValue::from_static("wait=30");
 /// Well above the longest wait, so that a timeout means a lost answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// For what is sent once and may take long.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a command is sent again before the client gives up, unless told otherwise.
@@ -126,6 +128,28 @@ impl ShopClient {
         self.send(&Method::PUT, command).await
     }
 
+    /// Asks for something once.
+    ///
+    /// # Errors
+    /// When it is refused, when nobody answers, or when the answer has another form.
+    pub async fn get<A: DeserializeOwned>(&self, path: &[&str]) -> Result<A, ShopError> {
+        let body: Option<()> = None;
+        let answer = self.attempt(&Method::GET, &self.address(path), &HeaderMap::new(), &body).await?;
+        Ok(answer.body)
+    }
+
+    /// Has something done once that may take long, and is no command of the shop.
+    ///
+    /// # Errors
+    /// As [`ShopClient::get`].
+    pub async fn order<B, A>(&self, path: &[&str], body: &B) -> Result<A, ShopError>
+    where
+        B: Serialize,
+        A: DeserializeOwned,
+    {
+        Ok(self.attempt(&Method::POST, &self.address(path), &HeaderMap::new(), body).await?.body)
+    }
+
     async fn send<B, A>(&self, method: &Method, command: Command<'_, B>) -> Result<Answer<A>, ShopError>
     where
         B: Serialize,
@@ -173,7 +197,14 @@ impl ShopClient {
         A: DeserializeOwned,
     {
         let unreachable = |source| ShopError::Unreachable { url: url.clone(), source };
-        let request = self.http.request(method.clone(), url.clone()).headers(headers.clone()).json(body);
+        let mut request = self.http.request(method.clone(), url.clone()).headers(headers.clone());
+        if *method != Method::GET {
+            request = request.json(body);
+        }
+        if headers.is_empty() {
+            // No command that could be sent again: it takes the time that it takes.
+            request = request.timeout(LONG);
+        }
         let response = request.send().await.map_err(unreachable)?;
         if !response.status().is_success() {
             return Err(ShopError::Refused(Box::new(Refusal::read(response).await.map_err(unreachable)?)));

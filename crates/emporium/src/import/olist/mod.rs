@@ -27,8 +27,7 @@ pub use table::ReadError;
 pub use totals::Totals;
 
 use super::progress::Progress;
-use super::{ImportError, ShopArgs, operator_token};
-use crate::shop_client::ShopClient;
+use super::{ImportError, ShopArgs};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +64,7 @@ pub async fn run(args: OlistArgs) -> Result<(), ImportError> {
 }
 
 async fn import(args: OlistArgs) -> Result<Report, ImportError> {
-    let client = ShopClient::new(&args.shop.url, &operator_token(&args.shop).await?)?;
+    let client = args.shop.operator.client().await?;
     client.find().await?;
     let (folder, limit) = (args.folder.clone(), args.limit);
     let reading = tokio::task::spawn_blocking(move || {
