@@ -208,7 +208,8 @@ fn gives_back_what_it_took(order: &PlacedOrder) -> Result<(), TestCaseError> {
             .iter()
             .any(|r| of_this(r) && matches!(r.phase, RefundPhase::Refused | RefundPhase::Failed));
         if matches!(payment.phase, Captured { .. }) {
-            prop_assert!(done <= amount && (meddled || back <= amount));
+            // No gateway gives back more than it took; the random one here may say so after people gave some back.
+            prop_assert!(meddled || (done <= amount && back <= amount));
             prop_assert!(
                 back >= amount || was_refused || !order.is_called_off() || by_hand > 0,
                 "kept of a called-off order"
