@@ -118,7 +118,7 @@ impl ProjectionsCommand {
                     println!("{name}: version {} is being filled", made["version"]);
                 }
                 if wait {
-                    wait_for(&shop, &names).await?;
+                    wait_for(&shop, &names, switch).await?;
                 }
             }
             What::Compare { name, version, sample } => {
@@ -170,8 +170,8 @@ async fn names(shop: &ShopClient, name: &str) -> Result<Vec<String>, ShopError> 
     Ok(all.iter().filter_map(|projection| projection["name"].as_str().map(str::to_owned)).collect())
 }
 
-/// Until no version of these is being filled, or has caught up.
-async fn wait_for(shop: &ShopClient, names: &[String]) -> Result<(), ShopError> {
+/// Until what is being filled has caught up; if it then serves by itself, until it does.
+async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result<(), ShopError> {
     let bars = indicatif::MultiProgress::new();
     let style = indicatif::ProgressStyle::with_template("{prefix:>10} {bar:40} {pos:>3} %  {msg}");
     let bars: Vec<_> = names
@@ -196,7 +196,7 @@ async fn wait_for(shop: &ShopClient, names: &[String]) -> Result<(), ShopError> 
             let percent = progress["percent"].as_f64().unwrap_or_default();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
             bar.set_position(percent as u64);
-            if building["lag"]["events"] == 0 {
+            if building["lag"]["events"] == 0 && !switches {
                 bar.finish_with_message("has caught up");
             } else {
                 is_done = false;
