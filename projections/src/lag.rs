@@ -1,6 +1,6 @@
 //! How far behind the log a projection is.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use event_store::{EventStore, EventStoreError, Position};
 use futures::{TryStreamExt, pin_mut};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Events that are counted one by one. Beyond that the number is an estimate.
 const COUNTED: u64 = 1_000;
 /// A checkpoint that has not moved for so long although there is something to do stands still.
-const STANDS_STILL_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
+const STANDS_STILL_AFTER: TimeDelta = TimeDelta::seconds(10);
 
 /// What a projection has not applied yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,20 +73,22 @@ pub async fn lag(
     Ok(lag)
 }
 
-/// What the lag and the time of the checkpoint's last move say together.
+/// What the lag and the time of the checkpoint's last move say together. A checkpoint that had nothing to do for an hour
+/// does not stand still because an event has just come: it is given as long from then.
 #[must_use]
 pub fn pace(lag: Lag, moved_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Pace {
-    match moved_at {
+    let waiting = TimeDelta::seconds(lag.seconds);
+    let unmoved = moved_at.map_or(TimeDelta::MAX, |moved_at| now - moved_at);
+    match waiting.min(unmoved) {
         _ if lag.events == 0 => Pace::Idle,
-        Some(moved_at) if now - moved_at < STANDS_STILL_AFTER => Pace::Working,
-        Some(_) | None => Pace::StandsStill,
+        short if short < STANDS_STILL_AFTER => Pace::Working,
+        _ => Pace::StandsStill,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
 
     #[test]
     fn to_stand_still_is_not_to_have_nothing_to_do() {
@@ -100,5 +102,8 @@ mod tests {
         assert_eq!(pace(some, ago(1), now), Pace::Working);
         assert_eq!(pace(some, ago(60), now), Pace::StandsStill);
         assert_eq!(pace(some, None, now), Pace::StandsStill);
+        let just_come = Lag { seconds: 1, ..some };
+        assert_eq!(pace(just_come, ago(3_600), now), Pace::Working);
+        assert_eq!(pace(just_come, None, now), Pace::Working);
     }
 }

@@ -6,6 +6,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+const NAMES: [&str; 5] = ["carts", "orders", "products", "sales", "stock"];
+
 async fn versions(shop: &Shop, name: &str) -> Vec<Value> {
     let all = shop.request(Method::GET, "/projections").operator().send().await.expect(StatusCode::OK);
     let projection = all.as_array().unwrap().iter().find(|projection| projection["name"] == name);
@@ -140,9 +142,11 @@ async fn only_the_operator_looks_after_projections_and_only_after_those_there_ar
 async fn the_figures_of_every_version_can_be_watched(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 100).await;
-    caught_up(&shop, "products").await;
+    for name in NAMES {
+        caught_up(&shop, name).await;
+    }
     let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
-    for name in ["carts", "orders", "products", "sales", "stock"] {
+    for name in NAMES {
         let labels = format!(r#"{{projection="{name}",version="1",state="serving"}}"#);
         for figure in ["lag_seconds", "parked_streams", "stands_still"] {
             let line = format!("emporium_projection_{figure}{labels} 0\n");
