@@ -27,7 +27,10 @@ async fn our_appends_are_answered_with_the_last_events_revision_and_position() {
             (sent.id, "counted.v1", &sent.data[..])
         );
         let occurred_at = |metadata: &Metadata| metadata.occurred_at.timestamp_micros();
-        assert_eq!(occurred_at(&read.metadata().unwrap()), occurred_at(&sent.metadata));
+        assert_eq!(
+            occurred_at(&read.metadata().unwrap()),
+            occurred_at(&serde_json::from_slice(&sent.metadata).unwrap())
+        );
         assert!((read.recorded_at - Utc::now()).num_minutes().abs() < 5, "{}", read.recorded_at);
     }
 }

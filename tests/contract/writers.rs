@@ -29,7 +29,12 @@ pub fn event_with(data: &serde_json::Value) -> NewEvent {
         occurred_at: Utc::now(),
         fingerprint: String::new(),
     };
-    NewEvent { id, event_type: "counted.v1", data: serde_json::to_vec(data).unwrap(), metadata }
+    NewEvent {
+        id,
+        event_type: "counted.v1",
+        data: serde_json::to_vec(data).unwrap(),
+        metadata: metadata.to_json(),
+    }
 }
 
 /// Appends one event after the other to a stream of its own. An unknown outcome is asked for again.

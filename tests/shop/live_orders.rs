@@ -220,7 +220,8 @@ fn new_event(event: &Event) -> NewEvent {
             actor: TOKEN.to_owned(),
             occurred_at: chrono::Utc::now(),
             fingerprint: String::new(),
-        },
+        }
+        .to_json(),
     }
 }
 

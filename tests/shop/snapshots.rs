@@ -57,7 +57,7 @@ async fn write_after(
             id: Uuid::now_v7(),
             event_type: event.type_name(),
             data: event.payload(),
-            metadata: metadata.clone(),
+            metadata: metadata.to_json(),
         };
         let appended = store.append(stream, expected, events.iter().map(new).collect()).await.unwrap();
         expected = ExpectedRevision::Exact(appended.revision);

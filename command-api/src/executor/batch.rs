@@ -3,6 +3,7 @@
 use super::loaded::{End, Loaded, new_events, noted};
 use super::stream::Waiting;
 use super::{Accepted, ExecuteError};
+use audit_seal::Digest;
 use domain::Aggregate;
 use event_store::{ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +16,8 @@ const BYTES_BESIDE_PAYLOAD: usize = 450;
 pub(super) struct Batch<A: Aggregate> {
     pub expected: ExpectedRevision,
     pub events: Vec<NewEvent>,
+    /// The link of the last of them, or of the last event before them.
+    pub link: Digest,
     outcomes: Vec<Outcome<A>>,
 }
 
@@ -39,7 +42,9 @@ type Taken = HashMap<Uuid, (String, u64)>;
 impl<A: Aggregate> Batch<A> {
     /// Decides as many as fit into one append. The state then has their effects already.
     pub fn decide(stream: &str, state: &mut Loaded<A>, commands: &VecDeque<Waiting<A>>) -> Self {
-        let mut batch = Self { expected: state.expected(), events: Vec::new(), outcomes: Vec::new() };
+        let mut batch =
+            Self { expected: state.expected(), events: Vec::new(), link: state.link, outcomes: Vec::new() };
+        let new_key = state.is_assumed().then(Uuid::new_v4);
         let mut taken = Taken::new();
         let mut bytes = 0;
         for waiting in commands {
@@ -51,15 +56,12 @@ impl<A: Aggregate> Batch<A> {
                         Outcome::AlreadySo
                     }
                     Ok(facts) => {
-                        let mut events = new_events(stream, &waiting.envelope, &facts);
-                        if events.is_empty() {
-                            events.push(noted(stream, &waiting.envelope));
-                        }
-                        if state.is_assumed() {
-                            // The store takes an id that it has seen for the same append once more. Whether the
-                            // stream is new is the question here, so the ids are new too.
-                            events.iter_mut().for_each(|event| event.id = Uuid::new_v4());
-                        }
+                        let after = (state.next_revision() + batch.events.len() as u64, &batch.link);
+                        let (events, link) = if facts.is_empty() {
+                            noted(stream, &waiting.envelope, new_key, after)
+                        } else {
+                            new_events(stream, &waiting.envelope, &facts, new_key, after)
+                        };
                         let size: usize =
                             events.iter().map(|event| event.data.len() + BYTES_BESIDE_PAYLOAD).sum();
                         if bytes > 0 && bytes + size > MAX_APPEND_BYTES {
@@ -68,6 +70,7 @@ impl<A: Aggregate> Batch<A> {
                         bytes += size;
                         facts.iter().for_each(|fact| state.evolve(fact));
                         batch.events.extend(events);
+                        batch.link = link;
                         let revision = state.next_revision() + batch.events.len() as u64 - 1;
                         if !waiting.envelope.fingerprint.is_empty() {
                             let fingerprint = waiting.envelope.fingerprint.clone();

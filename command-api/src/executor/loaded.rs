@@ -1,9 +1,11 @@
 //! A stream as it stands in memory.
 
 use super::{Envelope, ExecuteError, ViewError};
+use audit_seal::Digest;
+use audit_seal::chain::{self, Linked};
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
-use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
+use event_store::{EventStore, ExpectedRevision, NewEvent, Position, RecordedEvent};
 use futures::{StreamExt, pin_mut};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -15,6 +17,8 @@ use uuid::Uuid;
 pub(super) struct Loaded<A> {
     pub aggregate: A,
     pub end: Option<End>,
+    /// The link of the last event in the stream's chain.
+    pub link: Digest,
     answered: HashMap<Uuid, Answered>,
     read_at: Instant,
     /// Nobody has looked whether the stream has events: an append finds out.
@@ -50,6 +54,7 @@ impl<A: Aggregate> Loaded<A> {
         Self {
             aggregate: A::default(),
             end: None,
+            link: chain::START,
             answered: HashMap::new(),
             read_at: Instant::now(),
             is_assumed: false,
@@ -64,9 +69,22 @@ impl<A: Aggregate> Loaded<A> {
     }
 
     /// The state that a snapshot of so many bytes holds.
-    pub fn restored(aggregate: A, end: End, answered: HashMap<Uuid, Answered>, bytes: usize) -> Self {
+    pub fn restored(
+        aggregate: A,
+        (end, link): (End, Digest),
+        answered: HashMap<Uuid, Answered>,
+        bytes: usize,
+    ) -> Self {
         let snapshot = (end.revision + 1, bytes);
-        Self { aggregate, end: Some(end), answered, read_at: Instant::now(), is_assumed: false, snapshot }
+        Self {
+            aggregate,
+            end: Some(end),
+            link,
+            answered,
+            read_at: Instant::now(),
+            is_assumed: false,
+            snapshot,
+        }
     }
 
     /// Reads what others have appended since. True when there was something.
@@ -88,6 +106,7 @@ impl<A: Aggregate> Loaded<A> {
                 self.evolve(&fact);
             }
             self.end = Some(end);
+            self.link = link_of(&self.link, &event);
             if let Ok(keyed) = serde_json::from_slice::<Keyed>(&event.metadata) {
                 self.remember(keyed.command_id, &keyed.fingerprint, end);
             }
@@ -162,29 +181,63 @@ impl<A: Aggregate> Loaded<A> {
     }
 }
 
-/// A command's events, ready to be appended. Their ids follow from the command and from what they say: the same
-/// decision made again is the same events, and another decision of the same command is never taken for them.
-pub(super) fn new_events<E: StoredEvent>(stream: &str, envelope: &Envelope, facts: &[E]) -> Vec<NewEvent> {
-    let metadata: Metadata = envelope.metadata();
-    let event = |(index, fact): (usize, &E)| {
-        new_event(stream, envelope, &metadata, (index, fact.type_name(), fact.payload()))
+/// The link of a stored event: its own, or for one from before there were chains the one that it would have.
+pub(crate) fn link_of(previous: &Digest, event: &RecordedEvent) -> Digest {
+    let (metadata, link) = chain::split(&event.metadata);
+    let compute = || {
+        let RecordedEvent { stream, revision, id, event_type, data, .. } = event;
+        chain::link(previous, &Linked { stream, revision: *revision, id: *id, event_type, data, metadata })
     };
-    facts.iter().enumerate().map(event).collect()
+    link.unwrap_or_else(compute)
+}
+
+/// A command's events, ready to be appended after the event with this revision and link; gives the new link too.
+///
+/// Their ids follow from the command, from what they say and from what they follow. So an append that is repeated is
+/// the same events, and a decision that was made again, perhaps by another process, never passes for the first one:
+/// its metadata would not be what stands in the log, and later links would be wrong. With a `new_key` they are ids
+/// that nobody has seen: the store takes one that it knows for the same append once more, and whether a stream that is
+/// taken for new is new is just the question.
+pub(super) fn new_events<E: StoredEvent>(
+    stream: &str,
+    envelope: &Envelope,
+    facts: &[E],
+    new_key: Option<Uuid>,
+    after: (u64, &Digest),
+) -> (Vec<NewEvent>, Digest) {
+    let facts = facts.iter().map(|fact| (fact.type_name(), fact.payload()));
+    chained(stream, envelope, facts, new_key, after)
 }
 
 /// The marker of a command with an idempotency key that changes nothing: so the key is known as long as the log is.
-pub(super) fn noted(stream: &str, envelope: &Envelope) -> NewEvent {
-    new_event(stream, envelope, &envelope.metadata(), (0, COMMAND_NOTED, b"{}".to_vec()))
-}
-
-fn new_event(
+pub(super) fn noted(
     stream: &str,
     envelope: &Envelope,
-    metadata: &Metadata,
-    (index, event_type, data): (usize, &'static str, Vec<u8>),
-) -> NewEvent {
-    let mut content = format!("{stream}/{index}/{event_type}/").into_bytes();
-    content.extend_from_slice(&data);
-    let id = Uuid::new_v5(&envelope.command_id, &content);
-    NewEvent { id, event_type, data, metadata: metadata.clone() }
+    new_key: Option<Uuid>,
+    after: (u64, &Digest),
+) -> (Vec<NewEvent>, Digest) {
+    chained(stream, envelope, std::iter::once((COMMAND_NOTED, b"{}".to_vec())), new_key, after)
+}
+
+fn chained(
+    stream: &str,
+    envelope: &Envelope,
+    contents: impl Iterator<Item = (&'static str, Vec<u8>)>,
+    new_key: Option<Uuid>,
+    (first_revision, link): (u64, &Digest),
+) -> (Vec<NewEvent>, Digest) {
+    let metadata = envelope.metadata().to_json();
+    let mut link = *link;
+    let mut events = Vec::new();
+    for ((event_type, data), revision) in contents.zip(first_revision..) {
+        let mut name = format!("{stream}/{revision}/{event_type}/").into_bytes();
+        for part in [link.as_slice(), &metadata, &data] {
+            name.extend_from_slice(part);
+        }
+        let id = Uuid::new_v5(&new_key.unwrap_or(envelope.command_id), &name);
+        let open = chain::open(&metadata);
+        link = chain::link(&link, &Linked { stream, revision, id, event_type, data: &data, metadata: open });
+        events.push(NewEvent { id, event_type, data, metadata: chain::with_link(metadata.clone(), &link) });
+    }
+    (events, link)
 }

@@ -31,7 +31,7 @@ const PART_BYTES: usize = 256 * 1024;
 /// Who writes them, in the metadata.
 const ACTOR: &str = "snapshots";
 /// The form of what goes before the state.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How states of one kind become bytes and back.
 pub(super) struct Snapshots<A> {
@@ -118,6 +118,7 @@ impl<A: Aggregate> Snapshots<A> {
             [VERSION] => {}
             [other] => return Err(UnreadableSnapshot::UnknownVersion(other)),
         }
+        let link = rest.array()?;
         let mut answered = HashMap::new();
         for _ in 0..rest.number()? {
             let command_id = Uuid::from_bytes(rest.array()?);
@@ -127,11 +128,12 @@ impl<A: Aggregate> Snapshots<A> {
             let fingerprint = fingerprint.map_err(|_| UnreadableSnapshot::Damaged)?.into();
             answered.insert(command_id, Answered { fingerprint, end });
         }
-        Ok(Loaded::restored((self.read)(rest.0)?, end, answered, content.len()))
+        Ok(Loaded::restored((self.read)(rest.0)?, (end, link), answered, content.len()))
     }
 
     fn write_content(self, state: &Loaded<A>) -> Vec<u8> {
         let mut content = vec![VERSION];
+        content.extend_from_slice(&state.link);
         // A fingerprint is a short digest. One that is not is not remembered: the events still are.
         let answered: Vec<_> = state
             .answered()

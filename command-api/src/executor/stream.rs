@@ -229,6 +229,7 @@ impl<A: Aggregate> Stream<A> {
                 Ok(appended) => {
                     state.seen_now();
                     state.end = Some(End { revision: appended.revision, position: appended.position });
+                    state.link = batch.link;
                     batch.remember(commands, &mut state);
                     batch.reply(commands, state.end);
                     self.changed.notify_waiters();

@@ -115,7 +115,8 @@ fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
             actor: super::settle::ACTOR.to_owned(),
             occurred_at: Utc::now(),
             fingerprint: String::new(),
-        },
+        }
+        .to_json(),
     })
 }
 

@@ -22,8 +22,8 @@ pub struct NewEvent {
     pub event_type: &'static str,
     /// JSON.
     pub data: Vec<u8>,
-    /// Who, when, why.
-    pub metadata: Metadata,
+    /// JSON: who, when, why; see [`Metadata::to_json`].
+    pub metadata: Vec<u8>,
 }
 
 /// What the store says of an append that it took.

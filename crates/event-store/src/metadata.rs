@@ -23,6 +23,14 @@ pub struct Metadata {
     pub fingerprint: String,
 }
 
+impl Metadata {
+    /// As it stands in the log.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("ids, texts and a time can always be written")
+    }
+}
+
 /// RFC 3339 with exactly six decimals, so that text order is time order.
 mod microseconds {
     use chrono::{DateTime, SecondsFormat, Utc};

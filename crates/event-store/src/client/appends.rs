@@ -160,15 +160,13 @@ fn encode(events: Vec<NewEvent>) -> Result<Vec<EventData>, AppendError> {
     let encoded = events
         .into_iter()
         .map(|event| {
-            let metadata = serde_json::to_vec(&event.metadata)
-                .map_err(|error| AppendError::Refused(format!("the metadata is not JSON: {error}")))?;
-            bytes += event.data.len() + metadata.len();
+            bytes += event.data.len() + event.metadata.len();
             // The payload is JSON already: parse nothing, only say so.
             let payload: &serde_json::value::RawValue = serde_json::from_slice(&event.data)
                 .map_err(|error| AppendError::Refused(format!("the payload is not JSON: {error}")))?;
             let data = EventData::json(event.event_type, &payload)
                 .map_err(|error| AppendError::Refused(format!("the payload is not JSON: {error}")))?;
-            Ok(data.id(event.id).metadata(metadata.into()))
+            Ok(data.id(event.id).metadata(event.metadata.into()))
         })
         .collect::<Result<Vec<_>, AppendError>>()?;
     if bytes > MAX_APPEND_BYTES {

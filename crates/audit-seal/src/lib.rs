@@ -1,0 +1,35 @@
+//! Proof that a history of events was not altered after it was written.
+//!
+//! Every event carries the link of a chain over its stream (`chain`): a digest of the event and of the link before it.
+//! Whoever changes an event has to change all later links of its stream. The links of all streams, in the order of
+//! the log, are the leaves of a Merkle tree (`merkle`); now and then its root is signed and appended to the log as a
+//! seal (`seal`). Whoever has the public key can tell from the events alone whether they are the ones that were
+//! sealed (`verify`), and that a single event is among them (`merkle::Proof`).
+//!
+//! What this cannot prove is in `docs/audit.md`: above all, that events were true when they were written, and that
+//! nothing was cut off after the last seal that somebody keeps elsewhere.
+//!
+//! Nothing here does I/O.
+
+pub mod chain;
+pub mod merkle;
+pub mod seal;
+pub mod verify;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// The stream that seals are appended to.
+pub const SEALS_STREAM: &str = "audit-seals";
+/// The event type of a seal.
+pub const SEAL_TYPE: &str = "audit.sealed.v1";
+
+/// Categories whose events are the facts of the shop. Only they are sealed: snapshots and checkpoints follow from them,
+/// are replaced and cut off, and may be lost.
+pub const SEALED_CATEGORIES: [&str; 4] = ["product", "inventory", "cart", "order"];
+
+/// Whether a stream's events are chained and sealed.
+#[must_use]
+pub fn is_sealed(stream: &str) -> bool {
+    stream.split_once('-').is_some_and(|(category, _)| SEALED_CATEGORIES.contains(&category))
+}
