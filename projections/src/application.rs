@@ -4,10 +4,12 @@ use crate::catalogue::{self, Entry};
 use crate::config::Config;
 use crate::metrics;
 use crate::provenance::{self, ProvenanceError};
+use crate::reconciliation::{self, Reconciler};
 use crate::routes::{self, Shared};
 use crate::status::Status;
 use crate::supervisor::Board;
 use axum::Router;
+use chrono::TimeDelta;
 use event_store::EventStore;
 use futures::FutureExt;
 use http_boundary::{Finding, Health, OperatorToken, process};
@@ -40,6 +42,7 @@ pub struct Application {
     listen: SocketAddr,
     health: Health,
     shared: Shared,
+    reconciler: Reconciler,
 }
 
 /// Why the service cannot be built.
@@ -67,7 +70,8 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, operator_token } = config;
+        let Config { listen, event_store: store, database_url, operator_token, reconcile_every_hours } =
+            config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         health.is_ill(TABLES, "not looked at yet");
         let board = Board::default();
@@ -77,7 +81,11 @@ impl Application {
         let shared =
             Shared { pool, database, store, board, operator_token: OperatorToken::new(&operator_token) };
         metrics::register(health.metrics(), shared.clone());
-        Ok(Self { listen, health: health.clone(), shared })
+        reconciliation::register_metrics(health.metrics(), shared.pool.clone());
+        let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
+        let Shared { pool, database, store, .. } = shared.clone();
+        let reconciler = Reconciler::new(pool, database, store, every);
+        Ok(Self { listen, health: health.clone(), shared, reconciler })
     }
 
     /// What each projection says of itself, now and later.
@@ -88,7 +96,9 @@ impl Application {
 
     /// Looking after the projections over HTTP.
     pub fn router(&self) -> Router {
-        routes::router(self.shared.clone())
+        let reconciliations =
+            reconciliation::routes(self.reconciler.clone(), self.shared.operator_token.clone());
+        routes::router(self.shared.clone()).merge(reconciliations)
     }
 
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
@@ -104,6 +114,7 @@ impl Application {
                 workers.spawn((entry.run)(store.clone(), database.clone(), board.clone(), stop.clone()));
             }
             let (database, store, stop) = (database.clone(), store.clone(), stop.clone());
+            workers.spawn(self.reconciler.clone().run(stop.clone()));
             workers.spawn(async move { note_log(&database, &store, &stop).await });
         }
         while workers.join_next().await.is_some() {}

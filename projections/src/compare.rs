@@ -118,7 +118,7 @@ struct Comparing<'a, P> {
 }
 
 /// A version as it stands at one moment.
-struct Moment {
+pub(crate) struct Moment {
     version: i32,
     schema: String,
     /// Each shard, and up to where it is filled.
@@ -147,10 +147,10 @@ impl<P: Projection> Comparing<'_, P> {
         let mut comparison = Comparison {
             name: P::NAME,
             version: moment.version,
-            position: moment.shards.iter().map(|(_, position)| *position).max().flatten(),
+            position: moment.position(),
             events,
             rows: 0,
-            parked: moment.parked.len(),
+            parked: moment.parked(),
             differences: 0,
             named: Vec::new(),
         };
@@ -180,7 +180,7 @@ impl<P: Projection> Comparing<'_, P> {
             execute(writer, make).await?;
         }
         execute(writer, format!("SET search_path = {scratch}, public")).await?;
-        let last = moment.shards.iter().filter_map(|(_, position)| *position).max();
+        let last = moment.position();
         let (mut batch, mut count, mut streams) = (Vec::new(), 0, HashSet::new());
         let events = self.store.read_all(None, usize::MAX);
         pin_mut!(events);
@@ -213,8 +213,18 @@ impl<P: Projection> Comparing<'_, P> {
 }
 
 impl Moment {
+    /// The position after which it has applied nothing.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.shards.iter().map(|(_, position)| *position).max().flatten()
+    }
+
+    /// Streams that it has parked.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// Whether the version has applied an event that it wants.
-    fn has(&self, event: &RecordedEvent) -> bool {
+    pub(crate) fn has(&self, event: &RecordedEvent) -> bool {
         let (position, revision) =
             (stored_position(event.position), i64::try_from(event.revision).unwrap_or(i64::MAX));
         let is_reached =
@@ -226,7 +236,8 @@ impl Moment {
     }
 }
 
-async fn moment<P: Projection>(
+/// How a version stands in this snapshot of the database; without a number, the one that serves.
+pub(crate) async fn moment<P: Projection>(
     snapshot: &mut PgConnection,
     wanted: Option<i32>,
 ) -> Result<Moment, CompareError> {

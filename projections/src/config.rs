@@ -17,4 +17,7 @@ pub struct Config {
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: String,
+    /// How often everything is held against the log, in hours; 0 for never.
+    #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
+    pub reconcile_every_hours: u32,
 }

@@ -26,6 +26,7 @@ mod parking;
 mod projection;
 mod provenance;
 pub mod read_models;
+pub mod reconciliation;
 mod routes;
 mod share;
 mod status;

@@ -353,6 +353,7 @@ impl Services {
                 event_store: event_store.clone(),
                 database_url: database_url.to_owned(),
                 operator_token: TOKEN.to_owned(),
+                reconcile_every_hours: 0,
             },
             &health,
         )

@@ -17,6 +17,7 @@ mod payments;
 mod projections;
 mod purchase;
 mod read_models;
+mod reconciliation;
 mod restart;
 mod shipments;
 mod shopper_action;

@@ -255,6 +255,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Con
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
         operator_token: settings.operator_token.clone(),
+        reconcile_every_hours: args.reconcile_every_hours,
     }
 }
 

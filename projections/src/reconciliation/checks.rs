@@ -1,0 +1,211 @@
+//! Holds the books against each other, and against the tables.
+
+use super::books::Books;
+use super::order_book::{Goods, Money, OrderBook, Stage};
+use super::report::{Check, Evidence, Report, Suspicions};
+use super::stock_book::Hold;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::Sku;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// An order to which something happened so shortly ago is under way: the next step is perhaps not written yet.
+const UNDER_WAY: TimeDelta = TimeDelta::seconds(60);
+
+/// What must be so in the log itself, whatever the tables say. `until` is the moment up to which all is known.
+pub fn check_books(books: &Books, until: DateTime<Utc>, report: &mut Report, found: &mut Suspicions) {
+    report.orders = books.orders.len() as u64;
+    report.skus = books.stock.len() as u64;
+    report.days = books.days.days.len() as u64;
+    for id in &books.without_beginning {
+        let what = format!("order {id} has events and was never placed");
+        found.add(Check::Money, what, Evidence::Streams(vec![order_stream(*id)]));
+    }
+    for (sku, stock) in &books.stock {
+        if stock.is_oversold() {
+            let what = format!("{sku}: more units were given away than there were: {:?}", stock.units());
+            found.add(Check::Units, what, Evidence::Streams(vec![stock_stream(sku)]));
+        }
+    }
+    let holds = books.holds();
+    let none = HashMap::new();
+    for (id, order) in &books.orders {
+        for what in wrong_at_any_moment(order) {
+            found.add(
+                Check::Money,
+                format!("order {id}: {what}"),
+                Evidence::Streams(vec![order_stream(*id)]),
+            );
+        }
+        if until - order.last_recorded_at < UNDER_WAY {
+            report.under_way += 1;
+            continue;
+        }
+        for what in wrong_at_rest(order) {
+            found.add(
+                Check::Money,
+                format!("order {id}: {what}"),
+                Evidence::Streams(vec![order_stream(*id)]),
+            );
+        }
+        check_goods(*id, order, holds.get(id).unwrap_or(&none), found);
+    }
+    for ((day, currency), sum) in &books.days.days {
+        if sum.goods + sum.shipping != sum.money {
+            let what = format!(
+                "{day}: goods for {} and sending for {} were paid with {} ({currency})",
+                sum.goods, sum.shipping, sum.money
+            );
+            found.add(Check::Day, what, Evidence::Day(*day));
+        }
+    }
+}
+
+/// What stock keeps for orders that there are not.
+pub fn check_strangers(books: &Books, found: &mut Suspicions) {
+    for (sku, stock) in &books.stock {
+        for (order_id, hold) in &stock.holds {
+            if !books.orders.contains_key(order_id) && *hold != Hold::default() {
+                let what = format!("{sku}: {hold:?} for order {order_id}, which there is not");
+                found.add(Check::Goods, what, Evidence::Streams(vec![stock_stream(sku)]));
+            }
+        }
+    }
+}
+
+fn wrong_at_any_moment(order: &OrderBook) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(what);
+        }
+    };
+    let OrderBook { total, goods, shipping, money_back, .. } = *order;
+    must(
+        total == goods + shipping,
+        format!("goods for {goods} and sending for {shipping} make a total of {total}"),
+    );
+    if let Some((said, came_in)) = order.paid.filter(|_| !order.is_meddled_with) {
+        must(said == total, format!("it was paid with {said} and costs {total}"));
+        must(came_in == total, format!("it was paid when {came_in} of {total} had come in"));
+    }
+    let money_in = order.money_in();
+    let is_too_much = money_back > money_in && !order.is_meddled_with;
+    must(!is_too_much, format!("{money_back} went back and {money_in} came in"));
+    wrong
+}
+
+fn wrong_at_rest(order: &OrderBook) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let of_state = |state| order.payments.values().filter(move |payment| payment.state == state);
+    let is_decided = of_state(Money::UnderWay).count() == 0;
+    match order.stage {
+        Stage::Pending => {}
+        Stage::Cancelled => {
+            if !is_decided {
+                wrong.push("it is called off, and a payment of it is undecided".to_owned());
+            }
+            let kept = of_state(Money::Taken)
+                .filter(|payment| !payment.is_for_people && payment.back != payment.amount);
+            for payment in kept.filter(|_| !order.is_meddled_with) {
+                wrong.push(format!(
+                    "it is called off, and {} of a payment of {} went back",
+                    payment.back, payment.amount
+                ));
+            }
+        }
+        Stage::Paid | Stage::Processing | Stage::Shipped | Stage::Delivered => {
+            let (money_in, total) = (order.money_in(), order.total);
+            if money_in != total && !order.is_meddled_with {
+                wrong.push(format!("it is paid, and {money_in} of {total} is ours"));
+            }
+            if !is_decided {
+                wrong.push("it is paid, and another payment of it is undecided".to_owned());
+            }
+        }
+    }
+    if order.refunds_under_way != 0 {
+        wrong.push(format!("{} refunds are undecided", order.refunds_under_way));
+    }
+    wrong
+}
+
+fn check_goods(id: Uuid, order: &OrderBook, holds: &HashMap<&Sku, Hold>, found: &mut Suspicions) {
+    let mut wrong = |sku: &Sku, hold: Hold, goods: Goods| {
+        let what =
+            format!("order {id}, which is {:?}, has {goods:?} of {sku}, and stock has {hold:?}", order.stage);
+        found.add(Check::Goods, what, Evidence::Streams(vec![order_stream(id), stock_stream(sku)]));
+    };
+    for (sku, goods) in &order.by_sku {
+        let hold = holds.get(sku).copied().unwrap_or_default();
+        if !is_kept_for(order.stage, *goods, hold) {
+            wrong(sku, hold, *goods);
+        }
+    }
+    for (sku, hold) in holds.iter().filter(|(sku, _)| !order.by_sku.contains_key(**sku)) {
+        if *hold != Hold::default() {
+            wrong(sku, *hold, Goods::default());
+        }
+    }
+}
+
+/// Whether stock keeps what an order at rest needs.
+fn is_kept_for(stage: Stage, goods: Goods, hold: Hold) -> bool {
+    let Goods { bought, given_up, sent } = goods;
+    let none = Hold::default();
+    match stage {
+        Stage::Pending => hold == none || hold == Hold { kept: bought, ..none },
+        // Its stock is committed in the same breath.
+        Stage::Paid => false,
+        Stage::Processing | Stage::Shipped | Stage::Delivered => {
+            let kept = bought - given_up - sent;
+            hold == Hold { kept, committed: kept, shipped: sent }
+        }
+        Stage::Cancelled => hold == none,
+    }
+}
+
+pub(super) fn order_stream(id: Uuid) -> String {
+    format!("order-{id}")
+}
+
+pub(super) fn stock_stream(sku: &Sku) -> String {
+    format!("inventory-{sku}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const fn goods(bought: i64, given_up: i64, sent: i64) -> Goods {
+        Goods { bought, given_up, sent }
+    }
+
+    const fn hold(kept: i64, committed: i64, shipped: i64) -> Hold {
+        Hold { kept, committed, shipped }
+    }
+
+    #[rstest]
+    #[case(Stage::Pending, goods(3, 0, 0), hold(0, 0, 0), true)]
+    #[case(Stage::Pending, goods(3, 0, 0), hold(3, 0, 0), true)]
+    #[case(Stage::Pending, goods(3, 0, 0), hold(2, 0, 0), false)]
+    #[case(Stage::Pending, goods(3, 0, 0), hold(3, 3, 0), false)]
+    #[case(Stage::Paid, goods(3, 0, 0), hold(3, 0, 0), false)]
+    #[case(Stage::Processing, goods(3, 0, 0), hold(3, 3, 0), true)]
+    #[case(Stage::Processing, goods(3, 0, 0), hold(3, 2, 0), false)]
+    #[case(Stage::Processing, goods(3, 1, 1), hold(1, 1, 1), true)]
+    #[case(Stage::Processing, goods(3, 1, 1), hold(2, 2, 1), false)]
+    #[case(Stage::Shipped, goods(3, 0, 3), hold(0, 0, 3), true)]
+    #[case(Stage::Delivered, goods(3, 0, 3), hold(3, 3, 0), false)]
+    #[case(Stage::Cancelled, goods(3, 0, 0), hold(0, 0, 0), true)]
+    #[case(Stage::Cancelled, goods(3, 0, 0), hold(3, 0, 0), false)]
+    fn stock_keeps_what_an_order_needs(
+        #[case] stage: Stage,
+        #[case] goods: Goods,
+        #[case] hold: Hold,
+        #[case] is_right: bool,
+    ) {
+        assert_eq!(is_kept_for(stage, goods, hold), is_right);
+    }
+}
