@@ -1,3 +1,4 @@
+use crate::import::ImportError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
@@ -59,6 +60,8 @@ pub enum BenchError {
     Postgres(#[from] private_postgres::Error),
     #[error("the Postgres to compare with does not do what it is asked")]
     Sql(#[from] sqlx::Error),
+    #[error("the history cannot be imported")]
+    Import(#[from] ImportError),
     #[error("the hot row cannot be measured: {0}")]
     HotRow(String),
     /// The figures that must be zero are not.

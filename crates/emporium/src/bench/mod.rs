@@ -8,6 +8,7 @@ mod folder;
 mod hot_row;
 mod programs;
 mod purchases;
+mod rebuild;
 mod report;
 mod shop;
 mod timing;
@@ -26,6 +27,9 @@ pub enum BenchCommand {
     FlashSale(flash_sale::FlashSaleArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
     Purchases(purchases::PurchasesArgs),
+    /// New versions of all read models over a whole history, next to a plain COPY of the same rows; then once more
+    /// while an importer writes and queries read
+    Rebuild(rebuild::RebuildArgs),
 }
 
 impl BenchCommand {
@@ -38,6 +42,7 @@ impl BenchCommand {
             BenchCommand::EventStore(args) => event_store::run(args).await,
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
+            BenchCommand::Rebuild(args) => rebuild::run(args).await,
         }
     }
 }

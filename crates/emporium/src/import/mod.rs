@@ -38,7 +38,7 @@ pub struct OnlineRetailArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     #[command(flatten)]
-    shop: ShopArgs,
+    pub shop: ShopArgs,
 }
 
 /// Which shop, as whom, and how fast.

@@ -50,7 +50,7 @@ pub struct OlistArgs {
     #[arg(long, value_name = "PATH")]
     pub refused: Option<PathBuf>,
     #[command(flatten)]
-    shop: ShopArgs,
+    pub shop: ShopArgs,
 }
 
 /// Imports the folder and prints the report.
@@ -63,7 +63,11 @@ pub async fn run(args: OlistArgs) -> Result<(), ImportError> {
     if report.is_complete() { Ok(()) } else { Err(ImportError::Incomplete) }
 }
 
-async fn import(args: OlistArgs) -> Result<Report, ImportError> {
+/// Imports the folder.
+///
+/// # Errors
+/// When nothing could be sent. What the rules or the shop refused stands in the report.
+pub async fn import(args: OlistArgs) -> Result<Report, ImportError> {
     let client = args.shop.operator.client().await?;
     client.find().await?;
     let (folder, limit) = (args.folder.clone(), args.limit);
