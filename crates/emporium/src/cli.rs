@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::audit_cli::AuditCommand;
 use crate::bench::BenchCommand;
 use crate::event_store_cli::EventStoreCommand;
 use crate::import;
@@ -20,13 +21,16 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Run the whole service in this process: commands, processes, projections, queries
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Send somebody else's orders to a running service, as commands
     #[command(subcommand)]
     Import(Import),
     /// Run the embedded event store alone, look at one, take its history along
     #[command(subcommand)]
     EventStore(EventStoreCommand),
+    /// Answer an auditor: show that nothing was altered
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Look after the read models of a running shop: versions side by side, what is parked
     Projections(ProjectionsCommand),
     /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
@@ -51,10 +55,11 @@ impl CommandLine {
     /// Whatever keeps it from being done, as a sentence for a person.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
         match self.command {
-            Command::Serve(args) => Ok(serve::run(args).await?),
+            Command::Serve(args) => Ok(serve::run(*args).await?),
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
             Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
+            Command::Audit(command) => command.run().await,
             Command::Projections(command) => Ok(command.run().await?),
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),
