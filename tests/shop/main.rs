@@ -18,6 +18,7 @@ mod projections;
 mod purchase;
 mod read_models;
 mod restart;
+mod sealing;
 mod shipments;
 mod shopper_action;
 mod snapshots;
