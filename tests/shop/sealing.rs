@@ -93,7 +93,7 @@ async fn the_key_is_everybodys_and_seals_are_the_operators(pool: PgPool) {
     for limit in ["0", "101", "x"] {
         let path = format!("/audit/seals?limit={limit}");
         let refused = shop.request(Method::GET, &path).operator().send().await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{limit}");
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{limit}");
     }
 
     // The figures are set when the store has answered, which may be after the seal can be read.
