@@ -4,6 +4,7 @@ use crate::fulfilment::FulfilmentRunner;
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::routes::{self, Shared};
+use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use axum::Router;
 use event_store::EventStore;
 use http_boundary::{Health, OperatorToken};
@@ -12,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The command side, ready to run.
@@ -23,6 +25,7 @@ pub struct Application {
     gateway: Option<Gateway>,
     webhooks: Option<Webhooks>,
     health: Health,
+    sealing_figures: Figures,
 }
 
 /// Why the command side cannot run.
@@ -44,7 +47,10 @@ impl Application {
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
-        Ok(Self { config, store, executor, keys, gateway, webhooks, health: health.clone() })
+        let sealing_figures = Figures::default();
+        sealing_figures.register(health.metrics());
+        let health = health.clone();
+        Ok(Self { config, store, executor, keys, gateway, webhooks, health, sealing_figures })
     }
 
     /// The commands over HTTP.
@@ -57,12 +63,35 @@ impl Application {
             gateway: self.gateway.clone(),
             webhooks: self.webhooks.clone(),
             hold_seconds: self.config.order_hold_seconds,
+            store: self.store.clone(),
+            audit_key: self.config.audit_signing_key.public(),
         })
     }
 
-    /// Runs the order fulfilment process until told to stop. Should it fail, `/readyz` and the log say so, and
-    /// commands are still taken: what they set off is made up for when the process runs again.
+    /// Runs the order fulfilment process and the sealing of the history until told to stop. Should one fail, `/readyz`
+    /// and the log say so, and commands are still taken: what they set off is made up for when the process runs again.
     pub async fn run_processes(&self, stop: CancellationToken) {
+        // A task of its own: should it die, fulfilment lives on.
+        let mut sealing = JoinSet::new();
+        sealing.spawn(self.sealing_runner().run(stop.clone()));
+        let sealing = async {
+            let error: Box<dyn std::error::Error> = match sealing.join_next().await {
+                Some(Err(died)) => Box::new(died),
+                Some(Ok(Err(error))) => Box::new(error),
+                Some(Ok(Ok(()))) | None => return,
+            };
+            tracing::error!(error = &*error, "the sealing of the history has stopped");
+            self.health.is_ill(SEALING, format!("it has stopped: {error}"));
+        };
+        tokio::join!(sealing, self.run_fulfilment(stop));
+    }
+
+    fn sealing_runner(&self) -> SealingRunner {
+        let config = self.config.sealing();
+        SealingRunner::new(self.store.clone(), config, self.health.clone(), self.sealing_figures.clone())
+    }
+
+    async fn run_fulfilment(&self, stop: CancellationToken) {
         let runner = FulfilmentRunner::new(
             self.store.clone(),
             Arc::clone(&self.executor),

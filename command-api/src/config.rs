@@ -1,4 +1,6 @@
 use crate::executor::Writers;
+use crate::sealing::{SealingArgs, SealingConfig};
+use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
@@ -25,6 +27,13 @@ pub struct Config {
     /// processes of one shop, for ever.
     #[arg(long, env = "EMPORIUM_CART_ID_SECRET", hide_env_values = true)]
     pub cart_id_secret: String,
+
+    /// The key that seals the history: 64 hexadecimal digits, the same for all processes of one shop
+    #[arg(long, env = "EMPORIUM_AUDIT_SIGNING_KEY", hide_env_values = true, value_name = "HEX")]
+    pub audit_signing_key: SealingKey,
+
+    #[command(flatten)]
+    pub sealing: SealingArgs,
 
     /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
@@ -86,6 +95,12 @@ impl PaymentConfig {
 }
 
 impl Config {
+    /// How the history is sealed.
+    #[must_use]
+    pub(crate) fn sealing(&self) -> SealingConfig {
+        self.sealing.with(self.audit_signing_key.clone())
+    }
+
     /// Who writes to the event store.
     #[must_use]
     pub fn writers(&self) -> Writers {

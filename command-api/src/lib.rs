@@ -10,7 +10,9 @@ mod keys;
 mod problems;
 mod request;
 mod routes;
+mod sealing;
 
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
 pub use ids::order_id_of;
+pub use sealing::SealingArgs;

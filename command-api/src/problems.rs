@@ -4,6 +4,7 @@ use crate::executor::{ExecuteError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{OrderId, Sku, cart, inventory, order, product};
+use event_store::EventStoreError;
 use http_boundary::Problem;
 use payment_gateway::InvalidWebhook;
 use serde::Serialize;
@@ -247,6 +248,17 @@ pub fn of_stock(error: ExecuteError<inventory::Rejection>) -> Problem {
         inventory::Rejection::NothingToAdjust => Problem::invalid(sentence(rejection)),
         inventory::Rejection::TooMuchStock { .. } => Problem::invalid(sentence(rejection)),
     })
+}
+
+/// The event store did not answer a question that changes nothing.
+pub fn of_read(error: &EventStoreError) -> Problem {
+    tracing::error!(error = error as &dyn std::error::Error, "the event store cannot be read");
+    match error {
+        EventStoreError::Unavailable(_) => {
+            Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
+        }
+        EventStoreError::Refused(_) => Problem::internal(),
+    }
 }
 
 pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {

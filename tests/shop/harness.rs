@@ -1,6 +1,7 @@
 //! A shop for one test.
 
 use crate::http::{Reply, Request};
+use audit_seal::key::SealingKey;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::Health;
@@ -44,6 +45,8 @@ pub struct Terms {
     pub tells_of_refunds: bool,
     /// After how long without an event a live order sends a sign of life, in seconds.
     pub live_heartbeat: u64,
+    /// How long an event waits for its seal, in seconds.
+    pub seal_seconds: u64,
 }
 
 impl Default for Terms {
@@ -53,6 +56,7 @@ impl Default for Terms {
             keeps_keys: 24 * 60 * 60,
             tells_of_refunds: true,
             live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
+            seal_seconds: 10,
         }
     }
 }
@@ -334,6 +338,11 @@ impl Services {
                 event_store: event_store.clone(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
+                audit_signing_key: audit_signing_key(),
+                sealing: command_api::SealingArgs {
+                    audit_retired_keys: vec![],
+                    audit_seal_seconds: terms.seal_seconds,
+                },
                 order_hold_seconds: terms.hold_seconds,
                 payments: command_api::PaymentConfig {
                     payment_gateway: Some(format!("http://{}", gateway.address())),
@@ -383,6 +392,11 @@ impl Services {
         ];
         Self { url, stop, tasks }
     }
+}
+
+/// The key that every shop of the tests is sealed with.
+pub fn audit_signing_key() -> SealingKey {
+    SealingKey::from_bytes(&[1; 32])
 }
 
 impl Drop for Services {

@@ -19,6 +19,7 @@ mod purchase;
 mod read_models;
 mod reconciliation;
 mod restart;
+mod sealing;
 mod shipments;
 mod shopper_action;
 mod snapshots;

@@ -16,6 +16,7 @@ mod snapshot;
 mod stream;
 mod streams;
 
+pub(crate) use loaded::link_of;
 pub use streams::Streams;
 
 use snapshot::Snapshots;

@@ -1,5 +1,6 @@
 //! HTTP to command: one file for each kind of thing.
 
+mod audit;
 mod carts;
 mod checkout;
 mod orders;
@@ -13,8 +14,10 @@ mod webhooks;
 use crate::executor::Executor;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
+use audit_seal::key::PublicKey;
 use axum::Router;
 use axum::extract::FromRef;
+use event_store::EventStore;
 use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
 use std::sync::Arc;
@@ -30,6 +33,10 @@ pub struct Shared {
     pub webhooks: Option<Webhooks>,
     /// How long an order waits for its money if the checkout does not say.
     pub hold_seconds: u32,
+    /// Where the seals are.
+    pub store: EventStore,
+    /// What they are checked with.
+    pub audit_key: PublicKey,
 }
 
 impl FromRef<Shared> for OperatorToken {
@@ -55,6 +62,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(payments::routes())
         .merge(shipments::routes())
         .merge(webhooks::routes())
+        .merge(audit::routes())
         .route_layer(axum::middleware::from_fn(keys::watch))
         .with_state(shared)
 }

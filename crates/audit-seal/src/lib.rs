@@ -4,7 +4,7 @@
 //! Whoever changes an event has to change all later links of its stream. The links of all streams, in the order of
 //! the log, are the leaves of a Merkle tree (`merkle`); now and then its root is signed and appended to the log as a
 //! seal (`seal`). Whoever has the public key can tell from the events alone whether they are the ones that were
-//! sealed (`verify`), and that a single event is among them (`merkle::Proof`).
+//! sealed (`verify`), and that a single event is among them (`prove`).
 //!
 //! What this cannot prove is in `docs/audit.md`: above all, that events were true when they were written, and that
 //! nothing was cut off after the last seal that somebody keeps elsewhere.
@@ -12,7 +12,10 @@
 //! Nothing here does I/O.
 
 pub mod chain;
+pub mod key;
 pub mod merkle;
+mod pending;
+pub mod prove;
 pub mod seal;
 pub mod verify;
 
@@ -32,4 +35,10 @@ pub const SEALED_CATEGORIES: [&str; 4] = ["product", "inventory", "cart", "order
 #[must_use]
 pub fn is_sealed(stream: &str) -> bool {
     stream.split_once('-').is_some_and(|(category, _)| SEALED_CATEGORIES.contains(&category))
+}
+
+/// Whether an event is a leaf of the tree: one of a sealed stream, and not one that the event store writes itself.
+#[must_use]
+pub fn is_fact(stream: &str, event_type: &str) -> bool {
+    is_sealed(stream) && !event_type.starts_with('$')
 }

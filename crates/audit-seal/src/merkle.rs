@@ -41,6 +41,18 @@ impl Frontier {
         &self.peaks
     }
 
+    /// The complete subtrees, each with the number of its first leaf and of the one after its last.
+    fn ranges(&self) -> Vec<(u64, u64, Digest)> {
+        let mut end = 0;
+        let heights = (0..u64::BITS).rev().filter(|height| self.size >> height & 1 == 1);
+        let range = |(height, peak): (u32, &Digest)| {
+            let first = end;
+            end += 1 << height;
+            (first, end, *peak)
+        };
+        heights.zip(&self.peaks).map(range).collect()
+    }
+
     /// Adds the hash of a leaf.
     pub fn push(&mut self, leaf: Digest) {
         let mut hash = leaf;
@@ -75,13 +87,29 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Proves that the leaf with this number is among these.
+    /// Proves that the leaf with this number is in a tree of which the leaves from `before` on are given. It must be one
+    /// of those: of everything before them only the complete subtrees are needed.
     #[must_use]
-    pub fn of(index: u64, leaves: &[Digest]) -> Option<Self> {
-        let at = usize::try_from(index).ok().filter(|at| *at < leaves.len())?;
+    pub fn of(index: u64, before: &Frontier, leaves: &[Digest]) -> Option<Self> {
+        let tree = Tail { first: before.size, peaks: before.ranges(), leaves };
+        let size = before.size + leaves.len() as u64;
+        if !(before.size..size).contains(&index) {
+            return None;
+        }
         let mut path = Vec::new();
-        walk(leaves, at, &mut path);
-        Some(Self { index, size: leaves.len() as u64, path })
+        let (mut from, mut to) = (0, size);
+        while to - from > 1 {
+            let middle = middle(from, to);
+            if index < middle {
+                path.push(tree.root(middle, to)?);
+                to = middle;
+            } else {
+                path.push(tree.root(from, middle)?);
+                from = middle;
+            }
+        }
+        path.reverse();
+        Some(Self { index, size, path })
     }
 
     /// The root of the tree in which a leaf has this proof; none if the path has not the length that it must have.
@@ -113,20 +141,35 @@ impl Proof {
     }
 }
 
-/// Notes the hashes beside the path of a leaf, and gives the root of these leaves.
-fn walk(leaves: &[Digest], at: usize, path: &mut Vec<Digest>) {
-    if leaves.len() < 2 {
-        return;
+/// The end of a tree: the leaves from a number on, and the complete subtrees of what is before them.
+struct Tail<'a> {
+    first: u64,
+    /// Each with the number of its first leaf and of the one after its last.
+    peaks: Vec<(u64, u64, Digest)>,
+    leaves: &'a [Digest],
+}
+
+impl Tail<'_> {
+    /// The root of the leaves in this range, which is one that the tree has.
+    fn root(&self, from: u64, to: u64) -> Option<Digest> {
+        if let Some((_, _, peak)) = self.peaks.iter().find(|(first, end, _)| (*first, *end) == (from, to)) {
+            return Some(*peak);
+        }
+        if from >= self.first {
+            let at = |number: u64| usize::try_from(number - self.first).ok();
+            return self.leaves.get(at(from)?..at(to)?).map(root_of);
+        }
+        if to - from < 2 {
+            return None;
+        }
+        let middle = middle(from, to);
+        Some(node(&self.root(from, middle)?, &self.root(middle, to)?))
     }
-    let half = leaves.len().next_power_of_two() / 2;
-    let (left, right) = leaves.split_at(half);
-    if at < half {
-        walk(left, at, path);
-        path.push(root_of(right));
-    } else {
-        walk(right, at - half, path);
-        path.push(root_of(left));
-    }
+}
+
+/// Where a tree of these leaves is split.
+fn middle(from: u64, to: u64) -> u64 {
+    from + (to - from).next_power_of_two() / 2
 }
 
 fn root_of(leaves: &[Digest]) -> Digest {
@@ -162,11 +205,20 @@ mod tests {
         }
 
         #[test]
-        fn a_proof_holds_for_its_leaf_and_for_nothing_else(count in 1_u64..200, at in any::<prop::sample::Index>()) {
+        fn a_proof_holds_for_its_leaf_and_for_nothing_else(
+            count in 1_u64..200,
+            at in any::<prop::sample::Index>(),
+            known in any::<prop::sample::Index>(),
+        ) {
             let leaves = leaves(count);
             let index = at.index(leaves.len());
             let root = root_of(&leaves);
-            let proof = Proof::of(index as u64, &leaves).unwrap();
+            // Of any number of leaves before it, only their complete subtrees are known.
+            let before = known.index(index + 1);
+            let mut frontier = Frontier::default();
+            leaves[..before].iter().for_each(|leaf| frontier.push(*leaf));
+            let proof = Proof::of(index as u64, &frontier, &leaves[before..]).unwrap();
+            prop_assert_eq!(&proof, &Proof::of(index as u64, &Frontier::default(), &leaves).unwrap());
             prop_assert_eq!(proof.root(&leaves[index]), Some(root));
             for (other, leaf) in leaves.iter().enumerate() {
                 prop_assert_eq!(proof.root(leaf) == Some(root), other == index);
@@ -180,7 +232,12 @@ mod tests {
 
     #[test]
     fn there_is_no_proof_of_what_is_not_there() {
-        assert_eq!(Proof::of(3, &leaves(3)), None);
+        assert_eq!(Proof::of(3, &Frontier::default(), &leaves(3)), None);
+        let three = leaves(3).into_iter().fold(Frontier::default(), |mut frontier, leaf| {
+            frontier.push(leaf);
+            frontier
+        });
+        assert_eq!(Proof::of(2, &three, &leaves(3)), None);
         assert_eq!(Frontier::restore(3, vec![]), None);
     }
 }

@@ -1,11 +1,12 @@
 //! Signed roots of the tree over the log.
 
 use crate::Digest;
+use crate::key::{PublicKeys, SealingKey};
 use crate::merkle::Frontier;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use chrono::{DateTime, SecondsFormat, Utc};
+use ed25519_dalek::{Signature, Signer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -34,9 +35,10 @@ pub struct Seal {
     pub peaks: Vec<Digest>,
     /// The first bytes of each leaf since the seal before, in base64.
     pub hints: String,
-    /// When it was sealed.
+    /// When it was sealed, to the microsecond.
+    #[serde(with = "microseconds")]
     pub sealed_at: DateTime<Utc>,
-    /// The first bytes of the public key's digest: which key it was.
+    /// The name of the key: the first bytes of the public key's digest.
     pub key: String,
     /// Ed25519, over everything above.
     #[serde(with = "signature")]
@@ -46,25 +48,22 @@ pub struct Seal {
 /// Why a seal must not be believed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FalseSeal {
+    /// None of the keys has its name.
+    #[error("it names the key {0}, which is not among the keys given")]
+    UnknownKey(String),
     /// Nobody who has the key has signed it.
-    #[error("its signature is not one of this key: was it made with another key, or changed?")]
+    #[error("its signature is not one of the key that it names")]
     Signature,
     /// Its parts contradict each other.
     #[error("its subtrees do not make its root")]
     Root,
 }
 
-/// The short name of a key.
-#[must_use]
-pub fn key_name(key: &VerifyingKey) -> String {
-    hex::encode(&Sha256::digest(key.as_bytes())[..8])
-}
-
 impl Seal {
     /// Seals the tree as it stands.
     #[must_use]
     pub fn sign(
-        key: &SigningKey,
+        key: &SealingKey,
         frontier: &Frontier,
         previous: Option<&Self>,
         leaves: &[Digest],
@@ -79,20 +78,29 @@ impl Seal {
             peaks: frontier.peaks().to_vec(),
             hints: STANDARD.encode(hints),
             sealed_at,
-            key: key_name(&key.verifying_key()),
+            key: key.public().name(),
             signature: [0; 64],
         };
-        seal.signature = key.sign(&seal.signed()).to_bytes();
+        seal.signature = key.signing().sign(&seal.signed()).to_bytes();
         seal
     }
 
-    /// Whether the key has signed it, and its parts fit together.
+    /// Whether one of the keys has signed it, and its parts fit together. Gives the tree that it sealed.
     ///
     /// # Errors
     /// Says what is wrong.
-    pub fn check(&self, key: &VerifyingKey) -> Result<Frontier, FalseSeal> {
+    pub fn check(&self, keys: &PublicKeys) -> Result<Frontier, FalseSeal> {
+        let key = keys.named(&self.key).ok_or_else(|| FalseSeal::UnknownKey(self.key.clone()))?;
         let signature = Signature::from_bytes(&self.signature);
-        key.verify_strict(&self.signed(), &signature).map_err(|_| FalseSeal::Signature)?;
+        key.verifying().verify_strict(&self.signed(), &signature).map_err(|_| FalseSeal::Signature)?;
+        self.tree()
+    }
+
+    /// The tree that it says it has sealed, whoever has made it.
+    ///
+    /// # Errors
+    /// When its parts contradict each other.
+    pub fn tree(&self) -> Result<Frontier, FalseSeal> {
         let frontier = Frontier::restore(self.size, self.peaks.clone()).ok_or(FalseSeal::Root)?;
         if frontier.root() == self.root { Ok(frontier) } else { Err(FalseSeal::Root) }
     }
@@ -110,6 +118,12 @@ impl Seal {
         bytes.chunks_exact(HINT).filter_map(|hint| hint.try_into().ok()).collect()
     }
 
+    /// The number of the first leaf that it has hints of.
+    #[must_use]
+    pub fn first_hinted(&self) -> u64 {
+        self.size.saturating_sub(self.hints().len() as u64)
+    }
+
     /// The bytes that are signed: every field, with a length before what can have several.
     fn signed(&self) -> Vec<u8> {
         let mut bytes = DOMAIN.to_vec();
@@ -119,7 +133,7 @@ impl Seal {
         bytes.extend_from_slice(&self.previous);
         bytes.extend_from_slice(&(self.peaks.len() as u64).to_be_bytes());
         self.peaks.iter().for_each(|peak| bytes.extend_from_slice(peak));
-        for text in [&self.hints, &self.sealed_at.to_rfc3339(), &self.key] {
+        for text in [&self.hints, &microseconds::text(&self.sealed_at), &self.key] {
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
@@ -127,7 +141,25 @@ impl Seal {
     }
 }
 
-mod digest {
+/// RFC 3339 with exactly six decimals and a `Z`: as it is signed.
+mod microseconds {
+    use super::{DateTime, SecondsFormat, Utc};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn text(time: &DateTime<Utc>) -> String {
+        time.to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
+    pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(time))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+        DateTime::deserialize(deserializer)
+    }
+}
+
+pub(crate) mod digest {
     use crate::Digest;
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -184,8 +216,8 @@ mod tests {
     use super::*;
     use crate::merkle::leaf;
 
-    fn seals() -> (SigningKey, Seal, Seal) {
-        let key = SigningKey::from_bytes(&[7; 32]);
+    fn seals() -> (SealingKey, Seal, Seal) {
+        let key = SealingKey::from_bytes(&[7; 32]);
         let mut frontier = Frontier::default();
         let leaves: Vec<_> = (0..5_u64).map(|number| leaf(&number.to_be_bytes())).collect();
         leaves[..3].iter().for_each(|leaf| frontier.push(*leaf));
@@ -201,7 +233,7 @@ mod tests {
         for seal in [&first, &second] {
             let read: Seal = serde_json::from_slice(&serde_json::to_vec(seal).unwrap()).unwrap();
             assert_eq!(read, *seal);
-            assert_eq!(read.check(&key.verifying_key()).unwrap().size(), seal.size);
+            assert_eq!(read.check(&key.public().into()).unwrap().size(), seal.size);
         }
         assert_eq!(second.previous, first.digest());
         assert_eq!(
@@ -213,7 +245,7 @@ mod tests {
     #[test]
     fn nothing_of_a_seal_can_be_changed() {
         let (key, first, second) = seals();
-        let key = key.verifying_key();
+        let keys = key.public().into();
         let changes = [
             Seal { size: 4, ..second.clone() },
             Seal { position: 51, ..second.clone() },
@@ -222,13 +254,15 @@ mod tests {
             Seal { peaks: first.peaks.clone(), ..second.clone() },
             Seal { hints: first.hints.clone(), ..second.clone() },
             Seal { sealed_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1), ..second.clone() },
-            Seal { key: "somebody".to_owned(), ..second.clone() },
             Seal { signature: first.signature, ..second.clone() },
         ];
         for changed in changes {
-            assert_eq!(changed.check(&key), Err(FalseSeal::Signature), "{changed:?}");
+            assert_eq!(changed.check(&keys), Err(FalseSeal::Signature), "{changed:?}");
         }
-        let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
-        assert_eq!(second.check(&other), Err(FalseSeal::Signature));
+        let other = SealingKey::from_bytes(&[8; 32]).public();
+        let unknown = Err(FalseSeal::UnknownKey(second.key.clone()));
+        assert_eq!(second.check(&other.into()), unknown);
+        let renamed = Seal { key: other.name(), ..second };
+        assert_eq!(renamed.check(&[key.public(), other].into_iter().collect()), Err(FalseSeal::Signature));
     }
 }

@@ -21,7 +21,7 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Run the whole service in this process: commands, processes, projections, queries
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Send somebody else's orders to a running service, as commands
     #[command(subcommand)]
     Import(Import),
@@ -30,7 +30,7 @@ enum Command {
     EventStore(EventStoreCommand),
     /// Look after the read models of a running shop: versions side by side, what is parked
     Projections(ProjectionsCommand),
-    /// What an auditor asks of a shop
+    /// What an auditor asks of a shop and of its history
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
@@ -55,12 +55,12 @@ impl CommandLine {
     /// Whatever keeps it from being done, as a sentence for a person.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
         match self.command {
-            Command::Serve(args) => Ok(serve::run(args).await?),
+            Command::Serve(args) => Ok(serve::run(*args).await?),
             Command::Import(Import::OnlineRetail(args)) => Ok(import::run(args).await?),
             Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
             Command::Projections(command) => Ok(command.run().await?),
-            Command::Audit(command) => Ok(command.run().await?),
+            Command::Audit(command) => command.run().await,
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),
         }

@@ -100,10 +100,11 @@ impl Machine {
         EventStore::connect(&self.server.connection_string()).unwrap()
     }
 
-    /// All that happened, in order, without the process's own notes.
+    /// All that happened, in order, without the processes' own notes.
     pub async fn history(&self) -> Vec<RecordedEvent> {
         let events = self.store().read_all(None, usize::MAX).map(Result::unwrap);
-        events.filter(|event| std::future::ready(event.category() != "process")).collect().await
+        let of_the_shop = |event: &RecordedEvent| !["process", "audit"].contains(&event.category());
+        events.filter(|event| std::future::ready(of_the_shop(event))).collect().await
     }
 
     /// Waits until the process has noted that everything up to now is settled or on its list.
@@ -214,6 +215,9 @@ impl Services {
             event_store: server.connection_string().parse().unwrap(),
             operator_token: TOKEN.to_owned(),
             cart_id_secret: "a secret of the tests".to_owned(),
+            audit_signing_key: crate::harness::audit_signing_key(),
+            // Its seals would come between the steps.
+            sealing: command_api::SealingArgs { audit_retired_keys: vec![], audit_seal_seconds: 3600 },
             order_hold_seconds: hold_seconds,
             payments: command_api::PaymentConfig {
                 payment_gateway: Some(gateway.to_owned()),

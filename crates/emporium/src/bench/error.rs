@@ -1,4 +1,5 @@
 use crate::import::ImportError;
+use crate::audit_cli::tamper_evidence::EvidenceError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
@@ -64,6 +65,10 @@ pub enum BenchError {
     Import(#[from] ImportError),
     #[error("the hot row cannot be measured: {0}")]
     HotRow(String),
+    #[error("the history cannot be verified")]
+    Verify(#[source] Box<EvidenceError>),
+    #[error("the history that was made here is not found intact: {0}")]
+    NotIntact(String),
     /// The figures that must be zero are not.
     #[error("{what}; all that was recorded is kept in `{}`", folder.display())]
     Broken { what: String, folder: PathBuf },

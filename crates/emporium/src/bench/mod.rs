@@ -1,5 +1,6 @@
 //! `emporium bench`: how fast it is on this machine, next to what the machine itself can do.
 
+mod audit_verify;
 mod error;
 mod event_store;
 mod flash_sale;
@@ -23,6 +24,8 @@ use clap::Subcommand;
 pub enum BenchCommand {
     /// Appends, reads and subscriptions through the official client, next to the disk's fsyncs and the loopback
     EventStore(event_store::EventStoreArgs),
+    /// Verifying a sealed history, from a file and from a store
+    AuditVerify(audit_verify::AuditVerifyArgs),
     /// Very many shoppers and few units of one SKU, with a kill -9 in the middle; checked from the event history
     FlashSale(flash_sale::FlashSaleArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
@@ -40,6 +43,7 @@ impl BenchCommand {
     pub async fn run(self) -> Result<(), BenchError> {
         match self {
             BenchCommand::EventStore(args) => event_store::run(args).await,
+            BenchCommand::AuditVerify(args) => audit_verify::run(args).await,
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
             BenchCommand::Rebuild(args) => rebuild::run(args).await,

@@ -5,21 +5,15 @@
 //! file: as much of the file as is there already, in this order, is passed over.
 
 use super::EventStoreCliError;
-use super::line;
+use super::exported_file::ExportedFile;
 use super::progress::Progress;
 use super::target::Target;
 use clap::Args;
 use event_store::{EventStore, RawEvent, RawRecord};
 use futures::TryStreamExt;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 
-const BUFFER_BYTES: usize = 1 << 20;
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Far enough below the 1 MiB that a server takes in one append, and not too much to be read again.
 const BATCH_BYTES: usize = 512 * 1024;
 const BATCH_EVENTS: usize = 500;
@@ -37,10 +31,10 @@ pub struct ImportArgs {
 /// Imports the file and prints what became of its events.
 pub async fn run(args: ImportArgs) -> Result<(), EventStoreCliError> {
     let store = EventStore::connect(&args.url)?;
-    let mut lines = Lines::open(&args.file)?;
+    let mut lines = ExportedFile::open(&args.file)?;
     let mut target = Target::new(store.clone());
     let mut pending = find_where_to_go_on(&store, &mut lines, &mut target).await?;
-    let mut progress = Progress::start("importing", lines.total);
+    let mut progress = Progress::start("importing", lines.total());
     let mut batch = Batch::default();
     while let Some(record) = next(&mut pending, &mut lines)? {
         if !batch.takes(&record) {
@@ -64,7 +58,7 @@ pub async fn run(args: ImportArgs) -> Result<(), EventStoreCliError> {
 
 fn next(
     pending: &mut VecDeque<RawRecord>,
-    lines: &mut Lines,
+    lines: &mut ExportedFile,
 ) -> Result<Option<RawRecord>, EventStoreCliError> {
     match pending.pop_front() {
         Some(record) => Ok(Some(record)),
@@ -79,7 +73,7 @@ fn next(
 /// imported has been imported, or left out.
 async fn find_where_to_go_on(
     store: &EventStore,
-    lines: &mut Lines,
+    lines: &mut ExportedFile,
     target: &mut Target,
 ) -> Result<VecDeque<RawRecord>, EventStoreCliError> {
     let head = store.head().await?.map_or(0, |head| head.value());
@@ -107,7 +101,7 @@ async fn find_where_to_go_on(
 }
 
 fn next_to_wait_for(
-    lines: &mut Lines,
+    lines: &mut ExportedFile,
     passed: &mut VecDeque<RawRecord>,
 ) -> Result<Option<RawRecord>, EventStoreCliError> {
     while let Some(record) = lines.next()? {
@@ -164,68 +158,4 @@ impl Batch {
 
 fn size(event: &RawEvent) -> usize {
     event.size() + event.event_type.len()
-}
-
-/// The file's events.
-struct Lines {
-    input: Box<dyn BufRead + Send>,
-    path: PathBuf,
-    number: u64,
-    line: Vec<u8>,
-    bytes_read: Arc<AtomicU64>,
-    total: u64,
-}
-
-impl Lines {
-    fn open(path: &Path) -> Result<Self, EventStoreCliError> {
-        let failed = |source| EventStoreCliError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let total = file.metadata().map_err(failed)?.len();
-        let bytes_read = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file, bytes_read: Arc::clone(&bytes_read) };
-        let input = unpacked(BufReader::with_capacity(BUFFER_BYTES, counted)).map_err(failed)?;
-        Ok(Self { input, path: path.to_owned(), number: 0, line: Vec::new(), bytes_read, total })
-    }
-
-    fn done(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
-    }
-
-    fn next(&mut self) -> Result<Option<RawRecord>, EventStoreCliError> {
-        self.line.clear();
-        self.number += 1;
-        let read = self.input.read_until(b'\n', &mut self.line);
-        let bytes = read.map_err(|source| EventStoreCliError::Read { path: self.path.clone(), source })?;
-        if bytes == 0 {
-            return Ok(None);
-        }
-        line::read(&self.line).map(Some).map_err(|source| EventStoreCliError::Line {
-            path: self.path.clone(),
-            line: self.number,
-            source,
-        })
-    }
-}
-
-/// Looks at the first bytes and not at the name: names get lost on the way.
-fn unpacked(mut input: BufReader<Counted>) -> io::Result<Box<dyn BufRead + Send>> {
-    if input.fill_buf()?.starts_with(&ZSTD_MAGIC) {
-        let unpacked = zstd::stream::read::Decoder::with_buffer(input)?;
-        Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked)))
-    } else {
-        Ok(Box::new(input))
-    }
-}
-
-struct Counted {
-    file: File,
-    bytes_read: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.file.read(buffer)?;
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
 }

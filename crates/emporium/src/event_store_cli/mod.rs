@@ -6,6 +6,7 @@
 
 mod error;
 mod export;
+mod exported_file;
 mod import;
 mod info;
 mod line;
@@ -16,6 +17,11 @@ mod target;
 mod verify;
 
 pub use error::EventStoreCliError;
+pub(crate) use exported_file::ExportedFile;
+pub(crate) use line::{read as read_line, write as write_line};
+pub(crate) use progress::Progress;
+pub(crate) use source::Source;
+pub(crate) use source::SourceArgs;
 
 use clap::Subcommand;
 

@@ -1,5 +1,6 @@
+use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
-use command_api::PaymentConfig;
+use command_api::{PaymentConfig, SealingArgs};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -37,6 +38,23 @@ pub struct ServeArgs {
     /// start makes one in DATA_DIR/cart-id-secret
     #[arg(long, env = "EMPORIUM_CART_ID_SECRET", hide_env_values = true)]
     pub cart_id_secret: Option<String>,
+
+    /// The key that seals the history, in 64 hexadecimal digits, the same on all machines of a shop; without it, it is
+    /// read from a file
+    #[arg(long, env = "EMPORIUM_AUDIT_SIGNING_KEY", value_name = "HEX", hide_env_values = true)]
+    pub audit_signing_key: Option<SealingKey>,
+
+    /// The file of the key that seals the history, made by the first start; without it, DATA_DIR/audit-signing-key
+    #[arg(
+        long,
+        env = "EMPORIUM_AUDIT_SIGNING_KEY_FILE",
+        value_name = "PATH",
+        conflicts_with = "audit_signing_key"
+    )]
+    pub audit_signing_key_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub sealing: SealingArgs,
 
     /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]

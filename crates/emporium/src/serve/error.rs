@@ -1,5 +1,6 @@
 use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
+use audit_seal::key::InvalidKey;
 use event_store::InvalidConnectionString;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,18 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("the key in `{}` cannot be used: restore the file from a copy; its public keys are in audit-public-key", path.display())]
+    AuditKey {
+        path: PathBuf,
+        #[source]
+        source: InvalidKey,
+    },
+    #[error("the public key cannot be written to `{}`: check who owns it", path.display())]
+    AuditPublicKey {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the embedded event store cannot start")]
     EventStore(#[from] embedded_event_store::StartError),
     #[error("the event store's address cannot be used")]

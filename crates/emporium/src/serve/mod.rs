@@ -2,6 +2,7 @@
 //! processes, the projections, the query side, on one port.
 
 mod args;
+mod audit_key;
 mod error;
 mod postgres;
 mod sandbox;
@@ -11,6 +12,7 @@ pub use args::{Profile, ServeArgs};
 pub use error::ServeError;
 
 use crate::{demo_shop, secrets};
+use audit_seal::key::SealingKey;
 use command_api::PaymentConfig;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
@@ -37,6 +39,7 @@ struct Settings {
     database_url: String,
     operator_token: String,
     cart_id_secret: String,
+    audit_signing_key: SealingKey,
     token_file: Option<PathBuf>,
 }
 
@@ -101,6 +104,7 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
     };
     let operator_token = token(&args.operator_token, &token_file)?;
     let cart_id_secret = token(&args.cart_id_secret, &data_dir.join("cart-id-secret"))?;
+    let audit_signing_key = audit_key::read_or_make(args, &data_dir)?;
     let (event_store, postgres) =
         tokio::try_join!(start_event_store(args, &data_dir), start_postgres(args, &data_dir))?;
     let settings = Settings {
@@ -114,6 +118,7 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
         },
         operator_token,
         cart_id_secret,
+        audit_signing_key,
         token_file: args.operator_token.is_none().then_some(token_file),
         data_dir,
     };
@@ -242,6 +247,8 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
         event_store: settings.event_store.clone(),
         operator_token: settings.operator_token.clone(),
         cart_id_secret: settings.cart_id_secret.clone(),
+        audit_signing_key: settings.audit_signing_key.clone(),
+        sealing: args.sealing.clone(),
         order_hold_seconds: args.order_hold_seconds,
         payments,
         // Nobody else takes commands for the store in our own process.

@@ -1,0 +1,57 @@
+//! What auditors take away to keep: the public key and the newest seals.
+
+use super::Shared;
+use crate::problems;
+use audit_seal::SEALS_STREAM;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::TryStreamExt;
+use http_boundary::{Caller, Problem, QueryParams};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// A seal of many events has about 100 KB.
+const MAX_SEALS: usize = 100;
+
+pub fn routes() -> Router<Shared> {
+    Router::new().route("/audit/key", get(key)).route("/audit/seals", get(seals))
+}
+
+async fn key(State(shared): State<Shared>) -> Json<Value> {
+    let key = shared.audit_key;
+    Json(json!({ "algorithm": "Ed25519", "name": key.name(), "public_key": key.to_hex() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Newest {
+    #[serde(default = "one")]
+    limit: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[derive(Serialize)]
+struct Seals {
+    items: Vec<Box<RawValue>>,
+}
+
+/// The newest first, as they stand in the log.
+async fn seals(
+    State(shared): State<Shared>,
+    caller: Caller,
+    QueryParams(Newest { limit }): QueryParams<Newest>,
+) -> Result<Json<Seals>, Problem> {
+    caller.require_operator()?;
+    if !(1..=MAX_SEALS).contains(&limit) {
+        return Err(Problem::invalid(format!("`limit` is a number from 1 to {MAX_SEALS}.")));
+    }
+    let events = shared.store.read_stream_backwards(SEALS_STREAM, None, limit);
+    let events: Vec<_> = events.try_collect().await.map_err(|error| problems::of_read(&error))?;
+    let items = events.iter().filter_map(|event| serde_json::from_slice(&event.data).ok()).collect();
+    Ok(Json(Seals { items }))
+}

@@ -1,0 +1,55 @@
+//! `emporium audit prove`: a proof that one event was sealed.
+//!
+//! It reads the history from its first event up to the seal that covers the event, without computing the events' digests.
+
+use super::EvidenceError;
+use super::history::{HistoryArgs, found, walk};
+use super::proof_file::ProofFile;
+use audit_seal::prove::{InclusionProof, NoProof, Prover};
+use clap::Args;
+use event_store::RawRecord;
+use std::io;
+use std::ops::ControlFlow;
+
+/// `emporium audit prove …`
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// The event's stream, for example order-0193…
+    pub stream: String,
+    /// The event's revision in it
+    pub revision: u64,
+    #[command(flatten)]
+    pub history: HistoryArgs,
+}
+
+struct Search {
+    prover: Prover,
+    event: Option<RawRecord>,
+    result: Result<Option<InclusionProof>, NoProof>,
+}
+
+/// Prints the proof.
+pub async fn run(args: ProveArgs) -> Result<(), EvidenceError> {
+    let ProveArgs { stream, revision, history } = args;
+    let search = Search { prover: Prover::new(&stream, revision), event: None, result: Ok(None) };
+    let search = walk(&history, "proving", search, look).await?;
+    let Some(event) = search.event else {
+        search.result?;
+        return Err(EvidenceError::NoSuchEvent { stream, revision });
+    };
+    let Some(proof) = search.result? else { return Err(EvidenceError::NotSealedYet { stream, revision }) };
+    let line = ProofFile::new(event, proof).to_line();
+    println!("{}", line.map_err(|error| EvidenceError::WriteProof(io::Error::other(error)))?);
+    Ok(())
+}
+
+fn look(search: &mut Search, record: RawRecord) -> ControlFlow<()> {
+    search.result = search.prover.add(&found(&record));
+    if search.prover.is_wanted(&found(&record)) {
+        search.event = Some(record);
+    }
+    match search.result {
+        Ok(None) => ControlFlow::Continue(()),
+        Ok(Some(_)) | Err(_) => ControlFlow::Break(()),
+    }
+}
