@@ -1,6 +1,6 @@
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
-use crate::live_orders::LiveOrders;
+use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
 use http_boundary::{Health, OperatorToken};
@@ -48,10 +48,14 @@ impl Application {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_WITHIN)
             .connect_lazy_with(database);
+        let checkpoints = Checkpoints::new(pool.clone(), store.clone(), health);
+        let log = live::Log::new(store.clone());
         let shared = Shared {
-            checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
+            live_events: live::Events::new(log.clone()),
+            live_states: live::States::new(pool.clone(), checkpoints.clone(), log.clone()),
+            checkpoints,
             pool: pool.clone(),
-            live_orders: LiveOrders::new(store.clone()),
+            log,
             // Without a pause there would be nothing but signs of life.
             live_heartbeat: Duration::from_secs(live_heartbeat.max(1)),
             store,
@@ -65,10 +69,13 @@ impl Application {
         routes::router(self.shared.clone())
     }
 
-    /// Listens for checkpoints until told to stop. Answers no requests.
+    /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
-        self.shared.checkpoints.follow(&self.health, &stop).await;
-        self.shared.live_orders.stop();
+        tokio::join!(
+            self.shared.checkpoints.follow(&self.health, &stop),
+            self.shared.live_states.run(&stop)
+        );
+        self.shared.log.stop();
         self.pool.close().await;
     }
 

@@ -12,7 +12,7 @@ mod harness;
 mod http;
 mod idempotency;
 mod idempotency_keys;
-mod live_orders;
+mod live;
 mod payments;
 mod projections;
 mod purchase;
