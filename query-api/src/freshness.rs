@@ -161,7 +161,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_is_refused() {
-        for query in ["min-position=soon", "min-position=", "min-position=1&min-position=2", "what=1", "limit=x"]
+        for query in
+            ["min-position=soon", "min-position=", "min-position=1&min-position=2", "what=1", "limit=x"]
         {
             let refused = asked(&format!("/x?{query}")).await.err().map(|problem| problem.id());
             assert_eq!(refused, Some("invalid-request"), "{query}");
@@ -170,7 +171,8 @@ mod tests {
 
     #[test]
     fn only_who_wants_a_position_is_told_how_long_it_would_have_waited() {
-        let wait = Wait::read(&[("prefer".parse().unwrap(), "wait=7".parse().unwrap())].into_iter().collect());
+        let wait =
+            Wait::read(&[("prefer".parse().unwrap(), "wait=7".parse().unwrap())].into_iter().collect());
         let headers = |wanted| {
             let mut headers = HeaderMap::new();
             Freshness { wanted, wait }.reached(Some(Position::new(9))).write(&mut headers);

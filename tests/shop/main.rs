@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod every_step;
 mod executor;
+mod freshness;
 mod gateway_books;
 mod harness;
 mod http;

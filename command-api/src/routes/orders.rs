@@ -88,7 +88,8 @@ pub async fn change(
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(wait) = context.wait {
-        let settled = shared.executor.orders.wait(order_id, wait.duration(), |order| is_settled(order).then_some(()));
+        let settled =
+            shared.executor.orders.wait(order_id, wait.duration(), |order| is_settled(order).then_some(()));
         settled.await.map_err(problems::of_view)?;
     }
     let status = shared.order(order_id).await?.status;

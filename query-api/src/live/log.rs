@@ -61,7 +61,9 @@ impl From<NotFollowed> for Problem {
     fn from(error: NotFollowed) -> Self {
         match error {
             NotFollowed::Unknown => Self::not_found("There is no such thing."),
-            NotFollowed::TooMany => Self::unavailable("Too many listen at the moment: ask again in a moment."),
+            NotFollowed::TooMany => {
+                Self::unavailable("Too many listen at the moment: ask again in a moment.")
+            }
             NotFollowed::NoAnswer => {
                 Self::unavailable("The read models cannot be read at the moment: ask again in a moment.")
             }

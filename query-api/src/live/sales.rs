@@ -4,7 +4,7 @@ use chrono::{NaiveDate, Utc};
 use domain::Aggregate;
 use domain::order::Order;
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 pub const CATEGORY: &str = Order::CATEGORY;
 /// A sale is booked when its order is paid.
@@ -27,7 +27,7 @@ struct SoldView {
 }
 
 /// All in one query, so that it is one moment. Its position is how far the read model has come then.
-pub async fn read(pool: &PgPool) -> Result<State, sqlx::Error> {
+pub async fn read(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
     let day = Utc::now().date_naive();
     let rows = sqlx::query!(
         r#"SELECT c.position, s.day IS NOT NULL AS "is_today!", s.currency AS "currency?",
@@ -48,7 +48,7 @@ pub async fn read(pool: &PgPool) -> Result<State, sqlx::Error> {
            ORDER BY currency"#,
         day
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let position = rows.first().and_then(|row| row.position).unwrap_or(0);
     let mut figures = FiguresView { day, today: vec![], all: vec![] };

@@ -148,6 +148,11 @@ impl States {
 
     /// Reads what was touched, until told to stop.
     pub async fn run(&self, stop: &CancellationToken) {
+        self.read_on(stop).await;
+        self.pool.close().await;
+    }
+
+    async fn read_on(&self, stop: &CancellationToken) {
         let mut is_logged = false;
         loop {
             let due = tokio::select! {
@@ -193,15 +198,16 @@ impl States {
     }
 
     async fn read(&self, due: &[Watched]) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
         let skus: Vec<&str> = due.iter().filter_map(Watched::sku).collect();
         if !skus.is_empty() {
-            let mut states = stock::read(&self.pool, &skus).await?;
+            let mut states = stock::read(&mut connection, &skus).await?;
             for watched in due.iter().filter(|watched| watched.sku().is_some()) {
                 self.topics.tell(watched, watched.sku().and_then(|sku| states.remove(sku)));
             }
         }
         if due.contains(&Watched::Sales) {
-            self.topics.tell(&Watched::Sales, Some(sales::read(&self.pool).await?));
+            self.topics.tell(&Watched::Sales, Some(sales::read(&mut connection).await?));
         }
         Ok(())
     }
@@ -324,7 +330,8 @@ fn states(mut listener: Listener, after: Option<Position>) -> impl Stream<Item =
 /// The sales of today are others then.
 async fn midnight() {
     let now = Utc::now();
-    let tomorrow = now.date_naive().checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let tomorrow =
+        now.date_naive().checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
     let rest = tomorrow.and_then(|tomorrow| (tomorrow - now).to_std().ok());
     tokio::time::sleep(rest.unwrap_or(Duration::from_secs(24 * 60 * 60))).await;
 }

@@ -109,7 +109,12 @@ async fn sales(
 
 impl Listener {
     /// Each event of a thing.
-    async fn tell_events<T: Told>(self, what: &str, id: T::Id, reached: Reached) -> Result<Response, Problem> {
+    async fn tell_events<T: Told>(
+        self,
+        what: &str,
+        id: T::Id,
+        reached: Reached,
+    ) -> Result<Response, Problem> {
         let moments = self.shared.live_events.follow::<T>(id, self.after).await;
         let moments = moments.map_err(|error| refused(error, what, id, reached))?;
         let events = moments.map(move |moment| match moment {

@@ -52,11 +52,8 @@ async fn whatever_becomes_of_the_connections_each_event_is_heard_once_and_in_ord
     assert_eq!((opened.name.as_str(), &opened.data["status"]), ("current", &json!("open")));
     let heard_so_far = opened.id;
     let in_pieces = (0..6).map(|seed| listen_in_pieces(shop.url(), &path, seed));
-    let ((), uninterrupted, in_pieces) = tokio::join!(
-        fill(&shop, &cart_id),
-        whole.until("abandoned"),
-        futures::future::join_all(in_pieces)
-    );
+    let ((), uninterrupted, in_pieces) =
+        tokio::join!(fill(&shop, &cart_id), whole.until("abandoned"), futures::future::join_all(in_pieces));
     let told: Vec<_> = uninterrupted.iter().map(|heard| (heard.id, heard.name.clone())).collect();
     assert_eq!(told, history(&shop, &format!("cart-{cart_id}")).await[1..]);
     for pieces in in_pieces {

@@ -115,8 +115,10 @@ async fn who_is_too_slow_reads_on_where_it_was() {
 
     let stream = format!("order-{order_id}");
     let first = store.append(&stream, ExpectedRevision::NoStream, vec![placed()]).await.unwrap();
-    let (slow, quick) =
-        (live.follow::<Order>(order_id, None).await.unwrap(), live.follow::<Order>(order_id, None).await.unwrap());
+    let (slow, quick) = (
+        live.follow::<Order>(order_id, None).await.unwrap(),
+        live.follow::<Order>(order_id, None).await.unwrap(),
+    );
     pin_mut!(slow, quick);
     assert_eq!(slow.next().await.unwrap().unwrap().position, first.position);
     assert_eq!(quick.next().await.unwrap().unwrap().position, first.position);

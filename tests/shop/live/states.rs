@@ -104,9 +104,7 @@ async fn the_sales_are_told_with_each_paid_order(pool: PgPool) {
     let payment = shop.request(Method::POST, &path).operator().new_key();
     let payment = payment.header("emporium-occurred-at", "2011-12-09T12:00:00Z").json(&body);
     payment.send().await.expect(StatusCode::OK);
-    let sold = |orders: i64, units: i64| {
-        json!([{ "orders": orders, "lines": orders, "units": units, "revenue": gbp(units * 1000) }])
-    };
+    let sold = |orders: i64, units: i64| json!([{ "orders": orders, "lines": orders, "units": units, "revenue": gbp(units * 1000) }]);
     let first = listener.next().await.unwrap();
     assert_eq!((&first.data["today"], &first.data["all"]), (&json!([]), &sold(1, 2)));
 

@@ -8,6 +8,7 @@ mod folder;
 mod hot_row;
 mod programs;
 mod purchases;
+mod read_your_writes;
 mod report;
 mod shop;
 mod timing;
@@ -26,6 +27,8 @@ pub enum BenchCommand {
     FlashSale(flash_sale::FlashSaleArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
     Purchases(purchases::PurchasesArgs),
+    /// How long after a command is acknowledged its row can be read
+    ReadYourWrites(read_your_writes::ReadYourWritesArgs),
 }
 
 impl BenchCommand {
@@ -38,6 +41,7 @@ impl BenchCommand {
             BenchCommand::EventStore(args) => event_store::run(args).await,
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
+            BenchCommand::ReadYourWrites(args) => read_your_writes::run(args).await,
         }
     }
 }
