@@ -59,6 +59,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// Which version it is.
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+
     /// The position up to which all of it is true at least.
     fn position(&self) -> Option<Position> {
         self.shards.iter().copied().min().flatten()

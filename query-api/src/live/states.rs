@@ -153,11 +153,11 @@ impl States {
     }
 
     async fn read_on(&self, stop: &CancellationToken) {
-        let mut is_logged = false;
+        let (mut is_logged, mut versions) = (false, (0, 0));
         loop {
             let due = tokio::select! {
                 () = stop.cancelled() => return,
-                due = self.due() => due,
+                due = self.due(&mut versions) => due,
             };
             let pause = match self.read(&due).await {
                 Ok(()) => {
@@ -177,21 +177,24 @@ impl States {
         }
     }
 
-    /// Waits until something that is watched is to be read.
-    async fn due(&self) -> Vec<Watched> {
+    /// Waits until something that is watched is to be read, be it that another version of a read model serves.
+    async fn due(&self, versions: &mut (i32, i32)) -> Vec<Watched> {
         let mut stock = self.checkpoints.moves(ReadModel::Stock);
         let mut sales = self.checkpoints.moves(ReadModel::Sales);
         loop {
+            let serving = (stock.borrow().version(), sales.borrow().version());
+            if std::mem::replace(versions, serving) != serving {
+                // Other rules may have come to other figures.
+                self.topics.touch_all();
+            }
             let due = self.topics.take_due(&self.checkpoints);
             if !due.is_empty() {
                 return due;
             }
-            let is_waiting = self.topics.is_any_unread();
             tokio::select! {
                 () = self.topics.touched.notified() => {}
-                // Who has nothing to read need not know how far the read models are.
-                Ok(()) = stock.changed(), if is_waiting => {}
-                Ok(()) = sales.changed(), if is_waiting => {}
+                Ok(()) = stock.changed() => {}
+                Ok(()) = sales.changed() => {}
                 () = midnight() => self.topics.touch(&Watched::Sales, None, None),
             }
         }
@@ -244,8 +247,9 @@ impl Topics {
         }
     }
 
-    fn is_any_unread(&self) -> bool {
-        self.lock().values().any(|topic| topic.unread.is_some())
+    fn touch_all(&self) {
+        let all: Vec<Watched> = self.lock().keys().cloned().collect();
+        all.iter().for_each(|watched| self.touch(watched, None, None));
     }
 
     /// What is to be read now.
