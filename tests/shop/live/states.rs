@@ -122,3 +122,18 @@ async fn the_sales_are_told_with_each_paid_order(pool: PgPool) {
     shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(up_to_date.next().await.unwrap().data["all"], sold(3, 6));
 }
+
+#[sqlx::test(migrations = false)]
+async fn another_version_with_other_figures_is_seen_although_nothing_has_happened(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
+    sqlx::query("UPDATE stock SET received = 11, available = 11").execute(&pool).await.unwrap();
+    let mut listener = Listener::connect(shop.url(), "/stock/MUG/live", None).await;
+    let wrong = listener.next().await.unwrap();
+    assert_eq!(wrong.data["available"], 11);
+    let rebuild = shop.post_as_operator("/projections/stock/rebuild", json!({ "switch": true }));
+    rebuild.await.expect(StatusCode::ACCEPTED);
+    let right = listener.next().await.unwrap();
+    assert_eq!((right.id, &right.data["available"]), (wrong.id, &json!(10)));
+}
