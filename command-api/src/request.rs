@@ -7,10 +7,9 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use chrono::{DateTime, SubsecRound, Utc};
-use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem};
+use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use uuid::Uuid;
 
 use crate::executor::Envelope;
@@ -19,9 +18,7 @@ use crate::problems;
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 const MAX_KEY_CHARACTERS: usize = 255;
-const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The scope of the ids that follow from idempotency keys.
 const KEYS: Uuid = Uuid::from_u128(0x0d5f_1c1e_9a3e_4b1f_8a2c_6b1f_4e2d_7c10);
 
@@ -41,7 +38,7 @@ pub struct Context {
     pub command_id: Uuid,
     pub occurred_at: DateTime<Utc>,
     /// `Prefer: wait=N`.
-    pub wait: Option<Duration>,
+    pub wait: Option<Wait>,
     fingerprint: String,
 }
 
@@ -112,7 +109,7 @@ impl Context {
             None => String::new(),
         };
         let occurred_at = occurred_at(&parts.headers, caller)?;
-        let wait = wait(&parts.headers);
+        let wait = Wait::read(&parts.headers);
         Ok(Self { caller, idempotency_key, command_id, occurred_at, wait, fingerprint })
     }
 }
@@ -196,17 +193,6 @@ fn occurred_at(headers: &HeaderMap, caller: Caller) -> Result<DateTime<Utc>, Pro
             "Emporium-Occurred-At is not a time: give it as RFC 3339, for example 2010-12-01T08:26:00Z.",
         )),
     }
-}
-
-/// RFC 7240: an unknown or unreadable preference is ignored.
-fn wait(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split([',', ';']));
-    let seconds = preferences.find_map(|preference| {
-        let (name, value) = preference.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().parse::<u64>().ok())?
-    })?;
-    Some(Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
 /// What makes a request the same request: method, address and body. 128 bits are plenty to tell two apart.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod exactly_once;
+mod killed;
 mod log;
 mod same_as_the_domain;
 mod shop;

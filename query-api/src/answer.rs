@@ -1,30 +1,29 @@
 //! What an answer looks like.
 
+use crate::freshness::Reached;
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use event_store::{EventStoreError, Position};
+use event_store::EventStoreError;
 use http_boundary::Problem;
 use serde::Serialize;
 use tracing::{error, warn};
 
-const EMPORIUM_POSITION: HeaderName = HeaderName::from_static("emporium-position");
-
 /// A body that is true at a position of the log at least.
 pub struct Answer<T> {
     pub body: T,
-    pub position: Option<Position>,
+    pub reached: Reached,
     /// Of the one stream that the answer is about.
     pub revision: Option<i64>,
 }
 
 impl<T> Answer<T> {
-    pub fn new(body: T, position: Option<Position>) -> Self {
-        Self { body, position, revision: None }
+    pub fn new(body: T, reached: Reached) -> Self {
+        Self { body, reached, revision: None }
     }
 
-    pub fn of_stream(body: T, position: Option<Position>, revision: i64) -> Self {
-        Self { body, position, revision: Some(revision) }
+    pub fn of_stream(body: T, reached: Reached, revision: i64) -> Self {
+        Self { body, reached, revision: Some(revision) }
     }
 }
 
@@ -32,9 +31,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.body).into_response();
         let headers = response.headers_mut();
-        if let Some(position) = self.position {
-            headers.insert(EMPORIUM_POSITION, HeaderValue::from(position.value()));
-        }
+        self.reached.write(headers);
         if let Some(revision) = self.revision
             && let Ok(etag) = HeaderValue::from_str(&format!("\"{revision}\""))
         {
@@ -47,7 +44,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 }
 
 /// An amount in minor units.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MoneyView {
     pub amount: i64,
     pub currency: String,
@@ -60,12 +57,8 @@ impl MoneyView {
 }
 
 /// There is no such thing, up to this position at least.
-pub fn nothing(what: &str, id: impl std::fmt::Display, position: Option<Position>) -> Problem {
-    let problem = Problem::not_found(format!("No {what} is known as `{id}`."));
-    match position {
-        Some(position) => problem.header(EMPORIUM_POSITION, HeaderValue::from(position.value())),
-        None => problem,
-    }
+pub fn nothing(what: &str, id: impl std::fmt::Display, reached: Reached) -> Problem {
+    reached.tell(Problem::not_found(format!("No {what} is known as `{id}`.")))
 }
 
 /// The database did not answer. What went wrong is in the log.

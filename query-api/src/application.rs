@@ -1,6 +1,6 @@
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
-use crate::live_orders::LiveOrders;
+use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
 use http_boundary::{Health, OperatorToken};
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections to the database; one of them listens for checkpoints.
 const MAX_CONNECTIONS: u32 = 16;
+/// All that is watched live is read over one more.
+const LIVE_CONNECTIONS: u32 = 1;
 /// How long a request waits for a connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -41,17 +43,24 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let Config { listen, event_store: store, database_url, operator_token, live_heartbeat } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
-        let database = database
-            .application_name("emporium-query-api")
-            .options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_WITHIN)
-            .connect_lazy_with(database);
+        let database =
+            database.options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]);
+        let pool = |name, connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_WITHIN)
+                .connect_lazy_with(database.clone().application_name(name))
+        };
+        let live_pool = pool("emporium-query-api live", LIVE_CONNECTIONS);
+        let pool = pool("emporium-query-api", MAX_CONNECTIONS);
+        let checkpoints = Checkpoints::new(pool.clone(), store.clone(), health);
+        let log = live::Log::new(store.clone());
         let shared = Shared {
-            checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
+            live_events: live::Events::new(log.clone()),
+            live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
+            checkpoints,
             pool: pool.clone(),
-            live_orders: LiveOrders::new(store.clone()),
+            log,
             // Without a pause there would be nothing but signs of life.
             live_heartbeat: Duration::from_secs(live_heartbeat.max(1)),
             store,
@@ -65,10 +74,10 @@ impl Application {
         routes::router(self.shared.clone())
     }
 
-    /// Listens for checkpoints until told to stop. Answers no requests.
+    /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
-        self.shared.checkpoints.follow(&self.health, &stop).await;
-        self.shared.live_orders.stop();
+        tokio::join!(self.shared.checkpoints.follow(&self.health, &stop), self.shared.live_states.run(&stop));
+        self.shared.log.stop();
         self.pool.close().await;
     }
 

@@ -1,7 +1,7 @@
 //! How far the projections have come, as this process knows it, and requests that wait for them.
 
 use crate::answer::failed_read;
-use crate::parameters::MinPosition;
+use crate::freshness::{Freshness, MinPosition, Reached};
 use event_store::{EventStore, Position};
 use http_boundary::{Health, Problem, process};
 use sqlx::PgPool;
@@ -17,8 +17,6 @@ use tracing::{info, warn};
 const ADVANCED: &str = "projection_advanced";
 /// The channel on which it is announced that a projection's versions have changed.
 const VERSIONS: &str = "projection_versions";
-/// How long a request waits for its `min-position`.
-const WAIT_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
 /// The name of this part in `/readyz`.
@@ -55,12 +53,17 @@ impl ReadModel {
 
 /// How far the version that serves has come, in each of its shards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Served {
+pub struct Served {
     version: i32,
     shards: Vec<Option<Position>>,
 }
 
 impl Served {
+    /// Which version it is.
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+
     /// The position up to which all of it is true at least.
     fn position(&self) -> Option<Position> {
         self.shards.iter().copied().min().flatten()
@@ -97,33 +100,29 @@ impl Checkpoints {
         }
     }
 
-    /// A position up to which the read model is true at least; waits for `wanted` if it is given.
+    /// Waits until the read model is as fresh as is wanted; at once if nothing is.
     ///
     /// # Errors
     /// 503 `position-not-reached` when the projection is not there in time.
-    pub async fn reach(
-        &self,
-        model: ReadModel,
-        wanted: Option<MinPosition>,
-    ) -> Result<Option<Position>, Problem> {
-        let wanted = match wanted {
+    pub async fn reach(&self, model: ReadModel, freshness: Freshness) -> Result<Reached, Problem> {
+        let wanted = match freshness.wanted {
             None => None,
             Some(MinPosition::At(position)) => Some(position),
             Some(MinPosition::Head) => self.store.head().await.map_err(failed_read)?,
         };
-        let Some(wanted) = wanted else { return Ok(self.current(model).await) };
+        let Some(wanted) = wanted else { return Ok(freshness.reached(self.current(model).await)) };
         let mut served = self.sender(model).subscribe();
         let reached = async {
             let reached = served.wait_for(|served| served.position() >= Some(wanted)).await;
             reached.ok().and_then(|reached| reached.position())
         };
-        if let Ok(reached) = tokio::time::timeout(WAIT_AT_MOST, reached).await {
-            return Ok(reached);
+        if let Ok(position) = tokio::time::timeout(freshness.patience(), reached).await {
+            return Ok(freshness.reached(position));
         }
         // Perhaps we have only lost the connection that would have told us.
         match self.current(model).await {
-            Some(current) if current >= wanted => Ok(Some(current)),
-            current => Err(not_reached(wanted, current)),
+            Some(current) if current >= wanted => Ok(freshness.reached(Some(current))),
+            current => Err(freshness.not_reached(wanted, current)),
         }
     }
 
@@ -136,6 +135,16 @@ impl Checkpoints {
             tracing::debug!(%error, "the checkpoints cannot be read");
         }
         self.sender(model).borrow().position()
+    }
+
+    /// How far it has come, as far as is known here.
+    pub fn position(&self, model: ReadModel) -> Option<Position> {
+        self.sender(model).borrow().position()
+    }
+
+    /// Changes whenever it has moved on.
+    pub fn moves(&self, model: ReadModel) -> watch::Receiver<Served> {
+        self.sender(model).subscribe()
     }
 
     fn sender(&self, model: ReadModel) -> &watch::Sender<Served> {
@@ -247,18 +256,6 @@ fn announced(payload: &str) -> Option<Announced> {
     let model = ReadModel::of(parts.next()?)?;
     let (version, shard) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     Some(Announced { model, version, shard, position: parts.next()?.parse().ok()? })
-}
-
-pub fn not_reached(wanted: Position, reached: Option<Position>) -> Problem {
-    Problem::new(
-        axum::http::StatusCode::SERVICE_UNAVAILABLE,
-        "position-not-reached",
-        "The read model has not come that far yet",
-        format!("Position {wanted} was not reached in time: ask again in a moment."),
-    )
-    .with("wanted", wanted.value())
-    .with("reached", reached.map(Position::value))
-    .retry_after(1)
 }
 
 #[cfg(test)]

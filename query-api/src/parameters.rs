@@ -1,40 +1,7 @@
 //! Values that several queries take in their addresses.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
-use event_store::Position;
 use http_boundary::Problem;
-use serde::Deserialize;
-
-/// What every query about one thing takes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Freshness {
-    #[serde(rename = "min-position")]
-    pub min_position: Option<MinPosition>,
-}
-
-/// The position that an answer must be true at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum MinPosition {
-    /// `min-position=4711`: the `Emporium-Position` of a command.
-    At(Position),
-    /// `min-position=head`: everything that is in the log now.
-    Head,
-}
-
-impl TryFrom<String> for MinPosition {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
-            "head" => Ok(Self::Head),
-            number => number.parse().map(Self::At).map_err(|_| {
-                "`min-position` is the number of an `Emporium-Position` header, or `head`".to_owned()
-            }),
-        }
-    }
-}
 
 /// A filter that is given but empty (`?status=&country=GB`) is not there.
 pub fn given(filter: Option<&str>) -> Option<&str> {

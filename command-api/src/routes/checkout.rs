@@ -58,8 +58,8 @@ async fn check_out(
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
-    if let Some(at_most) = context.wait {
-        let answered = shared.executor.orders.wait(order_id, at_most, |order| {
+    if let Some(wait) = context.wait {
+        let answered = shared.executor.orders.wait(order_id, wait.duration(), |order| {
             // Stock has answered when nothing more is owed to it.
             fulfilment::owed(order).is_empty().then_some(())
         });

@@ -87,8 +87,9 @@ pub async fn change(
 ) -> Result<Answer, Problem> {
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
-    if let Some(at_most) = context.wait {
-        let settled = shared.executor.orders.wait(order_id, at_most, |order| is_settled(order).then_some(()));
+    if let Some(wait) = context.wait {
+        let settled =
+            shared.executor.orders.wait(order_id, wait.duration(), |order| is_settled(order).then_some(()));
         settled.await.map_err(problems::of_view)?;
     }
     let status = shared.order(order_id).await?.status;

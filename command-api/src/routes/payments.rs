@@ -83,11 +83,11 @@ async fn through_gateway(
     }
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
-    if let Some(at_most) = context.wait {
+    if let Some(wait) = context.wait {
         let decided = shared
             .executor
             .orders
-            .wait(order_id, at_most, move |order| can_be_answered(order, payment_id).then_some(()));
+            .wait(order_id, wait.duration(), move |order| can_be_answered(order, payment_id).then_some(()));
         decided.await.map_err(problems::of_view)?;
     }
     let view = shared.executor.orders.view(order_id, move |order| match order {

@@ -1,14 +1,15 @@
 use super::{SNAPSHOT_OF_CARTS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::{Freshness, MinPosition, given};
+use crate::parameters::given;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::CartId;
-use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,8 +26,6 @@ struct Filter {
     status: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 /// A cart. `total` is the sum of the lines at the prices that the shopper saw and of the charge for sending; from
@@ -103,7 +102,7 @@ impl From<Row> for CartView {
 async fn list(
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<CartView>>, Problem> {
     caller.require_operator()?;
     let page = PageRequest::<(DateTime<Utc>, Uuid)>::read(filter.limit, filter.cursor.as_deref())?;
@@ -112,7 +111,7 @@ async fn list(
         let known = STATUSES.join(", ");
         return Err(Problem::invalid(format!("`{status}` is not a cart's status: give one of {known}.")));
     }
-    let position = shared.checkpoints.reach(ReadModel::Carts, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
     // An open cart is priced again at checkout, so its sum may be more than any order's total: cut it off.
     let rows = sqlx::query_as!(
         Row,
@@ -140,21 +139,21 @@ async fn list(
     .fetch_all(&shared.pool)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| (row.opened_at, row.cart_id), CartView::from), position))
+    Ok(Answer::new(page.page(rows, |row| (row.opened_at, row.cart_id), CartView::from), reached))
 }
 
 async fn one(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
-    QueryParams(freshness): QueryParams<Freshness>,
+    Asked { freshness, .. }: Asked,
 ) -> Result<Answer<CartView>, Problem> {
-    let position = shared.checkpoints.reach(ReadModel::Carts, freshness.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
     let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
     let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
-    let cart = cart.ok_or_else(|| nothing("cart", cart_id, position))?;
+    let cart = cart.ok_or_else(|| nothing("cart", cart_id, reached))?;
     let revision = cart.revision;
-    Ok(Answer::of_stream(cart, position, revision))
+    Ok(Answer::of_stream(cart, reached, revision))
 }
 
 async fn read(snapshot: &mut PgConnection, cart_id: Uuid) -> Result<Option<CartView>, sqlx::Error> {

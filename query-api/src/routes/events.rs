@@ -2,16 +2,15 @@
 
 use super::Shared;
 use crate::answer::{Answer, failed_read};
-use crate::checkpoints::not_reached;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::MinPosition;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use event_store::{EventStoreError, Position, RecordedEvent};
 use futures::{Stream, StreamExt, TryStreamExt};
-use http_boundary::{Caller, Problem, QueryParams};
+use http_boundary::{Caller, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -30,8 +29,6 @@ struct Filter {
     direction: Option<Direction>,
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -89,16 +86,11 @@ fn as_json(bytes: &[u8]) -> Box<RawValue> {
 async fn list(
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<EventView>>, Problem> {
     caller.require_operator()?;
     let page = PageRequest::<u64>::read(filter.limit, filter.cursor.as_deref())?;
-    let head = shared.store.head().await.map_err(failed_read)?;
-    if let Some(MinPosition::At(wanted)) = filter.min_position
-        && head < Some(wanted)
-    {
-        return Err(not_reached(wanted, head));
-    }
+    let reached = shared.log.reach(freshness).await?;
     let direction = filter.direction.unwrap_or_default();
     let page = match filter.stream.as_deref().filter(|stream| !stream.is_empty()) {
         Some(_) if filter.from_position.is_some() => {
@@ -118,7 +110,7 @@ async fn list(
             page.page(events, |event| event.position.value(), EventView::from)
         }
     };
-    Ok(Answer::new(page, head))
+    Ok(Answer::new(page, reached))
 }
 
 async fn of_stream(

@@ -1,18 +1,27 @@
-//! An order as it happens: a stream of server-sent events, straight from the event store.
+//! What happens, as it happens: streams of server-sent events. Who sees a page may watch it too.
 
 use super::Shared;
-use crate::answer::{failed_read, nothing};
-use crate::live_orders::{Moment, NotFollowed};
+use crate::answer::nothing;
+use crate::checkpoints::ReadModel;
+use crate::freshness::{Asked, Reached};
+use crate::live::NotFollowed;
+use crate::live::events::{CURRENT, Moment, Told};
+use crate::live::states::Watched;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use domain::OrderId;
+use domain::cart::Cart;
+use domain::order::Order;
+use domain::{CartId, OrderId, Sku};
 use event_store::Position;
-use futures::StreamExt;
-use http_boundary::{PathParams, Problem, Stopping};
+use futures::{Stream, StreamExt};
+use http_boundary::{Caller, PathParams, Problem, Stopping};
+use serde::Serialize;
+use std::convert::Infallible;
 use std::time::Duration;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -20,37 +29,29 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const COME_BACK_AFTER: Duration = Duration::from_secs(1);
 
 pub fn routes() -> Router<Shared> {
-    Router::new().route("/orders/{order_id}/live", get(follow))
+    Router::new()
+        .route("/carts/{cart_id}/live", get(cart))
+        .route("/orders/{order_id}/live", get(order))
+        .route("/stock/{sku}/live", get(stock))
+        .route("/sales/live", get(sales))
 }
 
-async fn follow(
-    State(shared): State<Shared>,
-    PathParams(order_id): PathParams<OrderId>,
+/// What everybody who watches says of themselves.
+struct Listener {
+    shared: Shared,
+    /// What it has heard already.
+    after: Option<Position>,
     stopping: Stopping,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let after = last_event_id(&headers)?;
-    let moments = shared.live_orders.follow(order_id, after).await.map_err(|error| match error {
-        NotFollowed::Unknown => nothing("order", order_id, None),
-        NotFollowed::TooMany => Problem::unavailable("Too many listen at the moment: ask again in a moment."),
-        NotFollowed::Store(error) => failed_read(error),
-    })?;
-    let events = moments.map(move |moment| match moment {
-        Ok(moment) => as_event(&moment),
-        Err(error) => {
-            tracing::warn!(%order_id, %error, "a live order ends: its listener comes back");
-            Err(axum::Error::new(error))
-        }
-    });
-    // An answer that breaks off makes the listener come back with the last id that it has.
-    let sse = Sse::new(events.take_until(stopping.wait()));
-    // A comment after a while without an event, so that whoever stands in between keeps the connection open.
-    let heartbeat = KeepAlive::new().interval(shared.live_heartbeat);
-    let mut response = sse.keep_alive(heartbeat).into_response();
-    // A proxy that gathers an answer before it passes it on would make it late.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    Ok(response)
+}
+
+impl FromRequestParts<Shared> for Listener {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+        let after = last_event_id(&parts.headers)?;
+        let Ok(stopping) = Stopping::from_request_parts(parts, shared).await;
+        Ok(Self { shared: shared.clone(), after, stopping })
+    }
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
@@ -64,7 +65,108 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     Ok(Some(Position::new(position)))
 }
 
-fn as_event(moment: &Moment) -> Result<Event, axum::Error> {
+async fn cart(
+    State(shared): State<Shared>,
+    PathParams(cart_id): PathParams<CartId>,
+    Asked { freshness, .. }: Asked,
+    listener: Listener,
+) -> Result<Response, Problem> {
+    let reached = shared.log.reach(freshness).await?;
+    listener.tell_events::<Cart>("cart", cart_id, reached).await
+}
+
+async fn order(
+    State(shared): State<Shared>,
+    PathParams(order_id): PathParams<OrderId>,
+    Asked { freshness, .. }: Asked,
+    listener: Listener,
+) -> Result<Response, Problem> {
+    let reached = shared.log.reach(freshness).await?;
+    listener.tell_events::<Order>("order", order_id, reached).await
+}
+
+async fn stock(
+    State(shared): State<Shared>,
+    PathParams(sku): PathParams<Sku>,
+    Asked { freshness, .. }: Asked,
+    listener: Listener,
+) -> Result<Response, Problem> {
+    let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
+    let answer = listener.tell_states(Watched::Stock(sku.clone()), reached).await;
+    answer.map_err(|error| refused(error, "stock", sku, reached))
+}
+
+async fn sales(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Asked { freshness, .. }: Asked,
+    listener: Listener,
+) -> Result<Response, Problem> {
+    caller.require_operator()?;
+    let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
+    Ok(listener.tell_states(Watched::Sales, reached).await?)
+}
+
+impl Listener {
+    /// Each event of a thing.
+    async fn tell_events<T: Told>(
+        self,
+        what: &str,
+        id: T::Id,
+        reached: Reached,
+    ) -> Result<Response, Problem> {
+        let moments = self.shared.live_events.follow::<T>(id, self.after).await;
+        let moments = moments.map_err(|error| refused(error, what, id, reached))?;
+        let events = moments.map(move |moment| match moment {
+            Ok(moment) => as_event(&moment),
+            Err(error) => {
+                tracing::warn!(%id, %error, "a live page ends: its listener comes back");
+                Err(axum::Error::new(error))
+            }
+        });
+        Ok(self.answer(events, reached))
+    }
+
+    /// Each new state of a thing.
+    async fn tell_states(self, watched: Watched, reached: Reached) -> Result<Response, NotFollowed> {
+        let states = self.shared.live_states.follow(watched, self.after).await?;
+        let events = states.map(|state| {
+            let event = Event::default().id(state.position.value().to_string()).event(CURRENT);
+            Ok::<_, Infallible>(event.retry(COME_BACK_AFTER).data(&state.json))
+        });
+        Ok(self.answer(events, reached))
+    }
+
+    /// An answer that breaks off makes the listener come back with the last id that it has.
+    fn answer<E>(
+        self,
+        events: impl Stream<Item = Result<Event, E>> + Send + 'static,
+        reached: Reached,
+    ) -> Response
+    where
+        E: Into<axum::BoxError> + 'static,
+    {
+        let sse = Sse::new(events.take_until(self.stopping.wait()));
+        // A comment after a while without an event, so that whoever stands in between keeps the connection open.
+        let heartbeat = KeepAlive::new().interval(self.shared.live_heartbeat);
+        let mut response = sse.keep_alive(heartbeat).into_response();
+        let headers = response.headers_mut();
+        reached.write(headers);
+        // A proxy that gathers an answer before it passes it on would make it late.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        response
+    }
+}
+
+fn refused(error: NotFollowed, what: &str, id: impl std::fmt::Display, reached: Reached) -> Problem {
+    match error {
+        NotFollowed::Unknown => nothing(what, id, reached),
+        error => error.into(),
+    }
+}
+
+fn as_event<V: Serialize>(moment: &Moment<V>) -> Result<Event, axum::Error> {
     let event = Event::default().id(moment.position.value().to_string()).event(&moment.name);
     event.retry(COME_BACK_AFTER).json_data(moment)
 }

@@ -10,7 +10,7 @@ mod sales;
 mod stock;
 
 use crate::checkpoints::Checkpoints;
-use crate::live_orders::LiveOrders;
+use crate::live::{Events, Log, States};
 use axum::Router;
 use axum::extract::FromRef;
 use event_store::EventStore;
@@ -18,13 +18,18 @@ use http_boundary::OperatorToken;
 use sqlx::PgPool;
 use std::time::Duration;
 
+pub use stock::StockView;
+
 /// What every handler can use.
 #[derive(Clone)]
 pub struct Shared {
     pub checkpoints: Checkpoints,
     pub pool: PgPool,
     pub store: EventStore,
-    pub live_orders: LiveOrders,
+    /// The log as it grows.
+    pub log: Log,
+    pub live_events: Events,
+    pub live_states: States,
     pub live_heartbeat: Duration,
     pub operator_token: OperatorToken,
 }

@@ -2,15 +2,16 @@ use super::order_view::{OrderPage, read};
 use super::{SNAPSHOT_OF_ORDERS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::{Freshness, MinPosition, ending, given, starting};
+use crate::parameters::{ending, given, starting};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::text::InvalidText;
 use domain::{Country, CustomerId, OrderId};
-use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -34,8 +35,6 @@ struct Filter {
     to_refund: Option<bool>,
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 #[derive(Serialize)]
@@ -115,7 +114,7 @@ fn invalid(error: InvalidText) -> Problem {
 async fn list(
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<OrderView>>, Problem> {
     caller.require_operator()?;
     let page = PageRequest::<(DateTime<Utc>, Uuid)>::read(filter.limit, filter.cursor.as_deref())?;
@@ -130,7 +129,7 @@ async fn list(
         given(filter.customer_id.as_deref()).map(str::parse).transpose().map_err(invalid)?;
     let from = starting("from", filter.from.as_deref())?;
     let to = ending("to", filter.to.as_deref())?;
-    let position = shared.checkpoints.reach(ReadModel::Orders, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let rows = sqlx::query_as!(
         OrderRow,
         r#"SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
@@ -167,19 +166,19 @@ async fn list(
     .fetch_all(&shared.pool)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderView::from), position))
+    Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderView::from), reached))
 }
 
 async fn one(
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
-    QueryParams(freshness): QueryParams<Freshness>,
+    Asked { freshness, .. }: Asked,
 ) -> Result<Answer<OrderPage>, Problem> {
-    let position = shared.checkpoints.reach(ReadModel::Orders, freshness.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
-    let order = order.ok_or_else(|| nothing("order", order_id, position))?;
+    let order = order.ok_or_else(|| nothing("order", order_id, reached))?;
     let revision = order.order.revision;
-    Ok(Answer::of_stream(order, position, revision))
+    Ok(Answer::of_stream(order, reached, revision))
 }

@@ -1,14 +1,15 @@
 use super::Shared;
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::{Freshness, MinPosition, given};
+use crate::parameters::given;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
-use http_boundary::{PathParams, Problem, QueryParams};
+use http_boundary::{PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -22,8 +23,6 @@ struct Filter {
     retired: Option<bool>,
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 #[derive(Serialize)]
@@ -67,14 +66,14 @@ impl From<Row> for ProductView {
 
 async fn list(
     State(shared): State<Shared>,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<ProductView>>, Problem> {
     let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
     let merchant_id: Option<MerchantId> = given(filter.merchant_id.as_deref())
         .map(str::parse)
         .transpose()
         .map_err(|error: domain::text::InvalidText| Problem::invalid(error.to_string()))?;
-    let position = shared.checkpoints.reach(ReadModel::Products, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
     let rows = sqlx::query_as!(
         Row,
         "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
@@ -90,15 +89,15 @@ async fn list(
     .fetch_all(&shared.pool)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), ProductView::from), position))
+    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), ProductView::from), reached))
 }
 
 async fn one(
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
-    QueryParams(freshness): QueryParams<Freshness>,
+    Asked { freshness, .. }: Asked,
 ) -> Result<Answer<ProductView>, Problem> {
-    let position = shared.checkpoints.reach(ReadModel::Products, freshness.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
     let row = sqlx::query_as!(
         Row,
         "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
@@ -108,7 +107,7 @@ async fn one(
     .fetch_optional(&shared.pool)
     .await
     .map_err(failed_query)?
-    .ok_or_else(|| nothing("product", &sku, position))?;
+    .ok_or_else(|| nothing("product", &sku, reached))?;
     let revision = row.revision;
-    Ok(Answer::of_stream(row.into(), position, revision))
+    Ok(Answer::of_stream(row.into(), reached, revision))
 }

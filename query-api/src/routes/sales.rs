@@ -1,14 +1,15 @@
 use super::Shared;
 use crate::answer::{Answer, MoneyView, failed_query};
 use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::{MinPosition, day, given};
+use crate::parameters::{day, given};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::NaiveDate;
 use domain::Currency;
-use http_boundary::{Caller, Problem, QueryParams};
+use http_boundary::{Caller, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -28,8 +29,6 @@ struct Filter {
     currency: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 #[derive(Serialize)]
@@ -92,12 +91,12 @@ impl Filter {
 async fn days(
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<SalesView>>, Problem> {
     caller.require_operator()?;
     let period = filter.period()?;
     let page = PageRequest::<(NaiveDate, String)>::read(filter.limit, filter.cursor.as_deref())?;
-    let position = shared.checkpoints.reach(ReadModel::Sales, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
     let rows = sqlx::query_as!(
         DayRow,
         "SELECT day, currency, orders, lines, units, revenue FROM sales
@@ -122,7 +121,7 @@ async fn days(
         units: row.units,
         revenue: MoneyView::new(row.revenue, &row.currency),
     };
-    Ok(Answer::new(page.page(rows, |row| (row.day, row.currency.clone()), view), position))
+    Ok(Answer::new(page.page(rows, |row| (row.day, row.currency.clone()), view), reached))
 }
 
 /// By key, the largest revenue first.
@@ -130,12 +129,12 @@ async fn keys(
     dimension: &'static str,
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<SalesView>>, Problem> {
     caller.require_operator()?;
     let period = filter.period()?;
     let page = PageRequest::<(i64, String, String)>::read(filter.limit, filter.cursor.as_deref())?;
-    let position = shared.checkpoints.reach(ReadModel::Sales, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
     let (revenue, key, currency) = match &page.after {
         Some((revenue, key, currency)) => (Some(*revenue), Some(key.as_str()), Some(currency.as_str())),
         None => (None, None, None),
@@ -178,5 +177,5 @@ async fn keys(
         units: row.units,
         revenue: MoneyView::new(row.revenue, &row.currency),
     };
-    Ok(Answer::new(page.page(rows, key_of, view), position))
+    Ok(Answer::new(page.page(rows, key_of, view), reached))
 }

@@ -1,14 +1,14 @@
 use super::Shared;
 use crate::answer::{Answer, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
-use crate::parameters::{Freshness, MinPosition};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::Sku;
-use http_boundary::{Caller, PathParams, Problem, QueryParams};
+use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -20,32 +20,30 @@ pub fn routes() -> Router<Shared> {
 struct Filter {
     limit: Option<usize>,
     cursor: Option<String>,
-    #[serde(rename = "min-position")]
-    min_position: Option<MinPosition>,
 }
 
 /// Units. `reserved` counts the committed ones among it: received + adjusted = available + reserved + shipped.
 #[derive(Serialize)]
-struct StockView {
-    sku: String,
-    available: i64,
-    reserved: i64,
-    committed: i64,
-    shipped: i64,
-    received: i64,
-    adjusted: i64,
-    changed_at: DateTime<Utc>,
-    revision: i64,
+pub struct StockView {
+    pub sku: String,
+    pub available: i64,
+    pub reserved: i64,
+    pub committed: i64,
+    pub shipped: i64,
+    pub received: i64,
+    pub adjusted: i64,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
 }
 
 async fn list(
     State(shared): State<Shared>,
     caller: Caller,
-    QueryParams(filter): QueryParams<Filter>,
+    Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<StockView>>, Problem> {
     caller.require_operator()?;
     let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
-    let position = shared.checkpoints.reach(ReadModel::Stock, filter.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
     let rows = sqlx::query_as!(
         StockView,
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
@@ -56,15 +54,15 @@ async fn list(
     .fetch_all(&shared.pool)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), |row| row), position))
+    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), |row| row), reached))
 }
 
 async fn one(
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
-    QueryParams(freshness): QueryParams<Freshness>,
+    Asked { freshness, .. }: Asked,
 ) -> Result<Answer<StockView>, Problem> {
-    let position = shared.checkpoints.reach(ReadModel::Stock, freshness.min_position).await?;
+    let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
     let row = sqlx::query_as!(
         StockView,
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
@@ -74,7 +72,7 @@ async fn one(
     .fetch_optional(&shared.pool)
     .await
     .map_err(failed_query)?
-    .ok_or_else(|| nothing("stock", &sku, position))?;
+    .ok_or_else(|| nothing("stock", &sku, reached))?;
     let revision = row.revision;
-    Ok(Answer::of_stream(row, position, revision))
+    Ok(Answer::of_stream(row, reached, revision))
 }

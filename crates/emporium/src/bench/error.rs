@@ -44,7 +44,7 @@ pub enum BenchError {
     Fill(#[from] ShopError),
     #[error("POST {path} got no answer for {} s: the service's log says why", patience.as_secs())]
     NoAnswer { path: String, patience: Duration },
-    #[error("POST {path} was answered with {status}, which no shopper can make sense of: {body}")]
+    #[error("{path} was answered with {status}, which no shopper can make sense of: {body}")]
     Unexpected { path: String, status: u16, body: String },
     #[error("the history cannot be checked: event {revision} of `{stream}` cannot be read")]
     Unreadable {

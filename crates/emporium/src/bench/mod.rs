@@ -10,6 +10,7 @@ mod hot_row;
 mod programs;
 mod purchases;
 mod rebuild;
+mod read_your_writes;
 mod report;
 mod shop;
 mod timing;
@@ -33,6 +34,8 @@ pub enum BenchCommand {
     /// New versions of all read models over a whole history, next to a plain COPY of the same rows; then once more
     /// while an importer writes and queries read
     Rebuild(rebuild::RebuildArgs),
+    /// How long after a command is acknowledged its row can be read
+    ReadYourWrites(read_your_writes::ReadYourWritesArgs),
 }
 
 impl BenchCommand {
@@ -47,6 +50,7 @@ impl BenchCommand {
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
             BenchCommand::Rebuild(args) => rebuild::run(args).await,
+            BenchCommand::ReadYourWrites(args) => read_your_writes::run(args).await,
         }
     }
 }

@@ -1,98 +1,18 @@
-//! An order's life as it happens, over server-sent events.
+//! An order's life, event by event.
 
+use super::{Listener, history};
 use crate::harness::{Shop, TOKEN, Terms, gbp};
-use domain::order::{Event, Placed};
+use domain::order::{Event, Order, Placed};
 use domain::stored::StoredEvent;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent};
 use futures::{StreamExt, pin_mut};
-use query_api::live_orders::{LiveOrders, NotFollowed};
-use reqwest::{Response, StatusCode};
-use serde_json::{Value, json};
+use query_api::live::{Events, Log, NotFollowed};
+use reqwest::StatusCode;
+use serde_json::json;
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// One who listens as a browser does.
-struct Listener {
-    response: Response,
-    text: String,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Heard {
-    id: u64,
-    name: String,
-    data: Value,
-}
-
-impl Listener {
-    async fn connect(url: &str, order_id: &str, last_event_id: Option<u64>) -> Self {
-        let request = reqwest::Client::new().get(format!("{url}/orders/{order_id}/live"));
-        let request = match last_event_id {
-            Some(id) => request.header("last-event-id", id.to_string()),
-            None => request,
-        };
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, text: String::new() }
-    }
-
-    /// The next event; none when the stream has ended as it should.
-    async fn next(&mut self) -> Option<Heard> {
-        loop {
-            if let Some(heard) = heard(&self.next_block().await?) {
-                return Some(heard);
-            }
-        }
-    }
-
-    /// What comes next, be it an event or a comment.
-    async fn next_block(&mut self) -> Option<String> {
-        let hearing = async {
-            loop {
-                if let Some((block, rest)) = self.text.split_once("\n\n") {
-                    let (block, rest) = (block.to_owned(), rest.to_owned());
-                    self.text = rest;
-                    return Some(block);
-                }
-                let chunk = self.response.chunk().await.expect("the stream ends in order")?;
-                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-            }
-        };
-        tokio::time::timeout(DEADLINE, hearing).await.expect("it is told in time")
-    }
-
-    async fn until(&mut self, status: &str) -> Vec<Heard> {
-        let mut all = Vec::new();
-        loop {
-            let heard = self.next().await.expect("the stream goes on");
-            let is_there = heard.data["status"] == status;
-            all.push(heard);
-            if is_there {
-                return all;
-            }
-        }
-    }
-}
-
-fn heard(block: &str) -> Option<Heard> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    Some(Heard {
-        id: field("id")?.parse().unwrap(),
-        name: field("event")?.to_owned(),
-        data: serde_json::from_str(field("data")?).unwrap(),
-    })
-}
-
-/// The order's events as an auditor sees them: position and type.
-async fn history(shop: &Shop, order_id: &str) -> Vec<(u64, String)> {
-    let events = shop.events().read_stream(&format!("order-{order_id}"), 0, usize::MAX);
-    events.map(|event| event.map(|event| (event.position.value(), event.event_type)).unwrap()).collect().await
-}
 
 #[sqlx::test(migrations = false)]
 async fn a_purchase_is_followed_live_and_a_listener_comes_back_without_loss_or_repetition(pool: PgPool) {
@@ -100,10 +20,11 @@ async fn a_purchase_is_followed_live_and_a_listener_comes_back_without_loss_or_r
     let machine = shop.second().await;
     shop.define("MUG", 1000, 10).await;
     let order_id = shop.order(&[("MUG", 2)], 2000).await;
-    let mut listener = Listener::connect(machine.url(), &order_id, None).await;
+    let path = format!("/orders/{order_id}/live");
+    let mut listener = Listener::connect(machine.url(), &path, None).await;
     let current = listener.next().await.unwrap();
     assert_eq!((current.name.as_str(), &current.data["status"]), ("current", &json!("pending")));
-    let known = history(&shop, &order_id).await;
+    let known = history(&shop, &format!("order-{order_id}")).await;
     assert_eq!(current.id, known.last().unwrap().0);
 
     // Half of the money, and a listener whose connection breaks after it has heard a part.
@@ -116,14 +37,14 @@ async fn a_purchase_is_followed_live_and_a_listener_comes_back_without_loss_or_r
     let paid = shop.pay_by("pm_sandbox_approve", &order_id, 1500).await.expect(StatusCode::OK);
     assert_eq!(paid["status"], "processing");
 
-    let mut back = Listener::connect(machine.url(), &order_id, Some(first.id)).await;
+    let mut back = Listener::connect(machine.url(), &path, Some(first.id)).await;
     let rest = back.until("processing").await;
     let mut all: Vec<(u64, String)> = vec![(first.id, first.name)];
     all.extend(rest.into_iter().map(|heard| (heard.id, heard.name)));
-    assert_eq!(all, history(&shop, &order_id).await[known.len()..]);
+    assert_eq!(all, history(&shop, &format!("order-{order_id}")).await[known.len()..]);
 
     // Who has heard everything hears only what is new.
-    let mut up_to_date = Listener::connect(machine.url(), &order_id, Some(all.last().unwrap().0)).await;
+    let mut up_to_date = Listener::connect(machine.url(), &path, Some(all.last().unwrap().0)).await;
     shop.post_as_operator(&format!("/orders/{order_id}/shipment"), json!({})).await.expect(StatusCode::OK);
     let shipped = up_to_date.next().await.unwrap();
     assert_eq!((shipped.name.as_str(), &shipped.data["status"]), ("order.shipped.v1", &json!("shipped")));
@@ -136,7 +57,8 @@ async fn a_listener_to_whom_nothing_happens_gets_signs_of_life_and_then_the_next
     let machine = shop.second().await;
     shop.define("MUG", 1000, 10).await;
     let order_id = shop.order(&[("MUG", 1)], 1000).await;
-    let mut listener = Listener::connect(machine.url(), &order_id, None).await;
+    let path = format!("/orders/{order_id}/live");
+    let mut listener = Listener::connect(machine.url(), &path, None).await;
     let current = listener.next().await.unwrap();
     // Comments: no browser makes an event of them. They come sooner than where nothing was configured.
     let begin = Instant::now();
@@ -149,7 +71,7 @@ async fn a_listener_to_whom_nothing_happens_gets_signs_of_life_and_then_the_next
         "{:?}",
         begin.elapsed()
     );
-    let known = history(&shop, &order_id).await;
+    let known = history(&shop, &format!("order-{order_id}")).await;
     assert_eq!(current.id, known.last().unwrap().0);
     shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(listener.next().await.unwrap().name, "order.payment_recorded.v1");
@@ -161,7 +83,8 @@ async fn many_listen_and_all_streams_end_when_the_service_stops(pool: PgPool) {
     let machine = shop.second().await;
     shop.define("MUG", 1000, 10).await;
     let order_id = shop.order(&[("MUG", 1)], 1000).await;
-    let listeners = (0..200).map(|_| Listener::connect(machine.url(), &order_id, None));
+    let path = format!("/orders/{order_id}/live");
+    let listeners = (0..200).map(|_| Listener::connect(machine.url(), &path, None));
     let mut listeners = futures::future::join_all(listeners).await;
     shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
     let heard = futures::future::join_all(listeners.iter_mut().map(|listener| listener.until("processing")));
@@ -186,14 +109,16 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
     let store = EventStore::connect(&server.connection_string()).unwrap();
-    let live = LiveOrders::new(store.clone());
+    let live = Events::new(Log::new(store.clone()));
     let order_id = domain::OrderId(Uuid::new_v4());
-    assert!(matches!(live.follow(order_id, None).await, Err(NotFollowed::Unknown)));
+    assert!(matches!(live.follow::<Order>(order_id, None).await, Err(NotFollowed::Unknown)));
 
     let stream = format!("order-{order_id}");
     let first = store.append(&stream, ExpectedRevision::NoStream, vec![placed()]).await.unwrap();
-    let (slow, quick) =
-        (live.follow(order_id, None).await.unwrap(), live.follow(order_id, None).await.unwrap());
+    let (slow, quick) = (
+        live.follow::<Order>(order_id, None).await.unwrap(),
+        live.follow::<Order>(order_id, None).await.unwrap(),
+    );
     pin_mut!(slow, quick);
     assert_eq!(slow.next().await.unwrap().unwrap().position, first.position);
     assert_eq!(quick.next().await.unwrap().unwrap().position, first.position);

@@ -1,0 +1,184 @@
+//! How fresh an answer must be (`min-position`), how long its reader would wait for that (`Prefer: wait`), and what
+//! came of it.
+//!
+//! Every query takes both, and each handler takes them from here, together with its own filter.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use event_store::Position;
+use form_urlencoded::Serializer;
+use http_boundary::{Problem, Wait};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+pub const EMPORIUM_POSITION: HeaderName = HeaderName::from_static("emporium-position");
+const MIN_POSITION: &str = "min-position";
+/// How long a request waits that does not say how long it would.
+const WAIT_UNASKED: Duration = Duration::from_secs(2);
+
+/// What a query asks: its filter, and how fresh the answer must be.
+pub struct Asked<T = NoFilter> {
+    pub filter: T,
+    pub freshness: Freshness,
+}
+
+/// Of a query that has only its path.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilter {}
+
+/// How fresh an answer must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Freshness {
+    pub wanted: Option<MinPosition>,
+    wait: Option<Wait>,
+}
+
+/// The position that an answer must be true at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MinPosition {
+    /// `min-position=4711`: the `Emporium-Position` of a command.
+    At(Position),
+    /// `min-position=head`: everything that is in the log now.
+    Head,
+}
+
+/// What came of it: the position at which the answer is true at least.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    pub position: Option<Position>,
+    /// The preference that was followed.
+    wait: Option<Wait>,
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (mut wanted, mut filter) = (None, Serializer::new("/?".to_owned()));
+        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if name != MIN_POSITION {
+                filter.append_pair(&name, &value);
+            } else if wanted.replace(MinPosition::read(&value)?).is_some() {
+                return Err(Problem::invalid("An answer has one `min-position`: give it once."));
+            }
+        }
+        let filter = filter.finish().parse::<Uri>().map_err(|error| Problem::malformed(error.to_string()))?;
+        let filter = Query::<T>::try_from_uri(&filter);
+        let Query(filter) = filter.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+        Ok(Self { filter, freshness: Freshness { wanted, wait: Wait::read(&parts.headers) } })
+    }
+}
+
+impl MinPosition {
+    fn read(text: &str) -> Result<Self, Problem> {
+        match text {
+            "head" => Ok(Self::Head),
+            number => number.parse().map(Self::At).map_err(|_| {
+                Problem::invalid("`min-position` is the number of an `Emporium-Position` header, or `head`.")
+            }),
+        }
+    }
+}
+
+impl Freshness {
+    /// How long to wait for what is wanted.
+    pub fn patience(&self) -> Duration {
+        self.wait.map_or(WAIT_UNASKED, Wait::duration)
+    }
+
+    /// What is wanted is there: true at this position.
+    pub fn reached(self, position: Option<Position>) -> Reached {
+        // Who wants no position did not wait.
+        Reached { position, wait: self.wait.filter(|_| self.wanted.is_some()) }
+    }
+
+    /// What is wanted was not there in time.
+    pub fn not_reached(self, wanted: Position, position: Option<Position>) -> Problem {
+        let problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "position-not-reached",
+            "The read model has not come that far yet",
+            format!("Position {wanted} was not reached in time: ask again in a moment."),
+        )
+        .with("wanted", wanted.value())
+        .with("reached", position.map(Position::value))
+        .retry_after(1);
+        self.reached(position).tell(problem)
+    }
+}
+
+impl Reached {
+    /// Says it in the headers of an answer.
+    pub fn write(self, headers: &mut HeaderMap) {
+        headers.extend(self.headers());
+    }
+
+    /// Says it in the headers of a refusal.
+    pub fn tell(self, problem: Problem) -> Problem {
+        self.headers().fold(problem, |problem, (name, value)| problem.header(name, value))
+    }
+
+    fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let position = self.position.map(|position| (EMPORIUM_POSITION, HeaderValue::from(position.value())));
+        position.into_iter().chain(self.wait.map(Wait::applied))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Filter {
+        name: Option<String>,
+        limit: Option<usize>,
+    }
+
+    async fn asked(uri: &str) -> Result<Asked<Filter>, Problem> {
+        let (mut parts, ()) = Request::get(uri).header("prefer", "wait=7").body(()).unwrap().into_parts();
+        Asked::from_request_parts(&mut parts, &()).await
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_comes_apart_wherever_it_stands() {
+        for uri in [
+            "/x?name=J%26M%20%C3%BC+b&min-position=12&limit=3",
+            "/x?min-position=12&limit=3&name=J%26M+%C3%BC%20b",
+        ] {
+            let Asked { filter, freshness } = asked(uri).await.unwrap();
+            assert_eq!(filter, Filter { name: Some("J&M ü b".to_owned()), limit: Some(3) });
+            assert_eq!(freshness.wanted, Some(MinPosition::At(Position::new(12))));
+            assert_eq!(freshness.patience(), Duration::from_secs(7));
+        }
+        assert_eq!(asked("/x").await.unwrap().filter, Filter { name: None, limit: None });
+        assert_eq!(asked("/x?min-position=head").await.unwrap().freshness.wanted, Some(MinPosition::Head));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_is_refused() {
+        for query in
+            ["min-position=soon", "min-position=", "min-position=1&min-position=2", "what=1", "limit=x"]
+        {
+            let refused = asked(&format!("/x?{query}")).await.err().map(|problem| problem.id());
+            assert_eq!(refused, Some("invalid-request"), "{query}");
+        }
+    }
+
+    #[test]
+    fn only_who_wants_a_position_is_told_how_long_it_would_have_waited() {
+        let wait =
+            Wait::read(&[("prefer".parse().unwrap(), "wait=7".parse().unwrap())].into_iter().collect());
+        let headers = |wanted| {
+            let mut headers = HeaderMap::new();
+            Freshness { wanted, wait }.reached(Some(Position::new(9))).write(&mut headers);
+            headers.into_iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(headers(Some(MinPosition::Head)), ["9", "wait=7"]);
+        assert_eq!(headers(None), ["9"]);
+    }
+}

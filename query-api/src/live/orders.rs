@@ -1,0 +1,30 @@
+use super::events::Told;
+use domain::OrderId;
+use domain::order::Order;
+use serde::Serialize;
+
+/// An order as its listeners see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderMoment {
+    order_id: OrderId,
+    status: &'static str,
+}
+
+impl Told for Order {
+    type Id = OrderId;
+    type View = OrderMoment;
+
+    fn view(&self, order_id: OrderId) -> OrderMoment {
+        let status = match self {
+            Self::Placed(order) => order.status.name(),
+            Self::Unplaced => "unplaced",
+        };
+        OrderMoment { order_id, status }
+    }
+
+    fn standing(&self) -> String {
+        let Self::Placed(order) = self else { return "unplaced".to_owned() };
+        let (paid, total) = (order.paid_amount(), order.total.amount());
+        format!("{}, {paid} of {total} {} paid", order.status.name(), order.total.currency().code())
+    }
+}

@@ -1,0 +1,341 @@
+//! Stock and sales: the newest state of what somebody watches, read once for all who do.
+//!
+//! The log says that something was touched; when the read model has come to that position, it is read again. What is
+//! told has the position up to which it is true at least, and positions only rise.
+
+use super::log::{Log, NotFollowed, Place};
+use super::{sales, stock};
+use crate::checkpoints::{Checkpoints, ReadModel};
+use async_stream::stream;
+use chrono::{Days, NaiveTime, Utc};
+use domain::Sku;
+use event_store::{Position, RecordedEvent};
+use futures::Stream;
+use http_boundary::process::with_causes;
+use serde::Serialize;
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What happens in this time is told as one change, for it cannot be told faster than people read.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long to wait with a database that does not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long who comes first waits for the first state.
+const FIRST_WITHIN: Duration = Duration::from_secs(5);
+
+/// What can be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Watched {
+    Stock(Sku),
+    Sales,
+}
+
+/// How it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// True at this position at least.
+    pub position: Position,
+    /// As it is told.
+    pub json: String,
+}
+
+impl State {
+    pub fn of(position: i64, view: &impl Serialize) -> Result<Self, sqlx::Error> {
+        let json = serde_json::to_string(view).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        // No position is negative.
+        Ok(Self { position: Position::new(u64::try_from(position).unwrap_or(0)), json })
+    }
+}
+
+/// What is known of something that is watched.
+#[derive(Debug, Clone)]
+enum Known {
+    NotYet,
+    /// It is not in the read model.
+    Nothing,
+    State(Arc<State>),
+}
+
+struct Topic {
+    known: watch::Sender<Known>,
+    unread: Option<Unread>,
+}
+
+/// What has touched it since it was read, which may be more than the read model has applied.
+#[derive(Debug, Clone, Copy)]
+struct Unread {
+    /// The first of it; none if it is to be read in any case.
+    from: Option<Position>,
+    upto: Option<Position>,
+}
+
+/// The states that somebody watches. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct States {
+    pool: PgPool,
+    checkpoints: Checkpoints,
+    log: Log,
+    topics: Arc<Topics>,
+}
+
+#[derive(Default)]
+struct Topics {
+    topics: Mutex<HashMap<Watched, Topic>>,
+    touched: Notify,
+}
+
+impl Watched {
+    /// What an event changes.
+    fn touched_by(event: &RecordedEvent) -> Option<Self> {
+        match event.category() {
+            stock::CATEGORY => event.stream_id().parse().ok().map(Self::Stock),
+            sales::CATEGORY if event.event_type.starts_with(sales::BOOKED) => Some(Self::Sales),
+            _ => None,
+        }
+    }
+
+    fn model(&self) -> ReadModel {
+        match self {
+            Self::Stock(_) => ReadModel::Stock,
+            Self::Sales => ReadModel::Sales,
+        }
+    }
+}
+
+impl States {
+    /// Nobody watches yet.
+    #[must_use]
+    pub fn new(pool: PgPool, checkpoints: Checkpoints, log: Log) -> Self {
+        let topics = Arc::<Topics>::default();
+        let touched = Arc::clone(&topics);
+        log.hand_to(move |event| {
+            if let Some(watched) = Watched::touched_by(event) {
+                touched.touch(&watched, Some(event.position), Some(event.position));
+            }
+        });
+        Self { pool, checkpoints, log, topics }
+    }
+
+    /// How it stands, and then each new state. Those who have heard what was up to a position hear only what is newer.
+    ///
+    /// # Errors
+    /// When there is no such thing, when too many watch, or when the store or the database does not answer.
+    pub async fn follow(
+        &self,
+        watched: Watched,
+        after: Option<Position>,
+    ) -> Result<impl Stream<Item = Arc<State>> + Send + use<>, NotFollowed> {
+        let mut listener = self.topics.join(&watched, self.log.join()?);
+        // What happens from now on touches it; what happened before may not be in the read model yet either.
+        let upto = listener.place.is_on().await?;
+        if let Some(known) = &mut listener.known {
+            if matches!(*known.borrow(), Known::NotYet) {
+                self.topics.touch(&watched, None, upto);
+            }
+            let first = known.wait_for(|known| !matches!(known, Known::NotYet));
+            match tokio::time::timeout(FIRST_WITHIN, first).await {
+                Ok(Ok(known)) if matches!(*known, Known::State(_)) => {}
+                Ok(Ok(_)) => return Err(NotFollowed::Unknown),
+                _ => return Err(NotFollowed::NoAnswer),
+            }
+        }
+        Ok(states(listener, after))
+    }
+
+    /// Reads what was touched, until told to stop.
+    pub async fn run(&self, stop: &CancellationToken) {
+        self.read_on(stop).await;
+        self.pool.close().await;
+    }
+
+    async fn read_on(&self, stop: &CancellationToken) {
+        let (mut is_logged, mut versions) = (false, (0, 0));
+        loop {
+            let due = tokio::select! {
+                () = stop.cancelled() => return,
+                due = self.due(&mut versions) => due,
+            };
+            let pause = match self.read(&due).await {
+                Ok(()) => {
+                    is_logged = false;
+                    PAUSE
+                }
+                Err(error) => {
+                    due.iter().for_each(|watched| self.topics.touch(watched, None, None));
+                    if !std::mem::replace(&mut is_logged, true) {
+                        let error = with_causes(&error);
+                        tracing::warn!(error, "what is watched live cannot be read; trying again");
+                    }
+                    RETRY
+                }
+            };
+            let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// Waits until something that is watched is to be read, be it that another version of a read model serves.
+    async fn due(&self, versions: &mut (i32, i32)) -> Vec<Watched> {
+        let mut stock = self.checkpoints.moves(ReadModel::Stock);
+        let mut sales = self.checkpoints.moves(ReadModel::Sales);
+        loop {
+            let serving = (stock.borrow().version(), sales.borrow().version());
+            if std::mem::replace(versions, serving) != serving {
+                // Other rules may have come to other figures.
+                self.topics.touch_all();
+            }
+            let due = self.topics.take_due(&self.checkpoints);
+            if !due.is_empty() {
+                return due;
+            }
+            tokio::select! {
+                () = self.topics.touched.notified() => {}
+                Ok(()) = stock.changed() => {}
+                Ok(()) = sales.changed() => {}
+                () = midnight() => self.topics.touch(&Watched::Sales, None, None),
+            }
+        }
+    }
+
+    async fn read(&self, due: &[Watched]) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let skus: Vec<&str> = due.iter().filter_map(Watched::sku).collect();
+        if !skus.is_empty() {
+            let mut states = stock::read(&mut connection, &skus).await?;
+            for watched in due.iter().filter(|watched| watched.sku().is_some()) {
+                self.topics.tell(watched, watched.sku().and_then(|sku| states.remove(sku)));
+            }
+        }
+        if due.contains(&Watched::Sales) {
+            self.topics.tell(&Watched::Sales, Some(sales::read(&mut connection).await?));
+        }
+        Ok(())
+    }
+}
+
+impl Watched {
+    fn sku(&self) -> Option<&str> {
+        match self {
+            Self::Stock(sku) => Some(sku.as_str()),
+            Self::Sales => None,
+        }
+    }
+}
+
+impl Topics {
+    fn join(self: &Arc<Self>, watched: &Watched, place: Place) -> Listener {
+        let mut topics = self.lock();
+        let topic = topics
+            .entry(watched.clone())
+            .or_insert_with(|| Topic { known: watch::Sender::new(Known::NotYet), unread: None });
+        let known = Some(topic.known.subscribe());
+        drop(topics);
+        Listener { watched: watched.clone(), known, topics: Arc::clone(self), place }
+    }
+
+    /// It is to be read again when the read model has come to `from`, and once more when it has come to `upto`.
+    fn touch(&self, watched: &Watched, from: Option<Position>, upto: Option<Position>) {
+        if let Some(topic) = self.lock().get_mut(watched) {
+            topic.unread = Some(match topic.unread {
+                Some(unread) => Unread { from: unread.from.min(from), upto: unread.upto.max(upto) },
+                None => Unread { from, upto },
+            });
+            self.touched.notify_one();
+        }
+    }
+
+    fn touch_all(&self) {
+        let all: Vec<Watched> = self.lock().keys().cloned().collect();
+        all.iter().for_each(|watched| self.touch(watched, None, None));
+    }
+
+    /// What is to be read now.
+    fn take_due(&self, checkpoints: &Checkpoints) -> Vec<Watched> {
+        let mut due = Vec::new();
+        for (watched, topic) in self.lock().iter_mut() {
+            let reached = checkpoints.position(watched.model());
+            let Some(unread) = topic.unread.filter(|unread| unread.from <= reached) else { continue };
+            // The rest of it when the read model has moved on.
+            let next = reached.map_or(0, |reached| reached.value().saturating_add(1));
+            topic.unread = (unread.upto > reached)
+                .then_some(Unread { from: Some(Position::new(next)), upto: unread.upto });
+            due.push(watched.clone());
+        }
+        due
+    }
+
+    /// What was read. Tells it if it is another than before.
+    fn tell(&self, watched: &Watched, state: Option<State>) {
+        let topics = self.lock();
+        let Some(topic) = topics.get(watched) else { return };
+        topic.known.send_if_modified(|known| match (&known, state) {
+            (Known::State(old), Some(new)) if old.json == new.json || old.position > new.position => false,
+            (Known::State(_), None) => false,
+            (_, new) => {
+                *known = new.map_or(Known::Nothing, |state| Known::State(Arc::new(state)));
+                true
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Topic>> {
+        // Nothing panics while it holds the lock.
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who listens; when it goes, its topic may be watched by nobody.
+struct Listener {
+    watched: Watched,
+    known: Option<watch::Receiver<Known>>,
+    topics: Arc<Topics>,
+    place: Place,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.known = None;
+        let mut topics = self.topics.lock();
+        if topics.get(&self.watched).is_some_and(|topic| topic.known.receiver_count() == 0) {
+            topics.remove(&self.watched);
+        }
+    }
+}
+
+fn states(mut listener: Listener, after: Option<Position>) -> impl Stream<Item = Arc<State>> + Send {
+    stream! {
+        let mut is_first = true;
+        loop {
+            let Some(known) = &mut listener.known else { return };
+            let state = match &*known.borrow_and_update() {
+                Known::State(state) => Some(Arc::clone(state)),
+                Known::NotYet | Known::Nothing => None,
+            };
+            // Another process may have been further ahead when it told the last one.
+            let is_new = |state: &State| match after {
+                Some(after) if is_first => state.position > after,
+                Some(after) => state.position >= after,
+                None => true,
+            };
+            if let Some(state) = state.filter(|state| is_new(state)) {
+                yield state;
+            }
+            is_first = false;
+            if known.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The sales of today are others then.
+async fn midnight() {
+    let now = Utc::now();
+    let tomorrow =
+        now.date_naive().checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let rest = tomorrow.and_then(|tomorrow| (tomorrow - now).to_std().ok());
+    tokio::time::sleep(rest.unwrap_or(Duration::from_secs(24 * 60 * 60))).await;
+}
