@@ -1,3 +1,4 @@
+use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
 use crate::live_orders::LiveOrders;
@@ -31,6 +32,8 @@ pub struct Application {
 pub enum BuildError {
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
+    #[error("the address of the database for analytics cannot be read: give one such as postgres://user@host/database")]
+    AnalyticsDatabase(#[source] sqlx::Error),
 }
 
 impl Application {
@@ -39,18 +42,33 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, operator_token, live_heartbeat } = config;
+        let Config {
+            listen,
+            event_store: store,
+            database_url,
+            analytics_database_url,
+            operator_token,
+            live_heartbeat,
+        } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
+        let analytics = analytics_database_url.map(|url| url.parse()).transpose();
+        let analytics = analytics.map_err(BuildError::AnalyticsDatabase)?;
         let database = database
             .application_name("emporium-query-api")
             .options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]);
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_WITHIN)
-            .connect_lazy_with(database);
+            .connect_lazy_with(database.clone());
+        let checkpoints = Checkpoints::new("queries: database", pool.clone(), store.clone(), health);
+        let analytics = match analytics {
+            None => Analytics::beside(database, &checkpoints),
+            Some(apart) => Analytics::apart(apart, &store, health),
+        };
         let shared = Shared {
-            checkpoints: Checkpoints::new(pool.clone(), store.clone(), health),
+            checkpoints,
             pool: pool.clone(),
+            analytics,
             live_orders: LiveOrders::new(store.clone()),
             // Without a pause there would be nothing but signs of life.
             live_heartbeat: Duration::from_secs(live_heartbeat.max(1)),
@@ -67,8 +85,12 @@ impl Application {
 
     /// Listens for checkpoints until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
-        self.shared.checkpoints.follow(&self.health, &stop).await;
+        tokio::join!(
+            self.shared.checkpoints.follow(&self.health, &stop),
+            self.shared.analytics.follow(&self.health, &stop)
+        );
         self.shared.live_orders.stop();
+        self.shared.analytics.pool.close().await;
         self.pool.close().await;
     }
 

@@ -1,5 +1,6 @@
 //! The addresses, one file for each read model.
 
+mod analytics;
 mod carts;
 mod events;
 mod live;
@@ -9,6 +10,7 @@ mod products;
 mod sales;
 mod stock;
 
+use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::live_orders::LiveOrders;
 use axum::Router;
@@ -23,6 +25,7 @@ use std::time::Duration;
 pub struct Shared {
     pub checkpoints: Checkpoints,
     pub pool: PgPool,
+    pub analytics: Analytics,
     pub store: EventStore,
     pub live_orders: LiveOrders,
     pub live_heartbeat: Duration,
@@ -44,6 +47,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(orders::routes())
         .merge(live::routes())
         .merge(sales::routes())
+        .merge(analytics::routes())
         .merge(events::routes())
         .with_state(shared)
 }
