@@ -63,9 +63,16 @@ pub struct Shop {
     gateway: SandboxGateway,
     services: Services,
     folder: TempDir,
-    database_url: String,
+    databases: Databases,
     client: reqwest::Client,
     terms: Terms,
+}
+
+/// The addresses of its databases.
+struct Databases {
+    shop: String,
+    /// None if analytics are in the shop's.
+    analytics: Option<String>,
 }
 
 pub struct Services {
@@ -115,14 +122,23 @@ impl Shop {
     }
 
     pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
+        Self::open_in(Databases { shop: database_url(pool), analytics: None }, terms).await
+    }
+
+    /// With a database of their own for analytics.
+    pub async fn open_with_analytics_in(pool: &PgPool, analytics: &PgPool) -> Self {
+        let databases = Databases { shop: database_url(pool), analytics: Some(database_url(analytics)) };
+        Self::open_in(databases, Terms::default()).await
+    }
+
+    async fn open_in(databases: Databases, terms: Terms) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database_url = database_url(pool);
         let store = start_store(&folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&folder, &listener, terms).await;
         let address = store.connection_string();
-        let services = Services::start(&address, &database_url, &gateway, listener, terms).await;
-        Self { store, gateway, services, folder, database_url, client: reqwest::Client::new(), terms }
+        let services = Services::start(&address, &databases, &gateway, listener, terms).await;
+        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
@@ -146,7 +162,7 @@ impl Shop {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;
         let address = store.connection_string();
-        let services = Services::start(&address, &self.database_url, &gateway, listener, self.terms).await;
+        let services = Services::start(&address, &self.databases, &gateway, listener, self.terms).await;
         Self { store, gateway, services, ..self }
     }
 
@@ -164,7 +180,7 @@ impl Shop {
     pub async fn second(&self) -> SecondMachine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = self.store.connection_string();
-        let services = Services::start(&store, &self.database_url, &self.gateway, listener, self.terms).await;
+        let services = Services::start(&store, &self.databases, &self.gateway, listener, self.terms).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
@@ -320,7 +336,7 @@ async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&
 impl Services {
     async fn start(
         event_store: &str,
-        database_url: &str,
+        databases: &Databases,
         gateway: &SandboxGateway,
         listener: TcpListener,
         terms: Terms,
@@ -351,8 +367,8 @@ impl Services {
             projections::Config {
                 listen,
                 event_store: event_store.clone(),
-                database_url: database_url.to_owned(),
-                analytics_database_url: analytics.map(str::to_owned),
+                database_url: databases.shop.clone(),
+                analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
             },
             &health,
@@ -362,8 +378,8 @@ impl Services {
             query_api::Config {
                 listen,
                 event_store,
-                database_url: database_url.to_owned(),
-                analytics_database_url: analytics.map(str::to_owned),
+                database_url: databases.shop.clone(),
+                analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
                 live_heartbeat: terms.live_heartbeat,
             },

@@ -1,4 +1,5 @@
-//! The same figures by the minute, the quarter of an hour, the day and the month.
+//! The same figures by the minute, the quarter of an hour, the day and the month; and those of SKUs in all countries
+//! together.
 
 use super::sale::Sale;
 use crate::projection::ApplyError;
@@ -9,6 +10,8 @@ use std::ops::AddAssign;
 
 /// SKU, start, merchant, country and currency: the primary key, in its order.
 type Key = (String, DateTime<Utc>, String, String, String);
+/// The same without the country.
+type SkuKey = (String, DateTime<Utc>, String, String);
 
 /// What is added to a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,13 +35,15 @@ impl AddAssign for Figures {
     }
 }
 
-/// What a batch adds to the four tables.
+/// What a batch adds to the tables.
 #[derive(Debug, Default)]
 pub struct Rollups {
     minutes: BTreeMap<Key, Figures>,
     quarters: BTreeMap<Key, Figures>,
     days: BTreeMap<Key, Figures>,
     months: BTreeMap<Key, Figures>,
+    sku_days: BTreeMap<SkuKey, Figures>,
+    sku_months: BTreeMap<SkuKey, Figures>,
 }
 
 impl Rollups {
@@ -90,18 +95,28 @@ impl Rollups {
         let key = |starts| {
             (sku.to_owned(), starts, merchant.to_owned(), sale.country.clone(), sale.currency.clone())
         };
+        let sku_key = |starts| (sku.to_owned(), starts, merchant.to_owned(), sale.currency.clone());
         let day = at.date_naive();
-        let month = day.with_day(1).unwrap_or(day);
+        let month = day.with_day(1).unwrap_or(day).and_time(NaiveTime::MIN).and_utc();
+        let day = day.and_time(NaiveTime::MIN).and_utc();
         *self.minutes.entry(key(floor(at, TimeDelta::minutes(1)))).or_default() += figures;
+        *self.months.entry(key(month)).or_default() += figures;
         if sku.is_empty() {
             *self.quarters.entry(key(floor(at, TimeDelta::minutes(15)))).or_default() += figures;
+            *self.days.entry(key(day)).or_default() += figures;
+        } else {
+            *self.sku_days.entry(sku_key(day)).or_default() += figures;
+            *self.sku_months.entry(sku_key(month)).or_default() += figures;
         }
-        *self.days.entry(key(day.and_time(NaiveTime::MIN).and_utc())).or_default() += figures;
-        *self.months.entry(key(month.and_time(NaiveTime::MIN).and_utc())).or_default() += figures;
     }
 
     /// Adds all of it to what the tables have.
     pub async fn write(&self, transaction: &mut PgConnection) -> Result<(), ApplyError> {
+        self.write_sales(transaction).await?;
+        self.write_skus(transaction).await
+    }
+
+    async fn write_sales(&self, transaction: &mut PgConnection) -> Result<(), ApplyError> {
         // A statement's text must be known to the compiler, and so its table.
         macro_rules! add_to {
             ($table:literal, $rows:expr) => {
@@ -140,6 +155,39 @@ impl Rollups {
         add_to!("analytics_sales_quarters", &self.quarters);
         add_to!("analytics_sales_days", &self.days);
         add_to!("analytics_sales_months", &self.months);
+        Ok(())
+    }
+
+    async fn write_skus(&self, transaction: &mut PgConnection) -> Result<(), ApplyError> {
+        macro_rules! add_to {
+            ($table:literal, $rows:expr) => {
+                if !$rows.is_empty() {
+                    let rows = $rows;
+                    let figures = |value: fn(&Figures) -> i64| rows.values().map(value).collect::<Vec<i64>>();
+                    sqlx::query!(
+                        "INSERT INTO " + $table + " AS t
+                             (sku, starts, merchant, currency, orders, units, gross, refunded)
+                         SELECT * FROM UNNEST($1::text[], $2::timestamptz[], $3::text[], $4::text[],
+                                              $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+                         ON CONFLICT (sku, starts, merchant, currency) DO UPDATE
+                         SET orders = t.orders + excluded.orders, units = t.units + excluded.units,
+                             gross = t.gross + excluded.gross, refunded = t.refunded + excluded.refunded",
+                        &rows.keys().map(|key| key.0.as_str()).collect::<Vec<_>>() as _,
+                        &rows.keys().map(|key| key.1).collect::<Vec<_>>(),
+                        &rows.keys().map(|key| key.2.as_str()).collect::<Vec<_>>() as _,
+                        &rows.keys().map(|key| key.3.as_str()).collect::<Vec<_>>() as _,
+                        &figures(|row| row.orders),
+                        &figures(|row| row.units),
+                        &figures(|row| row.gross),
+                        &figures(|row| row.refunded)
+                    )
+                    .execute(&mut *transaction)
+                    .await?;
+                }
+            };
+        }
+        add_to!("analytics_sku_days", &self.sku_days);
+        add_to!("analytics_sku_months", &self.sku_months);
         Ok(())
     }
 }

@@ -43,6 +43,8 @@ impl Projection for AnalyticsSales {
         "analytics_sales_quarters",
         "analytics_sales_days",
         "analytics_sales_months",
+        "analytics_sku_days",
+        "analytics_sku_months",
         "analytics_sold_orders",
         "analytics_lost_sales",
     ];

@@ -14,8 +14,10 @@ pub enum Grain {
 impl Grain {
     /// The largest first.
     pub const ALL: [Self; 4] = [Self::Month, Self::Day, Self::Quarter, Self::Minute];
-    /// Those that rows about single SKUs have.
+    /// Those that there are of single SKUs.
     pub const OF_SKUS: [Self; 3] = [Self::Month, Self::Day, Self::Minute];
+    /// The same if they are told apart by country.
+    pub const OF_SKUS_BY_COUNTRY: [Self; 2] = [Self::Month, Self::Minute];
 
     fn name(self) -> &'static str {
         match self {

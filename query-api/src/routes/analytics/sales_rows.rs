@@ -1,4 +1,4 @@
-//! The one question to the tables of revenue that all others are made of.
+//! The question to the tables of revenue that all others are made of.
 
 use super::cover::{Grain, Ranges};
 use crate::answer::failed_query;
@@ -61,13 +61,26 @@ pub async fn read(
     bounds: &[DateTime<Utc>],
     selection: Selection<'_>,
 ) -> Result<Vec<SalesRow>, Problem> {
+    let is_about_sku = selection.by == By::Sku || selection.sku.is_some();
+    let is_about_country = selection.by == By::Country || selection.country.is_some();
+    let rows = match (is_about_sku, is_about_country) {
+        (false, _) => read_sales(pool, Ranges::of(bounds, &Grain::ALL), selection, false).await,
+        (true, true) => read_sales(pool, Ranges::of(bounds, &Grain::OF_SKUS_BY_COUNTRY), selection, true).await,
+        (true, false) => read_skus(pool, Ranges::of(bounds, &Grain::OF_SKUS), selection).await,
+    };
+    rows.map_err(failed_query)
+}
+
+/// `OFFSET 0` keeps the loop over the ranges outside: each of them is one short walk through an index.
+async fn read_sales(
+    pool: &PgPool,
+    ranges: Ranges,
+    selection: Selection<'_>,
+    is_about_sku: bool,
+) -> Result<Vec<SalesRow>, sqlx::Error> {
     let Selection { by, sku, merchant, country, currency, best_by, limit } = selection;
     // Rows are about a SKU, about a merchant's SKUs together, or about everything.
-    let is_about_sku = by == By::Sku || sku.is_some();
     let is_about_merchant = is_about_sku || by == By::Merchant || merchant.is_some();
-    let grains: &[Grain] = if is_about_sku { &Grain::OF_SKUS } else { &Grain::ALL };
-    let ranges = Ranges::of(bounds, grains);
-    // The inner sums keep the loop over the ranges outside: each of them is one short walk through an index.
     sqlx::query_as!(
         SalesRow,
         r#"WITH figures AS (
@@ -79,9 +92,7 @@ pub async fn read(
                CROSS JOIN LATERAL (
                    SELECT CASE $5 WHEN 'sku' THEN sku WHEN 'merchant' THEN merchant WHEN 'country' THEN country
                                   ELSE '' END AS key,
-                          currency, sum(orders) AS orders, sum(units) AS units, sum(gross) AS gross,
-                          sum(refunded) AS refunded, sum(shipping) AS shipping,
-                          sum(shipping_refunded) AS shipping_refunded
+                          currency, orders, units, gross, refunded, shipping, shipping_refunded
                    FROM (
                        SELECT * FROM analytics_sales_minutes
                        WHERE r.grain = 'minute' AND starts >= r.first AND starts < r.last
@@ -98,7 +109,7 @@ pub async fn read(
                    WHERE (sku <> '') = $6::boolean AND (merchant <> '') = $7::boolean
                      AND ($8::text IS NULL OR sku = $8) AND ($9::text IS NULL OR merchant = $9)
                      AND ($10::text IS NULL OR country = $10) AND ($11::text IS NULL OR currency = $11)
-                   GROUP BY 1, 2
+                   OFFSET 0
                ) AS s
                GROUP BY 1, 2, 3
            ), ranked AS (
@@ -129,5 +140,63 @@ pub async fn read(
     )
     .fetch_all(pool)
     .await
-    .map_err(failed_query)
+}
+
+/// The same for SKUs in all countries together, from tables that are made for it.
+async fn read_skus(
+    pool: &PgPool,
+    ranges: Ranges,
+    selection: Selection<'_>,
+) -> Result<Vec<SalesRow>, sqlx::Error> {
+    let Selection { by, sku, merchant, country: _, currency, best_by, limit } = selection;
+    sqlx::query_as!(
+        SalesRow,
+        r#"WITH figures AS (
+               SELECT r.bucket, s.key, s.currency, sum(s.orders)::bigint AS orders, sum(s.units)::bigint AS units,
+                      sum(s.gross)::bigint AS gross, sum(s.refunded)::bigint AS refunded
+               FROM UNNEST($1::integer[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+                        AS r (bucket, grain, first, last)
+               CROSS JOIN LATERAL (
+                   SELECT CASE $5 WHEN 'sku' THEN sku WHEN 'merchant' THEN merchant ELSE '' END AS key,
+                          currency, orders, units, gross, refunded
+                   FROM (
+                       SELECT sku, merchant, currency, orders, units, gross, refunded FROM analytics_sales_minutes
+                       WHERE r.grain = 'minute' AND starts >= r.first AND starts < r.last AND sku <> ''
+                       UNION ALL
+                       SELECT sku, merchant, currency, orders, units, gross, refunded FROM analytics_sku_days
+                       WHERE r.grain = 'day' AND starts >= r.first AND starts < r.last
+                       UNION ALL
+                       SELECT sku, merchant, currency, orders, units, gross, refunded FROM analytics_sku_months
+                       WHERE r.grain = 'month' AND starts >= r.first AND starts < r.last
+                   ) AS sold
+                   WHERE ($6::text IS NULL OR sku = $6) AND ($7::text IS NULL OR merchant = $7)
+                     AND ($8::text IS NULL OR currency = $8)
+                   OFFSET 0
+               ) AS s
+               GROUP BY 1, 2, 3
+           ), ranked AS (
+               SELECT *, row_number() OVER (
+                             PARTITION BY bucket, currency
+                             ORDER BY CASE $9 WHEN 'units' THEN units WHEN 'net' THEN gross - refunded
+                                              ELSE gross END DESC, key
+                         ) AS rank
+               FROM figures
+           )
+           SELECT bucket AS "bucket!", key AS "key!", currency AS "currency!", orders AS "orders!",
+                  units AS "units!", gross AS "gross!", refunded AS "refunded!", 0::bigint AS "shipping!",
+                  0::bigint AS "shipping_refunded!"
+           FROM ranked WHERE rank <= $10 ORDER BY bucket, currency, rank"#,
+        &ranges.buckets,
+        &ranges.grains as _,
+        &ranges.starts,
+        &ranges.ends,
+        by.name(),
+        sku,
+        merchant,
+        currency,
+        best_by,
+        limit
+    )
+    .fetch_all(pool)
+    .await
 }
