@@ -2,6 +2,7 @@
 
 use crate::catalogue::{self, Entry};
 use crate::config::Config;
+use crate::databases::{Database, Databases};
 use crate::metrics;
 use crate::provenance::{self, ProvenanceError};
 use crate::reconciliation::{self, Reconciler};
@@ -12,6 +13,7 @@ use axum::Router;
 use chrono::TimeDelta;
 use event_store::EventStore;
 use futures::FutureExt;
+use futures::future::join_all;
 use http_boundary::{Finding, Health, OperatorToken, process};
 use serde_json::json;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -30,12 +32,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// How long `/readyz` waits for the event store to say where the log ends.
 const HEAD_DEADLINE: Duration = Duration::from_secs(2);
-/// Connections for those who look after the projections.
-const POOL: u32 = 3;
-/// The name under which the tables' form shows in `/readyz`.
-const TABLES: &str = "read models' tables";
-/// Whether they were made from this event log, in `/readyz`.
-const LOG_PART: &str = "read models' event log";
+/// How the tables' form is named in `/readyz`.
+const TABLES: &str = "tables";
+/// How it is named there whether they were made from this event log.
+const LOG_PART: &str = "event log";
 
 /// The projections as a service.
 pub struct Application {
@@ -50,6 +50,8 @@ pub struct Application {
 pub enum BuildError {
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
+    #[error("the address of the database for analytics cannot be read: give one such as postgres://user@host/database")]
+    AnalyticsDatabase(#[source] sqlx::Error),
 }
 
 /// Brings the tables to the form that this program knows.
@@ -70,21 +72,28 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, operator_token, reconcile_every_hours } =
-            config;
-        let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
-        health.is_ill(TABLES, "not looked at yet");
+        let Config {
+            listen,
+            event_store: store,
+            database_url,
+            analytics_database_url,
+            operator_token,
+            reconcile_every_hours,
+        } = config;
+        let shop = database_url.parse().map_err(BuildError::Database)?;
+        let analytics = analytics_database_url.map(|url| url.parse()).transpose();
+        let databases = Databases::new(shop, analytics.map_err(BuildError::AnalyticsDatabase)?);
+        for database in databases.all() {
+            health.is_ill(&database.part(TABLES), "not looked at yet");
+        }
         let board = Board::default();
         let asked = (board.clone(), store.clone());
         health.ask("projections", move || finding(asked.clone()).boxed());
-        let pool = PgPoolOptions::new().max_connections(POOL).connect_lazy_with(database.clone());
-        let shared =
-            Shared { pool, database, store, board, operator_token: OperatorToken::new(&operator_token) };
+        let shared = Shared { databases, store, board, operator_token: OperatorToken::new(&operator_token) };
         metrics::register(health.metrics(), shared.clone());
-        reconciliation::register_metrics(health.metrics(), shared.pool.clone());
         let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
-        let Shared { pool, database, store, .. } = shared.clone();
-        let reconciler = Reconciler::new(pool, database, store, every);
+        let reconciler = Reconciler::new(shared.databases.clone(), shared.store.clone(), every);
+        reconciliation::register_metrics(health.metrics(), &reconciler);
         Ok(Self { listen, health: health.clone(), shared, reconciler })
     }
 
@@ -104,20 +113,10 @@ impl Application {
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
     /// `/readyz` and in the log, and the others go on.
     pub async fn run(self, stop: CancellationToken) {
-        // Whoever drops this future drops the workers too.
-        let mut workers = JoinSet::new();
-        let Shared { database, store, board, .. } = &self.shared;
-        if migrate_until_done(database, &self.health, &stop).await
-            && follows_its_own_log(database, store, &self.health, &stop).await
-        {
-            for entry in catalogue::ALL {
-                workers.spawn((entry.run)(store.clone(), database.clone(), board.clone(), stop.clone()));
-            }
-            let (database, store, stop) = (database.clone(), store.clone(), stop.clone());
-            workers.spawn(self.reconciler.clone().run(stop.clone()));
-            workers.spawn(async move { note_log(&database, &store, &stop).await });
-        }
-        while workers.join_next().await.is_some() {}
+        // Whoever drops this future drops the workers too. Should one database be away, those of the other work.
+        let databases = self.shared.databases.all();
+        let projecting = databases.map(|database| project(database, &self.shared, &self.health, &stop));
+        tokio::join!(join_all(projecting), self.reconciler.clone().run(stop.clone()));
         stop.cancelled().await;
     }
 
@@ -139,15 +138,33 @@ impl Application {
     }
 }
 
+/// Migrates the tables of a database, then fills them until told to stop.
+async fn project(database: &Database, shared: &Shared, health: &Health, stop: &CancellationToken) {
+    let (options, store) = (&database.options, &shared.store);
+    if !migrate_until_done(database, health, stop).await
+        || !follows_its_own_log(database, store, health, stop).await
+    {
+        return;
+    }
+    let mut workers = JoinSet::new();
+    for entry in database.entries() {
+        workers.spawn((entry.run)(store.clone(), options.clone(), shared.board.clone(), stop.clone()));
+    }
+    let (options, store, stop) = (options.clone(), store.clone(), stop.clone());
+    workers.spawn(async move { note_log(&options, &store, &stop).await });
+    while workers.join_next().await.is_some() {}
+}
+
 /// Whether the tables were made from this event log, or from none yet; false also when told to stop before that is
 /// known.
 async fn follows_its_own_log(
-    database: &PgConnectOptions,
+    database: &Database,
     store: &EventStore,
     health: &Health,
     stop: &CancellationToken,
 ) -> bool {
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.clone());
+    let part = database.part(LOG_PART);
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.options.clone());
     loop {
         let checked = tokio::select! {
             () = stop.cancelled() => return false,
@@ -155,15 +172,15 @@ async fn follows_its_own_log(
         };
         match checked {
             Ok(()) => {
-                health.is_well(LOG_PART);
+                health.is_well(&part);
                 return true;
             }
             Err(error @ ProvenanceError::AnotherLog { .. }) => {
                 error!(%error, "nothing is projected");
-                health.is_ill(LOG_PART, error.to_string());
+                health.is_ill(&part, error.to_string());
                 return false;
             }
-            Err(error) => health.is_ill(LOG_PART, error.to_string()),
+            Err(error) => health.is_ill(&part, error.to_string()),
         }
         tokio::select! {
             () = stop.cancelled() => return false,
@@ -190,15 +207,16 @@ async fn finding((board, store): (Board, EventStore)) -> Finding {
 }
 
 /// Whether the tables are there now; false when told to stop before.
-async fn migrate_until_done(database: &PgConnectOptions, health: &Health, stop: &CancellationToken) -> bool {
+async fn migrate_until_done(database: &Database, health: &Health, stop: &CancellationToken) -> bool {
+    let part = database.part(TABLES);
     let mut is_logged = false;
     loop {
         let migrated = tokio::select! {
             () = stop.cancelled() => return false,
-            migrated = migrate(database) => migrated,
+            migrated = migrate(&database.options) => migrated,
         };
         let Err(error) = migrated else {
-            health.is_well(TABLES);
+            health.is_well(&part);
             return true;
         };
         let error = process::with_causes(&error);
@@ -206,7 +224,7 @@ async fn migrate_until_done(database: &PgConnectOptions, health: &Health, stop: 
             warn!(error, "the read models' tables cannot be brought up to date; trying again");
             is_logged = true;
         }
-        health.is_ill(TABLES, error);
+        health.is_ill(&part, error);
         tokio::select! {
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(MIGRATION_RETRY) => {}

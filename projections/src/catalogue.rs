@@ -1,8 +1,10 @@
 //! All projections there are, by name.
 
 use crate::compare::{CompareError, Comparison, Wanted, compare};
-use crate::projection::Projection;
-use crate::read_models::{Carts, Orders, Products, Sales, Stock};
+use crate::projection::{Home, Projection};
+use crate::read_models::{
+    AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+};
 use crate::supervisor::{Board, Supervisor};
 use event_store::EventStore;
 use futures::FutureExt;
@@ -23,6 +25,8 @@ pub struct Entry {
     pub rules: i32,
     /// Its tables.
     pub tables: &'static [&'static str],
+    /// In which database they are.
+    pub home: Home,
     /// Keeps workers at all its versions until told to stop.
     pub run: Run,
     /// Compares one of its versions with what the log says.
@@ -30,14 +34,24 @@ pub struct Entry {
 }
 
 /// All of them.
-pub const ALL: [Entry; 5] =
-    [entry::<Products>(), entry::<Carts>(), entry::<Orders>(), entry::<Stock>(), entry::<Sales>()];
+pub const ALL: [Entry; 9] = [
+    entry::<Products>(),
+    entry::<Carts>(),
+    entry::<Orders>(),
+    entry::<Stock>(),
+    entry::<Sales>(),
+    entry::<AnalyticsSales>(),
+    entry::<AnalyticsOrders>(),
+    entry::<AnalyticsCarts>(),
+    entry::<AnalyticsStock>(),
+];
 
 const fn entry<P: Projection>() -> Entry {
     Entry {
         name: P::NAME,
         rules: P::VERSION,
         tables: P::TABLES,
+        home: P::HOME,
         run: |store, database, board, stop| {
             Supervisor::new(P::default(), store, database, board).run(stop).boxed()
         },

@@ -60,7 +60,7 @@ pub fn register(metrics: &Metrics, shared: Shared) {
 impl Gauges {
     /// Whether they could be read.
     async fn read(&self, shared: &Shared) -> bool {
-        let projections = match overview(&shared.pool, &shared.store, &shared.board).await {
+        let projections = match overview(&shared.databases, &shared.store, &shared.board).await {
             Ok(projections) => projections,
             Err(error) => {
                 tracing::debug!(%error, "the projections' figures cannot be read");

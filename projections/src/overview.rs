@@ -1,6 +1,7 @@
 //! Everything that is to be known of the projections: their versions, how far each is, what is parked.
 
 use crate::catalogue;
+use crate::databases::{Database, Databases};
 use crate::lag::{Lag, Pace, lag, pace};
 use crate::status::Status;
 use crate::supervisor::Board;
@@ -8,7 +9,6 @@ use crate::versions::{VersionState, state_of};
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError, Position};
 use serde::Serialize;
-use sqlx::PgPool;
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -81,12 +81,15 @@ struct Row {
 /// # Errors
 /// When the database or the event store does not answer.
 pub async fn overview(
-    pool: &PgPool,
+    databases: &Databases,
     store: &EventStore,
     board: &Board,
 ) -> Result<Vec<ProjectionView>, OverviewError> {
     let head = store.head().await?;
-    let rows = rows(pool).await?;
+    let mut all = Vec::new();
+    for database in databases.all() {
+        all.extend(rows(database).await?);
+    }
     let statuses = board.statuses();
     let now = Utc::now();
     // Most have come equally far.
@@ -95,7 +98,7 @@ pub async fn overview(
         .into_iter()
         .map(|entry| ProjectionView { name: entry.name, rules: entry.rules, versions: Vec::new() })
         .collect();
-    for row in rows {
+    for row in all {
         let Some(view) = views.iter_mut().find(|view| view.name == row.name) else { continue };
         let position = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
         let lag = match lags.get(&position) {
@@ -122,8 +125,9 @@ pub async fn overview(
     Ok(views)
 }
 
-async fn rows(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as!(
+/// The versions of the projections whose tables are in this database. Others may have been in it once.
+async fn rows(database: &Database) -> Result<Vec<Row>, sqlx::Error> {
+    let mut rows = sqlx::query_as!(
         Row,
         r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.made_at,
                   CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position,
@@ -136,8 +140,10 @@ async fn rows(pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
            FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
            GROUP BY v.name, v.version ORDER BY v.name, v.version"#
     )
-    .fetch_all(pool)
-    .await
+    .fetch_all(&database.pool)
+    .await?;
+    rows.retain(|row| database.entries().any(|entry| entry.name == row.name));
+    Ok(rows)
 }
 
 impl Progress {

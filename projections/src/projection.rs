@@ -6,6 +6,15 @@ use sqlx::PgConnection;
 use std::future::Future;
 use thiserror::Error;
 
+/// In which database a projection's tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// In the shop's.
+    Shop,
+    /// In that of analytics, which is the shop's unless another one is given.
+    Analytics,
+}
+
 /// A read model that follows the log.
 ///
 /// Its tables are written by nobody else, and only inside the transaction that moves its checkpoint. `apply` does
@@ -23,6 +32,8 @@ pub trait Projection: Copy + Default + Send + Sync + 'static {
     const TABLES: &'static [&'static str];
     /// The column of every table that says of which stream a row is; none where rows add up over streams.
     const STREAM_COLUMN: Option<&'static str>;
+    /// Where its tables are.
+    const HOME: Home = Home::Shop;
 
     /// Writes what these events mean. They come in the order of the log, each exactly once.
     fn apply(

@@ -2,6 +2,7 @@
 
 use crate::catalogue::{self, Entry};
 use crate::compare::{CompareError, Comparison, Wanted};
+use crate::databases::Databases;
 use crate::overview::{OverviewError, ProjectionView, overview};
 use crate::supervisor::Board;
 use crate::versions::{self, NewVersion, VersionError, VersionState};
@@ -13,17 +14,14 @@ use chrono::{DateTime, Utc};
 use event_store::EventStore;
 use http_boundary::{Caller, OperatorToken, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgConnectOptions;
 
 const MAX_SHARDS: i16 = 64;
 
 /// What the handlers need.
 #[derive(Clone)]
 pub struct Shared {
-    pub pool: PgPool,
-    pub database: PgConnectOptions,
+    pub databases: Databases,
     pub store: EventStore,
     pub board: Board,
     pub operator_token: OperatorToken,
@@ -100,7 +98,7 @@ struct ParkedView {
 
 async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<ProjectionView>>, Problem> {
     caller.require_operator()?;
-    let projections = overview(&shared.pool, &shared.store, &shared.board).await;
+    let projections = overview(&shared.databases, &shared.store, &shared.board).await;
     Ok(Json(projections.map_err(|error| match error {
         OverviewError::Database(error) => of_version(VersionError::Database(error)),
         OverviewError::EventStore(error) => Problem::unavailable(error.to_string()),
@@ -121,7 +119,7 @@ async fn rebuild(
         return Err(Problem::invalid(format!("`shards` is a number from 1 to {MAX_SHARDS}.")));
     }
     let new = NewVersion { rules: entry.rules, shards, switches: switch };
-    let version = versions::make(&mut *shared.connection().await?, entry.name, entry.tables, new).await;
+    let version = versions::make(&mut *shared.connection(entry).await?, entry.name, entry.tables, new).await;
     let version = version.map_err(of_version)?;
     Ok((StatusCode::ACCEPTED, Json(Changed { name: entry.name, version })))
 }
@@ -145,7 +143,7 @@ async fn rollback(
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
-    let versions = versions::list(&mut *shared.connection().await?, entry.name).await;
+    let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
     let before = versions.iter().find(|version| version.state == VersionState::Standby);
     let before = before.ok_or_else(|| of_version(VersionError::NoOther(entry.name.to_owned())))?;
@@ -153,7 +151,7 @@ async fn rollback(
 }
 
 async fn switch_to(shared: &Shared, entry: Entry, to: Option<i32>) -> Result<Json<Changed>, Problem> {
-    let version = versions::switch(&mut *shared.connection().await?, entry.name, entry.tables, to).await;
+    let version = versions::switch(&mut *shared.connection(entry).await?, entry.name, entry.tables, to).await;
     let version = version.map_err(of_version)?;
     tracing::info!(projection = entry.name, version, "another version serves now");
     Ok(Json(Changed { name: entry.name, version }))
@@ -172,7 +170,7 @@ async fn compare(
         return Err(Problem::invalid("`percent` is a number from 1 to 100."));
     }
     let wanted = Wanted { version, percent };
-    let compared = (entry.compare)(shared.database.clone(), shared.store.clone(), wanted).await;
+    let compared = (entry.compare)(shared.databases.of(entry.home).options.clone(), shared.store.clone(), wanted).await;
     Ok(Json(compared.map_err(of_comparison)?))
 }
 
@@ -189,7 +187,7 @@ async fn parked(
          FROM parked_streams WHERE name = $1 ORDER BY version, position",
         entry.name
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&shared.databases.of(entry.home).pool)
     .await
     .map_err(|error| of_version(error.into()))?;
     Ok(Json(parked))
@@ -240,7 +238,7 @@ async fn ask(
         what,
         reason
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&shared.databases.of(entry.home).pool)
     .await
     .map_err(|error| of_version(error.into()))?;
     if noted.is_empty() {
@@ -250,8 +248,8 @@ async fn ask(
 }
 
 impl Shared {
-    async fn connection(&self) -> Result<PoolConnection<sqlx::Postgres>, Problem> {
-        self.pool.acquire().await.map_err(|error| of_version(error.into()))
+    async fn connection(&self, entry: Entry) -> Result<PoolConnection<sqlx::Postgres>, Problem> {
+        self.databases.of(entry.home).pool.acquire().await.map_err(|error| of_version(error.into()))
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
 use crate::live;
@@ -33,6 +34,8 @@ pub struct Application {
 pub enum BuildError {
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
+    #[error("the address of the database for analytics cannot be read: give one such as postgres://user@host/database")]
+    AnalyticsDatabase(#[source] sqlx::Error),
 }
 
 impl Application {
@@ -41,8 +44,17 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, operator_token, live_heartbeat } = config;
+        let Config {
+            listen,
+            event_store: store,
+            database_url,
+            analytics_database_url,
+            operator_token,
+            live_heartbeat,
+        } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
+        let analytics = analytics_database_url.map(|url| url.parse()).transpose();
+        let analytics = analytics.map_err(BuildError::AnalyticsDatabase)?;
         let database =
             database.options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]);
         let pool = |name, connections| {
@@ -53,13 +65,18 @@ impl Application {
         };
         let live_pool = pool("emporium-query-api live", LIVE_CONNECTIONS);
         let pool = pool("emporium-query-api", MAX_CONNECTIONS);
-        let checkpoints = Checkpoints::new(pool.clone(), store.clone(), health);
+        let checkpoints = Checkpoints::new("queries: database", pool.clone(), store.clone(), health);
+        let analytics = match analytics {
+            None => Analytics::beside(database.clone(), &checkpoints),
+            Some(apart) => Analytics::apart(apart, &store, health),
+        };
         let log = live::Log::new(store.clone());
         let shared = Shared {
             live_events: live::Events::new(log.clone()),
             live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
             checkpoints,
             pool: pool.clone(),
+            analytics,
             log,
             // Without a pause there would be nothing but signs of life.
             live_heartbeat: Duration::from_secs(live_heartbeat.max(1)),
@@ -76,8 +93,13 @@ impl Application {
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.shared.checkpoints.follow(&self.health, &stop), self.shared.live_states.run(&stop));
+        tokio::join!(
+            self.shared.checkpoints.follow(&self.health, &stop),
+            self.shared.live_states.run(&stop),
+            self.shared.analytics.follow(&self.health, &stop)
+        );
         self.shared.log.stop();
+        self.shared.analytics.pool.close().await;
         self.pool.close().await;
     }
 

@@ -19,8 +19,6 @@ const ADVANCED: &str = "projection_advanced";
 const VERSIONS: &str = "projection_versions";
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
-/// The name of this part in `/readyz`.
-const PART: &str = "queries: database";
 
 /// A projection whose tables we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,10 +28,24 @@ pub enum ReadModel {
     Orders,
     Stock,
     Sales,
+    AnalyticsSales,
+    AnalyticsOrders,
+    AnalyticsCarts,
+    AnalyticsStock,
 }
 
 impl ReadModel {
-    const ALL: [Self; 5] = [Self::Products, Self::Carts, Self::Orders, Self::Stock, Self::Sales];
+    const ALL: [Self; 9] = [
+        Self::Products,
+        Self::Carts,
+        Self::Orders,
+        Self::Stock,
+        Self::Sales,
+        Self::AnalyticsSales,
+        Self::AnalyticsOrders,
+        Self::AnalyticsCarts,
+        Self::AnalyticsStock,
+    ];
 
     /// The projection's name.
     fn name(self) -> &'static str {
@@ -43,6 +55,10 @@ impl ReadModel {
             Self::Orders => "orders",
             Self::Stock => "stock",
             Self::Sales => "sales",
+            Self::AnalyticsSales => "analytics_sales",
+            Self::AnalyticsOrders => "analytics_orders",
+            Self::AnalyticsCarts => "analytics_carts",
+            Self::AnalyticsStock => "analytics_stock",
         }
     }
 
@@ -79,22 +95,25 @@ struct Announced {
     position: Position,
 }
 
-/// The checkpoints. Cheap to clone; all clones are one.
+/// The checkpoints in one database. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Checkpoints {
     pool: PgPool,
     store: EventStore,
-    served: Arc<[watch::Sender<Served>; 5]>,
+    /// The name of this part in `/readyz`.
+    part: &'static str,
+    served: Arc<[watch::Sender<Served>; ReadModel::ALL.len()]>,
     /// Whether the listener is connected, so that the positions are the newest.
     is_listening: watch::Sender<bool>,
 }
 
 impl Checkpoints {
-    pub fn new(pool: PgPool, store: EventStore, health: &Health) -> Self {
-        health.is_ill(PART, "not connected yet");
+    pub fn new(part: &'static str, pool: PgPool, store: EventStore, health: &Health) -> Self {
+        health.is_ill(part, "not connected yet");
         Self {
             pool,
             store,
+            part,
             served: Arc::new(std::array::from_fn(|_| watch::Sender::default())),
             is_listening: watch::Sender::new(false),
         }
@@ -172,7 +191,7 @@ impl Checkpoints {
                 warn!(error, "the database is away; trying again until it is back");
                 is_logged = true;
             }
-            health.is_ill(PART, error);
+            health.is_ill(self.part, error);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(delay) => {}
@@ -192,7 +211,7 @@ impl Checkpoints {
         });
         self.load().await?;
         self.is_listening.send_replace(true);
-        health.is_well(PART);
+        health.is_well(self.part);
         if std::mem::take(is_logged) {
             info!("the database is back");
         }

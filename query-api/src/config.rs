@@ -17,6 +17,10 @@ pub struct Config {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
+    /// The Postgres database that holds the tables of analytics; without it, they are with the read models.
+    #[arg(long, env = "EMPORIUM_ANALYTICS_DATABASE_URL", hide_env_values = true)]
+    pub analytics_database_url: Option<String>,
+
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: String,

@@ -111,6 +111,11 @@ impl Freshness {
 }
 
 impl Reached {
+    /// For an answer from two read models.
+    pub fn and(self, other: Self) -> Self {
+        Self { position: self.position.min(other.position), wait: self.wait.or(other.wait) }
+    }
+
     /// Says it in the headers of an answer.
     pub fn write(self, headers: &mut HeaderMap) {
         headers.extend(self.headers());

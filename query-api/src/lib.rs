@@ -6,6 +6,7 @@
 //! the database nothing; what is watched live (`live`) costs one query for each change of it. Lists are paged by the key of their last row (`page`), so a page costs the same at any
 //! depth, and rows that come in between are neither skipped nor repeated.
 
+mod analytics;
 mod answer;
 mod application;
 mod checkpoints;

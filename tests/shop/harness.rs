@@ -67,9 +67,16 @@ pub struct Shop {
     gateway: SandboxGateway,
     services: Services,
     folder: TempDir,
-    database_url: String,
+    databases: Databases,
     client: reqwest::Client,
     terms: Terms,
+}
+
+/// The addresses of its databases.
+struct Databases {
+    shop: String,
+    /// None if analytics are in the shop's.
+    analytics: Option<String>,
 }
 
 pub struct Services {
@@ -119,14 +126,23 @@ impl Shop {
     }
 
     pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
+        Self::open_in(Databases { shop: database_url(pool), analytics: None }, terms).await
+    }
+
+    /// With a database of their own for analytics.
+    pub async fn open_with_analytics_in(pool: &PgPool, analytics: &PgPool) -> Self {
+        let databases = Databases { shop: database_url(pool), analytics: Some(database_url(analytics)) };
+        Self::open_in(databases, Terms::default()).await
+    }
+
+    async fn open_in(databases: Databases, terms: Terms) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database_url = database_url(pool);
         let store = start_store(&folder).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&folder, &listener, terms).await;
         let address = store.connection_string();
-        let services = Services::start(&address, &database_url, &gateway, listener, terms).await;
-        Self { store, gateway, services, folder, database_url, client: reqwest::Client::new(), terms }
+        let services = Services::start(&address, &databases, &gateway, listener, terms).await;
+        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
@@ -150,7 +166,7 @@ impl Shop {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;
         let address = store.connection_string();
-        let services = Services::start(&address, &self.database_url, &gateway, listener, self.terms).await;
+        let services = Services::start(&address, &self.databases, &gateway, listener, self.terms).await;
         Self { store, gateway, services, ..self }
     }
 
@@ -168,7 +184,7 @@ impl Shop {
     pub async fn second(&self) -> SecondMachine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = self.store.connection_string();
-        let services = Services::start(&store, &self.database_url, &self.gateway, listener, self.terms).await;
+        let services = Services::start(&store, &self.databases, &self.gateway, listener, self.terms).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
@@ -324,7 +340,7 @@ async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&
 impl Services {
     async fn start(
         event_store: &str,
-        database_url: &str,
+        databases: &Databases,
         gateway: &SandboxGateway,
         listener: TcpListener,
         terms: Terms,
@@ -360,7 +376,8 @@ impl Services {
             projections::Config {
                 listen,
                 event_store: event_store.clone(),
-                database_url: database_url.to_owned(),
+                database_url: databases.shop.clone(),
+                analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
                 reconcile_every_hours: 0,
             },
@@ -371,7 +388,8 @@ impl Services {
             query_api::Config {
                 listen,
                 event_store,
-                database_url: database_url.to_owned(),
+                database_url: databases.shop.clone(),
+                analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
                 live_heartbeat: terms.live_heartbeat,
             },

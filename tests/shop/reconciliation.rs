@@ -5,6 +5,7 @@ use chrono::{TimeDelta, Utc};
 use domain::inventory::{Event, Released};
 use domain::stored::StoredEvent;
 use event_store::{ExpectedRevision, Metadata, NewEvent};
+use projections::Databases;
 use projections::reconciliation::{Check, Report};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -23,8 +24,9 @@ async fn reconcile(shop: &Shop) -> Value {
 
 /// The same for an hour later: nobody's next step can still be on its way.
 async fn reconcile_at_rest(shop: &Shop, pool: &PgPool) -> Report {
-    let (database, later) = (pool.connect_options().as_ref().clone(), Utc::now() + TimeDelta::hours(1));
-    projections::reconciliation::reconcile(&database, &shop.events(), later, watch::Sender::default())
+    let databases = Databases::new(pool.connect_options().as_ref().clone(), None);
+    let later = Utc::now() + TimeDelta::hours(1);
+    projections::reconciliation::reconcile(&databases, &shop.events(), later, watch::Sender::default())
         .await
         .unwrap()
 }

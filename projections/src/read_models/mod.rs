@@ -1,6 +1,7 @@
 //! The read models. Each folds its batch in memory first, down to one change for each row, and then writes all
 //! changes of a kind with one statement.
 
+mod analytics;
 mod carts;
 mod order_history;
 mod order_money;
@@ -10,6 +11,7 @@ mod products;
 mod sales;
 mod stock;
 
+pub use analytics::{AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock};
 pub use carts::Carts;
 pub use orders::Orders;
 pub use products::Products;

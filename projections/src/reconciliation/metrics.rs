@@ -1,12 +1,13 @@
 //! The last reconciliation, for those who watch the service.
 
+use super::runs::Reconciler;
 use futures::FutureExt;
 use http_boundary::Metrics;
 use prometheus_client::metrics::gauge::Gauge;
-use sqlx::PgPool;
 
 /// Makes the figures known.
-pub fn register(metrics: &Metrics, pool: PgPool) {
+pub fn register(metrics: &Metrics, reconciler: &Reconciler) {
+    let pool = reconciler.pool().clone();
     let (differences, seconds, failed) =
         (Gauge::<i64>::default(), Gauge::<i64>::default(), Gauge::<i64>::default());
     metrics.register(|registry| {

@@ -7,12 +7,13 @@ use super::report::{Report, Suspicions};
 use super::tables::check_tables;
 use crate::catalogue;
 use crate::compare::{CompareError, Wanted, moment};
+use crate::databases::Databases;
 use crate::fact::{UnreadableFact, stored_position};
+use crate::projection::Home;
 use crate::read_models::{Orders, Sales, Stock};
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError};
 use futures::{TryStreamExt, pin_mut};
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -37,7 +38,7 @@ pub enum ReconcileError {
 /// When that cannot be told: something is away, a table is filled by another program's rules, or an event cannot be
 /// read.
 pub async fn reconcile(
-    database: &PgConnectOptions,
+    databases: &Databases,
     store: &EventStore,
     now: DateTime<Utc>,
     doing: watch::Sender<String>,
@@ -45,7 +46,7 @@ pub async fn reconcile(
     let (mut report, mut found) = (Report::default(), Suspicions::default());
     for entry in catalogue::ALL {
         doing.send_replace(format!("folding `{}` again", entry.name));
-        let compared = (entry.compare)(database.clone(), store.clone(), Wanted::default()).await?;
+        let compared = (entry.compare)(databases.of(entry.home).options.clone(), store.clone(), Wanted::default()).await?;
         report.rows += compared.rows;
         report.parked += compared.parked as u64;
         for difference in &compared.named {
@@ -55,7 +56,7 @@ pub async fn reconcile(
         found.add_unnamed(compared.differences - compared.named.len() as u64);
     }
     doing.send_replace("adding up stock and money".to_owned());
-    let mut connection = database.connect().await?;
+    let mut connection = databases.of(Home::Shop).options.connect().await?;
     add_up(&mut connection, store, now, &mut report, &mut found).await?;
     connection.close().await?;
     doing.send_replace("reading the events of what was found".to_owned());

@@ -72,7 +72,7 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<R
            FROM reconciliations ORDER BY asked_at DESC LIMIT $1"#,
         LISTED
     );
-    Ok(Json(runs.fetch_all(&shared.reconciler.pool).await.map_err(failed)?))
+    Ok(Json(runs.fetch_all(shared.reconciler.pool()).await.map_err(failed)?))
 }
 
 async fn one(
@@ -87,7 +87,7 @@ async fn one(
            FROM reconciliations WHERE id = $1"#,
         id
     );
-    let run = run.fetch_optional(&shared.reconciler.pool).await.map_err(failed)?;
+    let run = run.fetch_optional(shared.reconciler.pool()).await.map_err(failed)?;
     run.map(Json).ok_or_else(|| Problem::not_found(format!("There is no reconciliation {id}.")))
 }
 

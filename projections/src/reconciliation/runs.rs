@@ -2,10 +2,11 @@
 
 use super::reconcile::{ReconcileError, reconcile};
 use super::report::Report;
+use crate::databases::Databases;
+use crate::projection::Home;
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::EventStore;
 use http_boundary::process;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::types::Json;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use std::sync::Arc;
@@ -28,8 +29,7 @@ const KEPT: i64 = 1_000;
 /// Does the runs. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Reconciler {
-    pub pool: PgPool,
-    database: PgConnectOptions,
+    databases: Databases,
     store: EventStore,
     /// How often it reconciles by itself; never without it.
     every: Option<TimeDelta>,
@@ -37,13 +37,13 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    pub fn new(
-        pool: PgPool,
-        database: PgConnectOptions,
-        store: EventStore,
-        every: Option<TimeDelta>,
-    ) -> Self {
-        Self { pool, database, store, every, asked: Arc::default() }
+    pub fn new(databases: Databases, store: EventStore, every: Option<TimeDelta>) -> Self {
+        Self { databases, store, every, asked: Arc::default() }
+    }
+
+    /// Where the runs stand.
+    pub fn pool(&self) -> &PgPool {
+        &self.databases.of(Home::Shop).pool
     }
 
     /// Asks for a run. One that is asked for and has not begun is the same.
@@ -51,7 +51,7 @@ impl Reconciler {
         let waiting = sqlx::query_scalar!(
             "SELECT id FROM reconciliations WHERE started_at IS NULL AND finished_at IS NULL LIMIT 1"
         );
-        let id = match waiting.fetch_optional(&self.pool).await? {
+        let id = match waiting.fetch_optional(self.pool()).await? {
             Some(id) => id,
             None => {
                 let id = Uuid::now_v7();
@@ -61,7 +61,7 @@ impl Reconciler {
                     Utc::now(),
                     by
                 )
-                .execute(&self.pool)
+                .execute(self.pool())
                 .await?;
                 id
             }
@@ -100,7 +100,7 @@ impl Reconciler {
         if self.is_due(begun).await? {
             self.ask("schedule").await?;
         }
-        let mut owner = self.database.connect().await?;
+        let mut owner = self.databases.of(Home::Shop).options.connect().await?;
         while let Some(id) = oldest(&mut owner).await? {
             let is_ours = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "is_ours!""#, LOCK);
             if !is_ours.fetch_one(&mut owner).await? {
@@ -120,7 +120,7 @@ impl Reconciler {
         let Some(every) = self.every else { return Ok(false) };
         let last = sqlx::query_scalar!("SELECT max(asked_at) FROM reconciliations");
         let now = Utc::now();
-        Ok(match last.fetch_one(&self.pool).await? {
+        Ok(match last.fetch_one(self.pool()).await? {
             Some(last) => now - last >= every,
             None => now - begun >= every.min(FIRST),
         })
@@ -128,7 +128,7 @@ impl Reconciler {
 
     async fn do_one(&self, id: Uuid) -> Result<(), sqlx::Error> {
         sqlx::query!("UPDATE reconciliations SET started_at = $2 WHERE id = $1", id, Utc::now())
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         let (report, failure) = match self.reconcile(id).await {
             Ok(report) => (Some(report), None),
@@ -149,14 +149,14 @@ impl Reconciler {
             number(|report| report.differences),
             report.as_ref().map(Json) as _
         )
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         sqlx::query!(
             "DELETE FROM reconciliations WHERE asked_at <
                  (SELECT asked_at FROM reconciliations ORDER BY asked_at DESC OFFSET $1 LIMIT 1)",
             KEPT
         )
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         match (&report, failure) {
             (Some(report), _) if report.differences == 0 => {
@@ -179,12 +179,12 @@ impl Reconciler {
             while watched.changed().await.is_ok() {
                 let doing = watched.borrow_and_update().clone();
                 let noted = sqlx::query!("UPDATE reconciliations SET doing = $2 WHERE id = $1", id, doing);
-                if let Err(error) = noted.execute(&self.pool).await {
+                if let Err(error) = noted.execute(self.pool()).await {
                     tracing::debug!(%error, "it cannot be noted what the reconciliation is at");
                 }
             }
         };
-        let (report, ()) = tokio::join!(reconcile(&self.database, &self.store, Utc::now(), doing), note);
+        let (report, ()) = tokio::join!(reconcile(&self.databases, &self.store, Utc::now(), doing), note);
         report
     }
 }

@@ -1,5 +1,6 @@
 //! The addresses, one file for each read model.
 
+mod analytics;
 mod carts;
 mod events;
 mod live;
@@ -9,6 +10,7 @@ mod products;
 mod sales;
 mod stock;
 
+use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::live::{Events, Log, States};
 use axum::Router;
@@ -25,6 +27,7 @@ pub use stock::StockView;
 pub struct Shared {
     pub checkpoints: Checkpoints,
     pub pool: PgPool,
+    pub analytics: Analytics,
     pub store: EventStore,
     /// The log as it grows.
     pub log: Log,
@@ -49,6 +52,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(orders::routes())
         .merge(live::routes())
         .merge(sales::routes())
+        .merge(analytics::routes())
         .merge(events::routes())
         .with_state(shared)
 }

@@ -30,6 +30,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
+    /// A Postgres database for the tables of analytics; without it, they are with the read models
+    #[arg(long, env = "EMPORIUM_ANALYTICS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub analytics_database_url: Option<String>,
+
     /// The operator's bearer token; without it, the first start makes one in DATA_DIR/operator-token
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: Option<String>,

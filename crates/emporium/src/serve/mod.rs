@@ -261,6 +261,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Con
         listen: args.listen,
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
+        analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
         reconcile_every_hours: args.reconcile_every_hours,
     }
@@ -271,6 +272,7 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
         listen: args.listen,
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
+        analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
         live_heartbeat: args.live_heartbeat,
     }
