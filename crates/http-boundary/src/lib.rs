@@ -14,7 +14,7 @@ pub mod process;
 mod serve;
 
 pub use access::{Caller, OperatorToken};
-pub use extract::PathParams;
+pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
 pub use metrics::Metrics;
 pub use prefer::Wait;
