@@ -1,3 +1,4 @@
+use crate::operator::OperatorError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
@@ -44,6 +45,12 @@ pub enum BenchError {
     NoAnswer { path: String, patience: Duration },
     #[error("POST {path} was answered with {status}, which no shopper can make sense of: {body}")]
     Unexpected { path: String, status: u16, body: String },
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    #[error("the operator's token has characters that no header can have: give the token that the shop has")]
+    Token,
+    #[error("GET {path} was answered with {status}: {body}")]
+    Refused { path: String, status: u16, body: String },
     #[error("the history cannot be checked: event {revision} of `{stream}` cannot be read")]
     Unreadable {
         stream: String,

@@ -1,5 +1,6 @@
 //! `emporium bench`: how fast it is on this machine, next to what the machine itself can do.
 
+mod dashboard;
 mod error;
 mod event_store;
 mod flash_sale;
@@ -26,6 +27,8 @@ pub enum BenchCommand {
     FlashSale(flash_sale::FlashSaleArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
     Purchases(purchases::PurchasesArgs),
+    /// What a dashboard asks of a running shop: a year by day, the best sellers, the funnel; and an order's page
+    Dashboard(dashboard::DashboardArgs),
 }
 
 impl BenchCommand {
@@ -38,6 +41,7 @@ impl BenchCommand {
             BenchCommand::EventStore(args) => event_store::run(args).await,
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
+            BenchCommand::Dashboard(args) => dashboard::run(args).await,
         }
     }
 }
