@@ -2,7 +2,9 @@
 
 use crate::shop::Shop;
 use crate::tables::{checkpoint, dump, empty, position, project, project_all, project_from, share, wanted};
-use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::read_models::{
+    AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+};
 use projections::{ADVANCED_CHANNEL, Batch, Projection, StepError, advance, step};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -90,6 +92,10 @@ async fn a_crash_before_the_commit_leaves_nothing(pool: PgPool) {
     crash_between_effect_and_checkpoint(&pool, Orders).await;
     crash_between_effect_and_checkpoint(&pool, Stock).await;
     crash_between_effect_and_checkpoint(&pool, Sales).await;
+    crash_between_effect_and_checkpoint(&pool, AnalyticsSales).await;
+    crash_between_effect_and_checkpoint(&pool, AnalyticsOrders).await;
+    crash_between_effect_and_checkpoint(&pool, AnalyticsCarts).await;
+    crash_between_effect_and_checkpoint(&pool, AnalyticsStock).await;
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,6 +1,7 @@
 //! Projections on a real Postgres and a real event store.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod analytics;
 mod exactly_once;
 mod killed;
 mod log;

@@ -5,7 +5,9 @@ use crate::log::{Log, new_event};
 use crate::shop::Shop;
 use crate::tables::{dump, empty, project_all, share};
 use event_store::{ExpectedRevision, Position, RecordedEvent};
-use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::read_models::{
+    AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+};
 use projections::{Projection, State, Status, Worker, versions};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process with all five workers.
+/// A process with all workers.
 struct Process {
     statuses: Vec<watch::Receiver<Status>>,
     tasks: JoinSet<()>,
@@ -32,6 +34,10 @@ impl Process {
         process.add(Orders, log, pool).await;
         process.add(Stock, log, pool).await;
         process.add(Sales, log, pool).await;
+        process.add(AnalyticsSales, log, pool).await;
+        process.add(AnalyticsOrders, log, pool).await;
+        process.add(AnalyticsCarts, log, pool).await;
+        process.add(AnalyticsStock, log, pool).await;
         process
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod access;
+mod analytics;
 mod bad_input;
 mod every_step;
 mod executor;

@@ -6,7 +6,17 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-const NAMES: [&str; 5] = ["carts", "orders", "products", "sales", "stock"];
+const NAMES: [&str; 9] = [
+    "analytics_carts",
+    "analytics_orders",
+    "analytics_sales",
+    "analytics_stock",
+    "carts",
+    "orders",
+    "products",
+    "sales",
+    "stock",
+];
 
 async fn versions(shop: &Shop, name: &str) -> Vec<Value> {
     let all = shop.request(Method::GET, "/projections").operator().send().await.expect(StatusCode::OK);

@@ -48,7 +48,11 @@ impl OperatorArgs {
         Ok(ShopClient::new(&self.url, &self.token().await?)?)
     }
 
-    async fn token(&self) -> Result<String, OperatorError> {
+    /// The operator's token.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn token(&self) -> Result<String, OperatorError> {
         match &self.token {
             Some(token) => Ok(token.clone()),
             None => tokio::fs::read_to_string(&self.token_file)

@@ -87,6 +87,21 @@ impl Shop {
         self.inventory(sku, &inventory::Command::Receive { receipt_id, quantity });
     }
 
+    /// So many times all that is left of a SKU is lost, and life goes on; mostly some of it comes again.
+    pub fn run_dry(&mut self, times: usize) {
+        for _ in 0..times {
+            let sku: Sku = format!("SKU-{}", self.random.random_range(0..8)).parse().unwrap();
+            let adjustment_id = AdjustmentId(self.id());
+            let delta = -i64::try_from(self.stock[&sku].available()).unwrap();
+            let reason = Reason::new("burnt").unwrap();
+            self.inventory(&sku, &inventory::Command::Adjust { adjustment_id, delta, reason });
+            (0..20).for_each(|_| self.do_something());
+            if self.random.random_ratio(3, 4) {
+                self.receive(&sku);
+            }
+        }
+    }
+
     fn do_something(&mut self) {
         let sku: Sku = format!("SKU-{}", self.random.random_range(0..8)).parse().unwrap();
         match self.random.random_range(0..20) {

@@ -1,13 +1,15 @@
 //! Projecting without a subscription, and looking at everything that was written.
 
 use event_store::RecordedEvent;
-use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::read_models::{
+    AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+};
 use projections::{Batch, Fact, Projection, Share, StepError, load, step, versions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 26] = [
     "projection_checkpoints",
     "products",
     "carts",
@@ -22,6 +24,18 @@ const TABLES: [&str; 14] = [
     "stock",
     "sales",
     "sales_pending_orders",
+    "analytics_sales_minutes",
+    "analytics_sales_quarters",
+    "analytics_sales_days",
+    "analytics_sales_months",
+    "analytics_sku_days",
+    "analytics_sku_months",
+    "analytics_sold_orders",
+    "analytics_lost_sales",
+    "analytics_orders",
+    "analytics_carts",
+    "analytics_stock_levels",
+    "analytics_stock_outs",
 ];
 
 /// Applies a part of the log as one batch of this projection, from its stored checkpoint on.
@@ -66,13 +80,25 @@ pub fn position(event: &RecordedEvent) -> i64 {
     i64::try_from(event.position.value()).unwrap()
 }
 
-/// Applies a part of the log to all five.
+/// Applies a part of the log to all of them.
 pub async fn project_all(connection: &mut PgConnection, part: &[RecordedEvent]) -> Result<(), StepError> {
     project(&Products, connection, part).await?;
     project(&Carts, connection, part).await?;
     project(&Orders, connection, part).await?;
     project(&Stock, connection, part).await?;
-    project(&Sales, connection, part).await
+    project(&Sales, connection, part).await?;
+    project_analytics(connection, part).await
+}
+
+/// Applies a part of the log to those of analytics.
+pub async fn project_analytics(
+    connection: &mut PgConnection,
+    part: &[RecordedEvent],
+) -> Result<(), StepError> {
+    project(&AnalyticsSales, connection, part).await?;
+    project(&AnalyticsOrders, connection, part).await?;
+    project(&AnalyticsCarts, connection, part).await?;
+    project(&AnalyticsStock, connection, part).await
 }
 
 /// Every row of every table, in an order of its own; without the time at which a checkpoint moved.

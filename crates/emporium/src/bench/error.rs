@@ -1,5 +1,6 @@
 use crate::import::ImportError;
 use crate::audit_cli::tamper_evidence::EvidenceError;
+use crate::operator::OperatorError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
@@ -46,6 +47,12 @@ pub enum BenchError {
     NoAnswer { path: String, patience: Duration },
     #[error("{path} was answered with {status}, which no shopper can make sense of: {body}")]
     Unexpected { path: String, status: u16, body: String },
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    #[error("the operator's token has characters that no header can have: give the token that the shop has")]
+    Token,
+    #[error("GET {path} was answered with {status}: {body}")]
+    Refused { path: String, status: u16, body: String },
     #[error("the history cannot be checked: event {revision} of `{stream}` cannot be read")]
     Unreadable {
         stream: String,

@@ -1,6 +1,7 @@
 //! `emporium bench`: how fast it is on this machine, next to what the machine itself can do.
 
 mod audit_verify;
+mod dashboard;
 mod error;
 mod event_store;
 mod flash_sale;
@@ -36,6 +37,8 @@ pub enum BenchCommand {
     Rebuild(rebuild::RebuildArgs),
     /// How long after a command is acknowledged its row can be read
     ReadYourWrites(read_your_writes::ReadYourWritesArgs),
+    /// What a dashboard asks of a running shop: a year by day, the best sellers, the funnel; and an order's page
+    Dashboard(dashboard::DashboardArgs),
 }
 
 impl BenchCommand {
@@ -51,6 +54,7 @@ impl BenchCommand {
             BenchCommand::Purchases(args) => purchases::run(args).await,
             BenchCommand::Rebuild(args) => rebuild::run(args).await,
             BenchCommand::ReadYourWrites(args) => read_your_writes::run(args).await,
+            BenchCommand::Dashboard(args) => dashboard::run(args).await,
         }
     }
 }
