@@ -18,6 +18,7 @@ fn addresses() -> BTreeSet<String> {
         listen: "127.0.0.1:0".parse().unwrap(),
         event_store: EventStore::connect("esdb://127.0.0.1:1?tls=false").unwrap(),
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
+        analytics_database_url: None,
         operator_token: TOKEN.to_owned(),
         live_heartbeat: 1,
     };
