@@ -116,7 +116,8 @@ pub fn time(ticks: u64) -> String {
     format!("{}.{:07}Z", time.format("%Y-%m-%dT%H:%M:%S"), ticks % TICKS_PER_SECOND)
 }
 
-fn encoded(bytes: &[u8]) -> (Option<&RawValue>, Option<String>) {
+/// Bytes as JSON, if they come back from it byte for byte, or else in Base64; neither if there are none.
+pub fn encoded(bytes: &[u8]) -> (Option<&RawValue>, Option<String>) {
     match serde_json::from_slice::<&RawValue>(bytes) {
         Ok(json) if comes_back(json, bytes) => (Some(json), None),
         _ => in_base64(bytes),
@@ -133,7 +134,11 @@ fn comes_back(json: &RawValue, bytes: &[u8]) -> bool {
         && !bytes.iter().any(|b| matches!(b, b'\n' | b'\r'))
 }
 
-fn decoded(json: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, LineError> {
+/// The bytes again.
+///
+/// # Errors
+/// When what should be Base64 is not.
+pub fn decoded(json: Option<&RawValue>, base64: Option<String>) -> Result<Bytes, LineError> {
     Ok(match (json, base64) {
         (Some(json), _) => Bytes::copy_from_slice(json.get().as_bytes()),
         (None, Some(base64)) => BASE64_STANDARD.decode(base64)?.into(),

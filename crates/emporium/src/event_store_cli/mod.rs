@@ -18,7 +18,7 @@ mod verify;
 
 pub use error::EventStoreCliError;
 pub(crate) use exported_file::ExportedFile;
-pub(crate) use line::{read as read_line, write as write_line};
+pub(crate) use line::{decoded, encoded, write as write_line};
 pub(crate) use progress::Progress;
 pub(crate) use source::Source;
 pub(crate) use source::SourceArgs;

@@ -54,7 +54,7 @@ pub enum EvidenceError {
     #[error(transparent)]
     NoProof(#[from] NoProof),
     #[error("the proof cannot be written")]
-    WriteProof(#[source] io::Error),
+    WriteProof(#[source] serde_json::Error),
     #[error("`{}` is not a proof: give what `emporium audit prove` has written, byte for byte", path.display())]
     NotAProof {
         path: PathBuf,

@@ -4,11 +4,10 @@
 
 use super::EvidenceError;
 use super::history::{HistoryArgs, found, walk};
-use super::proof_file::ProofFile;
+use super::proof_file;
 use audit_seal::prove::{InclusionProof, NoProof, Prover};
 use clap::Args;
 use event_store::RawRecord;
-use std::io;
 use std::ops::ControlFlow;
 
 /// `emporium audit prove …`
@@ -38,8 +37,7 @@ pub async fn run(args: ProveArgs) -> Result<(), EvidenceError> {
         return Err(EvidenceError::NoSuchEvent { stream, revision });
     };
     let Some(proof) = search.result? else { return Err(EvidenceError::NotSealedYet { stream, revision }) };
-    let line = ProofFile::new(event, proof).to_line();
-    println!("{}", line.map_err(|error| EvidenceError::WriteProof(io::Error::other(error)))?);
+    println!("{}", proof_file::write(&event, &proof).map_err(EvidenceError::WriteProof)?);
     Ok(())
 }
 

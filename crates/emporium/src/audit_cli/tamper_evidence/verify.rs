@@ -73,17 +73,22 @@ fn print(args: &VerifyArgs, outcome: &Outcome, kept: &[Seal], took: Duration) {
     };
     println!("{verdict}: {}", args.history);
     println!("events     {}, {} of them sealed", outcome.events, outcome.sealed);
-    println!("unsealed   {}: only their chains speak for them yet", outcome.unsealed);
+    match outcome.unsealed {
+        0 => println!("unsealed   0"),
+        events => println!("unsealed   {events}: only their chains speak for them yet"),
+    }
     for used in &outcome.sealed_by {
         let (from, to) = (time(&used.from), time(&used.to));
         println!("seals      {} from {from} to {to}, made with key {}", used.seals, used.key);
     }
-    for seal in kept {
-        let since = outcome.events.saturating_sub(seal.size);
-        println!("kept seal  of {} over {} events; {since} events since", time(&seal.sealed_at), seal.size);
-    }
-    if !kept.is_empty() {
-        println!("           {} of {} kept seals stand in the history", outcome.kept_seals_found, kept.len());
+    if let Some(newest) = kept.iter().max_by_key(|seal| seal.size) {
+        println!("kept seals {} of {} stand in the history", outcome.kept_seals_found, kept.len());
+        let since = outcome.events.saturating_sub(newest.size);
+        println!(
+            "           the newest of {} over {} events; {since} since",
+            time(&newest.sealed_at),
+            newest.size
+        );
     }
     let rate = outcome.events as f64 / took.as_secs_f64().max(f64::EPSILON);
     println!("took       {:.1} s, {rate:.0} events/s", took.as_secs_f64());
