@@ -47,7 +47,9 @@ pub struct Application {
 pub enum BuildError {
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
-    #[error("the address of the database for analytics cannot be read: give one such as postgres://user@host/database")]
+    #[error(
+        "the address of the database for analytics cannot be read: give one such as postgres://user@host/database"
+    )]
     AnalyticsDatabase(#[source] sqlx::Error),
 }
 
@@ -69,7 +71,8 @@ impl Application {
     /// # Errors
     /// When an address cannot be read.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
-        let Config { listen, event_store: store, database_url, analytics_database_url, operator_token } = config;
+        let Config { listen, event_store: store, database_url, analytics_database_url, operator_token } =
+            config;
         let shop = database_url.parse().map_err(BuildError::Database)?;
         let analytics = analytics_database_url.map(|url| url.parse()).transpose();
         let databases = Databases::new(shop, analytics.map_err(BuildError::AnalyticsDatabase)?);
