@@ -50,7 +50,9 @@ pub struct Application {
 pub enum BuildError {
     #[error("the database's address cannot be read: give one such as postgres://user@host/database")]
     Database(#[source] sqlx::Error),
-    #[error("the address of the database for analytics cannot be read: give one such as postgres://user@host/database")]
+    #[error(
+        "the address of the database for analytics cannot be read: give one such as postgres://user@host/database"
+    )]
     AnalyticsDatabase(#[source] sqlx::Error),
 }
 

@@ -170,7 +170,8 @@ async fn compare(
         return Err(Problem::invalid("`percent` is a number from 1 to 100."));
     }
     let wanted = Wanted { version, percent };
-    let compared = (entry.compare)(shared.databases.of(entry.home).options.clone(), shared.store.clone(), wanted).await;
+    let compared =
+        (entry.compare)(shared.databases.of(entry.home).options.clone(), shared.store.clone(), wanted).await;
     Ok(Json(compared.map_err(of_comparison)?))
 }
 

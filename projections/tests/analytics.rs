@@ -112,11 +112,13 @@ async fn every_table_says_the_same(pool: PgPool) {
                      WHERE {of} GROUP BY 1, 2, 3, 4"
                 )
             };
-            let (theirs, minutes) = (all("starts", table, "true"), all(starts, "analytics_sales_minutes", of));
+            let (theirs, minutes) =
+                (all("starts", table, "true"), all(starts, "analytics_sales_minutes", of));
             let differ = format!(
                 "SELECT count(*) FROM (({theirs} EXCEPT ALL {minutes}) UNION ALL ({minutes} EXCEPT ALL {theirs})) AS d"
             );
-            let differ: i64 = sqlx::query_scalar(AssertSqlSafe(differ)).fetch_one(&mut *connection).await.unwrap();
+            let differ: i64 =
+                sqlx::query_scalar(AssertSqlSafe(differ)).fetch_one(&mut *connection).await.unwrap();
             assert_eq!(differ, 0, "{table} of seed {seed}");
         }
         // All SKUs of a merchant are the merchant, and all merchants are all.
@@ -188,7 +190,10 @@ async fn money_that_went_back_goes_off_what_was_paid_for(pool: PgPool) {
                 .unwrap();
         for (sku, refunded) in rows {
             let (share, off) = shares.get(&sku).copied().unwrap_or_default();
-            assert!((refunded as f64 - share).abs() <= off + 0.5, "{sku} of seed {seed}: {refunded}, {share}");
+            assert!(
+                (refunded as f64 - share).abs() <= off + 0.5,
+                "{sku} of seed {seed}: {refunded}, {share}"
+            );
         }
     }
     assert!(went_back > 10 && came_again > 0, "{went_back}, {came_again}: too few refunds to say anything");
@@ -249,9 +254,8 @@ async fn orders_and_carts_have_the_times_of_their_events(pool: PgPool) {
             let Order::Placed(order) = &shop.orders[&OrderId(order_id)] else { panic!("it was placed") };
             assert_eq!(status, order.status.name(), "{order_id} of seed {seed}");
             assert_eq!(units, order.lines.iter().map(|line| i64::from(line.quantity.units())).sum::<i64>());
-            let time = |is_it: fn(&Event) -> bool| {
-                events.iter().rfind(|(event, _)| is_it(event)).map(|(_, at)| *at)
-            };
+            let time =
+                |is_it: fn(&Event) -> bool| events.iter().rfind(|(event, _)| is_it(event)).map(|(_, at)| *at);
             let expected = [
                 time(|event| matches!(event, Event::Placed(_))),
                 time(|event| matches!(event, Event::Paid(_))),

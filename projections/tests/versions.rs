@@ -6,7 +6,7 @@ use crate::shop::Shop;
 use crate::tables::{checkpoint, project};
 use event_store::{ExpectedRevision, RecordedEvent};
 use projections::compare::{Wanted, compare};
-use projections::read_models::{Orders, Sales, Stock};
+use projections::read_models::{AnalyticsSales, Orders, Sales, Stock};
 use projections::versions::{self, NewVersion, VersionError, VersionState};
 use projections::{Board, Projection, Status, Supervisor};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -180,24 +180,34 @@ async fn a_program_with_newer_rules_rebuilds_beside_the_old_rows_and_then_serves
 
 #[sqlx::test(migrations = "../migrations")]
 async fn shards_fill_a_version_together(pool: PgPool) {
+    fill_in_shards(Sales, &pool).await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn shards_of_analytics_add_up_too(pool: PgPool) {
+    fill_in_shards(AnalyticsSales, &pool).await;
+}
+
+async fn fill_in_shards<P: Projection>(projection: P, pool: &PgPool) {
     let log = Log::open().await;
     log.append(&Shop::after(34, 900).log).await;
-    let one = Running::start(Sales, &log, &pool);
+    let one = Running::start(projection, &log, pool);
     one.reach(1, &log).await;
-    make::<Sales>(&pool, NewVersion { shards: 3, ..BY_HAND }).await;
-    let other = Running::start(Sales, &log, &pool);
+    make::<P>(pool, NewVersion { shards: 3, ..BY_HAND }).await;
+    let other = Running::start(projection, &log, pool);
     one.wait_for(|all| all.iter().filter(|status| status.version == 2).count() == 3).await;
     let mut connection = pool.acquire().await.unwrap();
     let head = i64::try_from(log.head().await.value()).unwrap();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let all = versions::list(&mut connection, "sales").await.unwrap();
+        let all = versions::list(&mut connection, P::NAME).await.unwrap();
         if all.iter().any(|version| version.version == 2 && version.position >= Some(head)) {
             break;
         }
         assert!(tokio::time::Instant::now() < deadline, "{all:?}");
     }
-    assert_eq!(rows::<Sales>(&pool, "public").await, rows::<Sales>(&pool, "projection_sales_v2").await);
+    let built = format!("projection_{}_v2", P::NAME);
+    assert_eq!(rows::<P>(pool, "public").await, rows::<P>(pool, &built).await);
     other.stop().await;
     one.stop().await;
     log.server.stop().await;

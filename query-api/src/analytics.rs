@@ -29,7 +29,8 @@ impl Analytics {
 
     /// In a database of their own.
     pub fn apart(database: PgConnectOptions, store: &EventStore, health: &Health) -> Self {
-        let pool = pool(database.options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]));
+        let pool =
+            pool(database.options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]));
         let checkpoints = Checkpoints::new("queries: analytics", pool.clone(), store.clone(), health);
         Self { pool, checkpoints, is_apart: true }
     }

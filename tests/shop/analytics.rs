@@ -86,7 +86,10 @@ async fn revenue_is_told_for_the_days_of_a_time_zone(pool: PgPool) {
     let london = ask(&shop, &format!("{days}&time_zone=Europe/London")).await;
     assert_eq!(gross(&london), [0, 2000, 1500]);
     let day = &london["buckets"][1];
-    assert_eq!((&day["start"], &day["end"]), (&json!("2011-03-27T00:00:00+00:00"), &json!("2011-03-28T00:00:00+01:00")));
+    assert_eq!(
+        (&day["start"], &day["end"]),
+        (&json!("2011-03-27T00:00:00+00:00"), &json!("2011-03-28T00:00:00+01:00"))
+    );
     let hours = "revenue?from=2011-03-27&to=2011-03-27&time_zone=Europe/London&bucket=hour";
     let hours = gross(&ask(&shop, hours).await);
     assert_eq!((hours.len(), hours[0]), (23, 2000), "the clocks left an hour out");
@@ -186,13 +189,17 @@ async fn orders_their_funnel_and_their_buyers(pool: PgPool) {
 
     let states = ask(&shop, &format!("time-in-state?{year}&country=GB")).await;
     let states = states["states"].as_array().unwrap();
-    assert_eq!((&states[0]["state"], &states[0]["left"], &states[0]["stay"]), (&json!("pending"), &json!(2), &json!(1)));
+    assert_eq!(
+        (&states[0]["state"], &states[0]["left"], &states[0]["stay"]),
+        (&json!("pending"), &json!(2), &json!(1))
+    );
     // Twenty minutes and none at all.
     assert_eq!((&states[0]["p50_seconds"], &states[3]["p50_seconds"]), (&json!(600.0), &json!(43_200.0)));
     assert_eq!(states[3]["p95_seconds"], 82_080.0);
 
     let buyers = ask(&shop, "buyers?from=2011-04-01&to=2011-04-30").await;
-    let figures = ["buyers", "new", "repeat", "orders", "guest_orders"].map(|name| buyers[name].as_i64().unwrap());
+    let figures =
+        ["buyers", "new", "repeat", "orders", "guest_orders"].map(|name| buyers[name].as_i64().unwrap());
     assert_eq!(figures, [1, 0, 1, 1, 0]);
     let cohorts = ask(&shop, &format!("cohorts?{year}")).await;
     let march = &cohorts["cohorts"][2];
@@ -269,7 +276,8 @@ async fn what_makes_no_sense_is_answered_with_a_sentence(pool: PgPool) {
         ask(&shop, &format!("{question}?{period}")).await;
         let nobody = shop.get(&format!("/analytics/{question}?{period}")).await;
         nobody.expect_problem(StatusCode::FORBIDDEN, "operator-only");
-        let future = shop.request(Method::GET, &format!("/analytics/{question}?{period}&min-position=9000000000000000"));
+        let future = shop
+            .request(Method::GET, &format!("/analytics/{question}?{period}&min-position=9000000000000000"));
         // One of them is enough to see that it waits, and each waits for seconds.
         if question == "funnel" {
             let reply = future.operator().send().await;
@@ -282,7 +290,7 @@ async fn what_makes_no_sense_is_answered_with_a_sentence(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn analytics_may_have_a_database_of_their_own(pool: PgPool) {
     let options = (*pool.connect_options()).clone();
-    let name = format!("{}_analytics", options.get_database().unwrap());
+    let name = format!("analytics_{}", uuid::Uuid::new_v4().simple());
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).execute(&pool).await.unwrap();
     let apart = PgPool::connect_with(options.database(&name)).await.unwrap();
     let shop = Shop::open_with_analytics_in(&pool, &apart).await;
@@ -298,7 +306,8 @@ async fn analytics_may_have_a_database_of_their_own(pool: PgPool) {
     assert_eq!((orders(&pool, "orders").await, orders(&pool, "analytics_orders").await), (1, 0));
     assert_eq!((orders(&apart, "orders").await, orders(&apart, "analytics_orders").await), (0, 1));
 
-    let rebuild = shop.post_as_operator("/projections/analytics_sales/rebuild", json!({ "switch": true })).await;
+    let rebuild =
+        shop.post_as_operator("/projections/analytics_sales/rebuild", json!({ "switch": true })).await;
     rebuild.expect(StatusCode::ACCEPTED);
     let is_serving = |all: &Value| {
         let sales = all.as_array().unwrap().iter().find(|one| one["name"] == "analytics_sales").unwrap();
@@ -318,5 +327,8 @@ async fn analytics_may_have_a_database_of_their_own(pool: PgPool) {
     assert!(names.iter().all(|name| !name.starts_with("analytics")), "{names:?}");
     drop(shop);
     apart.close().await;
-    sqlx::query(AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)"))).execute(&pool).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)")))
+        .execute(&pool)
+        .await
+        .unwrap();
 }

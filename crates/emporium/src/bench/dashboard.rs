@@ -167,6 +167,9 @@ mod tests {
         assert_eq!(newest_day(&newest), NaiveDate::from_ymd_opt(2011, 12, 9));
         assert_eq!(newest_day(&serde_json::json!({ "items": [] })), None);
         let questions = questions(NaiveDate::from_ymd_opt(2011, 12, 9).unwrap(), "UTC", &[]);
-        assert_eq!(questions[0].1[0], "/analytics/revenue?from=2010-12-10&to=2011-12-09&time_zone=UTC&bucket=day");
+        assert_eq!(
+            questions[0].1[0],
+            "/analytics/revenue?from=2010-12-10&to=2011-12-09&time_zone=UTC&bucket=day"
+        );
     }
 }

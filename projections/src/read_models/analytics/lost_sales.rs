@@ -32,8 +32,7 @@ impl LostSales {
             // A SKU has one merchant; should two have sold it, the refusal is about all units.
             let mut lines = sale.lines.iter().filter(|line| line.sku == refused.sku.as_str()).peekable();
             let Some(merchant) = lines.peek().map(|line| line.merchant.clone()) else { continue };
-            let (units, amount) =
-                lines.fold((0, 0), |sum, line| (sum.0 + line.units, sum.1 + line.amount));
+            let (units, amount) = lines.fold((0, 0), |sum, line| (sum.0 + line.units, sum.1 + line.amount));
             self.rows.push(LostSale {
                 order_id,
                 sku: refused.sku.to_string(),

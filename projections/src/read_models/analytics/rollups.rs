@@ -50,8 +50,7 @@ impl Rollups {
     /// An order was paid.
     pub fn sold(&mut self, sale: &Sale, at: DateTime<Utc>) {
         let lines = sale.lines.iter().map(|line| {
-            let figures =
-                Figures { orders: 1, units: line.units, gross: line.amount, ..Figures::default() };
+            let figures = Figures { orders: 1, units: line.units, gross: line.amount, ..Figures::default() };
             ((line.sku.as_str(), line.merchant.as_str()), figures)
         });
         let whole = Figures { orders: 1, shipping: sale.shipping, ..Figures::default() };
@@ -60,12 +59,17 @@ impl Rollups {
 
     /// Of a paid order, the money that went back was `before`, and is `after` now.
     pub fn refunded(&mut self, sale: &Sale, at: DateTime<Utc>, before: i64, after: i64) {
-        let mut parts: Vec<i64> =
-            sale.parts(after).into_iter().zip(sale.parts(before)).map(|(after, before)| after - before).collect();
+        let mut parts: Vec<i64> = sale
+            .parts(after)
+            .into_iter()
+            .zip(sale.parts(before))
+            .map(|(after, before)| after - before)
+            .collect();
         let shipping_refunded = parts.pop().unwrap_or_default();
-        let lines = sale.lines.iter().zip(parts).filter(|(_, refunded)| *refunded != 0).map(|(line, refunded)| {
-            ((line.sku.as_str(), line.merchant.as_str()), Figures { refunded, ..Figures::default() })
-        });
+        let lines =
+            sale.lines.iter().zip(parts).filter(|(_, refunded)| *refunded != 0).map(|(line, refunded)| {
+                ((line.sku.as_str(), line.merchant.as_str()), Figures { refunded, ..Figures::default() })
+            });
         self.book(sale, at, lines, Figures { shipping_refunded, ..Figures::default() });
     }
 

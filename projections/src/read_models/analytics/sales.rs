@@ -63,10 +63,9 @@ impl Projection for AnalyticsSales {
             if !concerns_sale(event) {
                 continue;
             }
-            let sold = orders.get_mut(order_id).ok_or(ApplyError::UnknownOrder {
-                order_id: OrderId(*order_id),
-                position: fact.position,
-            })?;
+            let sold = orders
+                .get_mut(order_id)
+                .ok_or(ApplyError::UnknownOrder { order_id: OrderId(*order_id), position: fact.position })?;
             match event {
                 Event::ReservationsAnswered(answered) => lost.add(*order_id, &sold.sale, answered, fact),
                 Event::Paid(_) => {

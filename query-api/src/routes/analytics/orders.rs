@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All states there are, so that one without orders is told too.
-const STATES: [&str; 7] =
-    ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"];
+const STATES: [&str; 7] = ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"];
 
 pub fn routes() -> Router<Shared> {
     Router::new().route("/analytics/orders", get(orders))
@@ -119,9 +118,7 @@ async fn orders(
     let sums = summed(&rows);
     let none = Sums::default();
     let view = |(number, span)| {
-        let of = |currency: &String| {
-            sums.get(&(number, currency.as_str())).unwrap_or(&none).view(currency)
-        };
+        let of = |currency: &String| sums.get(&(number, currency.as_str())).unwrap_or(&none).view(currency);
         BucketView { span, orders: currencies.iter().map(of).collect() }
     };
     let buckets = (0..).zip(spans(&bounds)).map(view).collect();
@@ -152,7 +149,8 @@ impl Sums {
             states: STATES.map(|state| (state, self.states.get(state).copied().unwrap_or(0))).into(),
             paid: self.paid,
             paid_total: MoneyView::new(self.paid_total, currency),
-            average_order_value: has_paid.then(|| MoneyView::new(rounded(self.paid_total, self.paid), currency)),
+            average_order_value: has_paid
+                .then(|| MoneyView::new(rounded(self.paid_total, self.paid), currency)),
             items_per_order: has_paid.then(|| per(self.paid_units, self.paid)),
         }
     }

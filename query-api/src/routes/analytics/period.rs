@@ -1,7 +1,9 @@
 //! Periods of time in a time zone, and what they are divided into.
 
 use crate::parameters::given;
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 use http_boundary::Problem;
 use serde::{Deserialize, Serialize};
@@ -121,7 +123,9 @@ fn moment(name: &str, value: Option<&str>, zone: Tz, days_later: u64) -> Result<
         return Err(Problem::invalid(format!("Give `{name}`: a day such as 2011-12-09, or a moment.")));
     };
     let moment = match (value.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(value)) {
-        (Ok(day), _) if is_sane(day) => day.checked_add_days(Days::new(days_later)).map(|day| first_of(day, zone)),
+        (Ok(day), _) if is_sane(day) => {
+            day.checked_add_days(Days::new(days_later)).map(|day| first_of(day, zone))
+        }
         (_, Ok(moment)) if is_sane(moment.date_naive()) => Some(moment.with_timezone(&zone)),
         _ => None,
     };

@@ -37,7 +37,8 @@ fn a_day_that_was_left_out_is_no_bucket() {
 #[test]
 fn weeks_begin_on_monday_and_the_ends_are_cut_off() {
     let fortnight = period("2011-12-01", "2011-12-14", "Asia/Kolkata");
-    let days: Vec<_> = hours(&fortnight.bounds(Bucket::Week).unwrap()).iter().map(|hours| hours / 24).collect();
+    let days: Vec<_> =
+        hours(&fortnight.bounds(Bucket::Week).unwrap()).iter().map(|hours| hours / 24).collect();
     assert_eq!(days, [4, 7, 3]);
     assert_eq!(fortnight.from.to_rfc3339(), "2011-12-01T00:00:00+05:30");
     assert_eq!(fortnight.bounds(Bucket::Period).unwrap(), [fortnight.from, fortnight.to]);
@@ -49,14 +50,17 @@ fn weeks_begin_on_monday_and_the_ends_are_cut_off() {
 #[test]
 fn hours_end_at_whole_hours_of_the_local_clock() {
     let kolkata = period("2011-12-01T10:10:00+05:30", "2011-12-01T06:30:00Z", "Asia/Kolkata");
-    let starts: Vec<_> = kolkata.bounds(Bucket::Hour).unwrap().iter().map(|bound| bound.format("%H:%M").to_string()).collect();
+    let starts: Vec<_> =
+        kolkata.bounds(Bucket::Hour).unwrap().iter().map(|bound| bound.format("%H:%M").to_string()).collect();
     assert_eq!(starts, ["10:10", "11:00", "12:00"]);
 }
 
 #[test]
 fn buckets_follow_each_other_in_every_time_zone() {
     for zone in chrono_tz::TZ_VARIANTS {
-        for (from, to) in [("1890-01-01", "1892-03-01"), ("1940-01-01", "1942-03-01"), ("2011-01-01", "2013-03-01")] {
+        for (from, to) in
+            [("1890-01-01", "1892-03-01"), ("1940-01-01", "1942-03-01"), ("2011-01-01", "2013-03-01")]
+        {
             let period = period(from, to, zone.name());
             for bucket in [Bucket::Day, Bucket::Week, Bucket::Month, Bucket::Year] {
                 let bounds = period.bounds(bucket).unwrap();

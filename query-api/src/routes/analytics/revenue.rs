@@ -1,7 +1,7 @@
 //! Revenue by time, and by merchant and country.
 
 use super::figures::RevenueView;
-use super::filters::{checked, Filters};
+use super::filters::{Filters, checked};
 use super::period::{Bucket, Period, PeriodView, Span, in_utc, spans};
 use super::sales_rows::{self, By, SalesRow};
 use crate::answer::Answer;
@@ -18,8 +18,14 @@ use std::collections::{BTreeSet, HashMap};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/analytics/revenue", get(by_time))
-        .route("/analytics/revenue/merchants", get(|shared, caller, asked| by_key(By::Merchant, shared, caller, asked)))
-        .route("/analytics/revenue/countries", get(|shared, caller, asked| by_key(By::Country, shared, caller, asked)))
+        .route(
+            "/analytics/revenue/merchants",
+            get(|shared, caller, asked| by_key(By::Merchant, shared, caller, asked)),
+        )
+        .route(
+            "/analytics/revenue/countries",
+            get(|shared, caller, asked| by_key(By::Country, shared, caller, asked)),
+        )
 }
 
 #[derive(Deserialize)]

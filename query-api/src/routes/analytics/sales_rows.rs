@@ -65,7 +65,9 @@ pub async fn read(
     let is_about_country = selection.by == By::Country || selection.country.is_some();
     let rows = match (is_about_sku, is_about_country) {
         (false, _) => read_sales(pool, Ranges::of(bounds, &Grain::ALL), selection, false).await,
-        (true, true) => read_sales(pool, Ranges::of(bounds, &Grain::OF_SKUS_BY_COUNTRY), selection, true).await,
+        (true, true) => {
+            read_sales(pool, Ranges::of(bounds, &Grain::OF_SKUS_BY_COUNTRY), selection, true).await
+        }
         (true, false) => read_skus(pool, Ranges::of(bounds, &Grain::OF_SKUS), selection).await,
     };
     rows.map_err(failed_query)

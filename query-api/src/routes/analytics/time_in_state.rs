@@ -61,15 +61,17 @@ async fn time_in_state(
     let states = sqlx::query_as!(
         StateView,
         r#"WITH stays AS (
-               SELECT s.state, s.number, s.entered,
-                      greatest(extract(epoch FROM s.left_at - s.entered), 0)::double precision AS seconds
+               SELECT s.number, s.entered,
+                      CASE WHEN s.left_at IS NOT NULL
+                           THEN greatest(extract(epoch FROM s.left_at - s.entered), 0)::double precision
+                      END AS seconds
                FROM analytics_orders AS o
                CROSS JOIN LATERAL (VALUES
-                   (1, 'pending', placed_at, least(paid_at, cancelled_at)),
-                   (2, 'paid', paid_at, least(processing_at, cancelled_at)),
-                   (3, 'processing', processing_at, least(shipped_at, cancelled_at)),
-                   (4, 'shipped', shipped_at, delivered_at)
-               ) AS s (number, state, entered, left_at)
+                   (1, placed_at, least(paid_at, cancelled_at)),
+                   (2, paid_at, least(processing_at, cancelled_at)),
+                   (3, processing_at, least(shipped_at, cancelled_at)),
+                   (4, shipped_at, delivered_at)
+               ) AS s (number, entered, left_at)
                WHERE o.placed_at >= $1 AND o.placed_at < $2 AND ($3::text IS NULL OR o.country = $3)
                  AND ($4::text IS NULL OR o.currency = $4)
            ), figures AS (
