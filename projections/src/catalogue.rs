@@ -2,7 +2,7 @@
 
 use crate::compare::{CompareError, Comparison, Wanted, compare};
 use crate::projection::Projection;
-use crate::read_models::{Carts, Orders, Products, Sales, Stock};
+use crate::read_models::{Carts, Orders, Products, Sales, Stock, Trail};
 use crate::supervisor::{Board, Supervisor};
 use event_store::EventStore;
 use futures::FutureExt;
@@ -30,8 +30,14 @@ pub struct Entry {
 }
 
 /// All of them.
-pub const ALL: [Entry; 5] =
-    [entry::<Products>(), entry::<Carts>(), entry::<Orders>(), entry::<Stock>(), entry::<Sales>()];
+pub const ALL: [Entry; 6] = [
+    entry::<Products>(),
+    entry::<Carts>(),
+    entry::<Orders>(),
+    entry::<Stock>(),
+    entry::<Sales>(),
+    entry::<Trail>(),
+];
 
 const fn entry<P: Projection>() -> Entry {
     Entry {

@@ -32,10 +32,11 @@ pub enum ReadModel {
     Orders,
     Stock,
     Sales,
+    Trail,
 }
 
 impl ReadModel {
-    const ALL: [Self; 5] = [Self::Products, Self::Carts, Self::Orders, Self::Stock, Self::Sales];
+    const ALL: [Self; 6] = [Self::Products, Self::Carts, Self::Orders, Self::Stock, Self::Sales, Self::Trail];
 
     /// The projection's name.
     fn name(self) -> &'static str {
@@ -45,6 +46,7 @@ impl ReadModel {
             Self::Orders => "orders",
             Self::Stock => "stock",
             Self::Sales => "sales",
+            Self::Trail => "trail",
         }
     }
 
@@ -81,7 +83,7 @@ struct Announced {
 pub struct Checkpoints {
     pool: PgPool,
     store: EventStore,
-    served: Arc<[watch::Sender<Served>; 5]>,
+    served: Arc<[watch::Sender<Served>; ReadModel::ALL.len()]>,
     /// Whether the listener is connected, so that the positions are the newest.
     is_listening: watch::Sender<bool>,
 }

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-const NAMES: [&str; 5] = ["carts", "orders", "products", "sales", "stock"];
+const NAMES: [&str; 6] = ["carts", "orders", "products", "sales", "stock", "trail"];
 
 async fn versions(shop: &Shop, name: &str) -> Vec<Value> {
     let all = shop.request(Method::GET, "/projections").operator().send().await.expect(StatusCode::OK);

@@ -2,16 +2,17 @@
 //! changes of a kind with one statement.
 
 mod carts;
-mod order_history;
 mod order_money;
 mod order_shipments;
 mod orders;
 mod products;
 mod sales;
 mod stock;
+mod trail;
 
 pub use carts::Carts;
 pub use orders::Orders;
 pub use products::Products;
 pub use sales::Sales;
 pub use stock::Stock;
+pub use trail::Trail;

@@ -1,13 +1,13 @@
 //! Projecting without a subscription, and looking at everything that was written.
 
 use event_store::RecordedEvent;
-use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::read_models::{Carts, Orders, Products, Sales, Stock, Trail};
 use projections::{Batch, Fact, Projection, Share, StepError, load, step, versions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "projection_checkpoints",
     "products",
     "carts",
@@ -22,6 +22,8 @@ const TABLES: [&str; 14] = [
     "stock",
     "sales",
     "sales_pending_orders",
+    "trail",
+    "trail_kinds",
 ];
 
 /// Applies a part of the log as one batch of this projection, from its stored checkpoint on.
@@ -59,20 +61,21 @@ pub async fn checkpoint<P: Projection>(connection: &mut PgConnection) -> Result<
 }
 
 pub fn wanted<P: Projection>(part: &[RecordedEvent]) -> Vec<Fact> {
-    part.iter().filter(|event| P::wants(event)).map(|event| Fact::read(event).unwrap()).collect()
+    part.iter().filter(|event| P::wants(event)).map(|event| P::read(event).unwrap()).collect()
 }
 
 pub fn position(event: &RecordedEvent) -> i64 {
     i64::try_from(event.position.value()).unwrap()
 }
 
-/// Applies a part of the log to all five.
+/// Applies a part of the log to all of them.
 pub async fn project_all(connection: &mut PgConnection, part: &[RecordedEvent]) -> Result<(), StepError> {
     project(&Products, connection, part).await?;
     project(&Carts, connection, part).await?;
     project(&Orders, connection, part).await?;
     project(&Stock, connection, part).await?;
-    project(&Sales, connection, part).await
+    project(&Sales, connection, part).await?;
+    project(&Trail, connection, part).await
 }
 
 /// Every row of every table, in an order of its own; without the time at which a checkpoint moved.
