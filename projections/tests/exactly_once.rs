@@ -2,7 +2,7 @@
 
 use crate::shop::Shop;
 use crate::tables::{checkpoint, dump, empty, position, project, project_all, project_from, share, wanted};
-use projections::read_models::{Carts, Orders, Products, Sales, Stock};
+use projections::read_models::{Carts, Orders, Products, Sales, Stock, Trail};
 use projections::{ADVANCED_CHANNEL, Batch, Projection, StepError, advance, step};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -90,6 +90,7 @@ async fn a_crash_before_the_commit_leaves_nothing(pool: PgPool) {
     crash_between_effect_and_checkpoint(&pool, Orders).await;
     crash_between_effect_and_checkpoint(&pool, Stock).await;
     crash_between_effect_and_checkpoint(&pool, Sales).await;
+    crash_between_effect_and_checkpoint(&pool, Trail).await;
 }
 
 #[sqlx::test(migrations = "../migrations")]

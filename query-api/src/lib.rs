@@ -8,8 +8,10 @@
 
 mod answer;
 mod application;
+mod audit;
 mod checkpoints;
 mod config;
+mod history;
 pub mod live_orders;
 mod page;
 mod parameters;

@@ -1,5 +1,6 @@
 //! Values that several queries take in their addresses.
 
+use crate::history::Point;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
 use event_store::Position;
 use http_boundary::Problem;
@@ -11,6 +12,8 @@ use serde::Deserialize;
 pub struct Freshness {
     #[serde(rename = "min-position")]
     pub min_position: Option<MinPosition>,
+    /// As it was then, instead of as it is.
+    pub as_of: Option<Point>,
 }
 
 /// The position that an answer must be true at.

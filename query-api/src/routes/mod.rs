@@ -1,13 +1,16 @@
 //! The addresses, one file for each read model.
 
-mod carts;
+mod audit;
+pub mod carts;
 mod events;
+mod history;
 mod live;
-mod order_view;
-mod orders;
-mod products;
+pub mod order_view;
+pub mod orders;
+mod prices;
+pub mod products;
 mod sales;
-mod stock;
+pub mod stock;
 
 use crate::checkpoints::Checkpoints;
 use crate::live_orders::LiveOrders;
@@ -45,6 +48,9 @@ pub fn router(shared: Shared) -> Router {
         .merge(live::routes())
         .merge(sales::routes())
         .merge(events::routes())
+        .merge(history::routes())
+        .merge(prices::routes())
+        .merge(audit::routes())
         .with_state(shared)
 }
 

@@ -1,7 +1,9 @@
+use super::history::page_as_of;
 use super::order_view::{OrderPage, read};
 use super::{SNAPSHOT_OF_ORDERS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::history::OrderFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::{Freshness, MinPosition, ending, given, starting};
 use axum::Router;
@@ -172,9 +174,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(order_id): PathParams<OrderId>,
     QueryParams(freshness): QueryParams<Freshness>,
 ) -> Result<Answer<OrderPage>, Problem> {
+    if let Some(point) = freshness.as_of {
+        return page_as_of::<OrderFold>(&shared, caller, order_id, point, freshness.min_position).await;
+    }
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness.min_position).await?;
     let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;

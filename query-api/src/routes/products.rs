@@ -1,6 +1,8 @@
 use super::Shared;
+use super::history::page_as_of;
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::history::ProductFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::{Freshness, MinPosition, given};
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
-use http_boundary::{PathParams, Problem, QueryParams};
+use http_boundary::{Caller, PathParams, Problem, QueryParams};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -27,15 +29,15 @@ struct Filter {
 }
 
 #[derive(Serialize)]
-struct ProductView {
-    sku: String,
-    merchant_id: String,
-    name: String,
-    price: MoneyView,
-    retired: bool,
-    defined_at: DateTime<Utc>,
-    changed_at: DateTime<Utc>,
-    revision: i64,
+pub struct ProductView {
+    pub sku: String,
+    pub merchant_id: String,
+    pub name: String,
+    pub price: MoneyView,
+    pub retired: bool,
+    pub defined_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
 }
 
 struct Row {
@@ -95,9 +97,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
     QueryParams(freshness): QueryParams<Freshness>,
 ) -> Result<Answer<ProductView>, Problem> {
+    if let Some(point) = freshness.as_of {
+        return page_as_of::<ProductFold>(&shared, caller, &sku, point, freshness.min_position).await;
+    }
     let position = shared.checkpoints.reach(ReadModel::Products, freshness.min_position).await?;
     let row = sqlx::query_as!(
         Row,

@@ -1,6 +1,8 @@
 use super::Shared;
+use super::history::page_as_of;
 use crate::answer::{Answer, failed_query, nothing};
 use crate::checkpoints::ReadModel;
+use crate::history::StockFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::{Freshness, MinPosition};
 use axum::Router;
@@ -26,16 +28,16 @@ struct Filter {
 
 /// Units. `reserved` counts the committed ones among it: received + adjusted = available + reserved + shipped.
 #[derive(Serialize)]
-struct StockView {
-    sku: String,
-    available: i64,
-    reserved: i64,
-    committed: i64,
-    shipped: i64,
-    received: i64,
-    adjusted: i64,
-    changed_at: DateTime<Utc>,
-    revision: i64,
+pub struct StockView {
+    pub sku: String,
+    pub available: i64,
+    pub reserved: i64,
+    pub committed: i64,
+    pub shipped: i64,
+    pub received: i64,
+    pub adjusted: i64,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
 }
 
 async fn list(
@@ -61,9 +63,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
     QueryParams(freshness): QueryParams<Freshness>,
 ) -> Result<Answer<StockView>, Problem> {
+    if let Some(point) = freshness.as_of {
+        return page_as_of::<StockFold>(&shared, caller, &sku, point, freshness.min_position).await;
+    }
     let position = shared.checkpoints.reach(ReadModel::Stock, freshness.min_position).await?;
     let row = sqlx::query_as!(
         StockView,
