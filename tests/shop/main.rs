@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod access;
+mod audit_trail;
 mod bad_input;
 mod every_step;
 mod executor;
@@ -21,4 +22,5 @@ mod restart;
 mod shipments;
 mod shopper_action;
 mod snapshots;
+mod time_travel;
 mod two_machines;

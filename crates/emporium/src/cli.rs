@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::audit_cli::AuditCommand;
 use crate::bench::BenchCommand;
 use crate::event_store_cli::EventStoreCommand;
 use crate::import;
@@ -29,6 +30,8 @@ enum Command {
     EventStore(EventStoreCommand),
     /// Look after the read models of a running shop: versions side by side, what is parked
     Projections(ProjectionsCommand),
+    /// Ask a running shop what an auditor asks: what was, who did it, which events say so
+    Audit(AuditCommand),
     /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
     SandboxGateway(SandboxArgs),
     /// Measure how fast it is on this machine
@@ -56,6 +59,7 @@ impl CommandLine {
             Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
             Command::Projections(command) => Ok(command.run().await?),
+            Command::Audit(command) => Ok(command.run().await?),
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),
         }

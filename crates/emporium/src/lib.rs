@@ -1,6 +1,7 @@
 //! The one binary of the shop, as a library: its command line, the services in one process, the importer of real
 //! orders and the demo shop.
 
+pub mod audit_cli;
 pub mod bench;
 pub mod cli;
 pub mod demo_shop;
