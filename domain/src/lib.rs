@@ -19,6 +19,7 @@ pub mod order;
 pub mod product;
 pub mod quantity;
 pub mod stored;
+pub mod summary;
 pub mod text;
 
 pub use aggregate::Aggregate;
@@ -26,6 +27,7 @@ pub use event::Event;
 pub use ids::{AdjustmentId, CartId, LineId, OrderId, PaymentId, ReceiptId, RefundId, ShipmentId};
 pub use money::{Currency, Money};
 pub use quantity::Quantity;
+pub use summary::Summary;
 pub use text::{
     Carrier, Country, CustomerId, DeclineCode, IntentId, MerchantId, PaymentMethod, PaymentToken,
     ProductName, Reason, Reference, Sku, TrackingNumber, WebAddress,

@@ -4,6 +4,7 @@ use crate::compare::{CompareError, Comparison, Wanted, compare};
 use crate::projection::{Home, Projection};
 use crate::read_models::{
     AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+    Trail,
 };
 use crate::supervisor::{Board, Supervisor};
 use event_store::EventStore;
@@ -34,12 +35,13 @@ pub struct Entry {
 }
 
 /// All of them.
-pub const ALL: [Entry; 9] = [
+pub const ALL: [Entry; 10] = [
     entry::<Products>(),
     entry::<Carts>(),
     entry::<Orders>(),
     entry::<Stock>(),
     entry::<Sales>(),
+    entry::<Trail>(),
     entry::<AnalyticsSales>(),
     entry::<AnalyticsOrders>(),
     entry::<AnalyticsCarts>(),

@@ -194,7 +194,7 @@ impl<P: Projection> Comparing<'_, P> {
             if percent.is_some() {
                 streams.insert(event.stream_id().to_owned());
             }
-            batch.push(Fact::read(&event).map_err(Box::new)?);
+            batch.push(P::read(&event).map_err(Box::new)?);
             count += 1;
             if batch.len() == BATCH {
                 self.apply(writer, &mut batch).await?;

@@ -6,6 +6,7 @@ use domain::{Aggregate, CartId, Event, OrderId, Sku, cart, inventory, order, pro
 use event_store::{Position, RecordedEvent};
 use serde::Deserialize;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// What happened, and to whom.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,24 @@ pub enum Subject {
     Inventory(Sku, inventory::Event),
     Cart(CartId, cart::Event),
     Order(OrderId, order::Event),
+    /// Of any of them, unread: for those who ask only what it is called and whose it is.
+    Any(AnyEvent),
+}
+
+/// An event whose payload was not looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnyEvent {
+    pub stream: String,
+    /// None where the metadata is not ours.
+    pub correlation_id: Option<Uuid>,
+}
+
+impl AnyEvent {
+    /// All before the first `-` of its stream's name.
+    #[must_use]
+    pub fn category(&self) -> &str {
+        self.stream.split_once('-').map_or(self.stream.as_str(), |(category, _)| category)
+    }
 }
 
 /// An event with its place in the log.
@@ -56,6 +75,15 @@ pub enum UnreadableCause {
     TooLarge,
 }
 
+/// The part of the metadata that the audit trail asks for.
+#[derive(Deserialize)]
+struct WhoWhenAndWhy {
+    actor: String,
+    occurred_at: DateTime<Utc>,
+    #[serde(rename = "$correlationId")]
+    correlation_id: Uuid,
+}
+
 /// The part of the metadata that read models show.
 #[derive(Deserialize)]
 struct WhoAndWhen {
@@ -72,6 +100,7 @@ impl Fact {
             Subject::Inventory(sku, _) => format!("{}-{sku}", inventory::Inventory::CATEGORY),
             Subject::Cart(cart_id, _) => format!("{}-{cart_id}", cart::Cart::CATEGORY),
             Subject::Order(order_id, _) => format!("{}-{order_id}", order::Order::CATEGORY),
+            Subject::Any(event) => event.stream.clone(),
         }
     }
 
@@ -80,18 +109,52 @@ impl Fact {
     /// # Errors
     /// When the payload, the metadata or the stream's name is not as this program knows it.
     pub fn read(recorded: &RecordedEvent) -> Result<Self, UnreadableFact> {
-        read(recorded).map_err(|cause| UnreadableFact {
-            stream: recorded.stream.clone(),
-            revision: recorded.revision,
-            position: recorded.position,
-            cause,
+        read(recorded).map_err(|cause| unreadable(recorded, cause))
+    }
+
+    /// Takes any event as it is, without its payload. One whose metadata is not ours was done by nobody that we know,
+    /// when the store took it.
+    ///
+    /// # Errors
+    /// When its numbers are larger than Postgres can store.
+    pub fn read_any(recorded: &RecordedEvent) -> Result<Self, UnreadableFact> {
+        let place = place(recorded).map_err(|cause| unreadable(recorded, cause))?;
+        let metadata = serde_json::from_slice::<WhoWhenAndWhy>(&recorded.metadata).ok();
+        let (actor, occurred_at, correlation_id) = match metadata {
+            Some(known) => (known.actor, known.occurred_at, Some(known.correlation_id)),
+            None => (String::new(), recorded.recorded_at, None),
+        };
+        let stream = recorded.stream.clone();
+        Ok(Self {
+            subject: Subject::Any(AnyEvent { stream, correlation_id }),
+            event_type: recorded.event_type.clone(),
+            revision: place.0,
+            position: place.1,
+            occurred_at,
+            actor,
         })
     }
+}
+
+fn unreadable(recorded: &RecordedEvent, cause: UnreadableCause) -> UnreadableFact {
+    UnreadableFact {
+        stream: recorded.stream.clone(),
+        revision: recorded.revision,
+        position: recorded.position,
+        cause,
+    }
+}
+
+/// Its revision and its position.
+fn place(recorded: &RecordedEvent) -> Result<(i64, i64), UnreadableCause> {
+    let revision = i64::try_from(recorded.revision).map_err(|_| UnreadableCause::TooLarge)?;
+    Ok((revision, stored_position(recorded.position).ok_or(UnreadableCause::TooLarge)?))
 }
 
 fn read(recorded: &RecordedEvent) -> Result<Fact, UnreadableCause> {
     let WhoAndWhen { actor, occurred_at } =
         serde_json::from_slice(&recorded.metadata).map_err(UnreadableCause::Metadata)?;
+    let (revision, position) = place(recorded)?;
     let id = recorded.stream_id();
     let subject = match Event::read(&recorded.event_type, &recorded.data)? {
         Event::Product(event) => Subject::Product(id_of(id)?, event),
@@ -99,14 +162,7 @@ fn read(recorded: &RecordedEvent) -> Result<Fact, UnreadableCause> {
         Event::Cart(event) => Subject::Cart(id_of(id)?, event),
         Event::Order(event) => Subject::Order(id_of(id)?, event),
     };
-    Ok(Fact {
-        subject,
-        event_type: recorded.event_type.clone(),
-        revision: i64::try_from(recorded.revision).map_err(|_| UnreadableCause::TooLarge)?,
-        position: stored_position(recorded.position).ok_or(UnreadableCause::TooLarge)?,
-        occurred_at,
-        actor,
-    })
+    Ok(Fact { subject, event_type: recorded.event_type.clone(), revision, position, occurred_at, actor })
 }
 
 fn id_of<Id: std::str::FromStr>(text: &str) -> Result<Id, UnreadableCause> {

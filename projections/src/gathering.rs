@@ -80,7 +80,7 @@ impl<P: Projection> Gathering<P> {
             *self.waiting.entry(event.stream.clone()).or_default() += 1;
             return;
         }
-        match Fact::read(event) {
+        match P::read(event) {
             Ok(fact) => {
                 self.bytes += event.data.len();
                 self.facts.push(fact);

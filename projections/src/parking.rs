@@ -204,7 +204,7 @@ pub async fn take_up<P: Projection>(
         if !P::wants(&event) {
             continue;
         }
-        match (&mut again, Fact::read(&event)) {
+        match (&mut again, P::read(&event)) {
             (Some(park), _) => park.waiting += 1,
             (None, Ok(fact)) => facts.push(fact),
             (None, Err(unreadable)) => {

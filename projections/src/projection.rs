@@ -1,6 +1,6 @@
 //! What a projection is: a name, a version, the events that it wants, and what they mean for its tables.
 
-use crate::fact::Fact;
+use crate::fact::{Fact, UnreadableFact};
 use event_store::RecordedEvent;
 use sqlx::PgConnection;
 use std::future::Future;
@@ -41,6 +41,14 @@ pub trait Projection: Copy + Default + Send + Sync + 'static {
         transaction: &mut PgConnection,
         facts: &[Fact],
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// Reads an event that it wants.
+    ///
+    /// # Errors
+    /// When the event is not as this program knows it: its stream is parked.
+    fn read(event: &RecordedEvent) -> Result<Fact, UnreadableFact> {
+        Fact::read(event)
+    }
 
     /// Whether it wants an event; looks at names only. An event whose type and stream are of different
     /// categories is not ours.

@@ -4,6 +4,7 @@ use crate::shop::Shop;
 use crate::tables::{checkpoint, dump, empty, position, project, project_all, project_from, share, wanted};
 use projections::read_models::{
     AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+    Trail,
 };
 use projections::{ADVANCED_CHANNEL, Batch, Projection, StepError, advance, step};
 use rand::rngs::StdRng;
@@ -96,6 +97,7 @@ async fn a_crash_before_the_commit_leaves_nothing(pool: PgPool) {
     crash_between_effect_and_checkpoint(&pool, AnalyticsOrders).await;
     crash_between_effect_and_checkpoint(&pool, AnalyticsCarts).await;
     crash_between_effect_and_checkpoint(&pool, AnalyticsStock).await;
+    crash_between_effect_and_checkpoint(&pool, Trail).await;
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -32,10 +32,11 @@ pub enum ReadModel {
     AnalyticsOrders,
     AnalyticsCarts,
     AnalyticsStock,
+    Trail,
 }
 
 impl ReadModel {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Products,
         Self::Carts,
         Self::Orders,
@@ -45,6 +46,7 @@ impl ReadModel {
         Self::AnalyticsOrders,
         Self::AnalyticsCarts,
         Self::AnalyticsStock,
+        Self::Trail,
     ];
 
     /// The projection's name.
@@ -59,6 +61,7 @@ impl ReadModel {
             Self::AnalyticsOrders => "analytics_orders",
             Self::AnalyticsCarts => "analytics_carts",
             Self::AnalyticsStock => "analytics_stock",
+            Self::Trail => "trail",
         }
     }
 

@@ -84,6 +84,16 @@ impl MinPosition {
 }
 
 impl Freshness {
+    /// Where nothing is asked for, this is.
+    pub fn or(self, wanted: MinPosition) -> Self {
+        Self { wanted: self.wanted.or(Some(wanted)), ..self }
+    }
+
+    /// What must be waited for in any case.
+    pub fn at(self, position: Position) -> Self {
+        Self { wanted: Some(MinPosition::At(position)), ..self }
+    }
+
     /// How long to wait for what is wanted.
     pub fn patience(&self) -> Duration {
         self.wait.map_or(WAIT_UNASKED, Wait::duration)

@@ -9,9 +9,11 @@
 mod analytics;
 mod answer;
 mod application;
+mod audit;
 mod checkpoints;
 mod config;
 mod freshness;
+mod history;
 pub mod live;
 mod page;
 mod parameters;

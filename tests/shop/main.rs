@@ -5,6 +5,7 @@
 
 mod access;
 mod analytics;
+mod audit_trail;
 mod bad_input;
 mod every_step;
 mod executor;
@@ -25,4 +26,5 @@ mod sealing;
 mod shipments;
 mod shopper_action;
 mod snapshots;
+mod time_travel;
 mod two_machines;

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "analytics_carts",
     "analytics_orders",
     "analytics_sales",
@@ -16,6 +16,7 @@ const NAMES: [&str; 9] = [
     "products",
     "sales",
     "stock",
+    "trail",
 ];
 
 async fn versions(shop: &Shop, name: &str) -> Vec<Value> {

@@ -109,6 +109,15 @@ impl Payment {
         matches!(self.phase, PaymentPhase::Captured { .. })
     }
 
+    /// Where the shopper must go while the gateway waits for that.
+    #[must_use]
+    pub fn redirect_url(&self) -> Option<&WebAddress> {
+        match &self.phase {
+            PaymentPhase::Started { redirect_url, .. } => redirect_url.as_ref(),
+            _ => None,
+        }
+    }
+
     /// How the gateway names it, once the order knows.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {

@@ -3,13 +3,13 @@
 
 mod analytics;
 mod carts;
-mod order_history;
 mod order_money;
 mod order_shipments;
 mod orders;
 mod products;
 mod sales;
 mod stock;
+mod trail;
 
 pub use analytics::{AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock};
 pub use carts::Carts;
@@ -17,3 +17,4 @@ pub use orders::Orders;
 pub use products::Products;
 pub use sales::Sales;
 pub use stock::Stock;
+pub use trail::Trail;

@@ -1,11 +1,10 @@
-use super::order_history::summary;
 use super::order_money::{apply_payments, apply_refunds};
 use super::order_shipments::apply_shipments;
 use crate::fact::{Fact, Subject};
 use crate::projection::{ApplyError, Projection};
 use chrono::{DateTime, Utc};
 use domain::order::{CancelReason, Event, PartedStock, Placed};
-use domain::{OrderId, Sku};
+use domain::{OrderId, Sku, Summary};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -273,7 +272,7 @@ async fn insert_history(transaction: &mut PgConnection, facts: &OrderFacts<'_>) 
     let revisions: Vec<_> = facts.iter().map(|(.., fact)| fact.revision).collect();
     let positions: Vec<_> = facts.iter().map(|(.., fact)| fact.position).collect();
     let types: Vec<_> = facts.iter().map(|(.., fact)| fact.event_type.as_str()).collect();
-    let summaries: Vec<_> = facts.iter().map(|(_, event, _)| summary(event)).collect();
+    let summaries: Vec<_> = facts.iter().map(|(_, event, _)| event.summary()).collect();
     let actors: Vec<_> = facts.iter().map(|(.., fact)| fact.actor.as_str()).collect();
     let times: Vec<_> = facts.iter().map(|(.., fact)| fact.occurred_at).collect();
     sqlx::query!(

@@ -71,7 +71,7 @@ impl Books {
                     self.sees_sale(id.0, event, fact.occurred_at);
                 }
             }
-            Subject::Product(..) | Subject::Cart(..) => {}
+            Subject::Product(..) | Subject::Cart(..) | Subject::Any(..) => {}
         }
         Ok(())
     }

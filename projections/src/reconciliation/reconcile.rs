@@ -46,7 +46,9 @@ pub async fn reconcile(
     let (mut report, mut found) = (Report::default(), Suspicions::default());
     for entry in catalogue::ALL {
         doing.send_replace(format!("folding `{}` again", entry.name));
-        let compared = (entry.compare)(databases.of(entry.home).options.clone(), store.clone(), Wanted::default()).await?;
+        let compared =
+            (entry.compare)(databases.of(entry.home).options.clone(), store.clone(), Wanted::default())
+                .await?;
         report.rows += compared.rows;
         report.parked += compared.parked as u64;
         for difference in &compared.named {

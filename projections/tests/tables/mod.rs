@@ -3,13 +3,14 @@
 use event_store::RecordedEvent;
 use projections::read_models::{
     AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
+    Trail,
 };
 use projections::{Batch, Fact, Projection, Share, StepError, load, step, versions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 28] = [
     "projection_checkpoints",
     "products",
     "carts",
@@ -36,6 +37,8 @@ const TABLES: [&str; 26] = [
     "analytics_carts",
     "analytics_stock_levels",
     "analytics_stock_outs",
+    "trail",
+    "trail_kinds",
 ];
 
 /// Applies a part of the log as one batch of this projection, from its stored checkpoint on.
@@ -73,7 +76,7 @@ pub async fn checkpoint<P: Projection>(connection: &mut PgConnection) -> Result<
 }
 
 pub fn wanted<P: Projection>(part: &[RecordedEvent]) -> Vec<Fact> {
-    part.iter().filter(|event| P::wants(event)).map(|event| Fact::read(event).unwrap()).collect()
+    part.iter().filter(|event| P::wants(event)).map(|event| P::read(event).unwrap()).collect()
 }
 
 pub fn position(event: &RecordedEvent) -> i64 {
@@ -87,6 +90,7 @@ pub async fn project_all(connection: &mut PgConnection, part: &[RecordedEvent]) 
     project(&Orders, connection, part).await?;
     project(&Stock, connection, part).await?;
     project(&Sales, connection, part).await?;
+    project(&Trail, connection, part).await?;
     project_analytics(connection, part).await
 }
 

@@ -1,7 +1,9 @@
+use super::history::{AsOf, page_as_of};
 use super::{SNAPSHOT_OF_CARTS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
+use crate::history::CartFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::given;
 use axum::Router;
@@ -31,34 +33,34 @@ struct Filter {
 /// A cart. `total` is the sum of the lines at the prices that the shopper saw and of the charge for sending; from
 /// checkout on, what was locked.
 #[derive(Serialize)]
-struct CartView {
-    cart_id: Uuid,
-    status: String,
-    currency: String,
-    customer_id: Option<String>,
-    order_id: Option<Uuid>,
-    country: Option<String>,
-    line_count: i64,
-    units: i64,
+pub struct CartView {
+    pub cart_id: Uuid,
+    pub status: String,
+    pub currency: String,
+    pub customer_id: Option<String>,
+    pub order_id: Option<Uuid>,
+    pub country: Option<String>,
+    pub line_count: i64,
+    pub units: i64,
     /// For sending it, a part of the total.
     #[serde(skip_serializing_if = "Option::is_none")]
-    shipping: Option<MoneyView>,
-    total: MoneyView,
-    opened_at: DateTime<Utc>,
-    changed_at: DateTime<Utc>,
-    revision: i64,
+    pub shipping: Option<MoneyView>,
+    pub total: MoneyView,
+    pub opened_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lines: Option<Vec<LineView>>,
+    pub lines: Option<Vec<LineView>>,
 }
 
 #[derive(Serialize)]
-struct LineView {
-    line_id: Uuid,
-    sku: String,
-    quantity: i64,
-    unit_price: MoneyView,
-    amount: MoneyView,
-    agreed: bool,
+pub struct LineView {
+    pub line_id: Uuid,
+    pub sku: String,
+    pub quantity: i64,
+    pub unit_price: MoneyView,
+    pub amount: MoneyView,
+    pub agreed: bool,
 }
 
 struct Row {
@@ -144,9 +146,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(cart_id): PathParams<CartId>,
-    Asked { freshness, .. }: Asked,
+    Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<CartView>, Problem> {
+    if let Some(point) = filter.as_of {
+        return page_as_of::<CartFold>(&shared, caller, cart_id, point, freshness).await;
+    }
     let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
     let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
     let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;

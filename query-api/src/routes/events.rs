@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::answer::{Answer, failed_read};
+use crate::audit::{Direction, as_json};
 use crate::freshness::Asked;
 use crate::page::{Page, PageRequest};
 use axum::Router;
@@ -31,14 +32,6 @@ struct Filter {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Direction {
-    #[default]
-    Forwards,
-    Backwards,
-}
-
 #[derive(Serialize)]
 struct EventView {
     stream: String,
@@ -65,21 +58,6 @@ impl From<RecordedEvent> for EventView {
             recorded_at: event.recorded_at,
         }
     }
-}
-
-/// The bytes as they stand in the log. Those that are not JSON become a text, and none become null. Of those that are
-/// not even text, such as a snapshot's, only the number is told: nobody could read them, and they are many.
-fn as_json(bytes: &[u8]) -> Box<RawValue> {
-    if bytes.is_empty() {
-        return RawValue::NULL.to_owned();
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => format!("({} bytes that are not text)", bytes.len()),
-    };
-    RawValue::from_string(text.clone())
-        .or_else(|_| serde_json::value::to_raw_value(&text))
-        .unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// The cursor is the revision or the position of the last event of the page before.
@@ -161,17 +139,4 @@ async fn collect(
     max: usize,
 ) -> Result<Vec<RecordedEvent>, Problem> {
     events.take(max).try_collect().await.map_err(failed_read)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows_json_as_it_stands_and_anything_else_as_text() {
-        assert_eq!(as_json(br#"{"b": 1.0, "a": 2}"#).get(), r#"{"b": 1.0, "a": 2}"#);
-        assert_eq!(as_json(b"").get(), "null");
-        assert_eq!(as_json(b"plain \"text\"").get(), r#""plain \"text\"""#);
-        assert_eq!(as_json(&[0xff, 0]).get(), r#""(2 bytes that are not text)""#);
-    }
 }

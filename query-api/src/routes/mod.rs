@@ -1,14 +1,17 @@
 //! The addresses, one file for each read model.
 
 mod analytics;
-mod carts;
+mod audit;
+pub mod carts;
 mod events;
+mod history;
 mod live;
-mod order_view;
-mod orders;
-mod products;
+pub mod order_view;
+pub mod orders;
+mod prices;
+pub mod products;
 mod sales;
-mod stock;
+pub mod stock;
 
 use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
@@ -54,6 +57,9 @@ pub fn router(shared: Shared) -> Router {
         .merge(sales::routes())
         .merge(analytics::routes())
         .merge(events::routes())
+        .merge(history::routes())
+        .merge(prices::routes())
+        .merge(audit::routes())
         .with_state(shared)
 }
 

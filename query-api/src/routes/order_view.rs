@@ -13,44 +13,44 @@ use uuid::Uuid;
 pub struct OrderPage {
     #[serde(flatten)]
     pub order: OrderView,
-    lines: Vec<LineView>,
+    pub lines: Vec<LineView>,
     /// What stock last answered, for each SKU.
-    stock: Vec<StockView>,
-    payments: Vec<PaymentView>,
-    refunds: Vec<RefundView>,
-    shipments: Vec<ShipmentView>,
-    history: Vec<HistoryView>,
+    pub stock: Vec<StockView>,
+    pub payments: Vec<PaymentView>,
+    pub refunds: Vec<RefundView>,
+    pub shipments: Vec<ShipmentView>,
+    pub history: Vec<HistoryView>,
 }
 
 #[derive(Serialize)]
-struct LineView {
-    line_id: Uuid,
-    sku: String,
-    merchant_id: String,
-    name: String,
-    quantity: i64,
+pub struct LineView {
+    pub line_id: Uuid,
+    pub sku: String,
+    pub merchant_id: String,
+    pub name: String,
+    pub quantity: i64,
     /// Units that will not be sent.
     #[serde(skip_serializing_if = "is_zero")]
-    given_up: i64,
-    unit_price: MoneyView,
-    amount: MoneyView,
+    pub given_up: i64,
+    pub unit_price: MoneyView,
+    pub amount: MoneyView,
 }
 
 #[derive(Serialize)]
-struct StockView {
-    sku: String,
-    quantity: i64,
+pub struct StockView {
+    pub sku: String,
+    pub quantity: i64,
     /// unanswered, held, refused, committed, shipped, released
-    phase: String,
+    pub phase: String,
     /// What was there when it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    available: Option<u64>,
+    pub available: Option<u64>,
     /// Units that left while others stayed, or were given up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    shipped: Option<u64>,
+    pub shipped: Option<u64>,
     /// Units that were given up and that stock has back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    released: Option<u64>,
+    pub released: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -59,65 +59,65 @@ fn is_zero(units: &i64) -> bool {
 }
 
 #[derive(Serialize)]
-struct PaymentView {
-    payment_id: Uuid,
-    amount: MoneyView,
+pub struct PaymentView {
+    pub payment_id: Uuid,
+    pub amount: MoneyView,
     /// recorded, requested, started, requires_action, authorized, declined, captured, voided
-    status: String,
+    pub status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
+    pub method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// How the payment gateway names it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    intent: Option<String>,
+    pub intent: Option<String>,
     /// Where the shopper must go while it is `requires_action`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    redirect_url: Option<String>,
+    pub redirect_url: Option<String>,
     /// Why it was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
-    occurred_at: DateTime<Utc>,
+    pub failure: Option<String>,
+    pub occurred_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
-struct RefundView {
-    refund_id: Uuid,
+pub struct RefundView {
+    pub refund_id: Uuid,
     /// The payment that the gateway takes it from; none if people gave it back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    payment_id: Option<Uuid>,
-    amount: MoneyView,
+    pub payment_id: Option<Uuid>,
+    pub amount: MoneyView,
     /// requested, done, refused
-    status: String,
+    pub status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// Why the gateway would not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
-    occurred_at: DateTime<Utc>,
+    pub failure: Option<String>,
+    pub occurred_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
-struct ShipmentView {
-    shipment_id: Uuid,
-    merchant_id: String,
-    lines: serde_json::Value,
+pub struct ShipmentView {
+    pub shipment_id: Uuid,
+    pub merchant_id: String,
+    pub lines: serde_json::Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tracking: Option<serde_json::Value>,
-    sent_at: DateTime<Utc>,
+    pub tracking: Option<serde_json::Value>,
+    pub sent_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    delivered_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
-struct HistoryView {
-    revision: i64,
-    position: i64,
+pub struct HistoryView {
+    pub revision: i64,
+    pub position: i64,
     #[serde(rename = "type")]
-    event_type: String,
-    summary: String,
-    actor: String,
-    occurred_at: DateTime<Utc>,
+    pub event_type: String,
+    pub summary: String,
+    pub actor: String,
+    pub occurred_at: DateTime<Utc>,
 }
 
 /// As the projection writes it.

@@ -1,8 +1,10 @@
+use super::history::{AsOf, page_as_of};
 use super::order_view::{OrderPage, read};
 use super::{SNAPSHOT_OF_ORDERS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
+use crate::history::OrderFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::{ending, given, starting};
 use axum::Router;
@@ -171,9 +173,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(order_id): PathParams<OrderId>,
-    Asked { freshness, .. }: Asked,
+    Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<OrderPage>, Problem> {
+    if let Some(point) = filter.as_of {
+        return page_as_of::<OrderFold>(&shared, caller, order_id, point, freshness).await;
+    }
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;

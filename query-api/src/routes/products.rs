@@ -1,7 +1,9 @@
 use super::Shared;
+use super::history::{AsOf, page_as_of};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
+use crate::history::ProductFold;
 use crate::page::{Page, PageRequest};
 use crate::parameters::given;
 use axum::Router;
@@ -9,7 +11,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
-use http_boundary::{PathParams, Problem};
+use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -26,15 +28,15 @@ struct Filter {
 }
 
 #[derive(Serialize)]
-struct ProductView {
-    sku: String,
-    merchant_id: String,
-    name: String,
-    price: MoneyView,
-    retired: bool,
-    defined_at: DateTime<Utc>,
-    changed_at: DateTime<Utc>,
-    revision: i64,
+pub struct ProductView {
+    pub sku: String,
+    pub merchant_id: String,
+    pub name: String,
+    pub price: MoneyView,
+    pub retired: bool,
+    pub defined_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    pub revision: i64,
 }
 
 struct Row {
@@ -94,9 +96,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
-    Asked { freshness, .. }: Asked,
+    Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<ProductView>, Problem> {
+    if let Some(point) = filter.as_of {
+        return page_as_of::<ProductFold>(&shared, caller, &sku, point, freshness).await;
+    }
     let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
     let row = sqlx::query_as!(
         Row,

@@ -1,7 +1,9 @@
 use super::Shared;
+use super::history::{AsOf, page_as_of};
 use crate::answer::{Answer, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
+use crate::history::StockFold;
 use crate::page::{Page, PageRequest};
 use axum::Router;
 use axum::extract::State;
@@ -59,9 +61,13 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
-    Asked { freshness, .. }: Asked,
+    Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<StockView>, Problem> {
+    if let Some(point) = filter.as_of {
+        return page_as_of::<StockFold>(&shared, caller, &sku, point, freshness).await;
+    }
     let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
     let row = sqlx::query_as!(
         StockView,

@@ -1,6 +1,5 @@
 //! `emporium audit reconcile`: whether everything in a running shop adds up.
 
-use crate::operator::{OperatorArgs, OperatorError};
 use crate::shop_client::{ShopClient, ShopError};
 use clap::Args;
 use projections::reconciliation::{Finding, Report};
@@ -13,11 +12,9 @@ use uuid::Uuid;
 /// How often a run is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Which shop.
+/// How it is told.
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
-    #[command(flatten)]
-    operator: OperatorArgs,
     /// Print the whole report as JSON
     #[arg(long)]
     json: bool,
@@ -26,9 +23,6 @@ pub struct ReconcileArgs {
 /// What went wrong.
 #[derive(Debug, Error)]
 pub enum ReconcileError {
-    /// The shop cannot be asked.
-    #[error(transparent)]
-    Operator(#[from] OperatorError),
     /// It refuses, or does not answer.
     #[error(transparent)]
     Shop(#[from] ShopError),
@@ -56,22 +50,19 @@ struct Run {
     report: Option<Report>,
 }
 
-impl ReconcileArgs {
-    /// Asks for a run, waits for its end, and prints what came of it.
-    ///
-    /// # Errors
-    /// When something does not add up, when that could not be told, and when the shop does not answer.
-    pub async fn run(self) -> Result<(), ReconcileError> {
-        let shop = self.operator.client().await?;
-        let Asked { id } = shop.order(&["audit", "reconciliations"], &json!({})).await?;
-        let report = wait_for(&shop, &id.to_string()).await?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        } else {
-            print!("{}", in_words(&report));
-        }
-        if report.differences > 0 { Err(ReconcileError::Differs(report.differences)) } else { Ok(()) }
+/// Asks for a run, waits for its end, and prints what came of it.
+///
+/// # Errors
+/// When something does not add up, when that could not be told, and when the shop does not answer.
+pub async fn run(shop: &ShopClient, args: &ReconcileArgs) -> Result<(), ReconcileError> {
+    let Asked { id } = shop.order(&["audit", "reconciliations"], &json!({})).await?;
+    let report = wait_for(shop, &id.to_string()).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", in_words(&report));
     }
+    if report.differences > 0 { Err(ReconcileError::Differs(report.differences)) } else { Ok(()) }
 }
 
 async fn wait_for(shop: &ShopClient, id: &str) -> Result<Report, ReconcileError> {

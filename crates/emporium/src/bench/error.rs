@@ -1,5 +1,5 @@
-use crate::import::ImportError;
 use crate::audit_cli::tamper_evidence::EvidenceError;
+use crate::import::ImportError;
 use crate::operator::OperatorError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;

@@ -32,6 +32,15 @@ pub enum ShopError {
         #[source]
         source: reqwest::Error,
     },
+    /// The answer ended before its end.
+    #[error("the answer of {url} broke off: ask again, and look into the service's log")]
+    BrokenOff {
+        /// Where.
+        url: Url,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The shop says no.
     #[error("{0}")]
     Refused(Box<Refusal>),
@@ -57,7 +66,7 @@ impl ShopError {
         match self {
             Self::Unreachable { source, .. } => !source.is_builder(),
             Self::Refused(refusal) => refusal.may_pass(),
-            Self::UnreadableAnswer { .. } | Self::InvalidKey(_) => false,
+            Self::UnreadableAnswer { .. } | Self::BrokenOff { .. } | Self::InvalidKey(_) => false,
         }
     }
 
@@ -66,7 +75,7 @@ impl ShopError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused(refusal) => refusal.status == 503,
-            Self::UnreadableAnswer { .. } | Self::InvalidKey(_) => false,
+            Self::UnreadableAnswer { .. } | Self::BrokenOff { .. } | Self::InvalidKey(_) => false,
         }
     }
 
@@ -83,7 +92,7 @@ impl ShopError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused(refusal) => matches!(refusal.status, 401 | 403 | 503),
-            Self::UnreadableAnswer { .. } | Self::InvalidKey(_) => false,
+            Self::UnreadableAnswer { .. } | Self::BrokenOff { .. } | Self::InvalidKey(_) => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 pub use error::{InvalidClient, Refusal, ShopError};
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
@@ -66,6 +67,13 @@ pub struct Answer<A> {
     pub replayed: bool,
     /// What the service says.
     pub body: A,
+}
+
+/// An answer that is taken piece by piece.
+#[derive(Debug)]
+pub struct LongAnswer {
+    url: Url,
+    response: Response,
 }
 
 impl ShopClient {
@@ -136,6 +144,34 @@ impl ShopClient {
         let body: Option<()> = None;
         let answer = self.attempt(&Method::GET, &self.address(path), &HeaderMap::new(), &body).await?;
         Ok(answer.body)
+    }
+
+    /// Asks for something once, with what stands after the `?` of its address.
+    ///
+    /// # Errors
+    /// As [`ShopClient::get`].
+    pub async fn ask<A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<A, ShopError> {
+        let body: Option<()> = None;
+        let url = self.address_with(path, query);
+        Ok(self.attempt(&Method::GET, &url, &HeaderMap::new(), &body).await?.body)
+    }
+
+    /// The same for an answer that is taken piece by piece, as long as it may be.
+    ///
+    /// # Errors
+    /// When it is refused, or when nobody answers.
+    pub async fn ask_long(&self, path: &[&str], query: &[(&str, String)]) -> Result<LongAnswer, ShopError> {
+        let url = self.address_with(path, query);
+        let unreachable = |source| ShopError::Unreachable { url: url.clone(), source };
+        let response = self.http.get(url.clone()).timeout(LONG).send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            return Err(ShopError::Refused(Box::new(Refusal::read(response).await.map_err(unreachable)?)));
+        }
+        Ok(LongAnswer { url, response })
     }
 
     /// Has something done once that may take long, and is no command of the shop.
@@ -217,12 +253,30 @@ impl ShopClient {
         Ok(Answer { replayed, body })
     }
 
+    fn address_with(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.address(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
     fn address(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
         url
+    }
+}
+
+impl LongAnswer {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// When the answer breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ShopError> {
+        self.response.chunk().await.map_err(|source| ShopError::BrokenOff { url: self.url.clone(), source })
     }
 }
 

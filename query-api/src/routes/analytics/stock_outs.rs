@@ -3,8 +3,8 @@
 use super::period::{Period, PeriodView};
 use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
-use crate::page::PageRequest;
 use crate::freshness::Asked;
+use crate::page::PageRequest;
 use crate::routes::Shared;
 use axum::Router;
 use axum::extract::State;

@@ -33,7 +33,8 @@ pub async fn copy_again(database: &str, folder: &Path, filled: &Version) -> Resu
         execute(&mut session, format!("COPY {schema}.{table} TO '{}'", file(folder, table))).await?;
     }
     // As the projections' own sessions do.
-    execute(&mut session, "SET synchronous_commit = off; SET client_min_messages = warning".to_owned()).await?;
+    execute(&mut session, "SET synchronous_commit = off; SET client_min_messages = warning".to_owned())
+        .await?;
     let mut rows = 0;
     let started = Instant::now();
     for table in &tables {

@@ -1,0 +1,17 @@
+use super::AuditError;
+use super::thing::{Thing, each_item, line};
+use crate::shop_client::ShopClient;
+use clap::Args;
+
+/// `emporium audit history …`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    thing: Thing,
+}
+
+pub async fn run(shop: &ShopClient, args: &HistoryArgs) -> Result<(), AuditError> {
+    let path = [args.thing.folder(), &args.thing.id, "history"];
+    each_item(shop, &path, &[("limit", "500".to_owned())], |event| println!("{}", line(event))).await?;
+    Ok(())
+}

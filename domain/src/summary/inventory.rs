@@ -1,0 +1,38 @@
+//! Stock.
+
+use super::{Summary, counted};
+use crate::inventory::Event;
+use crate::{OrderId, Quantity};
+
+impl Summary for Event {
+    fn summary(&self) -> String {
+        match self {
+            Self::Received(received) => format!("{} received", units(received.quantity)),
+            Self::Adjusted(adjusted) => {
+                format!("Count corrected by {:+}: {}", adjusted.delta, adjusted.reason)
+            }
+            Self::Reserved(reserved) => of_order(reserved.quantity, "held for", reserved.order_id),
+            Self::Released(released) => {
+                let what = if released.was_committed { "taken back from paid" } else { "taken back from" };
+                of_order(released.quantity, what, released.order_id)
+            }
+            Self::ReservationClosed(closed) => format!("Nothing more is held for order {}", closed.order_id),
+            Self::Committed(committed) => of_order(committed.quantity, "committed to", committed.order_id),
+            Self::Shipped(shipped) => of_order(shipped.quantity, "shipped for", shipped.order_id),
+            Self::UnitsShipped(shipped) => {
+                of_order(shipped.quantity, "shipped, a part, for", shipped.order_id)
+            }
+            Self::UnitsReleased(released) => {
+                of_order(released.quantity, "taken back, given up by", released.order_id)
+            }
+        }
+    }
+}
+
+fn units(quantity: Quantity) -> String {
+    counted(quantity.units(), "unit")
+}
+
+fn of_order(quantity: Quantity, what: &str, order_id: OrderId) -> String {
+    format!("{} {what} order {order_id}", units(quantity))
+}

@@ -1,0 +1,52 @@
+//! One readable line for each event, for people who look at a history.
+//!
+//! Every match is exhaustive, so that no new event can be forgotten. A line holds nothing that its reader may not know:
+//! no token of a means of payment.
+
+mod cart;
+mod inventory;
+mod order;
+mod product;
+
+use crate::{Event, Money, Sku};
+
+/// SKUs that a line names before it only counts the rest.
+const NAMED_SKUS: usize = 3;
+
+/// What can be told in a line.
+pub trait Summary {
+    /// What happened, in a few words.
+    #[must_use]
+    fn summary(&self) -> String;
+}
+
+impl Summary for Event {
+    fn summary(&self) -> String {
+        match self {
+            Self::Product(event) => event.summary(),
+            Self::Inventory(event) => event.summary(),
+            Self::Cart(event) => event.summary(),
+            Self::Order(event) => event.summary(),
+        }
+    }
+}
+
+/// In minor units: how many decimals a currency has is the reader's matter.
+fn money(money: Money) -> String {
+    format!("{money} (minor units)")
+}
+
+fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn skus<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> String {
+    let skus: Vec<&str> = skus.into_iter().map(Sku::as_str).collect();
+    match skus.len().checked_sub(NAMED_SKUS) {
+        Some(more) if more > 0 => format!("{} and {more} more", skus[..NAMED_SKUS].join(", ")),
+        _ => skus.join(", "),
+    }
+}

@@ -1,0 +1,21 @@
+//! Products.
+
+use super::{Summary, money};
+use crate::product::Event;
+
+impl Summary for Event {
+    fn summary(&self) -> String {
+        match self {
+            Self::Defined(defined) => {
+                format!(
+                    "Defined: {}, sold by {} at {}",
+                    defined.name,
+                    defined.merchant_id,
+                    money(defined.price)
+                )
+            }
+            Self::Repriced(repriced) => format!("Price set to {}", money(repriced.price)),
+            Self::Retired(_) => "Retired".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Time travel: what a cart, an order, a stock or a product was at a point of its history.
+//!
+//! Nothing here looks at a read model. A thing's stream is read from the event store up to the point (`stream`), and
+//! folded by the domain's own code into the same page that the read model shows now (`carts`, `orders`, `products`,
+//! `stock`). What the domain does not keep, such as when a parcel left, is taken from the events beside the state.
+//! It costs the reading of the stream up to the point; for a point in time also of what came after it.
+
+mod carts;
+mod changes;
+mod entry;
+mod orders;
+mod point;
+mod prices;
+mod products;
+mod stock;
+mod stream;
+
+pub use carts::CartFold;
+pub use changes::{Change, changes};
+pub use entry::{Entry, entries, summary};
+pub use orders::OrderFold;
+pub use point::Point;
+pub use prices::{PricePeriod, price_periods};
+pub use products::ProductFold;
+pub use stock::StockFold;
+pub use stream::{HistoryError, Upto, last_at};
+
+use chrono::{DateTime, Utc};
+use domain::Aggregate;
+use domain::stored::{COMMAND_NOTED, StoredEvent};
+use event_store::EventStore;
+use futures::{TryStreamExt, pin_mut};
+use serde::Serialize;
+
+/// An event's place and circumstances.
+pub struct Moment {
+    pub revision: i64,
+    pub position: i64,
+    pub event_type: String,
+    pub actor: String,
+    /// Business time.
+    pub occurred_at: DateTime<Utc>,
+}
+
+/// A page that is made by folding.
+pub trait Fold: Default + Send + 'static {
+    /// Whose events they are.
+    type Of: Aggregate;
+    /// The page.
+    type Page: Serialize + Send;
+    /// What it is called in the answers.
+    const WHAT: &'static str;
+    /// Whether whoever knows its id may see it; otherwise only the operator looks into its past.
+    const IS_OPENED_BY_ITS_ID: bool;
+
+    /// Takes the stream's next event in.
+    fn take(&mut self, event: &<Self::Of as Aggregate>::Event, moment: &Moment);
+
+    /// The page; none before it came into being.
+    fn page(self, id: &str) -> Option<Self::Page>;
+}
+
+/// The name of the stream.
+pub fn stream_of<F: Fold>(id: &str) -> String {
+    format!("{}-{id}", F::Of::CATEGORY)
+}
+
+/// The page as the first events of the stream make it, up to this one.
+pub async fn fold<F: Fold>(store: &EventStore, id: &str, upto: u64) -> Result<Option<F::Page>, HistoryError> {
+    let stream = stream_of::<F>(id);
+    let count = usize::try_from(upto.saturating_add(1)).unwrap_or(usize::MAX);
+    let events = store.read_stream(&stream, 0, count);
+    pin_mut!(events);
+    let mut fold = F::default();
+    while let Some(event) = events.try_next().await? {
+        if event.event_type == COMMAND_NOTED {
+            continue;
+        }
+        let moment = stream::moment(&event)?;
+        let fact = <F::Of as Aggregate>::Event::read(&event.event_type, &event.data);
+        fold.take(&fact.map_err(|source| HistoryError::unreadable(&event, source))?, &moment);
+    }
+    Ok(fold.page(id))
+}

@@ -1,0 +1,119 @@
+//! A stream up to a point.
+
+use super::{Moment, Point};
+use crate::answer::failed_read;
+use domain::stored::UnreadableEvent;
+use event_store::{EventStore, EventStoreError, RecordedEvent};
+use futures::{TryStreamExt, pin_mut};
+use http_boundary::{Problem, process};
+use thiserror::Error;
+
+/// Why a history cannot be told.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    #[error(transparent)]
+    Store(#[from] EventStoreError),
+    #[error(
+        "the event {revision} of the stream `{stream}` cannot be read: run a version of Emporium that knows it"
+    )]
+    Unreadable {
+        stream: String,
+        revision: u64,
+        #[source]
+        source: UnreadableEvent,
+    },
+    #[error("the metadata of the event {revision} of the stream `{stream}` is not ours")]
+    Metadata {
+        stream: String,
+        revision: u64,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the event {revision} of the stream `{stream}` has numbers larger than we show")]
+    TooLarge { stream: String, revision: u64 },
+}
+
+impl HistoryError {
+    pub(super) fn unreadable(event: &RecordedEvent, source: UnreadableEvent) -> Self {
+        Self::Unreadable { stream: event.stream.clone(), revision: event.revision, source }
+    }
+}
+
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Store(error) => failed_read(error),
+            unreadable => {
+                tracing::error!(error = process::with_causes(&unreadable), "a history cannot be told");
+                let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+                let title = "An event of this history cannot be read";
+                Self::new(status, "unreadable-event", title, format!("{unreadable}."))
+            }
+        }
+    }
+}
+
+/// How far a stream had come at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upto {
+    /// Its last event then.
+    Revision(u64),
+    /// It had none.
+    Nothing,
+    /// Its last event now, which is before the revision that was asked for.
+    OnlyUpTo(u64),
+}
+
+/// The stream's last event at a point, or its last one now.
+pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> Result<Upto, HistoryError> {
+    if let Some(Point::Revision(revision)) = point {
+        let at = store.read_stream(stream, revision, 1);
+        pin_mut!(at);
+        if at.try_next().await?.is_some_and(|event| event.revision == revision) {
+            return Ok(Upto::Revision(revision));
+        }
+    }
+    // Business times may go to and fro, so the last event that had happened is looked for from the end.
+    let events = store.read_stream_backwards(stream, None, count_of(point));
+    pin_mut!(events);
+    while let Some(event) = events.try_next().await? {
+        let is_within = match point {
+            None => true,
+            Some(Point::Revision(_)) => return Ok(Upto::OnlyUpTo(event.revision)),
+            Some(Point::Position(position)) => event.position <= position,
+            Some(Point::Time(time)) => metadata(&event)?.occurred_at <= time,
+        };
+        if is_within {
+            return Ok(Upto::Revision(event.revision));
+        }
+    }
+    Ok(Upto::Nothing)
+}
+
+/// How many events must be looked at from the end.
+fn count_of(point: Option<Point>) -> usize {
+    match point {
+        None | Some(Point::Revision(_)) => 1,
+        Some(Point::Position(_) | Point::Time(_)) => usize::MAX,
+    }
+}
+
+pub(super) fn metadata(event: &RecordedEvent) -> Result<event_store::Metadata, HistoryError> {
+    event.metadata().map_err(|source| HistoryError::Metadata {
+        stream: event.stream.clone(),
+        revision: event.revision,
+        source,
+    })
+}
+
+pub(super) fn moment(event: &RecordedEvent) -> Result<Moment, HistoryError> {
+    let metadata = metadata(event)?;
+    let too_large = |_| HistoryError::TooLarge { stream: event.stream.clone(), revision: event.revision };
+    Ok(Moment {
+        revision: i64::try_from(event.revision).map_err(too_large)?,
+        position: i64::try_from(event.position.value()).map_err(too_large)?,
+        event_type: event.event_type.clone(),
+        actor: metadata.actor,
+        occurred_at: metadata.occurred_at,
+    })
+}

@@ -1,0 +1,217 @@
+//! The audit trail: events by what they are, by whom, for which purchase and when; what one purchase set off; and any
+//! selection as a file.
+
+use super::Shared;
+use crate::answer::{Answer, failed_query, failed_read, nothing};
+use crate::audit::{
+    Caused, Direction, Filter, Format, Record, Wanted, at_positions, export, of_correlation, page_of_index,
+    page_of_stream, tree,
+};
+use crate::checkpoints::ReadModel;
+use crate::freshness::{Asked, Freshness, MinPosition};
+use crate::page::{Page, PageRequest};
+use crate::parameters::{ending, starting};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use domain::OrderId;
+use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use http_boundary::{Caller, PathParams, Problem, process};
+use serde::{Deserialize, Serialize};
+
+/// Places of events that are read at once for an export of a purchase.
+const POSITIONS_AT_ONCE: usize = 500;
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/audit/events", get(events))
+        .route("/audit/purchases/{order_id}", get(purchase))
+        .route("/audit/export", get(file))
+}
+
+/// All filters stand in every query of the trail; serde cannot flatten what refuses unknown names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    stream: Option<String>,
+    category: Option<String>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    actor: Option<String>,
+    correlation: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(rename = "from-position")]
+    from_position: Option<String>,
+    #[serde(rename = "to-position")]
+    to_position: Option<String>,
+    direction: Option<Direction>,
+    format: Option<Format>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl Query {
+    fn filter(&self) -> Result<Filter, Problem> {
+        let from = starting("from", self.from.as_deref())?;
+        let to = ending("to", self.to.as_deref())?;
+        let wanted = Wanted {
+            stream: self.stream.clone(),
+            category: self.category.clone(),
+            event_type: self.event_type.clone(),
+            actor: self.actor.clone(),
+            correlation: self.correlation.clone(),
+            from_position: self.from_position.clone(),
+            to_position: self.to_position.clone(),
+        };
+        Filter::read(wanted, from, to).map_err(|error| Problem::invalid(format!("{error}.")))
+    }
+}
+
+/// A page of the trail. The cursor is the position of the last event of the page before, or its revision if a stream
+/// is asked for.
+async fn events(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Asked { filter: query, freshness }: Asked<Query>,
+) -> Result<Answer<Page<Record>>, Problem> {
+    caller.require_operator()?;
+    if query.format.is_some() {
+        return Err(Problem::invalid("`format` is for /audit/export: a page is always JSON."));
+    }
+    let filter = query.filter()?;
+    let page = PageRequest::<u64>::read(query.limit, query.cursor.as_deref())?;
+    let direction = query.direction.unwrap_or_default();
+    if let Some(stream) = &filter.stream {
+        let head = shared.log.reach(freshness).await?;
+        let part = (page.after, page.limit + 1);
+        let events = page_of_stream(&shared.store, stream, &filter, direction, part).await;
+        let events = events.map_err(failed_read)?;
+        return Ok(Answer::new(
+            page.page(events, |event| event.revision, |event| Record::from(&event)),
+            head,
+        ));
+    }
+    let position = shared.checkpoints.reach(ReadModel::Trail, freshness).await?;
+    let found = page_of_index(&shared.pool, &filter, direction, page.after, page.fetch()).await;
+    let found = found.map_err(failed_query)?;
+    let page = page.page(found, |position| position.value(), |position| position);
+    let mut places = page.items;
+    places.sort_unstable();
+    let mut events = all_at(&shared.store, &places).await?;
+    if direction == Direction::Backwards {
+        events.reverse();
+    }
+    let items = events.iter().map(Record::from).collect();
+    Ok(Answer::new(Page { items, next_cursor: page.next_cursor }, position))
+}
+
+/// The events at these places. No event is ever deleted, so one that is missing is told and not passed over.
+async fn all_at(store: &EventStore, places: &[Position]) -> Result<Vec<RecordedEvent>, Problem> {
+    let events = at_positions(store, places).await.map_err(failed_read)?;
+    if events.len() < places.len() {
+        let missing = places.iter().find(|place| events.iter().all(|event| event.position != **place));
+        tracing::error!(position = ?missing, "the log has no event where the trail knows one");
+        let detail = "The log has no event at a position where the audit trail knows one: verify the log.";
+        let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+        let problem = Problem::new(status, "event-missing", "An event is missing in the log", detail);
+        return Err(problem.with("position", missing.map(|place| place.value())));
+    }
+    Ok(events)
+}
+
+/// What a purchase set off.
+#[derive(Serialize)]
+struct Purchase {
+    order_id: OrderId,
+    events: usize,
+    /// A tree told from its roots: what follows from a step comes after it, one level deeper.
+    steps: Vec<Caused>,
+}
+
+async fn purchase(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(order_id): PathParams<OrderId>,
+    Asked { freshness, .. }: Asked,
+) -> Result<Answer<Purchase>, Problem> {
+    caller.require_operator()?;
+    // Half a tree would be a wrong one: everything that is in the log now.
+    let position = shared.checkpoints.reach(ReadModel::Trail, freshness.or(MinPosition::Head)).await?;
+    let places = of_correlation(&shared.pool, order_id.0).await.map_err(failed_query)?;
+    let events = all_at(&shared.store, &places).await?;
+    if events.is_empty() {
+        return Err(nothing("purchase", order_id, position));
+    }
+    Ok(Answer::new(Purchase { order_id, events: events.len(), steps: tree(&events) }, position))
+}
+
+/// A selection as a file, up to the end that the log has now. It comes from the log itself and not from a read model; only
+/// where the events of a purchase are is looked up.
+async fn file(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Asked { filter: query, freshness }: Asked<Query>,
+) -> Result<Response, Problem> {
+    caller.require_operator()?;
+    if query.limit.is_some() || query.cursor.is_some() || query.direction.is_some() {
+        return Err(Problem::invalid("An export has no pages: leave out `limit`, `cursor` and `direction`."));
+    }
+    let format =
+        query.format.ok_or_else(|| Problem::invalid("Give the `format`: ndjson, csv or parquet."))?;
+    let filter = query.filter()?;
+    let head = shared.log.reach(freshness).await?;
+    let events = selected(&shared, filter, (head.position, freshness)).await?;
+    let pieces = export(format, events).inspect_err(|error| {
+        tracing::warn!(error = process::with_causes(error), "an export breaks off");
+    });
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    let name = format!("attachment; filename=\"events.{}\"", format.ending());
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    head.write(headers);
+    Ok(response)
+}
+
+type Events = BoxStream<'static, Result<RecordedEvent, EventStoreError>>;
+
+async fn selected(
+    shared: &Shared,
+    filter: Filter,
+    (head, freshness): (Option<Position>, Freshness),
+) -> Result<Events, Problem> {
+    let Some(head) = head else { return Ok(futures::stream::empty().boxed()) };
+    let store = shared.store.clone();
+    let last = filter.to_position.map_or(head, |to| to.min(head));
+    let all: Events = match (&filter.stream, filter.correlation) {
+        (Some(stream), _) => store.read_stream(stream, 0, usize::MAX).boxed(),
+        (None, Some(correlation)) => {
+            shared.checkpoints.reach(ReadModel::Trail, freshness.at(head)).await?;
+            let places = of_correlation(&shared.pool, correlation).await.map_err(failed_query)?;
+            let parts: Vec<Vec<Position>> = places.chunks(POSITIONS_AT_ONCE).map(<[_]>::to_vec).collect();
+            let read = move |part: Vec<Position>| {
+                let store = store.clone();
+                async move {
+                    let events = at_positions(&store, &part).await?;
+                    Ok::<_, EventStoreError>(futures::stream::iter(events.into_iter().map(Ok)))
+                }
+            };
+            futures::stream::iter(parts).then(read).try_flatten().boxed()
+        }
+        (None, None) => store.read_all(filter.from_position, usize::MAX).boxed(),
+    };
+    let upto_last = all.try_take_while(move |event| {
+        let is_within = event.position <= last;
+        async move { Ok(is_within) }
+    });
+    Ok(upto_last.try_filter(move |event| std::future::ready(filter.has(event))).boxed())
+}

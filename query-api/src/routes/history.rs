@@ -1,0 +1,184 @@
+//! The past of each cart, order, product and stock: its events in words, what changed between two points, and (for the
+//! pages themselves, which take `as_of`) how it was at a point.
+
+use super::Shared;
+use crate::answer::{Answer, nothing};
+use crate::freshness::{Asked, Freshness, Reached};
+use crate::history::{
+    CartFold, Change, Entry, Fold, OrderFold, Point, ProductFold, StockFold, Upto, changes, entries, fold,
+    last_at, stream_of,
+};
+use crate::page::{Page, PageRequest};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use domain::{CartId, OrderId, Sku};
+use http_boundary::{Caller, PathParams, Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt::Display;
+
+/// Events that a difference tells; the others are only counted.
+const MAX_TOLD: usize = 500;
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/carts/{id}/history", get(history::<CartFold, CartId>))
+        .route("/orders/{id}/history", get(history::<OrderFold, OrderId>))
+        .route("/products/{id}/history", get(history::<ProductFold, Sku>))
+        .route("/stock/{id}/history", get(history::<StockFold, Sku>))
+        .route("/carts/{id}/diff", get(diff::<CartFold, CartId>))
+        .route("/orders/{id}/diff", get(diff::<OrderFold, OrderId>))
+        .route("/products/{id}/diff", get(diff::<ProductFold, Sku>))
+        .route("/stock/{id}/diff", get(diff::<StockFold, Sku>))
+}
+
+/// What the page of one thing takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AsOf {
+    /// As it was then, instead of as it is.
+    pub as_of: Option<Point>,
+}
+
+/// A page as it was at a point, for those who may look into its past.
+pub async fn page_as_of<F: Fold>(
+    shared: &Shared,
+    caller: Result<Caller, Problem>,
+    id: impl Display,
+    point: Point,
+    freshness: Freshness,
+) -> Result<Answer<F::Page>, Problem> {
+    allow::<F>(caller)?;
+    let id = id.to_string();
+    let head = head(shared, freshness, &[point]).await?;
+    let upto = reached::<F>(shared, &id, Some(point), head).await?;
+    let page = match upto {
+        Some(upto) => fold::<F>(&shared.store, &id, upto).await?,
+        None => None,
+    };
+    let page = page.ok_or_else(|| nothing(&format!("{} at that point", F::WHAT), &id, head))?;
+    Ok(Answer::new(page, head))
+}
+
+fn allow<F: Fold>(caller: Result<Caller, Problem>) -> Result<(), Problem> {
+    if F::IS_OPENED_BY_ITS_ID { Ok(()) } else { caller?.require_operator() }
+}
+
+/// The end of the log, which must have come as far as the points that are asked about.
+async fn head(shared: &Shared, freshness: Freshness, points: &[Point]) -> Result<Reached, Problem> {
+    let head = shared.log.reach(freshness).await?;
+    let of_point = |point: &Point| match point {
+        Point::Position(position) => Some(*position),
+        Point::Time(_) | Point::Revision(_) => None,
+    };
+    match points.iter().filter_map(of_point).find(|wanted| head.position < Some(*wanted)) {
+        Some(wanted) => Err(freshness.not_reached(wanted, head.position)),
+        None => Ok(head),
+    }
+}
+
+/// The stream's last event at a point; none if it had none yet.
+async fn reached<F: Fold>(
+    shared: &Shared,
+    id: &str,
+    point: Option<Point>,
+    head: Reached,
+) -> Result<Option<u64>, Problem> {
+    match last_at(&shared.store, &stream_of::<F>(id), point).await? {
+        Upto::Revision(revision) => Ok(Some(revision)),
+        Upto::Nothing if point.is_none() => Err(nothing(F::WHAT, id, head)),
+        Upto::Nothing => Ok(None),
+        Upto::OnlyUpTo(last) => Err(Problem::not_found(format!(
+            "The {} `{id}` has not come to that revision: its last event is {last}.",
+            F::WHAT
+        ))
+        .with("last_revision", last)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// The events, oldest first. The cursor is the revision of the last one of the page before.
+async fn history<F: Fold, Id: Display>(
+    State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
+    PathParams(id): PathParams<Id>,
+    Asked { filter: wanted, freshness }: Asked<Wanted>,
+) -> Result<Answer<Page<Entry>>, Problem> {
+    allow::<F>(caller)?;
+    let page = PageRequest::<u64>::read(wanted.limit, wanted.cursor.as_deref())?;
+    let head = head(&shared, freshness, &[]).await?;
+    let id = id.to_string();
+    let from = page.after.map_or(0, |after| after.saturating_add(1));
+    let told = entries(&shared.store, &stream_of::<F>(&id), from, page.limit + 1).await?;
+    if told.is_empty() && page.after.is_none() {
+        return Err(nothing(F::WHAT, &id, head));
+    }
+    Ok(Answer::new(page.page(told, |entry| entry.revision, |entry| entry), head))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Between {
+    from: Point,
+    /// The end of the history, if it is not given.
+    to: Option<Point>,
+}
+
+/// What is different, and the events that made it so.
+#[derive(Serialize)]
+struct Difference {
+    /// The last event at the one point; null before the first.
+    from_revision: Option<u64>,
+    to_revision: Option<u64>,
+    changes: Vec<Change>,
+    events: Vec<Entry>,
+    /// Events that are not told: read on in the history.
+    more_events: u64,
+}
+
+async fn diff<F: Fold, Id: Display>(
+    State(shared): State<Shared>,
+    caller: Result<Caller, Problem>,
+    PathParams(id): PathParams<Id>,
+    Asked { filter: between, freshness }: Asked<Between>,
+) -> Result<Answer<Difference>, Problem> {
+    allow::<F>(caller)?;
+    let id = id.to_string();
+    let points: Vec<Point> = [Some(between.from), between.to].into_iter().flatten().collect();
+    let head = head(&shared, freshness, &points).await?;
+    // That there is such a thing at all, before it is said how it was.
+    reached::<F>(&shared, &id, None, head).await?;
+    let from = reached::<F>(&shared, &id, Some(between.from), head).await?;
+    let to = reached::<F>(&shared, &id, between.to, head).await?;
+    if from > to {
+        return Err(Problem::invalid("`from` is later than `to` in this history: exchange them."));
+    }
+    let before = page_value::<F>(&shared, &id, from).await?;
+    let after = if to == from { before.clone() } else { page_value::<F>(&shared, &id, to).await? };
+    let first = from.map_or(0, |from| from.saturating_add(1));
+    let count = to.map_or(0, |to| to.saturating_add(1)) - first;
+    let told = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_TOLD);
+    let events = match told {
+        0 => vec![],
+        told => entries(&shared.store, &stream_of::<F>(&id), first, told).await?,
+    };
+    let more_events = count.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
+    let changes = changes(&before, &after);
+    Ok(Answer::new(Difference { from_revision: from, to_revision: to, changes, events, more_events }, head))
+}
+
+async fn page_value<F: Fold>(shared: &Shared, id: &str, upto: Option<u64>) -> Result<Value, Problem> {
+    let Some(upto) = upto else { return Ok(Value::Null) };
+    let page = fold::<F>(&shared.store, id, upto).await?;
+    serde_json::to_value(page).map_err(|error| {
+        tracing::error!(%error, "a page cannot be written as JSON");
+        Problem::internal()
+    })
+}

@@ -1,0 +1,195 @@
+//! Who changed the price of a product, and which orders were sold at it.
+
+use super::{SNAPSHOT_OF_ORDERS, Shared};
+use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::checkpoints::ReadModel;
+use crate::freshness::Asked;
+use crate::history::{HistoryError, PricePeriod, price_periods};
+use crate::page::{Page, PageRequest};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use domain::Sku;
+use http_boundary::{Caller, PathParams, Problem};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/products/{sku}/prices", get(list))
+        .route("/products/{sku}/prices/{revision}/orders", get(orders))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// A price, and what was sold while it was asked for. Orders count by the time at which they were placed, whatever became
+/// of them.
+#[derive(Serialize)]
+struct PriceView {
+    #[serde(flatten)]
+    period: PricePeriod,
+    /// At this price.
+    orders: i64,
+    units: i64,
+    revenue: MoneyView,
+    /// In the same time, at another one: agreed with the customer, or confirmed just when it changed.
+    orders_at_other_prices: i64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sold {
+    orders: i64,
+    units: i64,
+    revenue: i64,
+    others: i64,
+}
+
+/// Every price that the product ever had, oldest first.
+async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(sku): PathParams<Sku>,
+    Asked { filter: wanted, freshness }: Asked<Wanted>,
+) -> Result<Answer<Page<PriceView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<u64>::read(wanted.limit, wanted.cursor.as_deref())?;
+    let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
+    let periods = periods(&shared, &sku).await?;
+    if periods.is_empty() {
+        return Err(nothing("product", &sku, position));
+    }
+    let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.revision > after);
+    let periods: Vec<_> = periods.into_iter().filter(is_next).take(page.limit + 1).collect();
+    let sold = sold(&shared.pool, &sku, &periods).await.map_err(failed_query)?;
+    let view = |period: PricePeriod| {
+        let sold = sold.get(&period.revision).copied().unwrap_or_default();
+        PriceView {
+            orders: sold.orders,
+            units: sold.units,
+            revenue: MoneyView::new(sold.revenue, &period.price.currency),
+            orders_at_other_prices: sold.others,
+            period,
+        }
+    };
+    Ok(Answer::new(page.page(periods, |period| period.revision, view), position))
+}
+
+async fn periods(shared: &Shared, sku: &Sku) -> Result<Vec<PricePeriod>, HistoryError> {
+    price_periods(&shared.store, sku).await
+}
+
+async fn sold(pool: &PgPool, sku: &Sku, periods: &[PricePeriod]) -> Result<HashMap<u64, Sold>, sqlx::Error> {
+    let mut snapshot = pool.begin_with(SNAPSHOT_OF_ORDERS).await?;
+    let revisions: Vec<i64> = periods.iter().map(|period| period.revision.cast_signed()).collect();
+    let prices: Vec<i64> = periods.iter().map(|period| period.price.amount).collect();
+    let from: Vec<DateTime<Utc>> = periods.iter().map(|period| period.from).collect();
+    let until: Vec<Option<DateTime<Utc>>> = periods.iter().map(|period| period.until).collect();
+    let rows = sqlx::query!(
+        r#"SELECT p.revision AS "revision!",
+                  count(DISTINCT l.order_id) FILTER (WHERE l.unit_price = p.price) AS "orders!",
+                  coalesce(sum(l.quantity) FILTER (WHERE l.unit_price = p.price), 0)::bigint AS "units!",
+                  least(coalesce(sum(l.quantity::numeric * l.unit_price) FILTER (WHERE l.unit_price = p.price), 0),
+                        9223372036854775807)::bigint AS "revenue!",
+                  count(DISTINCT l.order_id) FILTER (WHERE l.unit_price <> p.price) AS "others!"
+           FROM order_lines AS l JOIN orders AS o USING (order_id)
+           JOIN UNNEST($2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+                AS p (revision, price, since, until)
+             ON o.placed_at >= p.since AND (p.until IS NULL OR o.placed_at < p.until)
+           WHERE l.sku = $1 GROUP BY p.revision"#,
+        sku.as_str(),
+        &revisions,
+        &prices,
+        &from,
+        &until as _
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    snapshot.commit().await?;
+    let of = |row: i64| u64::try_from(row).unwrap_or_default();
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let sold =
+                Sold { orders: row.orders, units: row.units, revenue: row.revenue, others: row.others };
+            (of(row.revision), sold)
+        })
+        .collect())
+}
+
+/// A line of an order that was placed while a price was asked for.
+#[derive(Serialize)]
+struct SoldView {
+    order_id: Uuid,
+    placed_at: DateTime<Utc>,
+    status: String,
+    customer_id: Option<String>,
+    line_id: Uuid,
+    quantity: i64,
+    unit_price: MoneyView,
+    /// Whether that was the product's price.
+    at_this_price: bool,
+}
+
+/// The key of the last line of a page.
+type Key = (DateTime<Utc>, Uuid, i64);
+
+/// The orders of a price, in the order in which they were placed; those at another price in the same time among them.
+async fn orders(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams((sku, revision)): PathParams<(Sku, u64)>,
+    Asked { filter: wanted, freshness }: Asked<Wanted>,
+) -> Result<Answer<Page<SoldView>>, Problem> {
+    caller.require_operator()?;
+    let page = PageRequest::<Key>::read(wanted.limit, wanted.cursor.as_deref())?;
+    let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
+    let period = periods(&shared, &sku).await?.into_iter().find(|period| period.revision == revision);
+    let period = period.ok_or_else(|| {
+        let id = format!("{sku}/{revision}");
+        nothing("price", &id, position)
+    })?;
+    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
+    let rows = sqlx::query!(
+        "SELECT l.order_id, o.placed_at, o.status, o.customer_id, l.line_id, l.number, l.quantity, l.unit_price,
+                o.currency
+         FROM order_lines AS l JOIN orders AS o USING (order_id)
+         WHERE l.sku = $1 AND o.placed_at >= $2 AND ($3::timestamptz IS NULL OR o.placed_at < $3)
+           AND ($4::timestamptz IS NULL OR (o.placed_at, l.order_id, l.number) > ($4, $5::uuid, $6::bigint))
+         ORDER BY o.placed_at, l.order_id, l.number LIMIT $7",
+        sku.as_str(),
+        period.from,
+        period.until,
+        page.after.map(|(placed_at, ..)| placed_at),
+        page.after.map(|(_, order_id, _)| order_id),
+        page.after.map(|(.., number)| number),
+        page.fetch()
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(failed_query)?;
+    snapshot.commit().await.map_err(failed_query)?;
+    let price = period.price.amount;
+    let page = page.page(
+        rows,
+        |row| (row.placed_at, row.order_id, row.number),
+        |row| SoldView {
+            order_id: row.order_id,
+            placed_at: row.placed_at,
+            status: row.status,
+            customer_id: row.customer_id,
+            line_id: row.line_id,
+            quantity: row.quantity,
+            unit_price: MoneyView::new(row.unit_price, &row.currency),
+            at_this_price: row.unit_price == price,
+        },
+    );
+    Ok(Answer::new(page, position))
+}
