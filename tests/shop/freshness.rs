@@ -51,7 +51,19 @@ impl Filled {
         }
         let paths = addresses().into_iter().map(|address| {
             let path = address.replace("{sku}", "MUG").replace("{cart_id}", &cart_id);
-            let path = path.replace("{order_id}", order_id);
+            let path = path.replace("{order_id}", order_id).replace("{revision}", "0");
+            let id = match path.split('/').nth(1) {
+                Some("carts") => &cart_id,
+                Some("orders") => order_id,
+                _ => "MUG",
+            };
+            let path = path.replace("{id}", id);
+            // What some addresses cannot do without.
+            let path = match path.rsplit('/').next() {
+                Some("diff") => format!("{path}?from=revision:0"),
+                Some("export") => format!("{path}?format=ndjson"),
+                _ => path,
+            };
             assert!(!path.contains('{'), "say here what stands in the new address {address}");
             path
         });
