@@ -56,6 +56,9 @@ pub enum AuditError {
     /// The form of an export is not clear.
     #[error("the name of {0} does not say its form: end it in .ndjson, .csv or .parquet, or give --format")]
     Form(PathBuf),
+    /// The answer cannot be printed.
+    #[error("the answer cannot be printed")]
+    Output(#[from] io::Error),
     /// A file cannot be written.
     #[error("{path} cannot be written")]
     File {
@@ -74,7 +77,7 @@ impl AuditCommand {
     /// When the shop refuses or does not answer, and when a file cannot be written.
     pub async fn run(self) -> Result<(), AuditError> {
         let shop = self.operator.client().await?;
-        match self.what {
+        let asked = match self.what {
             What::Show(args) => show::run(&shop, &args).await,
             What::History(args) => history::run(&shop, &args).await,
             What::Diff(args) => diff::run(&shop, &args).await,
@@ -82,6 +85,11 @@ impl AuditCommand {
             What::Purchase(args) => purchase::run(&shop, &args).await,
             What::Trail(args) => trail::run(&shop, &args).await,
             What::Export(args) => export::run(&shop, &args).await,
+        };
+        match asked {
+            // Whoever reads it has read enough.
+            Err(AuditError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            asked => asked,
         }
     }
 }
