@@ -74,6 +74,9 @@ async fn the_log_is_read_forwards_from_a_position_and_backwards_before_it() {
     };
     assert_eq!(mine(all(target.store.read_all(Some(at[2]), 3)).await), [2, 3, 4]);
     assert_eq!(mine(all(target.store.read_all_backwards(Some(at[2]), 2)).await), [1, 0]);
+    assert_eq!(mine(all(target.store.read_all_between(at[1], at[3])).await), [1, 2, 3]);
+    assert_eq!(mine(all(target.store.read_all_between(at[2], at[2])).await), [2]);
+    assert_eq!(mine(all(target.store.read_all_between(at[3], at[1])).await), Vec::<u64>::new());
     assert!(target.store.head().await.unwrap() >= Some(at[4]));
     let newest = all(target.store.read_all_backwards(None, 200)).await;
     assert!(newest.iter().any(|event| event.position == at[4]));

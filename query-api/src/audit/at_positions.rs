@@ -18,19 +18,9 @@ pub async fn at_positions(
 }
 
 async fn read_run(store: &EventStore, run: &[Position]) -> Result<Vec<RecordedEvent>, EventStoreError> {
-    let mut events = std::pin::pin!(store.read_all(run.first().copied(), usize::MAX));
-    let mut found = Vec::with_capacity(run.len());
-    let Some(&last) = run.last() else { return Ok(found) };
-    while let Some(event) = events.try_next().await? {
-        let position = event.position;
-        if run.binary_search(&position).is_ok() {
-            found.push(event);
-        }
-        if position >= last {
-            break;
-        }
-    }
-    Ok(found)
+    let (Some(&first), Some(&last)) = (run.first(), run.last()) else { return Ok(vec![]) };
+    let is_wanted = |event: &RecordedEvent| std::future::ready(run.binary_search(&event.position).is_ok());
+    store.read_all_between(first, last).try_filter(is_wanted).try_collect().await
 }
 
 /// Positions that are near each other, together.

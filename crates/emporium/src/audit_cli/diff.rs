@@ -1,5 +1,5 @@
 use super::AuditError;
-use super::thing::{Thing, line, text};
+use super::thing::{Thing, line, say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
 use serde_json::Value;
@@ -21,8 +21,7 @@ pub async fn run(shop: &ShopClient, args: &DiffArgs) -> Result<(), AuditError> {
     let mut query = vec![("from", args.from.clone())];
     query.extend(args.to.iter().map(|to| ("to", to.clone())));
     let diff: Value = shop.ask(&[args.thing.folder(), &args.thing.id, "diff"], &query).await?;
-    print!("{}", told(&diff));
-    Ok(())
+    Ok(say(told(&diff).trim_end())?)
 }
 
 fn told(diff: &Value) -> String {

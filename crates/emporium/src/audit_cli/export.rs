@@ -1,5 +1,6 @@
 use super::AuditError;
 use super::selection::Selection;
+use super::thing::say;
 use crate::shop_client::ShopClient;
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -62,10 +63,7 @@ pub async fn run(shop: &ShopClient, args: &ExportArgs) -> Result<(), AuditError>
         Ok::<usize, AuditError>(bytes)
     };
     match written.await {
-        Ok(bytes) => {
-            println!("{}: {bytes} bytes", args.file.display());
-            Ok(())
-        }
+        Ok(bytes) => Ok(say(&format!("{}: {bytes} bytes", args.file.display()))?),
         Err(error) => {
             // Half a file would look like a whole one. That it may not go away changes nothing about the failure.
             let _ = std::fs::remove_file(&unfinished);

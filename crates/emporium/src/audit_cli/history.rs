@@ -1,5 +1,5 @@
 use super::AuditError;
-use super::thing::{Thing, each_item, line};
+use super::thing::{Thing, each_item, line, say};
 use crate::shop_client::ShopClient;
 use clap::Args;
 
@@ -12,6 +12,5 @@ pub struct HistoryArgs {
 
 pub async fn run(shop: &ShopClient, args: &HistoryArgs) -> Result<(), AuditError> {
     let path = [args.thing.folder(), &args.thing.id, "history"];
-    each_item(shop, &path, &[("limit", "500".to_owned())], |event| println!("{}", line(event))).await?;
-    Ok(())
+    each_item(shop, &path, &[("limit", "500".to_owned())], |event| say(&line(event))).await
 }

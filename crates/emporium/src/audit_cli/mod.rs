@@ -69,6 +69,9 @@ pub enum AuditError {
     /// The form of an export is not clear.
     #[error("the name of {0} does not say its form: end it in .ndjson, .csv or .parquet, or give --format")]
     Form(PathBuf),
+    /// The answer cannot be printed.
+    #[error("the answer cannot be printed")]
+    Output(#[from] io::Error),
     /// A file cannot be written.
     #[error("{path} cannot be written")]
     File {
@@ -86,6 +89,14 @@ impl AuditCommand {
     /// # Errors
     /// Whatever keeps it from being done, and what was found that must not be.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
+        match self.answer().await {
+            // Whoever reads it has read enough.
+            Err(error) if is_broken_pipe(error.as_ref()) => Ok(()),
+            answered => answered,
+        }
+    }
+
+    async fn answer(self) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Show(of) => Ok(show::run(&of.operator.client().await?, &of.question).await?),
             Self::History(of) => Ok(history::run(&of.operator.client().await?, &of.question).await?),
@@ -100,4 +111,11 @@ impl AuditCommand {
             Self::VerifyProof(args) => Ok(verify_proof::run(&args)?),
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(AuditError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe
+    )
 }

@@ -1,5 +1,5 @@
 use super::AuditError;
-use super::thing::{each_item, text};
+use super::thing::{each_item, say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
 use serde_json::Value;
@@ -17,13 +17,17 @@ pub struct PriceArgs {
 pub async fn run(shop: &ShopClient, args: &PriceArgs) -> Result<(), AuditError> {
     let mut prices = Vec::new();
     let query = [("min-position", "head".to_owned()), ("limit", "500".to_owned())];
-    each_item(shop, &["products", &args.sku, "prices"], &query, |price| prices.push(price.clone())).await?;
+    each_item(shop, &["products", &args.sku, "prices"], &query, |price| {
+        prices.push(price.clone());
+        Ok(())
+    })
+    .await?;
     for price in &prices {
-        println!("{}", told(price));
+        say(&told(price))?;
         if !args.counts_only {
             let revision = price["revision"].to_string();
             let path = ["products", &args.sku, "prices", &revision, "orders"];
-            each_item(shop, &path, &query, |line| println!("{}", sold(line))).await?;
+            each_item(shop, &path, &query, |line| say(&sold(line))).await?;
         }
     }
     Ok(())

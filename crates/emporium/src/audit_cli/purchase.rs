@@ -1,5 +1,5 @@
 use super::AuditError;
-use super::thing::text;
+use super::thing::{say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub struct PurchaseArgs {
 pub async fn run(shop: &ShopClient, args: &PurchaseArgs) -> Result<(), AuditError> {
     let purchase: Value = shop.ask(&["audit", "purchases", &args.order_id], &[]).await?;
     for step in purchase["steps"].as_array().into_iter().flatten() {
-        print!("{}", told(step));
+        say(told(step).trim_end())?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 use super::AuditError;
-use super::thing::Thing;
+use super::thing::{Thing, say};
 use crate::shop_client::ShopClient;
 use clap::Args;
 use serde_json::Value;
@@ -17,6 +17,5 @@ pub struct ShowArgs {
 pub async fn run(shop: &ShopClient, args: &ShowArgs) -> Result<(), AuditError> {
     let query: Vec<_> = args.as_of.iter().map(|point| ("as_of", point.clone())).collect();
     let page: Value = shop.ask(&[args.thing.folder(), &args.thing.id], &query).await?;
-    println!("{page:#}");
-    Ok(())
+    Ok(say(&format!("{page:#}"))?)
 }

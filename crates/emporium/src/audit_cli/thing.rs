@@ -1,6 +1,8 @@
-use crate::shop_client::{ShopClient, ShopError};
+use super::AuditError;
+use crate::shop_client::ShopClient;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
+use std::io::{self, Write};
 
 /// What has a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,26 +45,29 @@ pub fn line(event: &Value) -> String {
     format!("{at}  {:>5}  {}  [{actor}]", event["revision"].to_string(), text(&event["summary"]))
 }
 
+/// Prints a line.
+pub fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
 /// Gives every item of a list to a function, page by page.
 pub async fn each_item(
     shop: &ShopClient,
     path: &[&str],
     query: &[(&str, String)],
-    mut tell: impl FnMut(&Value),
-) -> Result<u64, ShopError> {
-    let mut count = 0;
+    mut tell: impl FnMut(&Value) -> io::Result<()>,
+) -> Result<(), AuditError> {
     let mut cursor = String::new();
     loop {
         let mut query = query.to_vec();
         query.push(("cursor", cursor.clone()));
         let page: Value = shop.ask(path, &query).await?;
         for item in page["items"].as_array().into_iter().flatten() {
-            tell(item);
-            count += 1;
+            tell(item)?;
         }
         match page["next_cursor"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
-            None => return Ok(count),
+            None => return Ok(()),
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::AuditError;
 use super::selection::Selection;
-use super::thing::{line, text};
+use super::thing::{line, say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
 use serde_json::Value;
@@ -38,14 +38,14 @@ pub async fn run(shop: &ShopClient, args: &TrailArgs) -> Result<(), AuditError> 
         let page: Value = shop.ask(&["audit", "events"], &query).await?;
         for event in page["items"].as_array().into_iter().flatten() {
             if args.json {
-                println!("{event}");
+                say(&event.to_string())?;
             } else {
-                println!(
+                say(&format!(
                     "{:>9}  {:<46}  {}",
                     event["position"].to_string(),
                     text(&event["stream"]),
                     line(event)
-                );
+                ))?;
             }
             left -= 1;
         }

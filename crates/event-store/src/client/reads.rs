@@ -47,6 +47,21 @@ impl EventStore {
         self.read_all_with(ReadAllOptions::default().position(start).forwards(), max)
     }
 
+    /// Events of the whole log from a position up to another one, both inside, without the store's own. The store is
+    /// asked for no more than there can be, so that a few events cost no more than that.
+    pub fn read_all_between(
+        &self,
+        from: Position,
+        to: Position,
+    ) -> impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static {
+        // No two events are at one position.
+        let count = to.value().saturating_sub(from.value()).saturating_add(1);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let options = ReadAllOptions::default().position(StreamPosition::Position(theirs(from))).forwards();
+        let events = self.read_all_with(options.max_count(count), usize::MAX);
+        events.try_take_while(move |event| std::future::ready(Ok(event.position <= to)))
+    }
+
     /// Events of the whole log before a position (or before the end), newest first, without the store's own.
     pub fn read_all_backwards(
         &self,
