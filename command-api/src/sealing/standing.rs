@@ -79,7 +79,7 @@ async fn last_seal(store: &EventStore) -> Result<Option<(Vec<u8>, u64)>, EventSt
 }
 
 /// Whether the seal's last event is at its position. A place that cannot be read is not one of this store.
-async fn is_at(seal: &Seal, store: &EventStore, leaves: &mut Leaves) -> bool {
+pub(super) async fn is_at(seal: &Seal, store: &EventStore, leaves: &mut Leaves) -> bool {
     let at = Position::new(seal.position);
     let mut events = pin!(store.read_all(Some(at), 1));
     let Ok(Some(event)) = events.try_next().await else { return false };

@@ -1,5 +1,6 @@
 use super::config::Pace;
-use super::standing::CannotSeal;
+use super::leaves::Leaves;
+use super::standing::{CannotSeal, is_at};
 use super::{Figures, SealingConfig, SealingRunner};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::key::SealingKey;
@@ -284,6 +285,11 @@ async fn a_history_in_another_store_is_sealed_on_where_it_was_left() {
         copy.store.append_raw(&record.stream, expected, vec![record.event]).await.unwrap();
     }
     (copy.next, copy.link) = (history.next, history.link);
+    let last = history.seals_of(8).await.pop().unwrap();
+    for (store, is_here) in [(&history.store, true), (&copy.store, false)] {
+        let mut leaves = Leaves::new(store.clone());
+        assert_eq!(is_at(&last, store, &mut leaves).await, is_here);
+    }
     let machine = Machine::sealing_every(&copy, 4);
     copy.append(4).await;
     assert_eq!(sizes(&copy.seals_of(12).await), [4, 8, 12]);
