@@ -6,6 +6,7 @@
 mod access;
 mod analytics;
 mod bad_input;
+mod databases;
 mod every_step;
 mod executor;
 mod gateway_books;
