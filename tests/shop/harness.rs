@@ -1,5 +1,6 @@
 //! A shop for one test.
 
+use crate::databases::Databases;
 use crate::http::{Reply, Request};
 use audit_seal::key::SealingKey;
 use embedded_event_store::EmbeddedEventStore;
@@ -72,13 +73,6 @@ pub struct Shop {
     terms: Terms,
 }
 
-/// The addresses of its databases.
-struct Databases {
-    shop: String,
-    /// None if analytics are in the shop's.
-    analytics: Option<String>,
-}
-
 pub struct Services {
     pub url: String,
     stop: CancellationToken,
@@ -126,13 +120,12 @@ impl Shop {
     }
 
     pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
-        Self::open_in(Databases { shop: database_url(pool), analytics: None }, terms).await
+        Self::open_in(Databases::one(pool), terms).await
     }
 
     /// With a database of their own for analytics.
     pub async fn open_with_analytics_in(pool: &PgPool, analytics: &PgPool) -> Self {
-        let databases = Databases { shop: database_url(pool), analytics: Some(database_url(analytics)) };
-        Self::open_in(databases, Terms::default()).await
+        Self::open_in(Databases::two(pool, analytics), Terms::default()).await
     }
 
     async fn open_in(databases: Databases, terms: Terms) -> Self {
@@ -430,14 +423,4 @@ pub fn gbp(amount: i64) -> Value {
 async fn start_store(folder: &TempDir) -> EmbeddedEventStore {
     let config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
     EmbeddedEventStore::start(config).await.unwrap()
-}
-
-/// The test's own database on the server that DATABASE_URL names.
-fn database_url(pool: &PgPool) -> String {
-    let server = std::env::var("DATABASE_URL").expect("tests run under with-postgres: see `make test`");
-    let (address, options) = server.split_once('?').unwrap_or((&server, ""));
-    let (server, _) = address.rsplit_once('/').expect("a database's address has a path");
-    let connect = pool.connect_options();
-    let database = connect.get_database().expect("the test has a database");
-    format!("{server}/{database}?{options}")
 }
