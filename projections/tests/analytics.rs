@@ -47,6 +47,10 @@ fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::minutes(1)).unwrap()
 }
 
+/// Start, SKU, merchant, country; orders, units, gross.
+type SoldRow = (DateTime<Utc>, String, String, String, i64, i64, i64);
+/// Id, status, units, and the times of all states.
+type OrderRow = (uuid::Uuid, String, i64, Vec<Option<DateTime<Utc>>>);
 type Sold = BTreeMap<(DateTime<Utc>, String, String, String), (i64, i64, i64)>;
 
 /// Orders, units and gross by minute, SKU, merchant and country.
@@ -79,7 +83,7 @@ async fn what_was_sold_is_booked_when_it_was_paid(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     for seed in SEEDS {
         let (_, facts) = projected(seed, &mut connection).await;
-        let rows: Vec<(DateTime<Utc>, String, String, String, i64, i64, i64)> = sqlx::query_as(
+        let rows: Vec<SoldRow> = sqlx::query_as(
             "SELECT starts, sku, merchant, country, orders, units, gross FROM analytics_sales_minutes
              WHERE sku <> '' AND orders > 0",
         )
@@ -239,7 +243,7 @@ async fn orders_and_carts_have_the_times_of_their_events(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     for seed in SEEDS {
         let (shop, facts) = projected(seed, &mut connection).await;
-        let rows: Vec<(uuid::Uuid, String, i64, Vec<Option<DateTime<Utc>>>)> = sqlx::query_as(
+        let rows: Vec<OrderRow> = sqlx::query_as(
             "SELECT order_id, status, units, ARRAY[placed_at, paid_at, processing_at, shipped_at, delivered_at,
                                                    cancelled_at, refunded_at]
              FROM analytics_orders",

@@ -17,13 +17,16 @@ struct Level {
     empty_revision: Option<i64>,
 }
 
+/// SKU and revision of the event that took the last unit.
+type StockOut<'a> = (&'a str, i64);
+
 /// What a batch does to stock-outs.
 #[derive(Default)]
 struct StockOuts<'a> {
-    /// By SKU and revision; the end, if it came in this batch too.
-    begun: BTreeMap<(&'a str, i64), (DateTime<Utc>, Option<DateTime<Utc>>)>,
+    /// When they began, and the end, if it came in this batch too.
+    begun: BTreeMap<StockOut<'a>, (DateTime<Utc>, Option<DateTime<Utc>>)>,
     /// The ends of those that began in earlier batches.
-    ended: BTreeMap<(&'a str, i64), DateTime<Utc>>,
+    ended: BTreeMap<StockOut<'a>, DateTime<Utc>>,
 }
 
 type Levels<'a> = BTreeMap<&'a str, Level>;
@@ -68,7 +71,7 @@ impl Projection for AnalyticsStock {
 }
 
 impl<'a> StockOuts<'a> {
-    fn end(&mut self, stock_out: (&'a str, i64), at: DateTime<Utc>) {
+    fn end(&mut self, stock_out: StockOut<'a>, at: DateTime<Utc>) {
         match self.begun.get_mut(&stock_out) {
             // What is recorded of the past need not come in its order.
             Some((began, ended)) => *ended = Some(at.max(*began)),

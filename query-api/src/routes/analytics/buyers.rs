@@ -69,8 +69,8 @@ async fn buyers(
                   coalesce(sum(orders) FILTER (WHERE customer_id IS NOT NULL), 0)::bigint AS "orders!",
                   coalesce(sum(orders) FILTER (WHERE customer_id IS NULL), 0)::bigint AS "guest_orders!"
            FROM bought"#,
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.country,
         filters.currency
     )
@@ -142,8 +142,8 @@ async fn cohorts(
            WHERE f.first >= $2
            GROUP BY 1, 2"#,
         &in_utc(&bounds),
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.country,
         filters.currency
     )

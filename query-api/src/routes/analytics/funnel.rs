@@ -60,8 +60,8 @@ async fn funnel(
                   count(o.delivered_at) AS "delivered!", count(c.abandoned_at) AS "abandoned!"
            FROM analytics_carts AS c LEFT JOIN analytics_orders AS o ON o.order_id = c.order_id
            WHERE c.opened_at >= $1 AND c.opened_at < $2 AND ($3::text IS NULL OR c.currency = $3)"#,
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.currency
     )
     .fetch_one(&analytics.pool)

@@ -91,8 +91,8 @@ async fn lost_sales(
              AND ($7::text IS NULL OR currency = $7)
            GROUP BY 1, 2"#,
         &in_utc(&bounds),
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.sku,
         filters.merchant,
         filters.country,

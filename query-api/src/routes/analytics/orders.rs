@@ -105,8 +105,8 @@ async fn orders(
              AND ($5::text IS NULL OR currency = $5)
            GROUP BY 1, 2, 3"#,
         &in_utc(&bounds),
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.country,
         filters.currency
     )

@@ -71,11 +71,11 @@ impl Period {
         PeriodView { from: text(self.from), to: text(self.to), time_zone: self.from.timezone().name() }
     }
 
-    pub fn from_utc(&self) -> DateTime<Utc> {
+    pub fn start(&self) -> DateTime<Utc> {
         self.from.to_utc()
     }
 
-    pub fn to_utc(&self) -> DateTime<Utc> {
+    pub fn end(&self) -> DateTime<Utc> {
         self.to.to_utc()
     }
 

@@ -131,7 +131,7 @@ async fn by_key(
     let filters = checked(&asked.sku, &asked.merchant, &asked.country, &asked.currency)?;
     let analytics = &shared.analytics;
     let position = analytics.checkpoints.reach(ReadModel::AnalyticsSales, freshness).await?;
-    let bounds = [period.from_utc(), period.to_utc()];
+    let bounds = [period.start(), period.end()];
     let rows = sales_rows::read(&analytics.pool, &bounds, filters.selection(by)).await?;
     let has_shipping = by == By::Country && filters.sku.is_none() && filters.merchant.is_none();
     let items = rows.into_iter().map(|row| Item {

@@ -78,7 +78,7 @@ async fn top(
     let selection = Selection { best_by, limit, ..filters.selection(By::Sku) };
     let analytics = &shared.analytics;
     let position = analytics.checkpoints.reach(ReadModel::AnalyticsSales, freshness).await?;
-    let bounds = [period.from_utc(), period.to_utc()];
+    let bounds = [period.start(), period.end()];
     let rows = sales_rows::read(&analytics.pool, &bounds, selection).await?;
     let items = rows.into_iter().map(|row| TopView { revenue: RevenueView::new(&row, false), sku: row.key });
     Ok(Answer::new(Top { period: period.view(), by, items: items.collect() }, position))
@@ -123,7 +123,7 @@ async fn slow(
     let analytics = &shared.analytics;
     let sales = analytics.checkpoints.reach(ReadModel::AnalyticsSales, freshness).await?;
     let stock = analytics.checkpoints.reach(ReadModel::AnalyticsStock, freshness).await?;
-    let bounds = [period.from_utc(), period.to_utc()];
+    let bounds = [period.start(), period.end()];
     let rows = sales_rows::read(&analytics.pool, &bounds, filters.selection(By::Sku)).await?;
     let mut sold: HashMap<String, (i64, i64)> = HashMap::new();
     for row in rows {

@@ -80,8 +80,8 @@ async fn ranking(
                   coalesce(l.units, 0) AS "lost_units!"
            FROM outs AS o FULL JOIN lost AS l USING (sku)
            ORDER BY 3 DESC, 6 DESC, sku LIMIT $3"#,
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         i64::try_from(limit).unwrap_or(i64::MAX)
     )
     .fetch_all(&analytics.pool)
@@ -115,8 +115,8 @@ async fn one(
          WHERE sku = $1 AND began_at < $3 AND (ended_at IS NULL OR ended_at >= $2)
          ORDER BY began_at DESC, revision DESC LIMIT $4",
         sku.as_str(),
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         i64::try_from(limit).unwrap_or(i64::MAX)
     )
     .fetch_all(&analytics.pool)

@@ -83,8 +83,8 @@ async fn time_in_state(
                   f.percentiles[1] AS p50_seconds, f.percentiles[2] AS p95_seconds
            FROM (VALUES (1, 'pending'), (2, 'paid'), (3, 'processing'), (4, 'shipped')) AS all_states (number, state)
            LEFT JOIN figures AS f USING (number) ORDER BY number"#,
-        period.from_utc(),
-        period.to_utc(),
+        period.start(),
+        period.end(),
         filters.country,
         filters.currency
     )
