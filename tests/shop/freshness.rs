@@ -60,6 +60,7 @@ impl Filled {
             let path = path.replace("{id}", id);
             // What some addresses cannot do without.
             let path = match path.rsplit('/').next() {
+                _ if path.starts_with("/analytics/") => format!("{path}?from=2026-01-01&to=2027-01-01"),
                 Some("diff") => format!("{path}?from=revision:0"),
                 Some("export") => format!("{path}?format=ndjson"),
                 _ => path,
