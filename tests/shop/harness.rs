@@ -2,10 +2,10 @@
 
 use crate::databases::Databases;
 use crate::http::{Reply, Request};
+use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
-use http_boundary::Health;
 use payment_gateway::{Gateway, GatewayConfig, Intent};
 use reqwest::{Method, StatusCode};
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway, Webhook};
@@ -14,13 +14,11 @@ use sqlx::PgPool;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 pub const TOKEN: &str = "the operator's token of the tests";
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
-const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 
 async fn start_gateway(folder: &TempDir, shop: &TcpListener, terms: Terms) -> SandboxGateway {
     let mut config = SandboxConfig::new(folder.path().join("sandbox-gateway"));
@@ -62,7 +60,7 @@ impl Default for Terms {
     }
 }
 
-/// The services of one shop, answering on one port as `emporium serve` does.
+/// One shop: its services, answering on one port as `emporium serve` does, its event store and its gateway.
 pub struct Shop {
     store: EmbeddedEventStore,
     gateway: SandboxGateway,
@@ -71,12 +69,6 @@ pub struct Shop {
     databases: Databases,
     client: reqwest::Client,
     terms: Terms,
-}
-
-pub struct Services {
-    pub url: String,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Takes part in the shop from another process.
@@ -149,7 +141,7 @@ impl Shop {
     }
 
     async fn reopen(self, books_are_lost: bool) -> Self {
-        self.services.tasks.iter().for_each(JoinHandle::abort);
+        self.services.crash();
         self.store.stop().await;
         self.gateway.stop().await;
         if books_are_lost {
@@ -170,7 +162,7 @@ impl Shop {
 
     /// Ends this machine's services without any order, as a crash of the machine would. The store runs on.
     pub fn crash_services(&self) {
-        self.services.tasks.iter().for_each(JoinHandle::abort);
+        self.services.crash();
     }
 
     /// A second machine: services of its own on the same event store and database.
@@ -316,104 +308,9 @@ impl Shop {
     }
 }
 
-async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&str>) {
-    let asking = async {
-        loop {
-            let health = client.get(format!("{url}/readyz")).send().await.unwrap();
-            let health: Value = health.json().await.unwrap();
-            let part = &health["parts"][part];
-            if part["ready"] == true && part["how"].as_str() == how {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, asking).await.expect("the part is ready in time");
-}
-
-impl Services {
-    async fn start(
-        event_store: &str,
-        databases: &Databases,
-        gateway: &SandboxGateway,
-        listener: TcpListener,
-        terms: Terms,
-    ) -> Self {
-        let event_store = EventStore::connect(event_store).unwrap();
-        let listen = listener.local_addr().unwrap();
-        let health = Health::default();
-        let commands = command_api::Application::build(
-            command_api::Config {
-                listen,
-                event_store: event_store.clone(),
-                operator_token: TOKEN.to_owned(),
-                cart_id_secret: "a secret of the tests".to_owned(),
-                audit_signing_key: audit_signing_key(),
-                sealing: command_api::SealingArgs {
-                    audit_retired_keys: vec![],
-                    audit_seal_seconds: terms.seal_seconds,
-                },
-                order_hold_seconds: terms.hold_seconds,
-                payments: command_api::PaymentConfig {
-                    payment_gateway: Some(format!("http://{}", gateway.address())),
-                    payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),
-                    payment_webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
-                    payment_gateway_timeout: 2,
-                    payment_gateway_keeps_keys: terms.keeps_keys,
-                },
-                only_writer: false,
-            },
-            &health,
-        )
-        .unwrap();
-        let projections = projections::Application::build(
-            projections::Config {
-                listen,
-                event_store: event_store.clone(),
-                database_url: databases.shop.clone(),
-                analytics_database_url: databases.analytics.clone(),
-                operator_token: TOKEN.to_owned(),
-                reconcile_every_hours: 0,
-            },
-            &health,
-        )
-        .unwrap();
-        let queries = query_api::Application::build(
-            query_api::Config {
-                listen,
-                event_store,
-                database_url: databases.shop.clone(),
-                analytics_database_url: databases.analytics.clone(),
-                operator_token: TOKEN.to_owned(),
-                live_heartbeat: terms.live_heartbeat,
-            },
-            &health,
-        )
-        .unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router =
-            commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
-        let stop = CancellationToken::new();
-        let (requests, commanding, projecting, querying) =
-            (stop.clone(), stop.clone(), stop.clone(), stop.clone());
-        let tasks = vec![
-            tokio::spawn(async move { http_boundary::serve(listener, router, requests).await.unwrap() }),
-            tokio::spawn(async move { commands.run_processes(commanding).await }),
-            tokio::spawn(async move { projections.run(projecting).await }),
-            tokio::spawn(async move { queries.run(querying).await }),
-        ];
-        Self { url, stop, tasks }
-    }
-}
-
 /// The key that every shop of the tests is sealed with.
 pub fn audit_signing_key() -> SealingKey {
     SealingKey::from_bytes(&[1; 32])
-}
-
-impl Drop for Services {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
 }
 
 pub fn gbp(amount: i64) -> Value {

@@ -24,6 +24,7 @@ mod read_models;
 mod reconciliation;
 mod restart;
 mod sealing;
+mod services;
 mod shipments;
 mod shopper_action;
 mod snapshots;

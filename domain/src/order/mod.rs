@@ -10,6 +10,7 @@ mod decide;
 mod event;
 mod payment;
 mod refund;
+mod refund_event;
 mod rejection;
 mod rest;
 mod shipment;
@@ -20,12 +21,12 @@ pub use command::{Command, GatewayAnswer, ReservationAnswer};
 pub use event::{
     CancelReason, Cancelled, Delivered, Event, OrderLine, Paid, PartedStock, PaymentAuthorized,
     PaymentCaptured, PaymentDeclined, PaymentRecorded, PaymentRequested, PaymentStarted, PaymentVoided,
-    Placed, ProcessingStarted, RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested,
-    Refunded, RefusedReservation, ReservationsAnswered, RestCancelled, ShipmentDelivered, ShipmentSent,
-    Shipped, ShippedLine, StockCommitted, StockParted, StockReleased, StockShipped, Tracking,
+    Placed, ProcessingStarted, RefusedReservation, ReservationsAnswered, RestCancelled, ShipmentDelivered,
+    ShipmentSent, Shipped, ShippedLine, StockCommitted, StockParted, StockReleased, StockShipped, Tracking,
 };
 pub use payment::{Decline, Payment, PaymentPhase};
 pub use refund::{Refund, RefundPhase};
+pub use refund_event::{RefundFailed, RefundFound, RefundRecorded, RefundRefused, RefundRequested, Refunded};
 pub use rejection::Rejection;
 pub use rest::Rest;
 pub use shipment::Shipment;
