@@ -3,7 +3,7 @@
 mod money;
 
 use super::stock::{Hold, StockBook};
-use crate::gateway::{Gateway, Standing};
+use crate::gateway::Gateway;
 use domain::order::{CancelReason, Event, Placed, RestCancelled};
 use domain::{LineId, OrderId, PaymentId, RefundId, Sku};
 use std::collections::{BTreeMap, BTreeSet};

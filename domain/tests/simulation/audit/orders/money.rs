@@ -1,6 +1,6 @@
 //! What an order's events say of its money.
 
-use super::{Back, Money, OrderBook};
+use super::{Back, Money, OrderBook, Stage};
 use crate::gateway::{Gateway, Standing};
 use domain::order::Event;
 use domain::{OrderId, PaymentId};
