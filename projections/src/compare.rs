@@ -6,10 +6,10 @@
 
 use crate::checkpoint::StepError;
 use crate::fact::{Fact, stored_position};
+use crate::moment::{Moment, moment};
 use crate::projection::Projection;
-use crate::share::{Share, schema_of};
-use crate::versions::{self, VersionError, VersionState};
-use event_store::{EventStore, EventStoreError, RecordedEvent};
+use crate::versions::VersionError;
+use event_store::{EventStore, EventStoreError};
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
 use serde::Serialize;
 use serde_json::Value;
@@ -117,18 +117,6 @@ struct Comparing<'a, P> {
     scratch: &'a str,
 }
 
-/// A version as it stands at one moment.
-pub(crate) struct Moment {
-    version: i32,
-    schema: String,
-    /// Each shard, and up to where it is filled.
-    shards: Vec<(Share, Option<i64>)>,
-    /// Parked streams, and the first revision of each that is not applied.
-    parked: Vec<(String, i64)>,
-    /// Events that are left out for good.
-    skipped: HashSet<(String, i64)>,
-}
-
 impl<P: Projection> Comparing<'_, P> {
     async fn run(
         &self,
@@ -137,13 +125,21 @@ impl<P: Projection> Comparing<'_, P> {
         wanted: Wanted,
     ) -> Result<Comparison, CompareError> {
         let tables = P::TABLES.iter().map(|table| format!("public.{table}")).collect::<Vec<_>>().join(", ");
+        let percent = wanted.percent.filter(|_| P::STREAM_COLUMN.is_some());
+        let mut folded = Folded::default();
+        // Most of it is folded before the rows are held fast: as long as an old state of the database is looked at, no
+        // row that was written over can be cleared away, and the longer that takes the slower everything becomes.
+        self.prepare(writer).await?;
+        let before = moment::<P>(reader, wanted.version).await?;
+        self.fold(writer, None, &before, percent, &mut folded).await?;
         // The lock comes before the moment, so that no switch can fall in between.
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE {tables} IN ACCESS SHARE MODE");
         let mut snapshot = reader.begin_with(AssertSqlSafe(begin)).await?;
-        let moment = moment::<P>(&mut snapshot, wanted.version).await?;
-        let percent = wanted.percent.filter(|_| P::STREAM_COLUMN.is_some());
-        let (events, streams) = self.fold(writer, &moment, percent).await?;
+        let moment = moment::<P>(&mut snapshot, Some(before.version)).await?;
+        self.fold(writer, Some(&before), &moment, percent, &mut folded).await?;
+        let Folded { events, streams } = folded;
+        let streams: Vec<String> = streams.into_iter().collect();
         let mut comparison = Comparison {
             name: P::NAME,
             version: moment.version,
@@ -166,42 +162,48 @@ impl<P: Projection> Comparing<'_, P> {
         Ok(comparison)
     }
 
-    /// Fills empty tables. Gives the number of events, and the ids of the streams if they are a sample.
-    async fn fold(
-        &self,
-        writer: &mut PgConnection,
-        moment: &Moment,
-        percent: Option<u8>,
-    ) -> Result<(u64, Vec<String>), CompareError> {
+    /// Makes the empty tables.
+    async fn prepare(&self, writer: &mut PgConnection) -> Result<(), CompareError> {
         let scratch = self.scratch;
         execute(writer, format!("CREATE SCHEMA {scratch}")).await?;
         for table in P::TABLES {
             let make = format!("CREATE UNLOGGED TABLE {scratch}.{table} (LIKE public.{table} INCLUDING ALL)");
             execute(writer, make).await?;
         }
-        execute(writer, format!("SET search_path = {scratch}, public")).await?;
-        let last = moment.position();
-        let (mut batch, mut count, mut streams) = (Vec::new(), 0, HashSet::new());
-        let events = self.store.read_all(None, usize::MAX);
+        Ok(execute(writer, format!("SET search_path = {scratch}, public")).await?)
+    }
+
+    /// Fills the tables with what the version has at a moment and had not at the one before.
+    async fn fold(
+        &self,
+        writer: &mut PgConnection,
+        before: Option<&Moment>,
+        moment: &Moment,
+        percent: Option<u8>,
+        folded: &mut Folded,
+    ) -> Result<(), CompareError> {
+        let (first, last) = (before.and_then(|before| before.unchanged_until(moment)), moment.position());
+        let mut batch = Vec::new();
+        let events = self.store.read_all(first, usize::MAX);
         pin_mut!(events);
         while let Some(event) = events.try_next().await? {
             if stored_position(event.position) > last {
                 break;
             }
-            if !P::wants(&event) || !moment.has(&event) || !is_sampled(&event.stream, percent) {
+            let is_new = moment.has(&event) && !before.is_some_and(|before| before.has(&event));
+            if !P::wants(&event) || !is_new || !is_sampled(&event.stream, percent) {
                 continue;
             }
             if percent.is_some() {
-                streams.insert(event.stream_id().to_owned());
+                folded.streams.insert(event.stream_id().to_owned());
             }
             batch.push(P::read(&event).map_err(Box::new)?);
-            count += 1;
+            folded.events += 1;
             if batch.len() == BATCH {
                 self.apply(writer, &mut batch).await?;
             }
         }
-        self.apply(writer, &mut batch).await?;
-        Ok((count, streams.into_iter().collect()))
+        self.apply(writer, &mut batch).await
     }
 
     async fn apply(&self, writer: &mut PgConnection, batch: &mut Vec<Fact>) -> Result<(), CompareError> {
@@ -212,89 +214,12 @@ impl<P: Projection> Comparing<'_, P> {
     }
 }
 
-impl Moment {
-    /// The position after which it has applied nothing.
-    pub(crate) fn position(&self) -> Option<i64> {
-        self.shards.iter().map(|(_, position)| *position).max().flatten()
-    }
-
-    /// Streams that it has parked.
-    pub(crate) fn parked(&self) -> usize {
-        self.parked.len()
-    }
-
-    /// Whether the version has applied an event that it wants.
-    pub(crate) fn has(&self, event: &RecordedEvent) -> bool {
-        let (position, revision) =
-            (stored_position(event.position), i64::try_from(event.revision).unwrap_or(i64::MAX));
-        let is_reached =
-            self.shards.iter().any(|(share, upto)| share.has(&event.stream) && position <= *upto);
-        let is_parked = |(stream, first): &(String, i64)| *stream == event.stream && revision >= *first;
-        is_reached
-            && !self.parked.iter().any(is_parked)
-            && (self.skipped.is_empty() || !self.skipped.contains(&(event.stream.clone(), revision)))
-    }
-}
-
-/// How a version stands in this snapshot of the database; without a number, the one that serves.
-pub(crate) async fn moment<P: Projection>(
-    snapshot: &mut PgConnection,
-    wanted: Option<i32>,
-) -> Result<Moment, CompareError> {
-    let all = versions::list(snapshot, P::NAME).await?;
-    let version = all.iter().find(|version| match wanted {
-        Some(wanted) => version.version == wanted,
-        None => version.state == VersionState::Serving,
-    });
-    let version = match (version, wanted) {
-        (Some(version), _) => version,
-        (None, Some(version)) => {
-            return Err(VersionError::UnknownVersion { name: P::NAME.to_owned(), version }.into());
-        }
-        (None, None) => return Err(VersionError::UnknownProjection(P::NAME.to_owned()).into()),
-    };
-    if version.rules != P::VERSION {
-        return Err(CompareError::OtherRules {
-            name: P::NAME,
-            version: version.version,
-            rules: version.rules,
-        });
-    }
-    let whole = Share { shards: version.shards, ..Share::whole(P::NAME, version.version) };
-    let positions = sqlx::query!(
-        "SELECT shard, position FROM projection_checkpoints WHERE name = $1 AND version = $2",
-        P::NAME,
-        version.version
-    )
-    .fetch_all(&mut *snapshot)
-    .await?;
-    let parked = sqlx::query!(
-        "SELECT stream, revision FROM parked_streams WHERE name = $1 AND version = $2",
-        P::NAME,
-        version.version
-    )
-    .fetch_all(&mut *snapshot)
-    .await?;
-    let skipped = sqlx::query!(
-        "SELECT stream, revision FROM skipped_events WHERE name = $1 AND version = $2",
-        P::NAME,
-        version.version
-    )
-    .fetch_all(&mut *snapshot)
-    .await?;
-    Ok(Moment {
-        version: version.version,
-        schema: match version.state {
-            VersionState::Serving => "public".to_owned(),
-            VersionState::Building | VersionState::Standby => schema_of(P::NAME, version.version),
-        },
-        shards: positions
-            .into_iter()
-            .map(|row| (Share { shard: row.shard, ..whole }, row.position))
-            .collect(),
-        parked: parked.into_iter().map(|row| (row.stream, row.revision)).collect(),
-        skipped: skipped.into_iter().map(|row| (row.stream, row.revision)).collect(),
-    })
+/// What was folded so far.
+#[derive(Default)]
+struct Folded {
+    events: u64,
+    /// The ids of the streams, if they are a sample.
+    streams: HashSet<String>,
 }
 
 fn is_sampled(stream: &str, percent: Option<u8>) -> bool {

@@ -21,6 +21,7 @@ mod fact;
 mod gathering;
 mod lag;
 mod metrics;
+mod moment;
 mod overview;
 mod pace;
 mod parking;

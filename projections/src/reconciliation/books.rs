@@ -3,8 +3,8 @@
 use super::day_book::DayBook;
 use super::order_book::OrderBook;
 use super::stock_book::{Hold, StockBook};
-use crate::compare::Moment;
 use crate::fact::{Fact, Subject, UnreadableFact};
+use crate::moment::Moment;
 use crate::projection::Projection;
 use crate::read_models::{Orders, Sales, Stock};
 use chrono::{DateTime, Utc};
