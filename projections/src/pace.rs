@@ -10,6 +10,9 @@ use tokio::time::Instant;
 const LONGEST_REST: Duration = Duration::from_millis(25);
 /// How often the checkpoint moves over events that are not wanted, while they come without end.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
+/// The least rest of those for whom nobody waits within a purchase.
+pub const UNHURRIED: Duration = Duration::from_millis(200);
+
 /// Larger batches when events come without end, and no wait for one after a pause.
 pub struct Pace {
     started: Instant,
@@ -40,6 +43,6 @@ impl Pace {
             return Duration::ZERO;
         }
         let rest = if gathering.has_facts() { self.rest } else { CHECKPOINT_INTERVAL };
-        (self.finished + rest).saturating_duration_since(Instant::now())
+        (self.finished + rest.max(P::LEAST_REST)).saturating_duration_since(Instant::now())
     }
 }

@@ -4,6 +4,7 @@ use crate::fact::{Fact, UnreadableFact};
 use event_store::RecordedEvent;
 use sqlx::PgConnection;
 use std::future::Future;
+use std::time::Duration;
 use thiserror::Error;
 
 /// In which database a projection's tables are.
@@ -34,6 +35,10 @@ pub trait Projection: Copy + Default + Send + Sync + 'static {
     const STREAM_COLUMN: Option<&'static str>;
     /// Where its tables are.
     const HOME: Home = Home::Shop;
+    /// How long its worker rests between two transactions at least, while events come without end. Nobody waits for
+    /// analytics or the audit trail within a purchase, and few large batches cost the database far less than many
+    /// small ones.
+    const LEAST_REST: Duration = Duration::ZERO;
 
     /// Writes what these events mean. They come in the order of the log, each exactly once.
     fn apply(

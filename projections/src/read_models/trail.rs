@@ -1,4 +1,5 @@
 use crate::fact::{Fact, Subject, UnreadableFact};
+use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Projection};
 use domain::Aggregate;
 use domain::cart::Cart;
@@ -8,6 +9,7 @@ use domain::product::Product;
 use event_store::RecordedEvent;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The audit trail's index: every event in the streams of the shop's things, whatever it says. What this program cannot
@@ -25,6 +27,7 @@ impl Projection for Trail {
         &[Product::CATEGORY, Inventory::CATEGORY, Cart::CATEGORY, Order::CATEGORY];
     const TABLES: &'static [&'static str] = &["trail", "trail_kinds"];
     const STREAM_COLUMN: Option<&'static str> = None;
+    const LEAST_REST: Duration = UNHURRIED;
 
     fn wants(event: &RecordedEvent) -> bool {
         Self::WANTS.contains(&event.category())

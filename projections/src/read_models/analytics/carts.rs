@@ -1,10 +1,12 @@
 use crate::fact::{Fact, Subject};
+use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Home, Projection};
 use chrono::{DateTime, Utc};
 use domain::CartId;
 use domain::cart::{CheckedOut, Event, Opened};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// One row for each cart: when it was opened, and how it ended.
@@ -28,6 +30,7 @@ impl Projection for AnalyticsCarts {
     const TABLES: &'static [&'static str] = &["analytics_carts"];
     const STREAM_COLUMN: Option<&'static str> = Some("cart_id");
     const HOME: Home = Home::Analytics;
+    const LEAST_REST: Duration = UNHURRIED;
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut changes = Changes::new();

@@ -1,10 +1,12 @@
 use crate::fact::{Fact, Subject};
+use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Home, Projection};
 use chrono::{DateTime, Utc};
 use domain::OrderId;
 use domain::order::{Event, Placed};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// One row for each order, with the time at which it came to each state.
@@ -47,6 +49,7 @@ impl Projection for AnalyticsOrders {
     const TABLES: &'static [&'static str] = &["analytics_orders"];
     const STREAM_COLUMN: Option<&'static str> = Some("order_id");
     const HOME: Home = Home::Analytics;
+    const LEAST_REST: Duration = UNHURRIED;
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut changes = Changes::new();

@@ -2,12 +2,14 @@ use super::lost_sales::LostSales;
 use super::rollups::Rollups;
 use super::sale::Sale;
 use crate::fact::{Fact, Subject};
+use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Home, Projection};
 use domain::OrderId;
 use domain::order::Event;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Revenue gross and refunded, by SKU, merchant, country and currency, from the minute to the month; and what stock
@@ -50,6 +52,7 @@ impl Projection for AnalyticsSales {
     ];
     const STREAM_COLUMN: Option<&'static str> = None;
     const HOME: Home = Home::Analytics;
+    const LEAST_REST: Duration = UNHURRIED;
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut orders = read_orders(transaction, facts).await?;

@@ -1,9 +1,11 @@
 use crate::fact::{Fact, Subject};
+use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Home, Projection};
 use chrono::{DateTime, Utc};
 use domain::inventory::Event;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// When each SKU was sold out: from the event that took its last unit to the one that brought some again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +46,7 @@ impl Projection for AnalyticsStock {
     const TABLES: &'static [&'static str] = &["analytics_stock_levels", "analytics_stock_outs"];
     const STREAM_COLUMN: Option<&'static str> = Some("sku");
     const HOME: Home = Home::Analytics;
+    const LEAST_REST: Duration = UNHURRIED;
 
     async fn apply(&self, transaction: &mut PgConnection, facts: &[Fact]) -> Result<(), ApplyError> {
         let mut levels = read_levels(transaction, facts).await?;
