@@ -44,11 +44,10 @@ impl Filled {
         let shop = Shop::open(pool).await;
         shop.define("MUG", 1000, 10).await;
         let cart_id = shop.cart(&[("MUG", 1)]).await;
-        let order_id = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+        let placed = shop.check_out(&cart_id, 1000).await;
+        let position = placed.position.unwrap();
+        let order_id = placed.expect(StatusCode::ACCEPTED);
         let order_id = order_id["order_id"].as_str().unwrap();
-        for page in ["/products", "/carts", "/orders", "/stock", "/sales/days"] {
-            shop.get_now(page).await.expect(StatusCode::OK);
-        }
         let paths = addresses().into_iter().map(|address| {
             let path = address.replace("{sku}", "MUG").replace("{cart_id}", &cart_id);
             let path = path.replace("{order_id}", order_id).replace("{revision}", "0");
@@ -69,7 +68,12 @@ impl Filled {
             path
         });
         let paths = paths.collect();
-        Self { shop, paths }
+        let filled = Self { shop, paths };
+        // From now on every read model can say how far it has come.
+        for (path, answer) in filled.ask_all(position, "wait=25").await {
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        }
+        filled
     }
 
     /// Asks at each address at once. Whose answer does not end is left when it has begun.
