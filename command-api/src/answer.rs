@@ -1,6 +1,8 @@
 //! How a taken command is answered.
 
 use crate::executor::Accepted;
+use domain::OrderId;
+use http_boundary::Wait;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,15 +18,30 @@ pub struct Answer {
     pub body: Value,
     /// Where what was made can be read.
     pub location: Option<String>,
+    /// The preference that was followed.
+    pub waited: Option<Wait>,
 }
 
 impl Answer {
     pub fn ok(accepted: Accepted, body: Value) -> Self {
-        Self { status: StatusCode::OK, accepted, body, location: None }
+        Self { status: StatusCode::OK, accepted, body, location: None, waited: None }
     }
 
     pub fn created(accepted: Accepted, body: Value, location: String) -> Self {
-        Self { status: StatusCode::CREATED, accepted, body, location: Some(location) }
+        Self { status: StatusCode::CREATED, accepted, body, location: Some(location), waited: None }
+    }
+
+    /// About an order: whether its outcome is known, or must be asked for where the answer says.
+    pub fn of_order(order_id: OrderId, has_outcome: bool, accepted: Accepted, body: Value) -> Self {
+        let status = if has_outcome { StatusCode::OK } else { StatusCode::ACCEPTED };
+        // Whoever follows this finds the order, however far the read models have come.
+        let location = format!("/orders/{order_id}?min-position={}", accepted.position);
+        Self { status, accepted, body, location: Some(location), waited: None }
+    }
+
+    /// Says that the request's preference was followed.
+    pub fn waited(self, wait: Option<Wait>) -> Self {
+        Self { waited: wait, ..self }
     }
 }
 
@@ -42,6 +59,7 @@ impl IntoResponse for Answer {
         if let Some(location) = self.location.and_then(|location| HeaderValue::try_from(location).ok()) {
             headers.insert(header::LOCATION, location);
         }
+        headers.extend(self.waited.map(Wait::applied));
         response
     }
 }

@@ -46,7 +46,7 @@ impl Filled {
         let cart_id = shop.cart(&[("MUG", 1)]).await;
         let placed = shop.check_out(&cart_id, 1000).await;
         let position = placed.position.unwrap();
-        let order_id = placed.expect(StatusCode::ACCEPTED);
+        let order_id = placed.expect(StatusCode::OK);
         let order_id = order_id["order_id"].as_str().unwrap();
         let paths = addresses().into_iter().map(|address| {
             let path = address.replace("{sku}", "MUG").replace("{cart_id}", &cart_id);

@@ -289,7 +289,7 @@ impl Shop {
     /// An order of these lines; its id.
     pub async fn order(&self, lines: &[(&str, u32)], total: i64) -> String {
         let cart_id = self.cart(lines).await;
-        let order = self.check_out(&cart_id, total).await.expect(StatusCode::ACCEPTED);
+        let order = self.check_out(&cart_id, total).await.expect(StatusCode::OK);
         order["order_id"].as_str().unwrap().to_owned()
     }
 

@@ -15,6 +15,8 @@ pub struct Reply {
     pub replayed: bool,
     pub retry_after: Option<String>,
     pub content_type: String,
+    pub location: Option<String>,
+    pub preference_applied: Option<String>,
 }
 
 /// A request to the shop.
@@ -70,6 +72,7 @@ impl Request {
         let (position, etag) = (header("emporium-position"), header("etag"));
         let (replayed, content_type) = (header("idempotent-replayed"), header("content-type"));
         let retry_after = header("retry-after");
+        let (location, preference_applied) = (header("location"), header("preference-applied"));
         let status = response.status();
         let text = response.text().await.expect("the answer arrives whole");
         Reply {
@@ -80,6 +83,8 @@ impl Request {
             replayed: replayed.is_some(),
             retry_after,
             content_type: content_type.unwrap_or_default(),
+            location,
+            preference_applied,
         }
     }
 }

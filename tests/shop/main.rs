@@ -17,6 +17,7 @@ mod http;
 mod idempotency;
 mod idempotency_keys;
 mod live;
+mod outcome;
 mod payments;
 mod projections;
 mod purchase;

@@ -42,7 +42,7 @@ async fn a_cart_that_stock_cannot_fill_hears_what_is_left_and_can_be_changed(poo
     let bowls = cart["lines"][1]["line_id"].clone();
     let fewer = json!({ "lines": [{ "line_id": bowls, "sku": "BOWL", "quantity": 1 }] });
     shop.post(&format!("/carts/{cart_id}/lines"), fewer).await.expect(StatusCode::OK);
-    let order = shop.check_out(&cart_id, 2500).await.expect(StatusCode::ACCEPTED);
+    let order = shop.check_out(&cart_id, 2500).await.expect(StatusCode::OK);
     assert_eq!(order["status"], "pending");
 }
 
@@ -60,7 +60,7 @@ async fn of_orders_for_the_last_unit_one_holds_it_and_the_others_hear_what_is_le
     let replies = futures::future::join_all(carts.iter().map(|cart| shop.check_out(cart, 2500))).await;
     let mut too_late = vec![];
     for (cart_id, reply) in carts.iter().zip(replies) {
-        if reply.status == StatusCode::ACCEPTED {
+        if reply.status == StatusCode::OK {
             assert_eq!(reply.body["status"], "pending");
             continue;
         }
@@ -92,10 +92,10 @@ async fn a_checkout_that_confirms_another_total_than_was_sold_is_refused(pool: P
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 10).await;
     let cart_id = shop.cart(&[("MUG", 1)]).await;
-    let order = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+    let order = shop.check_out(&cart_id, 1000).await.expect(StatusCode::OK);
     let problem = shop.check_out(&cart_id, 5).await.expect_problem(StatusCode::CONFLICT, "cart-checked-out");
     assert_eq!((&problem["order_id"], &problem["total"]), (&order["order_id"], &gbp(1000)));
-    let again = shop.check_out(&cart_id, 1000).await.expect(StatusCode::ACCEPTED);
+    let again = shop.check_out(&cart_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(again["order_id"], order["order_id"]);
 }
 
@@ -142,7 +142,7 @@ async fn a_price_that_moved_must_be_confirmed(pool: PgPool) {
     assert_eq!(problem["shipping"], Value::Null);
     let line = &problem["lines"][0];
     assert_eq!((&line["old"], &line["new"], &line["quantity"]), (&gbp(1000), &gbp(1100), &json!(2)));
-    shop.check_out(&cart_id, 2200).await.expect(StatusCode::ACCEPTED);
+    shop.check_out(&cart_id, 2200).await.expect(StatusCode::OK);
 }
 
 #[sqlx::test(migrations = false)]
@@ -157,7 +157,7 @@ async fn many_shoppers_never_get_more_than_there_is(pool: PgPool) {
             order.expect_problem(StatusCode::CONFLICT, "sold-out");
             return false;
         }
-        let order = order.expect(StatusCode::ACCEPTED);
+        let order = order.expect(StatusCode::OK);
         let order_id = order["order_id"].as_str().unwrap().to_owned();
         let held = order["status"] == "pending";
         if held {

@@ -204,7 +204,7 @@ async fn every_page_of_a_cart_and_of_a_product_is_found_again(pool: PgPool) {
                 shop.request(Method::DELETE, &path).new_key().send().await.expect(StatusCode::OK);
             }
             "checked_out" => {
-                shop.check_out(&cart_id, 1750).await.expect(StatusCode::ACCEPTED);
+                shop.check_out(&cart_id, 1750).await.expect(StatusCode::OK);
             }
             _ => {
                 let line = format!("{path}/lines/{}", bowl.as_str().unwrap());

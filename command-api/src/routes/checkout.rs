@@ -11,7 +11,6 @@ use crate::problems;
 use crate::request::{CommandRequest, Context};
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::post;
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
@@ -39,7 +38,8 @@ struct CheckOut {
     /// What the shopper saw.
     total: Money,
     country: Country,
-    /// How long the order may wait for its money; the shop's own time if it does not say.
+    /// How long the order may wait for its money; the shop's own time if it does not say. Only an operator lets it wait
+    /// longer than that.
     hold_seconds: Option<u32>,
 }
 
@@ -53,17 +53,22 @@ async fn check_out(
         let (min, max) = (HOLD_SECONDS.start(), HOLD_SECONDS.end());
         return Err(Problem::invalid(format!("hold_seconds is a number of seconds from {min} to {max}.")));
     }
+    if body.hold_seconds.is_some_and(|seconds| seconds > shared.hold_seconds) {
+        // Or anybody could take goods off sale for a month, and pay nothing.
+        context.caller.require_operator()?;
+    }
     let order_id = order_id_of(cart_id);
     let checked_out = lock_cart(&shared, cart_id, order_id, &body, &context).await?;
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
+    let mut has_outcome = false;
     if let Some(wait) = context.wait {
         let answered = shared.executor.orders.wait(order_id, wait.duration(), |order| {
             // Stock has answered when nothing more is owed to it.
             fulfilment::owed(order).is_empty().then_some(())
         });
-        answered.await.map_err(problems::of_view)?;
+        has_outcome = answered.await.map_err(problems::of_view)?.is_some();
     }
     let order = shared.order(order_id).await?;
     if let (Some(_), Status::Cancelled(CancelReason::OutOfStock { refused })) = (context.wait, &order.status)
@@ -73,12 +78,8 @@ async fn check_out(
     // The cart's revision, which a repetition gets again; a position at which the order can be read.
     let position = placed.position.max(checked_out.position);
     let accepted = Accepted { position, replayed, ..checked_out };
-    Ok(Answer {
-        status: StatusCode::ACCEPTED,
-        accepted,
-        body: standing(order_id, &order.status),
-        location: Some(format!("/orders/{order_id}")),
-    })
+    let body = standing(order_id, &order.status);
+    Ok(Answer::of_order(order_id, has_outcome, accepted, body).waited(context.wait))
 }
 
 async fn lock_cart(

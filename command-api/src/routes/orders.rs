@@ -70,6 +70,7 @@ async fn cancel_rest(
     CommandRequest { body, context }: CommandRequest<CancelRest>,
 ) -> Result<Answer, Problem> {
     context.caller.require_operator()?;
+    context.require_key()?;
     let refund_id = RefundId(context.new_id(&format!("refund {order_id}")));
     let CancelRest { reason, merchant_id, refund } = body;
     let command = Command::CancelRest { refund_id, merchant_id, refund, reason };
@@ -96,7 +97,7 @@ pub async fn change(
     if let (Value::Object(fields), Value::Object(standing)) = (&mut body, standing(order_id, &status)) {
         fields.extend(standing);
     }
-    Ok(Answer::ok(accepted, body))
+    Ok(Answer::ok(accepted, body).waited(context.wait))
 }
 
 /// Whether the order waits for somebody outside: stock has answered everything, and a paid order is being packed.

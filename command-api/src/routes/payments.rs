@@ -9,7 +9,6 @@ use crate::problems;
 use crate::request::{CommandRequest, Context};
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::post;
 use domain::order::{Command, Order, Payment, PaymentPhase, PlacedOrder, Status};
 use domain::{
@@ -98,12 +97,7 @@ async fn through_gateway(
     if let Value::Object(fields) = &mut body {
         fields.insert("order_id".to_owned(), json!(order_id));
     }
-    Ok(Answer {
-        status: if is_decided { StatusCode::OK } else { StatusCode::ACCEPTED },
-        accepted,
-        body,
-        location: Some(format!("/orders/{order_id}")),
-    })
+    Ok(Answer::of_order(order_id, is_decided, accepted, body).waited(context.wait))
 }
 
 /// Whether there is something to say that the shopper waits for: the outcome, or what they are to do.
@@ -175,6 +169,7 @@ async fn give_back(
     CommandRequest { body, context }: CommandRequest<GiveBack>,
 ) -> Result<Answer, Problem> {
     context.caller.require_operator()?;
+    context.require_key()?;
     let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id(&format!("refund {order_id}"))));
     let amount = body.amount;
     let command = match body.reference {

@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-const ORDERS: usize = 400;
+/// Orders by the time of purchase, unless `EMPORIUM_OLIST_ORDERS` says how many.
+fn orders_wanted() -> usize {
+    std::env::var("EMPORIUM_OLIST_ORDERS").map_or(400, |orders| orders.parse().unwrap())
+}
 
 type Row = HashMap<String, String>;
 
@@ -65,7 +68,7 @@ struct Figures {
 fn first_orders(folder: &Path) -> Vec<Order> {
     let mut orders = rows(folder, "olist_orders_dataset", |_| true);
     orders.sort_by_key(|row| (row["order_purchase_timestamp"].clone(), row["order_id"].clone()));
-    orders.truncate(ORDERS);
+    orders.truncate(orders_wanted());
     let ids: BTreeSet<String> = orders.iter().map(|row| row["order_id"].clone()).collect();
     let by_order = |name| {
         let mut by_order: HashMap<String, Vec<Row>> = HashMap::new();
@@ -230,7 +233,7 @@ async fn the_first_orders_are_in_the_shop_as_the_files_have_them() {
     let data = tempfile::tempdir().unwrap();
     let list = data.path().join("refused.csv");
     let service = Service::start(&data.path().join("shop"), &[]).await;
-    let mut import = tokio::process::Command::from(service.import("olist", &folder, ORDERS));
+    let mut import = tokio::process::Command::from(service.import("olist", &folder, orders_wanted()));
     let mut import = import
         .env("RUST_LOG", "info")
         .env("NO_COLOR", "1")
@@ -248,7 +251,7 @@ async fn the_first_orders_are_in_the_shop_as_the_files_have_them() {
     import.kill().await.unwrap();
     let service = service.kill_and_restart().await;
 
-    let mut again = service.import("olist", &folder, ORDERS);
+    let mut again = service.import("olist", &folder, orders_wanted());
     let output = again.arg("--refused").arg(&list).output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{report}");
@@ -270,7 +273,7 @@ async fn the_first_orders_are_in_the_shop_as_the_files_have_them() {
     assert_eq!(figures_of_service(&service, &by_id).await, expected);
     check_stock_and_prices(&service, &taken).await;
 
-    let output = service.import("olist", &folder, ORDERS).output().unwrap();
+    let output = service.import("olist", &folder, orders_wanted()).output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(report.contains(&format!("(0 new, {} already there)", taken.len())), "{report}");
     assert_eq!(figures_of_service(&service, &by_id).await, expected);

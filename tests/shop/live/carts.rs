@@ -80,7 +80,7 @@ async fn a_listener_sees_the_cart_that_the_page_shows(pool: PgPool) {
         assert_eq!(current[field], page[field], "{field}");
     }
     assert_eq!(current["total"], gbp(2500));
-    let order = shop.check_out(&cart_id, 2500).await.expect(StatusCode::ACCEPTED);
+    let order = shop.check_out(&cart_id, 2500).await.expect(StatusCode::OK);
     let checked_out = listener.until("checked_out").await.pop().unwrap();
     assert_eq!(checked_out.name, "cart.checked_out.v1");
     assert_eq!(checked_out.data["order_id"], order["order_id"]);

@@ -98,7 +98,7 @@ async fn the_sales_are_told_with_each_paid_order(pool: PgPool) {
 
     // Long ago: not of today.
     let cart_id = shop.cart(&[("MUG", 2)]).await;
-    let order = shop.check_out(&cart_id, 2000).await.expect(StatusCode::ACCEPTED);
+    let order = shop.check_out(&cart_id, 2000).await.expect(StatusCode::OK);
     let path = format!("/orders/{}/payments", order["order_id"].as_str().unwrap());
     let body = json!({ "amount": gbp(2000), "method": "card", "reference": "till 1" });
     let payment = shop.request(Method::POST, &path).operator().new_key();

@@ -76,6 +76,9 @@ pub enum BenchError {
     Verify(#[source] Box<EvidenceError>),
     #[error("the history that was made here is not found intact: {0}")]
     NotIntact(String),
+    /// The sale was over before it could be disturbed: nothing is known of what a kill does.
+    #[error("the service was not killed, for too few shoppers bought: let more come, or say --no-kill")]
+    NoKill,
     /// The figures that must be zero are not.
     #[error("{what}; all that was recorded is kept in `{}`", folder.display())]
     Broken { what: String, folder: PathBuf },

@@ -115,6 +115,9 @@ async fn hold(args: &FlashSaleArgs, folder: &Folder) -> Result<Findings, BenchEr
     report::print_history(log.events, &log.history, &sale.hot.sku);
     service.stop().await?;
     gateway.stop().await?;
+    if !args.no_kill && sale.web.recovery().is_none() {
+        return Err(BenchError::NoKill);
+    }
     if !args.no_reference {
         reference::compare(args, folder.path(), sold.shoppers(), elapsed).await?;
     }
