@@ -1,11 +1,11 @@
 //! How a taken command is answered.
 
 use crate::executor::Accepted;
-use domain::OrderId;
-use http_boundary::Wait;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::OrderId;
+use http_boundary::Wait;
 use serde_json::Value;
 
 const POSITION: HeaderName = HeaderName::from_static("emporium-position");

@@ -25,6 +25,7 @@ mod moment;
 mod overview;
 mod pace;
 mod parking;
+mod priority;
 mod projection;
 mod provenance;
 pub mod read_models;

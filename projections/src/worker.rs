@@ -4,6 +4,7 @@ use crate::checkpoint::{StepError, load, try_own};
 use crate::gathering::Gathering;
 use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
+use crate::priority;
 use crate::projection::{ApplyError, Projection};
 use crate::share::Share;
 use crate::status::{State, Status};
@@ -136,6 +137,7 @@ impl<P: Projection> Worker<P> {
     async fn session(&self, stop: &CancellationToken) -> Result<(), Ended> {
         let opened = async {
             let mut connection = PgConnection::connect_with(&self.database).await?;
+            priority::share(&mut connection).await?;
             while !try_own(&mut connection, &self.share).await? {
                 if self.set_state(State::Waiting) {
                     info!(projection = P::NAME, "another runner is at work; waiting to take over");

@@ -35,8 +35,7 @@ async fn a_checked_out_cart_whose_order_was_not_placed_gets_its_order(pool: PgPo
     let order_id = check_out_without_order(&shop, &cart_id).await;
     let waiting = shop.request(Method::POST, &format!("/carts/{cart_id}/checkout"));
     let body = json!({ "total": gbp(1000), "country": "GB" });
-    let order =
-        waiting.new_key().header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
+    let order = waiting.new_key().header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
     assert_eq!(order["order_id"], order_id);
     assert_eq!(shop.pay(&order_id, 1000).await.expect(StatusCode::OK)["status"], "processing");
 }

@@ -105,6 +105,8 @@ impl<A: Aggregate> Stream<A> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A task is copied several times as it starts, and there is one for every few commands. So what is rare and large
+    /// (reading a stream, snapshots) stands in boxes of its own.
     async fn work_off(self: Arc<Self>, mut loaded: Option<Loaded<A>>) {
         let mut worker = Worker { stream: &self, is_done: false };
         loop {
@@ -137,7 +139,7 @@ impl<A: Aggregate> Stream<A> {
                 loaded = self.answer_looks(loaded, at_least, looks).await;
             }
             if let (Some(snapshots), Some(state)) = (self.snapshots, loaded.take_if(|state| is_due(state))) {
-                loaded = snapshots.take(&self.store, &self.name, state).await;
+                loaded = Box::pin(snapshots.take(&self.store, &self.name, state)).await;
             }
         }
     }
@@ -165,16 +167,16 @@ impl<A: Aggregate> Stream<A> {
             return Ok(loaded);
         }
         let restored = match self.snapshots {
-            Some(snapshots) => snapshots.load(&self.store, &self.name).await,
+            Some(snapshots) => Box::pin(snapshots.load(&self.store, &self.name)).await,
             None => None,
         };
         let mut loaded = restored.unwrap_or_else(Loaded::empty);
-        loaded.catch_up(&self.store, &self.name).await?;
+        Box::pin(loaded.catch_up(&self.store, &self.name)).await?;
         Ok(loaded)
     }
 
     async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
-        if loaded.catch_up(&self.store, &self.name).await? {
+        if Box::pin(loaded.catch_up(&self.store, &self.name)).await? {
             self.changed.notify_waiters();
         }
         Ok(())

@@ -42,6 +42,8 @@ pub enum ServeError {
     SandboxGateway(#[from] sandbox_gateway::StartError),
     #[error("the private Postgres cannot start")]
     Postgres(#[from] private_postgres::Error),
+    #[error("the threads of the projections cannot start")]
+    Background(#[source] io::Error),
     #[error("cannot listen on {address}: choose another address with --listen")]
     Listen {
         address: SocketAddr,

@@ -3,6 +3,7 @@
 
 mod args;
 mod audit_key;
+mod background;
 mod error;
 mod postgres;
 mod sandbox;
@@ -13,6 +14,7 @@ pub use error::ServeError;
 
 use crate::{demo_shop, secrets};
 use audit_seal::key::SealingKey;
+use background::Background;
 use command_api::PaymentConfig;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
@@ -193,7 +195,11 @@ impl Services {
             storing: TaskTracker::new(),
         };
         let commands = command_api::Application::build(command_config(args, settings, payments), &health)?;
-        let projections = projections::Application::build(projections_config(args, settings), &health)?;
+        // Beside a database of our own they share the machine with everything else, and give way to it.
+        let background =
+            postgres.is_some().then(Background::start).transpose().map_err(ServeError::Background)?;
+        let projections_config = projections_config(args, settings, background.is_some());
+        let projections = projections::Application::build(projections_config, &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
         let router =
             commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
@@ -203,7 +209,11 @@ impl Services {
             services.storing.spawn(postgres::keep_running(server, data_dir, health.clone(), stop));
         }
         services.work_on("queries", &health, queries.run(services.work.clone()));
-        services.work_on("projections", &health, projections.run(services.work.clone()));
+        let projecting = projections.run(services.work.clone());
+        match background {
+            Some(background) => services.work_on("projections", &health, background.run(projecting)),
+            None => services.work_on("projections", &health, projecting),
+        }
         let stop = services.work.clone();
         services.work_on("processes", &health, async move { commands.run_processes(stop).await });
         let stop = services.requests.clone();
@@ -256,10 +266,12 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
     }
 }
 
-fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Config {
+fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) -> projections::Config {
+    let event_store = &settings.event_store;
     projections::Config {
         listen: args.listen,
-        event_store: settings.event_store.clone(),
+        // Nobody who does not give way may follow the log through threads that do.
+        event_store: if gives_way { event_store.another() } else { event_store.clone() },
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),

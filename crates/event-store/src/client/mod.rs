@@ -63,14 +63,24 @@ impl EventStore {
         let settings = connection_string
             .parse::<ClientSettings>()
             .map_err(|error| InvalidConnectionString { reason: error.to_string() })?;
-        Ok(Self {
+        Ok(Self::with(settings))
+    }
+
+    /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::with(self.shared.settings.clone())
+    }
+
+    fn with(settings: ClientSettings) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 settings,
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
             }),
-        })
+        }
     }
 
     fn client(&self) -> Result<(u64, Client), (u64, String)> {
