@@ -54,6 +54,10 @@ pub struct Report {
     /// Of these, orders at which something was going on just then: their goods and money may still be on the way, so
     /// only what must hold at every moment was looked at.
     pub under_way: u64,
+    /// Of these, orders with money of which the gateway has not said yet where it is. Reports from before they were
+    /// counted do not say.
+    #[serde(default)]
+    pub waiting: u64,
     /// Days whose money was counted, one for each currency.
     pub days: u64,
     /// Streams that a projection has parked: their rows were compared up to where they stand.
