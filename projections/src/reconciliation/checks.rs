@@ -3,6 +3,7 @@
 use super::books::Books;
 use super::order_book::{Goods, Money, OrderBook, Payment, Stage};
 use super::report::{Check, Evidence, Report, Suspicions};
+use super::sold::SoldIn;
 use super::stock_book::Hold;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Sku;
@@ -63,7 +64,7 @@ pub fn check_books(books: &Books, until: DateTime<Utc>, report: &mut Report, fou
                 "{day}: goods for {} and sending for {} were paid with {} ({currency})",
                 sum.goods, sum.shipping, sum.money
             );
-            found.add(Check::Day, what, Evidence::Day(*day));
+            found.add(Check::Day, what, Evidence::Sold(SoldIn::day(*day)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What came of a reconciliation.
 
+use super::sold::SoldIn;
 use serde::{Deserialize, Serialize};
 
 /// Findings that are named with their events; all are counted.
@@ -72,8 +73,10 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Evidence {
     Streams(Vec<String>),
-    /// A day (UTC).
-    Day(chrono::NaiveDate),
+    /// Those by which something was sold.
+    Sold(SoldIn),
+    /// The one at this position.
+    Event(u64),
     /// No event says so.
     None,
 }
