@@ -10,8 +10,12 @@
 //!
 //! with lengths as u64, big endian, and the metadata up to `,"chain":`. An event from before there were chains has no
 //! link of its own; its digest, over all of its metadata, counts in the next one's all the same.
+//!
+//! With and without a link, metadata is digested alike. So that nobody can cut a link off or put one on unseen, only one
+//! of the two may stand in a log ([`is_as_written`]).
 
 use crate::Digest;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -63,6 +67,10 @@ pub fn with_link(mut metadata: Vec<u8>, link: &Digest) -> Vec<u8> {
     if metadata.last() == Some(&b'}') {
         metadata.pop();
     }
+    with_link_behind(metadata, link)
+}
+
+fn with_link_behind(mut metadata: Vec<u8>, link: &Digest) -> Vec<u8> {
     metadata.extend_from_slice(KEY);
     metadata.extend_from_slice(hex::encode(link).as_bytes());
     metadata.extend_from_slice(END);
@@ -81,6 +89,10 @@ pub fn split(metadata: &[u8]) -> (&[u8], Option<Digest>) {
     let without = || {
         let rest = metadata.strip_suffix(END)?;
         let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(HEX)?)?;
+        // The digits have one way to be written, so that the bytes of a link have one, too.
+        if digits.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
         let mut link = START;
         hex::decode_to_slice(digits, &mut link).ok()?;
         Some((rest.strip_suffix(KEY)?, link))
@@ -91,10 +103,27 @@ pub fn split(metadata: &[u8]) -> (&[u8], Option<Digest>) {
     }
 }
 
+/// Whether metadata stands as a shop writes it, and not as what is left when a link is cut off or put on.
+///
+/// `M` and `M,"chain":"…"}` have the same digest. The second is as it was written if it is one JSON object, and the
+/// first only if the second would not be one: whatever `M` is, one of the two is a forgery.
+#[must_use]
+pub fn is_as_written(metadata: &[u8]) -> bool {
+    match split(metadata) {
+        (_, Some(_)) => is_object(metadata),
+        (all, None) => !is_object(&with_link_behind(all.to_vec(), &START)),
+    }
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rstest::rstest;
     use serde_json::Value;
 
     fn event<'a>(data: &'a [u8], metadata: &'a [u8]) -> Linked<'a> {
@@ -119,6 +148,50 @@ mod tests {
         assert_eq!(split(&metadata), (metadata.as_slice(), None));
     }
 
+    #[rstest]
+    #[case::of_a_shop(br#"{"actor":"shopper"}"#)]
+    #[case::with_an_object_at_its_end(br#"{"a":{"b":1}}"#)]
+    #[case::with_a_brace_in_a_text(br#"{"a":"}"}"#)]
+    #[case::with_a_link_of_its_own(br#"{"a":1,"chain":"mine"}"#)]
+    #[case::with_space(b" {\n\"a\" : [1, {}] }")]
+    fn a_link_can_neither_be_cut_off_nor_put_on(#[case] metadata: &[u8]) {
+        let linked = with_link(metadata.to_vec(), &[0xab; 32]);
+        assert!(is_as_written(metadata) && is_as_written(&linked));
+        let cut = split(&linked).0;
+        assert!(!is_as_written(cut), "{}", String::from_utf8_lossy(cut));
+        let put_on = with_link_behind(metadata.to_vec(), &[0xab; 32]);
+        assert_eq!(split(&put_on), (metadata, Some([0xab; 32])));
+        assert!(!is_as_written(&put_on), "{}", String::from_utf8_lossy(&put_on));
+    }
+
+    /// Events of others, from before there were chains, may have any.
+    #[rstest]
+    #[case::none(b"")]
+    #[case::text(b"text")]
+    #[case::an_empty_object(b"{}")]
+    #[case::an_array(b"[1]")]
+    #[case::bytes(b"\xff\x00{")]
+    fn a_link_cannot_be_put_on_what_is_no_metadata_of_ours(#[case] metadata: &[u8]) {
+        assert!(is_as_written(metadata));
+        assert!(!is_as_written(&with_link_behind(metadata.to_vec(), &START)));
+    }
+
+    #[test]
+    fn a_link_is_written_in_one_way() {
+        let linked = with_link(br#"{"actor":"shopper"}"#.to_vec(), &[0xab; 32]);
+        let text = String::from_utf8(linked).unwrap();
+        let others = [
+            text.replacen("abab", "ABAB", 1),
+            text.replacen(":\"ab", ": \"ab", 1),
+            text.replacen(",\"chain", ", \"chain", 1),
+            format!("{text} "),
+            text.replacen("\"chain", "\"Chain", 1),
+        ];
+        for other in others {
+            assert_eq!(split(other.as_bytes()), (other.as_bytes(), None));
+        }
+    }
+
     /// Whoever verifies in ten years computes the same. The digest was computed from the format above by another program.
     #[test]
     fn a_link_stays_what_it_is() {
@@ -127,6 +200,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn of_any_metadata_at_most_one_form_is_as_written(metadata in "[{}\\[\\]\":,a1 ]{0,12}") {
+            let linked = with_link_behind(metadata.clone().into_bytes(), &START);
+            prop_assert!(!(is_as_written(metadata.as_bytes()) && is_as_written(&linked)));
+        }
+
         #[test]
         fn every_byte_of_every_part_counts(
             data in prop::collection::vec(any::<u8>(), 0..40),

@@ -15,6 +15,8 @@ pub struct Chains(IndexMap<Box<str>, Chain>);
 pub struct Chain {
     pub next_revision: u64,
     pub link: Digest,
+    /// An event in it has a link of its own: then all later ones must.
+    pub is_linked: bool,
 }
 
 impl Chains {
@@ -22,7 +24,9 @@ impl Chains {
     pub fn of(&mut self, stream: &str) -> (usize, &mut Chain) {
         let number = match self.0.get_index_of(stream) {
             Some(number) => number,
-            None => self.0.insert_full(stream.into(), Chain { next_revision: 0, link: START }).0,
+            None => {
+                self.0.insert_full(stream.into(), Chain { next_revision: 0, link: START, is_linked: false }).0
+            }
         };
         (number, &mut self.0[number])
     }

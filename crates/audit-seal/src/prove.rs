@@ -1,6 +1,7 @@
 //! Proofs that a single event was sealed: they need nothing but the event, some digests and the public key.
 
 use crate::Digest;
+use crate::chain::is_as_written;
 use crate::key::PublicKeys;
 use crate::merkle::{Frontier, Proof, leaf};
 use crate::pending::{Chain, Chains, Pending, Waiting};
@@ -28,6 +29,9 @@ pub enum FalseProof {
     /// The seal is not one.
     #[error("its seal must not be believed: {0}")]
     Seal(#[from] FalseSeal),
+    /// The event's metadata is what is left when a link is cut off or put on.
+    #[error("the event's metadata is not as a shop writes it: a link was cut off or put on")]
+    Metadata,
     /// The event's link is not what the event and the link before it make.
     #[error("the event does not have the link that it must have after the one before it")]
     Link,
@@ -66,7 +70,10 @@ impl InclusionProof {
     /// Says why not.
     pub fn check(&self, event: &Found<'_>, keys: &PublicKeys) -> Result<(), FalseProof> {
         self.seal.check(keys)?;
-        let before = Chain { next_revision: event.revision, link: self.previous_link };
+        if !is_as_written(event.metadata) {
+            return Err(FalseProof::Metadata);
+        }
+        let before = Chain { next_revision: event.revision, link: self.previous_link, is_linked: false };
         let (computed, stored) = before.link(event);
         if stored.is_some_and(|stored| stored != computed) {
             return Err(FalseProof::Link);

@@ -1,15 +1,11 @@
 //! The events of what was found.
 
 use super::report::{Check, EventRef, Evidence, Finding, Suspicion};
+use super::sold::{self, SoldIn};
 use crate::compare::{Comparison, Difference};
-use crate::fact::Fact;
-use crate::projection::Projection;
-use crate::read_models::Sales;
-use chrono::NaiveDate;
-use event_store::{EventStore, EventStoreError, RecordedEvent};
+use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::{TryStreamExt, pin_mut};
 use serde_json::Value;
-use std::collections::HashMap;
 
 /// Events that are named for one finding: the last of them.
 const MAX_EVENTS: usize = 50;
@@ -28,89 +24,145 @@ pub fn suspicion_of(comparison: &Comparison, difference: &Difference) -> Suspici
     Suspicion { check: Check::Row, what, evidence: evidence_of(difference) }
 }
 
-/// The streams or the day that a row is about, by the columns that it has.
+/// What a row is about. Columns of the same name mean something else in another table: a cart has its order's id, and
+/// what is known of sales has no events in the SKU's own streams.
 fn evidence_of(difference: &Difference) -> Evidence {
     let Some(row) = difference.refolded.as_ref().or(difference.stored.as_ref()) else {
         return Evidence::None;
     };
+    let table = difference.table;
     let column = |name: &str| row.get(name).and_then(Value::as_str);
-    let day = || column("day").and_then(|day| day.get(..10)?.parse().ok());
-    if let Some(order_id) = column("order_id") {
-        Evidence::Streams(vec![format!("order-{order_id}")])
-    } else if let Some(cart_id) = column("cart_id") {
-        Evidence::Streams(vec![format!("cart-{cart_id}")])
-    } else if let Some(day) = day() {
-        Evidence::Day(day)
-    } else if let Some(sku) = column("sku") {
-        let category = if difference.table == "products" { "product" } else { "inventory" };
-        Evidence::Streams(vec![format!("{category}-{sku}")])
-    } else {
-        Evidence::None
-    }
+    let stream =
+        |category: &str, id: &str| Some(Evidence::Streams(vec![format!("{category}-{}", column(id)?)]));
+    let evidence = match table {
+        "carts" | "cart_lines" | "analytics_carts" => stream("cart", "cart_id"),
+        "products" => stream("product", "sku"),
+        "stock" | "analytics_stock_levels" | "analytics_stock_outs" => stream("inventory", "sku"),
+        "sales" => column("day").and_then(|day| day.get(..10)?.parse().ok()).map(|day| {
+            let sku = column("key").filter(|_| column("dimension") == Some("sku"));
+            let sku = sku.and_then(|sku| sku.parse().ok());
+            Evidence::Sold(SoldIn { sku, ..SoldIn::day(day) })
+        }),
+        "trail" => row.get("position").and_then(Value::as_u64).map(Evidence::Event),
+        _ if table.starts_with("analytics_sales_") || table.starts_with("analytics_sku_") => {
+            let starts = column("starts").and_then(|starts| starts.parse().ok());
+            // A row without a SKU is about all of them.
+            let sku = column("sku").and_then(|sku| sku.parse().ok());
+            starts.map(|starts| Evidence::Sold(SoldIn::row_of(table, starts, sku)))
+        }
+        _ => stream("order", "order_id"),
+    };
+    evidence.unwrap_or(Evidence::None)
 }
 
-/// Reads the events. The log is read once more if any of it is about a day.
+/// Reads the events. The log is read once more if any of it is about what was sold.
 pub async fn read(store: &EventStore, suspicions: Vec<Suspicion>) -> Result<Vec<Finding>, EventStoreError> {
-    let mut days: HashMap<NaiveDate, Vec<EventRef>> = HashMap::new();
-    for suspicion in &suspicions {
-        if let Evidence::Day(day) = suspicion.evidence {
-            days.insert(day, Vec::new());
-        }
-    }
-    if !days.is_empty() {
-        read_days(store, &mut days).await?;
-    }
+    let of_time = suspicions.iter().filter_map(|suspicion| match &suspicion.evidence {
+        Evidence::Sold(sold) => Some(sold),
+        _ => None,
+    });
+    let of_time: Vec<&SoldIn> = of_time.collect();
+    let sold = if of_time.is_empty() { Vec::new() } else { sold::read(store, &of_time).await? };
+    let mut sold = sold.into_iter();
     let mut findings = Vec::new();
     for Suspicion { check, what, evidence } in suspicions {
         let events = match evidence {
             Evidence::None => Vec::new(),
-            Evidence::Day(day) => days.get(&day).cloned().unwrap_or_default(),
-            Evidence::Streams(streams) => {
-                let mut events = Vec::new();
-                for stream in streams {
-                    let read = store.read_stream_backwards(&stream, None, MAX_EVENTS);
-                    pin_mut!(read);
-                    while let Some(event) = read.try_next().await? {
-                        events.push(EventRef::of(&event));
-                    }
-                }
-                events.sort_by_key(|event| event.position);
-                events
-            }
+            Evidence::Sold(_) => sold.next().unwrap_or_default(),
+            Evidence::Event(position) => at(store, Position::new(position)).await,
+            Evidence::Streams(streams) => of_streams(store, streams).await?,
         };
         findings.push(Finding { check, what, events });
     }
     Ok(findings)
 }
 
-/// The sales of these days: the events that say that an order is paid.
-async fn read_days(
-    store: &EventStore,
-    days: &mut HashMap<NaiveDate, Vec<EventRef>>,
-) -> Result<(), EventStoreError> {
-    let events = store.read_all(None, usize::MAX);
+/// The event there. A row may name a place that no event has, and the store may refuse to look at it.
+async fn at(store: &EventStore, position: Position) -> Vec<EventRef> {
+    let events = store.read_all(Some(position), 1);
     pin_mut!(events);
-    while let Some(event) = events.try_next().await? {
-        if !Sales::wants(&event) || !event.event_type.starts_with("order.paid.") {
-            continue;
-        }
-        let Ok(fact) = Fact::read(&event) else { continue };
-        if let Some(of_day) =
-            days.get_mut(&fact.occurred_at.date_naive()).filter(|all| all.len() < MAX_EVENTS)
-        {
-            of_day.push(EventRef::of(&event));
+    let event = events.try_next().await.ok().flatten();
+    event.filter(|event| event.position == position).iter().map(EventRef::of).collect()
+}
+
+async fn of_streams(store: &EventStore, streams: Vec<String>) -> Result<Vec<EventRef>, EventStoreError> {
+    let mut events = Vec::new();
+    for stream in streams {
+        let read = store.read_stream_backwards(&stream, None, MAX_EVENTS);
+        pin_mut!(read);
+        while let Some(event) = read.try_next().await? {
+            events.push(EventRef::of(&event));
         }
     }
-    Ok(())
+    events.sort_by_key(|event| event.position);
+    Ok(events)
 }
 
 impl EventRef {
-    fn of(event: &RecordedEvent) -> Self {
+    pub(super) fn of(event: &RecordedEvent) -> Self {
         Self {
             stream: event.stream.clone(),
             revision: event.revision,
             position: event.position.value(),
             event_type: event.event_type.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+    use serde_json::json;
+
+    fn evidence(table: &'static str, sku: &str) -> Evidence {
+        // Every column that any table has: which one counts depends on the table.
+        let row = json!({ "order_id": "O", "cart_id": "C", "sku": sku, "position": 7, "revision": 1, "day": "2026-11-21",
+                          "dimension": "sku", "key": "MUG", "starts": "2026-11-01T00:00:00+00:00" });
+        let refolded = Some(row);
+        evidence_of(&Difference { table, key: json!(null), stored: None, refolded })
+    }
+
+    fn sold(from: &str, to: &str, sku: Option<&str>, with_refunds: bool) -> Evidence {
+        let time = |text: &str| format!("{text}:00Z").parse().unwrap();
+        let sku = sku.map(|sku| sku.parse().unwrap());
+        Evidence::Sold(SoldIn { from: time(from), to: time(to), sku, with_refunds })
+    }
+
+    #[test]
+    fn a_row_of_every_table_has_the_events_that_it_is_about() {
+        let stream = |stream: &str| Evidence::Streams(vec![stream.to_owned()]);
+        let month = "2026-11-01T00:00";
+        for table in catalogue::ALL.iter().flat_map(|entry| entry.tables) {
+            let expected = match *table {
+                "carts" | "cart_lines" | "analytics_carts" => stream("cart-C"),
+                "products" => stream("product-MUG"),
+                "stock" | "analytics_stock_levels" | "analytics_stock_outs" => stream("inventory-MUG"),
+                "trail" => Evidence::Event(7),
+                // Only which kinds there are.
+                "trail_kinds" => continue,
+                "sales" => sold("2026-11-21T00:00", "2026-11-22T00:00", Some("MUG"), false),
+                "analytics_sales_minutes" => sold(month, "2026-11-01T00:01", Some("MUG"), true),
+                "analytics_sales_quarters" => sold(month, "2026-11-01T00:15", Some("MUG"), true),
+                "analytics_sales_days" | "analytics_sku_days" => {
+                    sold(month, "2026-11-02T00:00", Some("MUG"), true)
+                }
+                "analytics_sales_months" | "analytics_sku_months" => {
+                    sold(month, "2026-12-01T00:00", Some("MUG"), true)
+                }
+                _ => stream("order-O"),
+            };
+            assert_eq!(evidence(table, "MUG"), expected, "{table}");
+        }
+        assert_eq!(evidence("analytics_sales_days", ""), sold(month, "2026-11-02T00:00", None, true));
+    }
+
+    #[test]
+    fn what_kinds_of_events_there_are_is_nobodys() {
+        let row = Some(
+            json!({ "kind": 1, "category": "cart", "event_type": "cart.opened.v1", "actor": "shopper" }),
+        );
+        let difference = Difference { table: "trail_kinds", key: json!([1]), stored: row, refolded: None };
+        assert_eq!(evidence_of(&difference), Evidence::None);
     }
 }

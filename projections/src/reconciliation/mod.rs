@@ -14,6 +14,7 @@ mod reconcile;
 mod report;
 mod routes;
 mod runs;
+mod sold;
 mod stock_book;
 mod tables;
 

@@ -63,8 +63,8 @@ pub struct OrderBook {
     skus: HashMap<Uuid, Sku>,
     pub by_sku: BTreeMap<Sku, Goods>,
     pub payments: HashMap<Uuid, Payment>,
-    /// Refunds that the gateway has been asked for and has not answered.
-    pub refunds_under_way: i64,
+    /// What the gateway has been asked to give back and has not answered, by refund and payment.
+    pub refunds_under_way: HashMap<(Uuid, Uuid), i64>,
     pub money_back: i64,
     /// People gave money back at the gateway itself: it may then be more than it should be.
     pub is_meddled_with: bool,
@@ -88,7 +88,7 @@ impl OrderBook {
             skus: HashMap::new(),
             by_sku: BTreeMap::new(),
             payments: HashMap::new(),
-            refunds_under_way: 0,
+            refunds_under_way: HashMap::new(),
             money_back: 0,
             is_meddled_with: false,
             paid: None,
@@ -111,6 +111,12 @@ impl OrderBook {
         let ours =
             self.payments.values().filter(|payment| matches!(payment.state, Money::ByHand | Money::Taken));
         ours.map(|payment| payment.amount).sum()
+    }
+
+    /// What of a payment is on its way back.
+    pub fn goes_back(&self, payment_id: Uuid) -> i64 {
+        let of_payment = self.refunds_under_way.iter().filter(|((_, of), _)| *of == payment_id);
+        of_payment.map(|(_, amount)| amount).sum()
     }
 
     pub fn sees(&mut self, event: &Event, revision: i64, recorded_at: DateTime<Utc>) {
@@ -148,13 +154,18 @@ impl OrderBook {
             }
             Event::PaymentDeclined(payment) => self.pay(payment.payment_id.0, 0, Money::Gone),
             Event::PaymentVoided(payment) => self.pay(payment.payment_id.0, 0, Money::Gone),
-            Event::RefundRequested(_) => self.refunds_under_way += 1,
+            Event::RefundRequested(refund) => {
+                let part = (refund.refund_id.0, refund.payment_id.0);
+                self.refunds_under_way.insert(part, refund.amount.amount());
+            }
             Event::RefundRefused(refund) => {
-                self.refunds_under_way -= 1;
+                self.refunds_under_way.remove(&(refund.refund_id.0, refund.payment_id.0));
                 self.must_go_back_by_hand(refund.payment_id.0);
             }
             Event::RefundRecorded(refund) => {
-                self.refunds_under_way -= i64::from(refund.payment_id.is_some());
+                if let Some(payment_id) = refund.payment_id {
+                    self.refunds_under_way.remove(&(refund.refund_id.0, payment_id.0));
+                }
                 self.give_back(refund.payment_id.map(|id| id.0), refund.amount.amount());
             }
             Event::RefundFound(refund) => {

@@ -1,5 +1,6 @@
 //! What came of a reconciliation.
 
+use super::sold::SoldIn;
 use serde::{Deserialize, Serialize};
 
 /// Findings that are named with their events; all are counted.
@@ -54,6 +55,10 @@ pub struct Report {
     /// Of these, orders at which something was going on just then: their goods and money may still be on the way, so
     /// only what must hold at every moment was looked at.
     pub under_way: u64,
+    /// Of these, orders with money of which the gateway has not said yet where it is. Reports from before they were
+    /// counted do not say.
+    #[serde(default)]
+    pub waiting: u64,
     /// Days whose money was counted, one for each currency.
     pub days: u64,
     /// Streams that a projection has parked: their rows were compared up to where they stand.
@@ -68,8 +73,10 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Evidence {
     Streams(Vec<String>),
-    /// A day (UTC).
-    Day(chrono::NaiveDate),
+    /// Those by which something was sold.
+    Sold(SoldIn),
+    /// The one at this position.
+    Event(u64),
     /// No event says so.
     None,
 }

@@ -4,6 +4,7 @@ use super::books::Books;
 use super::checks::{order_stream, stock_stream};
 use super::day_book::Day;
 use super::report::{Check, Evidence, Report, Suspicions};
+use super::sold::SoldIn;
 use super::stock_book::Units;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
@@ -130,7 +131,7 @@ async fn check_sales(
                      events make {counted:?} ({})",
                     key.1
                 );
-                found.add(Check::Day, what, Evidence::Day(day));
+                found.add(Check::Day, what, Evidence::Sold(SoldIn::day(day)));
             }
         }
     }

@@ -64,9 +64,14 @@ pub enum Finding {
         /// The last of them.
         last: Which,
     },
-    /// The event store has written into a stream of facts, as it does to delete a stream or to link to an event; no
-    /// shop does that.
+    /// The event store was told to delete, to shorten or to hide a stream of facts, or has written into it, as it does
+    /// to link to an event; no shop does that.
     Foreign {
+        /// The event.
+        event: Which,
+    },
+    /// The event has no link, and one before it in its stream has: no shop has written it.
+    Unlinked {
         /// The event.
         event: Which,
     },
@@ -152,7 +157,13 @@ impl fmt::Display for Finding {
                  could say which is gone or false"
             ),
             Self::Foreign { event } => {
-                write!(f, "FOREIGN  {event} was written by the event store itself: a deletion or a link")
+                write!(
+                    f,
+                    "FOREIGN  {event} is none of a shop's: it deletes, shortens or hides a stream of facts, or links"
+                )
+            }
+            Self::Unlinked { event } => {
+                write!(f, "UNLINKED {event} has no link, though events before it in its stream have")
             }
             Self::FalseSeal { seal, why } => write!(f, "SEAL     {seal} must not be believed: {why}"),
             Self::SealOutOfOrder { seal } => write!(f, "SEAL     {seal} does not follow the seal before it"),

@@ -13,12 +13,12 @@ mod outcome;
 pub use finding::{Finding, KeptSeal, Which};
 pub use outcome::{KeyInUse, Outcome};
 
-use crate::chain::START;
+use crate::chain::{START, is_as_written};
 use crate::key::PublicKeys;
 use crate::merkle::{Frontier, leaf};
 use crate::pending::{Chains, Pending, Waiting};
 use crate::seal::{FalseSeal, Seal};
-use crate::{SEAL_TYPE, SEALS_STREAM, is_fact, is_sealed};
+use crate::{SEAL_TYPE, SEALS_STREAM, is_about_facts, is_fact, is_sealed};
 use difference::{Difference, first_difference, hint};
 use kept::KeptSeals;
 use uuid::Uuid;
@@ -92,6 +92,8 @@ impl Verifier {
         } else if is_sealed(found.stream) {
             self.chains.of(found.stream).1.next_revision = found.revision.saturating_add(1);
             self.outcome.findings.push(Finding::Foreign { event: which(found) });
+        } else if is_about_facts(found.stream) {
+            self.outcome.findings.push(Finding::Foreign { event: which(found) });
         }
     }
 
@@ -109,21 +111,26 @@ impl Verifier {
         self.outcome.events += 1;
         let (number, chain) = self.chains.of(found.stream);
         let (computed, stored) = chain.link(found);
-        let finding = if found.revision > chain.next_revision {
+        let misplaced = if found.revision > chain.next_revision {
             Some(Finding::Dropped { before: which(found), revision: Some(chain.next_revision) })
         } else if found.revision < chain.next_revision {
             Some(Finding::Added { event: which(found) })
-        } else if stored.is_some_and(|stored| stored != computed) {
-            Some(Finding::Changed { event: which(found) })
         } else {
             None
         };
+        let has_other_link = misplaced.is_none() && stored.is_some_and(|stored| stored != computed);
+        let is_changed = has_other_link || !is_as_written(found.metadata);
+        let is_unlinked = stored.is_none() && chain.is_linked && !is_changed;
         // What is stored is what later events were chained to; where it is wrong, that was told here.
         let link = stored.unwrap_or(computed);
         chain.link = link;
+        chain.is_linked |= stored.is_some() && !is_changed;
         chain.next_revision = found.revision.saturating_add(1);
-        if let Some(finding) = finding {
-            self.tell(finding);
+        let changed = is_changed.then(|| Finding::Changed { event: which(found) });
+        misplaced.into_iter().chain(changed).for_each(|finding| self.tell(finding));
+        if is_unlinked {
+            // The seal still has to tell whether it was sealed so.
+            self.outcome.findings.push(Finding::Unlinked { event: which(found) });
         }
         let (revision, position) = (found.revision, found.position);
         let event = Waiting { leaf: leaf(&link), stream: number, revision, position };

@@ -83,10 +83,11 @@ async fn wait_for(shop: &ShopClient, id: &str) -> Result<Report, ReconcileError>
 }
 
 fn in_words(report: &Report) -> String {
-    let Report { events, rows, skus, orders, under_way, days, parked, differences, findings } = report;
+    let Report { events, rows, skus, orders, under_way, waiting, days, parked, differences, findings } =
+        report;
     let mut said = format!(
-        "{rows} rows, {skus} SKUs, {orders} orders ({under_way} of them under way) and {days} days were held \
-         against {events} events of stock and orders; {parked} streams are parked\n"
+        "{rows} rows, {skus} SKUs, {orders} orders ({under_way} of them under way, {waiting} waiting for the payment \
+         gateway) and {days} days were held against {events} events of stock and orders; {parked} streams are parked\n"
     );
     for Finding { check, what, events } in findings {
         said += &format!("\n{check:?}: {what}\n");

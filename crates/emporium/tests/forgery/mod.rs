@@ -2,6 +2,8 @@
 
 use audit_seal::Digest;
 use audit_seal::chain::{self, Linked, START};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs;
@@ -27,6 +29,8 @@ pub struct Line {
     data_base64: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata_base64: Option<String>,
 }
 
 #[derive(Clone)]
@@ -39,6 +43,10 @@ impl Line {
 
     fn data(&self) -> &str {
         self.data.as_ref().unwrap().get()
+    }
+
+    fn metadata(&self) -> &[u8] {
+        self.metadata.as_ref().unwrap().get().as_bytes()
     }
 
     fn name(&self) -> String {
@@ -84,8 +92,7 @@ impl History {
         let mut last: Digest = START;
         for (revision, line) in (0..).zip(self.0.iter_mut().filter(|line| line.stream == stream)) {
             line.revision = revision;
-            let metadata = line.metadata.as_ref().unwrap().get().as_bytes();
-            let open = chain::split(metadata).0;
+            let open = chain::split(line.metadata()).0;
             let linked = Linked {
                 stream,
                 revision,
@@ -133,7 +140,7 @@ pub fn all(history: &History) -> Vec<(&'static str, History, String)> {
     one_more.0.insert(end + 1, new);
     let order_stream = history.0[order].stream.clone();
 
-    vec![
+    let mut all = vec![
         ("forged", cheaper.clone(), format!("CHANGED  {name}")),
         ("forged, with the chain computed anew", cheaper.chain_anew(&stream), format!("CHANGED  {name}")),
         (
@@ -148,6 +155,48 @@ pub fn all(history: &History) -> Vec<(&'static str, History, String)> {
             one_more.chain_anew(&order_stream),
             format!("ADDED    {added}"),
         ),
+    ];
+    all.extend(that_change_no_digest(history, end));
+    all
+}
+
+/// Those that leave every link and every root as it was. The last event of an order stands at `end`.
+fn that_change_no_digest(history: &History, end: usize) -> [(&'static str, History, String); 3] {
+    let line = &history.0[end];
+    let open = chain::split(line.metadata()).0;
+    let mut cut = history.clone();
+    cut.0[end].metadata = None;
+    cut.0[end].metadata_base64 = Some(STANDARD.encode(open));
+
+    let mut unlinked = history.clone();
+    let metadata = String::from_utf8([open, b"}"].concat()).unwrap();
+    let new = Line {
+        id: Uuid::from_u128(1),
+        revision: line.revision + 1,
+        metadata: Some(RawValue::from_string(metadata).unwrap()),
+        ..line.clone()
+    };
+    let added = new.name();
+    // After the last seal.
+    unlinked.0.push(new);
+
+    let mut hidden = history.clone();
+    let all_of_it = RawValue::from_string(r#"{"$tb":9223372036854775807}"#.to_owned()).unwrap();
+    let hiding = Line {
+        stream: format!("$${}", line.stream),
+        revision: 0,
+        event_type: "$metadata".to_owned(),
+        data: Some(all_of_it),
+        metadata: None,
+        ..line.clone()
+    };
+    let hides = hiding.name();
+    hidden.0.push(hiding);
+
+    [
+        ("its link cut off", cut, format!("CHANGED  {}", line.name())),
+        ("appended without a link", unlinked, format!("UNLINKED {added}")),
+        ("a stream deleted for its readers", hidden, format!("FOREIGN  {hides}")),
     ]
 }
 

@@ -3,6 +3,7 @@
 use crate::chain::{self, Linked, START, open, with_link};
 use crate::key::{PublicKeys, SealingKey};
 use crate::merkle::{Frontier, leaf};
+use crate::pending::Chains;
 use crate::seal::Seal;
 use crate::verify::{Found, Outcome, Verifier, Which};
 use crate::{Digest, SEAL_TYPE, SEALS_STREAM};
@@ -127,6 +128,19 @@ impl History {
     pub fn which(&self, at: usize) -> Which {
         let event = &self.log[at];
         Which { stream: event.stream.clone(), revision: event.revision, position: at as u64 }
+    }
+
+    /// The link that the event at this place has or would have, in hexadecimal digits.
+    pub fn link(&self, at: usize) -> String {
+        let mut chains = Chains::default();
+        let mut last = START;
+        for found in self.found().take(at + 1).filter(|found| found.stream == self.log[at].stream) {
+            let chain = chains.of(found.stream).1;
+            let (computed, stored) = chain.link(&found);
+            last = stored.unwrap_or(computed);
+            chain.link = last;
+        }
+        hex::encode(last)
     }
 
     /// Computes the revisions and the chain of a stream anew, as a forger would who knows how.

@@ -1,3 +1,4 @@
+mod beside_the_chain;
 mod history;
 mod kept_seals;
 mod proofs;
@@ -194,18 +195,4 @@ fn a_key_that_was_changed_needs_both_public_keys() {
     assert_eq!(findings.len(), 2);
     let unknown = new.public().name();
     assert!(findings.iter().all(|finding| finding.to_string().contains(&unknown)), "{findings:?}");
-}
-
-#[test]
-fn what_the_event_store_writes_into_a_stream_of_facts_is_told() {
-    let mut history = History::written();
-    let tombstone = Stored {
-        stream: "cart-1".to_owned(),
-        revision: i64::MAX as u64,
-        event_type: "$streamDeleted".to_owned(),
-        ..history.log[0].clone()
-    };
-    history.log.push(tombstone);
-    let event = history.which(history.log.len() - 1);
-    assert_eq!(history.verified().findings, [Finding::Foreign { event }]);
 }
