@@ -203,9 +203,14 @@ async fn finding((board, store): (Board, EventStore)) -> Finding {
     let head = tokio::time::timeout(HEAD_DEADLINE, store.head()).await;
     let head = head.ok().and_then(Result::ok).flatten();
     let projections = board.statuses();
-    let is_there = |entry: &Entry| projections.iter().any(|status| status.name == entry.name);
-    let ready = catalogue::ALL.iter().all(is_there) && projections.iter().all(Status::is_well);
-    Finding { ready, detail: json!({ "head": head, "projections": projections }) }
+    let is_there = |entry: &&Entry| projections.iter().any(|status| status.name == entry.name);
+    let nobody_fills: Vec<_> =
+        catalogue::ALL.iter().filter(|entry| !is_there(entry)).map(|entry| entry.name).collect();
+    let ready = nobody_fills.is_empty() && projections.iter().all(Status::is_well);
+    Finding {
+        ready,
+        detail: json!({ "head": head, "projections": projections, "nobody_fills": nobody_fills }),
+    }
 }
 
 /// Whether the tables are there now; false when told to stop before.

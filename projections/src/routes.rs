@@ -5,7 +5,7 @@ use crate::compare::{CompareError, Comparison, Wanted};
 use crate::databases::Databases;
 use crate::overview::{OverviewError, ProjectionView, overview};
 use crate::supervisor::Board;
-use crate::versions::{self, NewVersion, VersionError, VersionState};
+use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -38,6 +38,7 @@ pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/projections", get(list))
         .route("/projections/{name}/rebuild", post(rebuild))
+        .route("/projections/{name}/abandon", post(abandon))
         .route("/projections/{name}/switch", post(switch))
         .route("/projections/{name}/rollback", post(rollback))
         .route("/projections/{name}/compare", post(compare))
@@ -124,6 +125,20 @@ async fn rebuild(
     Ok((StatusCode::ACCEPTED, Json(Changed { name: entry.name, version })))
 }
 
+/// Drops the version that is being filled.
+async fn abandon(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+) -> Result<Json<Changed>, Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let version = versions::abandon(&mut *shared.connection(entry).await?, entry.name).await;
+    let version = version.map_err(of_version)?;
+    tracing::info!(projection = entry.name, version, "what was being filled is dropped");
+    Ok(Json(Changed { name: entry.name, version }))
+}
+
 async fn switch(
     State(shared): State<Shared>,
     caller: Caller,
@@ -151,6 +166,7 @@ async fn rollback(
 }
 
 async fn switch_to(shared: &Shared, entry: Entry, to: Option<i32>) -> Result<Json<Changed>, Problem> {
+    let to = Switch { to, rules: entry.rules };
     let version = versions::switch(&mut *shared.connection(entry).await?, entry.name, entry.tables, to).await;
     let version = version.map_err(of_version)?;
     tracing::info!(projection = entry.name, version, "another version serves now");
@@ -274,6 +290,10 @@ fn of_version(error: VersionError) -> Problem {
             conflict("version-behind", "The version has not caught up").retry_after(1)
         }
         VersionError::Rebuilding { .. } => conflict("rebuilding", "The projection is being rebuilt already"),
+        VersionError::NewerRules { .. } | VersionError::OtherRules { .. } => {
+            conflict("other-rules", "The version is filled by other rules")
+        }
+        VersionError::NotRebuilding(_) => conflict("not-rebuilding", "The projection is not being rebuilt"),
         VersionError::Busy => Problem::unavailable(format!("{error}.")),
         VersionError::Database(error) => {
             tracing::warn!(error = error as &dyn std::error::Error, "the projections cannot be looked after");

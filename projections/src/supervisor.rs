@@ -3,7 +3,7 @@
 use crate::projection::Projection;
 use crate::share::Share;
 use crate::status::{State, Status};
-use crate::versions::{self, NewVersion, VERSIONS_CHANNEL, Version, VersionError, VersionState};
+use crate::versions::{self, NewVersion, Switch, VERSIONS_CHANNEL, Version, VersionError, VersionState};
 use crate::worker::Worker;
 use event_store::EventStore;
 use futures::StreamExt;
@@ -98,19 +98,21 @@ pub struct Supervisor<P> {
     database: PgConnectOptions,
     board: Board,
     asked: watch::Sender<u64>,
+    /// What it says before the first look; were it dropped, that would pass for a panic.
+    starting: watch::Sender<Status>,
 }
 
 impl<P: Projection> Supervisor<P> {
     pub fn new(projection: P, store: EventStore, database: PgConnectOptions, board: Board) -> Self {
-        // Before the first look: it is not at work yet, and that must show.
-        board.add(watch::Sender::new(Status::new(Share::whole(P::NAME, 0))).subscribe());
-        Self { projection, store, database, board, asked: watch::Sender::new(0) }
+        let starting = watch::Sender::new(Status::new(Share::whole(P::NAME, 0)));
+        board.add(starting.subscribe());
+        Self { projection, store, database, board, asked: watch::Sender::new(0), starting }
     }
 
     /// Runs the workers until told to stop.
     pub async fn run(self, stop: CancellationToken) {
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(self.database.clone());
-        let mut workers = Workers { running: HashMap::new(), tasks: JoinSet::new() };
+        let mut workers = Workers::default();
         let mut is_logged = false;
         while !stop.is_cancelled() {
             let lost = tokio::select! {
@@ -126,6 +128,7 @@ impl<P: Projection> Supervisor<P> {
             let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
         }
         while workers.tasks.join_next().await.is_some() {}
+        self.starting.send_modify(|status| status.state = State::Stopped);
         pool.close().await;
     }
 
@@ -159,20 +162,25 @@ impl<P: Projection> Supervisor<P> {
             let new = NewVersion { rules: P::VERSION, shards: 1, switches: true };
             match versions::make(connection, P::NAME, P::TABLES, new).await {
                 Ok(version) => info!(projection = P::NAME, version, "the rules are new: rebuilding"),
-                // Another process was quicker, or its version is still being filled.
-                Err(VersionError::Rebuilding { .. }) => {}
+                // Another process was quicker; or it has newer rules, which is told below; or somebody holds what would be
+                // dropped, and the next look tries again.
+                Err(
+                    VersionError::Rebuilding { .. } | VersionError::NewerRules { .. } | VersionError::Busy,
+                ) => {}
                 Err(error) => return Err(error),
             }
             all = versions::list(connection, P::NAME).await?;
         }
         for ready in all.iter().filter(|version| is_to_switch(version, &all)) {
-            match versions::switch(connection, P::NAME, P::TABLES, Some(ready.version)).await {
+            let to = Switch { to: Some(ready.version), rules: P::VERSION };
+            match versions::switch(connection, P::NAME, P::TABLES, to).await {
                 Ok(version) => info!(projection = P::NAME, version, "caught up: it serves now"),
                 // The next look tries again.
                 Err(VersionError::Busy | VersionError::Behind { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        self.tell_of_newer_rules(&all, workers);
         self.start_and_stop(&all, workers, stop);
         Ok(())
     }
@@ -206,24 +214,48 @@ impl<P: Projection> Supervisor<P> {
             });
         }
         self.board.remove(Share::whole(P::NAME, 0));
-        let newer =
-            all.iter().find(|version| version.state == VersionState::Serving && version.rules > P::VERSION);
-        if let Some(newer) = newer {
-            let mut status = Status::new(Share::whole(P::NAME, newer.version));
-            let error = format!(
-                "version {} was filled by newer rules ({}) than this program's ({}): run the newer program",
-                newer.version,
-                newer.rules,
-                P::VERSION
-            );
-            error!(projection = P::NAME, error, "the tables are not kept up to date by this program");
-            status.state = State::Failed { error };
-            self.board.add(watch::Sender::new(status).subscribe());
+    }
+
+    /// Says on the board why this program cannot keep the tables up to date, as long as that is so.
+    fn tell_of_newer_rules(&self, all: &[Version], workers: &mut Workers) {
+        let newer = newer_rules_keep(all, P::VERSION);
+        let told = workers.newer;
+        workers.newer = newer.map(|newer| newer.version);
+        if let Some(version) = told.filter(|_| told != workers.newer) {
+            self.board.remove(Share::whole(P::NAME, version));
         }
+        let Some(newer) = newer.filter(|_| told != workers.newer) else { return };
+        let error = format!(
+            "version {} is filled by newer rules ({}) than this program's ({}): run the newer program{}",
+            newer.version,
+            newer.rules,
+            P::VERSION,
+            if newer.state == VersionState::Building { ", or abandon that version" } else { "" }
+        );
+        error!(projection = P::NAME, error, "the tables are not kept up to date by this program");
+        let mut status = Status::new(Share::whole(P::NAME, newer.version));
+        status.state = State::Failed { error };
+        self.board.add(watch::Sender::new(status).subscribe());
     }
 }
 
+/// The version because of which a program with these rules can fill none: one of newer rules that serves, or that is
+/// being filled while what serves is of older rules.
+fn newer_rules_keep(all: &[Version], rules: i32) -> Option<&Version> {
+    let is_served_older =
+        all.iter().any(|version| version.state == VersionState::Serving && version.rules < rules);
+    let has_none = all.iter().all(|version| version.rules != rules);
+    all.iter().filter(|version| version.rules > rules).find(|version| match version.state {
+        VersionState::Serving => true,
+        VersionState::Building => is_served_older && has_none,
+        VersionState::Standby => false,
+    })
+}
+
+#[derive(Default)]
 struct Workers {
+    /// The version of newer rules of which the board tells.
+    newer: Option<i32>,
     running: HashMap<Share, (tokio::task::AbortHandle, CancellationToken)>,
     tasks: JoinSet<()>,
 }

@@ -7,6 +7,8 @@ mod killed;
 mod log;
 mod same_as_the_domain;
 mod shop;
+mod supervised;
 mod tables;
+mod upgrades;
 mod versions;
 mod worker;

@@ -37,6 +37,11 @@ enum What {
         #[arg(long)]
         wait: bool,
     },
+    /// Drop the version that is being filled
+    Abandon {
+        /// The projection
+        name: String,
+    },
     /// Fold the log again and name the rows of a version that differ
     Compare {
         /// The projection
@@ -120,6 +125,10 @@ impl ProjectionsCommand {
                 if wait {
                     wait_for(&shop, &names, switch).await?;
                 }
+            }
+            What::Abandon { name } => {
+                let gone: Value = shop.order(&["projections", &name, "abandon"], &json!({})).await?;
+                println!("{}: version {} is dropped", text(&gone["name"]), gone["version"]);
             }
             What::Compare { name, version, sample } => {
                 let mut differences = 0;
