@@ -12,6 +12,7 @@
 //! events again from the log, which is the truth.
 
 mod application;
+mod backoff;
 mod catalogue;
 mod checkpoint;
 pub mod compare;

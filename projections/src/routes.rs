@@ -1,5 +1,6 @@
 //! Looking after the projections over HTTP, as the operator.
 
+use crate::backoff::Backoff;
 use crate::catalogue::{self, Entry};
 use crate::compare::{CompareError, Comparison, Wanted};
 use crate::databases::Databases;
@@ -15,8 +16,13 @@ use event_store::EventStore;
 use http_boundary::{Caller, OperatorToken, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
+use std::time::Duration;
+use tokio::time::Instant;
 
 const MAX_SHARDS: i16 = 64;
+/// How long it is tried to switch while queries hold the tables, and how long after the first try.
+const SWITCH_WITHIN: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -61,6 +67,19 @@ struct Rebuild {
 #[serde(deny_unknown_fields, default)]
 struct Which {
     version: Option<i32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SwitchTo {
+    version: Option<i32>,
+    even_with_parked: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rollback {
+    even_with_parked: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,11 +162,11 @@ async fn switch(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<Which>>,
+    body: Option<Json<SwitchTo>>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
-    let to = body.and_then(|Json(body)| body.version);
-    switch_to(&shared, find(&name)?, to).await
+    let SwitchTo { version, even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
+    switch_to(&shared, find(&name)?, version, even_with_parked).await
 }
 
 /// Back to what served before.
@@ -155,20 +174,36 @@ async fn rollback(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
+    body: Option<Json<Rollback>>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
+    let Rollback { even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
     let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
     let before = versions.iter().find(|version| version.state == VersionState::Standby);
     let before = before.ok_or_else(|| of_version(VersionError::NoOther(entry.name.to_owned())))?;
-    switch_to(&shared, entry, Some(before.version)).await
+    switch_to(&shared, entry, Some(before.version), even_with_parked).await
 }
 
-async fn switch_to(shared: &Shared, entry: Entry, to: Option<i32>) -> Result<Json<Changed>, Problem> {
-    let to = Switch { to, rules: entry.rules };
-    let version = versions::switch(&mut *shared.connection(entry).await?, entry.name, entry.tables, to).await;
-    let version = version.map_err(of_version)?;
+async fn switch_to(
+    shared: &Shared,
+    entry: Entry,
+    to: Option<i32>,
+    even_with_parked: bool,
+) -> Result<Json<Changed>, Problem> {
+    let mut connection = shared.connection(entry).await?;
+    let to = Switch { to, rules: entry.rules, even_with_parked };
+    let mut backoff = Backoff::new(FIRST_PAUSE, FIRST_PAUSE * 8);
+    let deadline = Instant::now() + SWITCH_WITHIN;
+    let version = loop {
+        match versions::switch(&mut connection, entry.name, entry.tables, to).await {
+            Err(VersionError::Busy) if Instant::now() < deadline => {
+                tokio::time::sleep(backoff.next_pause()).await;
+            }
+            switched => break switched.map_err(of_version)?,
+        }
+    };
     tracing::info!(projection = entry.name, version, "another version serves now");
     Ok(Json(Changed { name: entry.name, version }))
 }
@@ -292,6 +327,9 @@ fn of_version(error: VersionError) -> Problem {
         VersionError::Rebuilding { .. } => conflict("rebuilding", "The projection is being rebuilt already"),
         VersionError::NewerRules { .. } | VersionError::OtherRules { .. } => {
             conflict("other-rules", "The version is filled by other rules")
+        }
+        VersionError::Parked { .. } => {
+            conflict("version-has-parked", "The version has parked streams that serve now")
         }
         VersionError::NotRebuilding(_) => conflict("not-rebuilding", "The projection is not being rebuilt"),
         VersionError::Busy => Problem::unavailable(format!("{error}.")),

@@ -1,5 +1,6 @@
 //! Keeps a worker at each share of each version of a projection that this program can fill.
 
+use crate::backoff::Backoff;
 use crate::projection::Projection;
 use crate::share::Share;
 use crate::status::{State, Status};
@@ -10,17 +11,20 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http_boundary::process::with_causes;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, PgPool};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// How often the versions are looked at, whether or not anything was announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a version that has caught up tries to serve, at the least.
+const SWITCH_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// What the workers of all projections say of themselves. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -112,7 +116,12 @@ impl<P: Projection> Supervisor<P> {
     /// Runs the workers until told to stop.
     pub async fn run(self, stop: CancellationToken) {
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(self.database.clone());
-        let mut workers = Workers::default();
+        let mut workers = Workers {
+            switching: Backoff::new(LOOK_EVERY, SWITCH_AT_LEAST_EVERY),
+            newer: None,
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
         let mut is_logged = false;
         while !stop.is_cancelled() {
             let lost = tokio::select! {
@@ -142,7 +151,7 @@ impl<P: Projection> Supervisor<P> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(VERSIONS_CHANNEL).await?;
         loop {
-            self.look(&mut pool.acquire().await?, workers, stop).await?;
+            self.look(&mut *pool.acquire().await?, workers, stop).await?;
             if let Ok(announced) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
                 announced?;
                 self.asked.send_modify(|count| *count += 1);
@@ -152,7 +161,7 @@ impl<P: Projection> Supervisor<P> {
 
     async fn look(
         &self,
-        connection: &mut PoolConnection<Postgres>,
+        connection: &mut PgConnection,
         workers: &mut Workers,
         stop: &CancellationToken,
     ) -> Result<(), VersionError> {
@@ -172,16 +181,37 @@ impl<P: Projection> Supervisor<P> {
             all = versions::list(connection, P::NAME).await?;
         }
         for ready in all.iter().filter(|version| is_to_switch(version, &all)) {
-            let to = Switch { to: Some(ready.version), rules: P::VERSION };
-            match versions::switch(connection, P::NAME, P::TABLES, to).await {
-                Ok(version) => info!(projection = P::NAME, version, "caught up: it serves now"),
-                // The next look tries again.
-                Err(VersionError::Busy | VersionError::Behind { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            self.let_serve(connection, ready.version, workers).await?;
         }
         self.tell_of_newer_rules(&all, workers);
         self.start_and_stop(&all, workers, stop);
+        Ok(())
+    }
+
+    /// Switches to a version that has caught up, if nothing speaks against it.
+    async fn let_serve(
+        &self,
+        connection: &mut PgConnection,
+        version: i32,
+        workers: &mut Workers,
+    ) -> Result<(), VersionError> {
+        if !workers.switching.is_due(Instant::now()) {
+            return Ok(());
+        }
+        let to = Switch { to: Some(version), rules: P::VERSION, even_with_parked: false };
+        match versions::switch(connection, P::NAME, P::TABLES, to).await {
+            Ok(version) => {
+                info!(projection = P::NAME, version, "caught up: it serves now");
+                workers.switching.reset();
+            }
+            // Each try keeps queries waiting, or the version that serves: not all the time.
+            Err(VersionError::Busy | VersionError::Behind { .. }) => workers.switching.failed(Instant::now()),
+            Err(error @ VersionError::Parked { .. }) => {
+                warn!(projection = P::NAME, version, %error, "it has caught up and does not serve");
+                workers.switching.failed(Instant::now());
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -252,8 +282,9 @@ fn newer_rules_keep(all: &[Version], rules: i32) -> Option<&Version> {
     })
 }
 
-#[derive(Default)]
 struct Workers {
+    /// When to try a switch again that was not possible.
+    switching: Backoff,
     /// The version of newer rules of which the board tells.
     newer: Option<i32>,
     running: HashMap<Share, (tokio::task::AbortHandle, CancellationToken)>,

@@ -2,7 +2,7 @@
 
 mod switching;
 
-pub use switching::{Switch, switch};
+pub use switching::{Switch, newly_parked, switch};
 
 use crate::projection::Projection;
 use crate::share::schema_of;
@@ -86,10 +86,26 @@ pub enum VersionError {
          here: let the program with its rules switch to it"
     )]
     OtherRules { name: String, version: i32, rules: i32, ours: i32 },
+    #[error(
+        "version {version} of `{name}` has parked streams that the one that serves has not, and their rows would be missing \
+         ({}): mend what is wrong with them, or let it serve even so",
+        named(streams)
+    )]
+    Parked { name: String, version: i32, streams: Vec<String> },
     #[error("the queries under way did not let the tables go in time: try again")]
     Busy,
     #[error("the database does not answer")]
     Database(#[source] sqlx::Error),
+}
+
+/// The first of the streams, and how many more there are.
+fn named(streams: &[String]) -> String {
+    const NAMED: usize = 5;
+    let first = streams.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match streams.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 impl From<sqlx::Error> for VersionError {

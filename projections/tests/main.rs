@@ -8,6 +8,7 @@ mod log;
 mod same_as_the_domain;
 mod shop;
 mod supervised;
+mod switching;
 mod tables;
 mod upgrades;
 mod versions;

@@ -2,9 +2,9 @@
 
 use crate::log::Log;
 use crate::shop::Shop;
-use crate::supervised::{BY_HAND, PATIENCE, Running, make, rows, switch};
+use crate::supervised::{BY_HAND, Running, make, rows, serves, switch};
 use projections::read_models::Stock;
-use projections::versions::{self, NewVersion, VersionError, VersionState};
+use projections::versions::{self, NewVersion, VersionError};
 use projections::{Projection, State};
 use sqlx::PgPool;
 
@@ -28,19 +28,6 @@ impl Projection for NewStock {
     }
 }
 
-/// Until this version of the stock serves.
-async fn serves(pool: &PgPool, version: i32) {
-    let mut connection = pool.acquire().await.unwrap();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let all = versions::list(&mut connection, "stock").await.unwrap();
-        if all.iter().any(|known| known.version == version && known.state == VersionState::Serving) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
-    }
-}
-
 #[sqlx::test(migrations = "../migrations")]
 async fn a_program_with_newer_rules_rebuilds_beside_the_old_rows_and_then_serves(pool: PgPool) {
     let log = Log::open().await;
@@ -50,7 +37,7 @@ async fn a_program_with_newer_rules_rebuilds_beside_the_old_rows_and_then_serves
     let served = rows::<Stock>(&pool, "public").await;
     let new = Running::start(NewStock, &log, &pool);
     new.reach(2, &log).await;
-    serves(&pool, 2).await;
+    serves::<Stock>(&pool, 2).await;
     assert_eq!(rows::<Stock>(&pool, "public").await, served);
     assert_eq!(rows::<Stock>(&pool, "projection_stock_v1").await, served);
     // The new program fills what it makes by itself, and nothing else.
@@ -75,7 +62,7 @@ async fn a_program_with_newer_rules_drops_what_older_ones_had_begun(pool: PgPool
     old.reach(2, &log).await;
     let new = Running::start(NewStock, &log, &pool);
     new.reach(3, &log).await;
-    serves(&pool, 3).await;
+    serves::<Stock>(&pool, 3).await;
     let told = old.wait_for(|all| all.iter().any(|status| status.version == 3 && !status.is_well())).await;
     assert!(told.iter().all(|status| status.version != 2), "{told:?}");
     let left: bool = sqlx::query_scalar("SELECT to_regnamespace('projection_stock_v2') IS NOT NULL")
@@ -109,7 +96,7 @@ async fn a_version_of_newer_rules_is_named_and_can_be_abandoned(pool: PgPool) {
     assert_eq!(versions::abandon(&mut connection, "stock").await.unwrap(), 2);
     // What it makes in its place has the same number.
     running.reach(2, &log).await;
-    serves(&pool, 2).await;
+    serves::<Stock>(&pool, 2).await;
     running.wait_for(|all| all.iter().all(|status| status.is_well())).await;
     let nothing = versions::abandon(&mut connection, "stock").await;
     assert!(matches!(nothing, Err(VersionError::NotRebuilding(_))), "{nothing:?}");

@@ -1,7 +1,7 @@
 //! A projection as the service runs it: a supervisor with the workers of all versions.
 
 use crate::log::Log;
-use projections::versions::{self, NewVersion, Switch, VersionError};
+use projections::versions::{self, NewVersion, Switch, VersionError, VersionState};
 use projections::{Board, Projection, Status, Supervisor};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
@@ -63,8 +63,21 @@ pub async fn make<P: Projection>(pool: &PgPool, new: NewVersion) -> i32 {
 }
 
 pub async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32, VersionError> {
-    let to = Switch { to, rules: P::VERSION };
+    let to = Switch { to, rules: P::VERSION, even_with_parked: false };
     versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
 }
 
 pub const BY_HAND: NewVersion = NewVersion { rules: 1, shards: 1, switches: false };
+
+/// Until this version serves.
+pub async fn serves<P: Projection>(pool: &PgPool, version: i32) {
+    let mut connection = pool.acquire().await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let all = versions::list(&mut connection, P::NAME).await.unwrap();
+        if all.iter().any(|known| known.version == version && known.state == VersionState::Serving) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
+    }
+}
