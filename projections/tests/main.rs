@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod analytics;
+mod comparing;
 mod exactly_once;
 mod killed;
 mod log;

@@ -7,7 +7,6 @@ use crate::supervised::{BY_HAND, PATIENCE, Running, make, rows, switch};
 use crate::tables::{checkpoint, project};
 use event_store::{ExpectedRevision, RecordedEvent};
 use projections::Projection;
-use projections::compare::{Wanted, compare};
 use projections::read_models::{AnalyticsSales, Orders, Sales, Stock};
 use projections::versions::{self, NewVersion, VersionError};
 use sqlx::PgPool;
@@ -171,46 +170,5 @@ async fn a_parked_stream_is_taken_up_again_when_it_is_mended_or_the_event_is_ski
         checkpoint::<Orders>(&mut connection).await.unwrap().map(|at| at.unsigned_abs()),
         Some(log.head().await.value())
     );
-    log.server.stop().await;
-}
-
-#[sqlx::test(migrations = "../migrations")]
-async fn a_comparison_names_each_row_that_is_not_what_the_events_say(pool: PgPool) {
-    let log = Log::open().await;
-    log.append(&Shop::after(36, 900).log).await;
-    let running = Running::start(Orders, &log, &pool);
-    running.reach(1, &log).await;
-    let database = (*pool.connect_options()).clone();
-    let compared =
-        |percent| compare(Orders, database.clone(), log.store.clone(), Wanted { version: None, percent });
-    let same = compared(None).await.unwrap();
-    assert!(same.differences == 0 && same.rows > 100 && same.events > 100, "{same:?}");
-    let sample = compared(Some(30)).await.unwrap();
-    assert!(sample.differences == 0 && sample.rows > 0 && sample.rows < same.rows, "{sample:?}");
-
-    // Somebody who has no business there changes a row, takes one away and adds one.
-    let changed: uuid::Uuid =
-        sqlx::query_scalar("UPDATE orders SET paid = paid + 1 WHERE order_id = (SELECT min(order_id::text)::uuid FROM orders) RETURNING order_id")
-            .fetch_one(&pool).await.unwrap();
-    let gone: uuid::Uuid =
-        sqlx::query_scalar("DELETE FROM order_lines WHERE (order_id, number) = (SELECT max(order_id::text)::uuid, 1 FROM order_lines) RETURNING order_id")
-            .fetch_one(&pool).await.unwrap();
-    sqlx::query("INSERT INTO order_history SELECT order_id, 999, position, event_type, summary, actor, occurred_at FROM order_history LIMIT 1")
-        .execute(&pool).await.unwrap();
-    let found = compared(None).await.unwrap();
-    assert_eq!(found.differences, 3, "{found:?}");
-    let named: Vec<_> = found.named.iter().map(|difference| difference.table).collect();
-    assert_eq!(named, ["orders", "order_lines", "order_history"]);
-    assert_eq!(found.named[0].key[0], changed.to_string());
-    let paid = |row: &Option<serde_json::Value>| row.as_ref().unwrap()["paid"].as_i64().unwrap();
-    assert_eq!(paid(&found.named[0].stored), paid(&found.named[0].refolded) + 1);
-    assert_eq!((&found.named[1].key[0], &found.named[1].stored), (&gone.to_string().into(), &None));
-    assert_eq!(found.named[2].refolded, None);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%compare%'")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(left, 0, "what was made for the comparison is dropped");
-    running.stop().await;
     log.server.stop().await;
 }
