@@ -29,6 +29,7 @@ mod parking;
 mod projection;
 mod provenance;
 pub mod read_models;
+mod readiness;
 pub mod reconciliation;
 mod routes;
 mod share;

@@ -5,6 +5,7 @@ use crate::catalogue::{self, Entry};
 use crate::compare::{CompareError, Comparison, Wanted};
 use crate::databases::Databases;
 use crate::overview::{OverviewError, ProjectionView, overview};
+use crate::parking::asking::{self, AskError, Asked, Wish};
 use crate::supervisor::Board;
 use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
 use axum::extract::{FromRef, State};
@@ -93,6 +94,8 @@ struct CompareWhat {
 #[serde(deny_unknown_fields)]
 struct Skip {
     version: Option<i32>,
+    /// Of the event at which the stream is parked: nobody leaves out another one than they have looked at.
+    revision: i64,
     reason: String,
 }
 
@@ -250,53 +253,39 @@ async fn retry(
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
     body: Option<Json<Which>>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
     let version = body.and_then(|Json(body)| body.version);
-    ask(&shared, find(&name)?, (&stream, version), "retry", None).await
+    ask(&shared, find(&name)?, &Wish { stream, version, skips: None }).await
 }
 
 async fn skip(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
-    Json(Skip { version, reason }): Json<Skip>,
-) -> Result<StatusCode, Problem> {
+    Json(Skip { version, revision, reason }): Json<Skip>,
+) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
     if reason.trim().is_empty() {
         return Err(Problem::invalid("`reason` says why the event is left out for good."));
     }
-    ask(&shared, find(&name)?, (&stream, version), "skip", Some(reason.trim())).await
+    ask(&shared, find(&name)?, &Wish { stream, version, skips: Some((revision, reason)) }).await
 }
 
 /// Notes what is wanted of a parked stream. The worker that parked it does it between two transactions.
-async fn ask(
-    shared: &Shared,
-    entry: Entry,
-    (stream, version): (&str, Option<i32>),
-    what: &str,
-    reason: Option<&str>,
-) -> Result<StatusCode, Problem> {
-    let noted = sqlx::query!(
-        "WITH asked AS (
-             UPDATE parked_streams SET asked = $4, asked_by = 'operator', reason = $5
-             WHERE name = $1 AND stream = $2 AND ($3::integer IS NULL OR version = $3)
-             RETURNING name
-         )
-         SELECT pg_notify('projection_versions', name) FROM asked",
-        entry.name,
-        stream,
-        version,
-        what,
-        reason
-    )
-    .fetch_all(&shared.databases.of(entry.home).pool)
-    .await
-    .map_err(|error| of_version(error.into()))?;
-    if noted.is_empty() {
-        return Err(Problem::not_found(format!("`{}` has no parked stream {stream}.", entry.name)));
+async fn ask(shared: &Shared, entry: Entry, wish: &Wish) -> Result<(StatusCode, Json<Asked>), Problem> {
+    let database = &shared.databases.of(entry.home).pool;
+    match asking::ask(database, entry.name, wish).await {
+        Ok(asked) => Ok((StatusCode::ACCEPTED, Json(asked))),
+        Err(error @ AskError::NotParked { .. }) => Err(Problem::not_found(format!("{error}."))),
+        Err(error @ AskError::Elsewhere { .. }) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "parked-elsewhere",
+            "The stream is parked at another event",
+            format!("{error}."),
+        )),
+        Err(AskError::Database(error)) => Err(of_version(error.into())),
     }
-    Ok(StatusCode::ACCEPTED)
 }
 
 impl Shared {

@@ -83,6 +83,9 @@ enum What {
         name: String,
         /// The stream
         stream: String,
+        /// Of which version; without it, of the one that serves
+        #[arg(long)]
+        version: Option<i32>,
     },
     /// Leave out the event at which a stream is parked, for good, and go on after it
     Skip {
@@ -90,6 +93,12 @@ enum What {
         name: String,
         /// The stream
         stream: String,
+        /// Of which version; without it, of the one that serves
+        #[arg(long)]
+        version: Option<i32>,
+        /// The event at which it is parked, as `parked` shows it
+        #[arg(long)]
+        revision: i64,
         /// Why
         #[arg(long)]
         reason: String,
@@ -171,15 +180,16 @@ impl ProjectionsCommand {
                 let parked: Vec<Value> = shop.get(&["projections", &name, "parked"]).await?;
                 print!("{}", parked_table(&parked));
             }
-            What::Retry { name, stream } => {
+            What::Retry { name, stream, version } => {
                 let path = ["projections", &name, "parked", &stream, "retry"];
-                let _: Value = shop.order(&path, &json!({})).await?;
-                println!("{stream} is tried again");
+                let asked: Value = shop.order(&path, &json!({ "version": version })).await?;
+                println!("{stream} is tried again in version {}", asked["version"]);
             }
-            What::Skip { name, stream, reason } => {
+            What::Skip { name, stream, version, revision, reason } => {
                 let path = ["projections", &name, "parked", &stream, "skip"];
-                let _: Value = shop.order(&path, &json!({ "reason": reason })).await?;
-                println!("{stream} goes on after the event");
+                let body = json!({ "version": version, "revision": revision, "reason": reason });
+                let asked: Value = shop.order(&path, &body).await?;
+                println!("{stream} goes on after revision {revision} in version {}", asked["version"]);
             }
         }
         Ok(())
