@@ -1,21 +1,19 @@
 //! The service: all workers, and what they say of themselves.
 
-use crate::catalogue::{self, Entry};
 use crate::config::Config;
 use crate::databases::{Database, Databases};
 use crate::metrics;
 use crate::provenance::{self, ProvenanceError};
+use crate::readiness;
 use crate::reconciliation::{self, Reconciler};
 use crate::routes::{self, Shared};
-use crate::status::Status;
 use crate::supervisor::Board;
 use axum::Router;
 use chrono::TimeDelta;
 use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::join_all;
-use http_boundary::{Finding, Health, OperatorToken, process};
-use serde_json::json;
+use http_boundary::{Health, OperatorToken, process};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::io;
@@ -30,8 +28,6 @@ use tracing::{debug, error, info, warn};
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
-/// How long `/readyz` waits for the event store to say where the log ends.
-const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 /// How the tables' form is named in `/readyz`.
 const TABLES: &str = "tables";
 /// How it is named there whether they were made from this event log.
@@ -89,9 +85,9 @@ impl Application {
             health.is_ill(&database.part(TABLES), "not looked at yet");
         }
         let board = Board::default();
-        let asked = (board.clone(), store.clone());
-        health.ask("projections", move || finding(asked.clone()).boxed());
         let shared = Shared { databases, store, board, operator_token: OperatorToken::new(&operator_token) };
+        let asked = shared.clone();
+        health.ask("projections", move || readiness::finding(asked.clone()).boxed());
         metrics::register(health.metrics(), shared.clone());
         let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
         let reconciler = Reconciler::new(shared.databases.clone(), shared.store.clone(), every);
@@ -197,15 +193,6 @@ async fn note_log(database: &PgConnectOptions, store: &EventStore, stop: &Cancel
         debug!(%error, "the event log's first event could not be noted yet");
         let _ = stop.run_until_cancelled(tokio::time::sleep(MIGRATION_RETRY)).await;
     }
-}
-
-async fn finding((board, store): (Board, EventStore)) -> Finding {
-    let head = tokio::time::timeout(HEAD_DEADLINE, store.head()).await;
-    let head = head.ok().and_then(Result::ok).flatten();
-    let projections = board.statuses();
-    let is_there = |entry: &Entry| projections.iter().any(|status| status.name == entry.name);
-    let ready = catalogue::ALL.iter().all(is_there) && projections.iter().all(Status::is_well);
-    Finding { ready, detail: json!({ "head": head, "projections": projections }) }
 }
 
 /// Whether the tables are there now; false when told to stop before.

@@ -22,6 +22,9 @@ pub enum StepError {
     /// checkpoint.
     #[error("the database has gone back from {expected:?} to {found:?}")]
     WentBack { expected: Option<i64>, found: Option<i64> },
+    /// Somebody has dropped the version.
+    #[error("version {version} of `{name}` is gone")]
+    Gone { name: &'static str, version: i32 },
     #[error(transparent)]
     Apply(#[from] ApplyError),
 }
@@ -36,24 +39,31 @@ impl From<sqlx::Error> for StepError {
 /// ([`crate::versions::ensure`]).
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn load(connection: &mut PgConnection, share: &Share) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query!(
+/// [`StepError::Gone`] when its version is not known, or when the database does not answer.
+pub async fn load(connection: &mut PgConnection, share: &Share) -> Result<Option<i64>, StepError> {
+    let gone = || StepError::Gone { name: share.name, version: share.version };
+    let made = sqlx::query!(
         "INSERT INTO projection_checkpoints (name, version, shard) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         share.name,
         share.version,
         share.shard
     )
     .execute(&mut *connection)
-    .await?;
-    sqlx::query_scalar!(
+    .await;
+    made.map_err(|error| {
+        let names_no_version =
+            error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation);
+        if names_no_version { gone() } else { error.into() }
+    })?;
+    let position = sqlx::query_scalar!(
         "SELECT position FROM projection_checkpoints WHERE name = $1 AND version = $2 AND shard = $3",
         share.name,
         share.version,
         share.shard
     )
-    .fetch_one(connection)
-    .await
+    .fetch_optional(connection)
+    .await?;
+    position.ok_or_else(gone)
 }
 
 /// Makes this session the one runner of the share, until the session ends; false when another one is.
@@ -126,10 +136,17 @@ async fn elsewhere(
     share: &Share,
     expected: Option<i64>,
 ) -> Result<StepError, sqlx::Error> {
-    let found = load(connection, share).await?;
-    Ok(if found < expected {
-        StepError::WentBack { expected, found }
-    } else {
-        StepError::OwnershipLost { name: share.name, expected, found }
+    let found = sqlx::query_scalar!(
+        "SELECT position FROM projection_checkpoints WHERE name = $1 AND version = $2 AND shard = $3",
+        share.name,
+        share.version,
+        share.shard
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(match found {
+        None => StepError::Gone { name: share.name, version: share.version },
+        Some(found) if found < expected => StepError::WentBack { expected, found },
+        Some(found) => StepError::OwnershipLost { name: share.name, expected, found },
     })
 }

@@ -1,8 +1,8 @@
 //! Folds the log again and names the rows of a version that differ.
 //!
 //! The version is looked at as it stands at one moment. The same events, up to each shard's checkpoint of that moment,
-//! are applied to empty tables in a schema that is dropped afterwards, by the same rules; then both are read side by
-//! side in the order of their keys.
+//! are applied to empty tables by the same rules; then both are read side by side in the order of their keys. The tables
+//! are temporary ones, which the database takes away with their session: whoever asked may be gone before the end.
 
 use crate::checkpoint::StepError;
 use crate::fact::{Fact, stored_position};
@@ -18,11 +18,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use thiserror::Error;
-use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Events that are applied together.
 const BATCH: usize = 2_000;
+/// Where a session's temporary tables are.
+const SCRATCH: &str = "pg_temp";
+/// What of the temporary tables may stand in memory.
+const SCRATCH_BUFFERS: &str = "64MB";
 /// Differences that are named; all are counted.
 const MAX_NAMED: usize = 100;
 
@@ -92,7 +95,7 @@ impl From<sqlx::Error> for CompareError {
 /// Compares a version with what the log says.
 ///
 /// # Errors
-/// When there is no such version, or something is away. What was made for it is dropped again.
+/// When there is no such version, or something is away.
 pub async fn compare<P: Projection>(
     projection: P,
     database: PgConnectOptions,
@@ -100,24 +103,21 @@ pub async fn compare<P: Projection>(
     wanted: Wanted,
 ) -> Result<Comparison, CompareError> {
     let mut reader = database.connect().await?;
-    let mut writer = database.options([("synchronous_commit", "off")]).connect().await?;
-    let scratch = format!("projection_{}_compare_{}", P::NAME, Uuid::new_v4().simple());
-    let compared =
-        Comparing { projection, store, scratch: &scratch }.run(&mut reader, &mut writer, wanted).await;
-    // Whatever has happened; a session that is gone has taken a temporary failure with it.
-    let dropped = execute(&mut writer, format!("DROP SCHEMA IF EXISTS {scratch} CASCADE")).await;
-    let compared = compared?;
-    dropped?;
-    Ok(compared)
+    let own = [("synchronous_commit", "off"), ("temp_buffers", SCRATCH_BUFFERS)];
+    let mut writer = database.options(own).connect().await?;
+    let comparison = Comparing { projection, store }.run(&mut reader, &mut writer, wanted).await?;
+    // With the session its tables go.
+    writer.close().await?;
+    reader.close().await?;
+    Ok(comparison)
 }
 
-struct Comparing<'a, P> {
+struct Comparing<P> {
     projection: P,
     store: EventStore,
-    scratch: &'a str,
 }
 
-impl<P: Projection> Comparing<'_, P> {
+impl<P: Projection> Comparing<P> {
     async fn run(
         &self,
         reader: &mut PgConnection,
@@ -138,7 +138,7 @@ impl<P: Projection> Comparing<'_, P> {
         let mut snapshot = reader.begin_with(AssertSqlSafe(begin)).await?;
         let moment = moment::<P>(&mut snapshot, Some(before.version)).await?;
         self.fold(writer, Some(&before), &moment, percent, &mut folded).await?;
-        let Folded { events, streams } = folded;
+        let Folded { events, streams, .. } = folded;
         let streams: Vec<String> = streams.into_iter().collect();
         let mut comparison = Comparison {
             name: P::NAME,
@@ -155,7 +155,7 @@ impl<P: Projection> Comparing<'_, P> {
                 P::STREAM_COLUMN.filter(|_| percent.is_some()).map(|column| (column, streams.as_slice()));
             let key = primary_key(&mut snapshot, table).await?;
             let stored = rows(&mut snapshot, &moment.schema, table, &key, only);
-            let refolded = rows(writer, self.scratch, table, &key, only);
+            let refolded = rows(writer, SCRATCH, table, &key, only);
             side_by_side(table, stored, refolded, &mut comparison).await?;
         }
         snapshot.rollback().await?;
@@ -164,13 +164,11 @@ impl<P: Projection> Comparing<'_, P> {
 
     /// Makes the empty tables.
     async fn prepare(&self, writer: &mut PgConnection) -> Result<(), CompareError> {
-        let scratch = self.scratch;
-        execute(writer, format!("CREATE SCHEMA {scratch}")).await?;
         for table in P::TABLES {
-            let make = format!("CREATE UNLOGGED TABLE {scratch}.{table} (LIKE public.{table} INCLUDING ALL)");
+            let make = format!("CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING ALL)");
             execute(writer, make).await?;
         }
-        Ok(execute(writer, format!("SET search_path = {scratch}, public")).await?)
+        Ok(execute(writer, format!("SET search_path = {SCRATCH}, public")).await?)
     }
 
     /// Fills the tables with what the version has at a moment and had not at the one before.
@@ -200,17 +198,29 @@ impl<P: Projection> Comparing<'_, P> {
             batch.push(P::read(&event).map_err(Box::new)?);
             folded.events += 1;
             if batch.len() == BATCH {
-                self.apply(writer, &mut batch).await?;
+                self.apply(writer, &mut batch, folded).await?;
             }
         }
-        self.apply(writer, &mut batch).await
+        self.apply(writer, &mut batch, folded).await
     }
 
-    async fn apply(&self, writer: &mut PgConnection, batch: &mut Vec<Fact>) -> Result<(), CompareError> {
+    async fn apply(
+        &self,
+        writer: &mut PgConnection,
+        batch: &mut Vec<Fact>,
+        folded: &mut Folded,
+    ) -> Result<(), CompareError> {
         let mut transaction = writer.begin().await?;
         let facts = std::mem::take(batch);
         self.projection.apply(&mut transaction, &facts).await.map_err(StepError::from)?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        folded.batches += 1;
+        // Nobody else can see temporary tables: the database does not look by itself how they grow, and would read
+        // them from end to end for each batch.
+        if folded.batches.is_power_of_two() {
+            execute(writer, format!("ANALYZE {}", P::TABLES.join(", "))).await?;
+        }
+        Ok(())
     }
 }
 
@@ -218,6 +228,7 @@ impl<P: Projection> Comparing<'_, P> {
 #[derive(Default)]
 struct Folded {
     events: u64,
+    batches: u64,
     /// The ids of the streams, if they are a sample.
     streams: HashSet<String>,
 }

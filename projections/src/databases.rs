@@ -8,6 +8,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 /// Connections to each database for those who look after the projections.
 const POOL: u32 = 3;
 
+/// When the machine of a session loses its power, nobody hangs up, and the database keeps the session's locks until it
+/// notices. By default that takes two hours, and whoever is to take over waits as long.
+const NOTICED_SOON: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10s"),
+];
+
 /// A database with tables of ours.
 #[derive(Clone)]
 pub struct Database {
@@ -27,6 +36,7 @@ pub struct Databases {
 
 impl Database {
     fn new(options: PgConnectOptions, homes: &'static [Home]) -> Self {
+        let options = options.options(NOTICED_SOON);
         let pool = PgPoolOptions::new().max_connections(POOL).connect_lazy_with(options.clone());
         Self { options, pool, homes }
     }
@@ -67,5 +77,21 @@ impl Databases {
     /// Each of them once.
     pub fn all(&self) -> impl Iterator<Item = &Database> {
         std::iter::once(&self.shop).chain(&self.analytics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_session_is_missed_soon() {
+        let [shop, analytics] =
+            ["postgres://shop/a", "postgres://analytics/b"].map(|url| url.parse().unwrap());
+        for database in Databases::new(shop, Some(analytics)).all() {
+            let options = database.options.get_options().unwrap();
+            assert!(options.contains("tcp_keepalives_idle=5"), "{options}");
+            assert_eq!(database.pool.connect_options().get_options(), Some(options));
+        }
     }
 }

@@ -12,6 +12,7 @@
 //! events again from the log, which is the truth.
 
 mod application;
+mod backoff;
 mod catalogue;
 mod checkpoint;
 pub mod compare;
@@ -29,6 +30,7 @@ mod priority;
 mod projection;
 mod provenance;
 pub mod read_models;
+mod readiness;
 pub mod reconciliation;
 mod routes;
 mod share;

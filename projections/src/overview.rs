@@ -35,7 +35,12 @@ pub struct VersionView {
     pub pace: Pace,
     pub events_applied: i64,
     pub parked_streams: i64,
+    /// Those of them that stand still at an event that the version that serves has applied: this one does not serve by
+    /// itself as long as there are any.
+    pub newly_parked: i64,
     pub skipped_events: i64,
+    /// Whether it serves by itself as soon as it can.
+    pub switches: bool,
     /// How far a rebuild is; none when it is done.
     pub progress: Option<Progress>,
     /// What the workers of this process say.
@@ -73,7 +78,9 @@ struct Row {
     moved_at: Option<DateTime<Utc>>,
     made_at: DateTime<Utc>,
     parked_streams: i64,
+    newly_parked: i64,
     skipped_events: i64,
+    switches: bool,
 }
 
 /// All projections of this program, whoever fills them.
@@ -117,6 +124,8 @@ pub async fn overview(
             pace: pace(lag, row.moved_at, now),
             events_applied: row.events_applied,
             parked_streams: row.parked_streams,
+            newly_parked: row.newly_parked,
+            switches: row.switches,
             skipped_events: row.skipped_events,
             progress: (state == VersionState::Building).then(|| Progress::of(&row, position, head, now)),
             workers: statuses.iter().filter(is_mine).cloned().collect(),
@@ -129,12 +138,17 @@ pub async fn overview(
 async fn rows(database: &Database) -> Result<Vec<Row>, sqlx::Error> {
     let mut rows = sqlx::query_as!(
         Row,
-        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.made_at,
+        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.switches, v.made_at,
                   CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position,
                   coalesce(sum(c.events_applied), 0)::bigint AS "events_applied!",
                   min(c.updated_at) AS moved_at,
                   (SELECT count(*) FROM parked_streams AS p WHERE (p.name, p.version) = (v.name, v.version))
                       AS "parked_streams!",
+                  (SELECT count(*) FROM parked_streams AS n
+                   WHERE (n.name, n.version) = (v.name, v.version) AND NOT EXISTS (
+                       SELECT FROM parked_streams AS p JOIN projection_versions AS o USING (name, version)
+                       WHERE p.name = n.name AND o.state = 'serving' AND p.stream = n.stream
+                         AND p.revision <= n.revision)) AS "newly_parked!",
                   (SELECT count(*) FROM skipped_events AS s WHERE (s.name, s.version) = (v.name, v.version))
                       AS "skipped_events!"
            FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)

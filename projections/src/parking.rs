@@ -1,6 +1,8 @@
 //! Streams that are put aside at an event that cannot be applied. Everything else goes on; such a stream waits in the
 //! log until somebody has mended what is wrong and asks for it again, or decides to leave the event out.
 
+pub mod asking;
+
 use crate::checkpoint::{StepError, hold};
 use crate::fact::{Fact, UnreadableFact, stored_position};
 use crate::projection::Projection;

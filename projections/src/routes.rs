@@ -1,11 +1,13 @@
 //! Looking after the projections over HTTP, as the operator.
 
+use crate::backoff::Backoff;
 use crate::catalogue::{self, Entry};
 use crate::compare::{CompareError, Comparison, Wanted};
 use crate::databases::Databases;
 use crate::overview::{OverviewError, ProjectionView, overview};
+use crate::parking::asking::{self, AskError, Asked, Wish};
 use crate::supervisor::Board;
-use crate::versions::{self, NewVersion, VersionError, VersionState};
+use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -15,8 +17,13 @@ use event_store::EventStore;
 use http_boundary::{Caller, OperatorToken, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
+use std::time::Duration;
+use tokio::time::Instant;
 
 const MAX_SHARDS: i16 = 64;
+/// How long it is tried to switch while queries hold the tables, and how long after the first try.
+const SWITCH_WITHIN: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -38,6 +45,7 @@ pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/projections", get(list))
         .route("/projections/{name}/rebuild", post(rebuild))
+        .route("/projections/{name}/abandon", post(abandon))
         .route("/projections/{name}/switch", post(switch))
         .route("/projections/{name}/rollback", post(rollback))
         .route("/projections/{name}/compare", post(compare))
@@ -64,6 +72,19 @@ struct Which {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct SwitchTo {
+    version: Option<i32>,
+    even_with_parked: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rollback {
+    even_with_parked: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct CompareWhat {
     version: Option<i32>,
     percent: Option<u8>,
@@ -73,6 +94,8 @@ struct CompareWhat {
 #[serde(deny_unknown_fields)]
 struct Skip {
     version: Option<i32>,
+    /// Of the event at which the stream is parked: nobody leaves out another one than they have looked at.
+    revision: i64,
     reason: String,
 }
 
@@ -124,15 +147,29 @@ async fn rebuild(
     Ok((StatusCode::ACCEPTED, Json(Changed { name: entry.name, version })))
 }
 
+/// Drops the version that is being filled.
+async fn abandon(
+    State(shared): State<Shared>,
+    caller: Caller,
+    PathParams(name): PathParams<String>,
+) -> Result<Json<Changed>, Problem> {
+    caller.require_operator()?;
+    let entry = find(&name)?;
+    let version = versions::abandon(&mut *shared.connection(entry).await?, entry.name).await;
+    let version = version.map_err(of_version)?;
+    tracing::info!(projection = entry.name, version, "what was being filled is dropped");
+    Ok(Json(Changed { name: entry.name, version }))
+}
+
 async fn switch(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<Which>>,
+    body: Option<Json<SwitchTo>>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
-    let to = body.and_then(|Json(body)| body.version);
-    switch_to(&shared, find(&name)?, to).await
+    let SwitchTo { version, even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
+    switch_to(&shared, find(&name)?, version, even_with_parked).await
 }
 
 /// Back to what served before.
@@ -140,19 +177,36 @@ async fn rollback(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
+    body: Option<Json<Rollback>>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
+    let Rollback { even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
     let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
     let before = versions.iter().find(|version| version.state == VersionState::Standby);
     let before = before.ok_or_else(|| of_version(VersionError::NoOther(entry.name.to_owned())))?;
-    switch_to(&shared, entry, Some(before.version)).await
+    switch_to(&shared, entry, Some(before.version), even_with_parked).await
 }
 
-async fn switch_to(shared: &Shared, entry: Entry, to: Option<i32>) -> Result<Json<Changed>, Problem> {
-    let version = versions::switch(&mut *shared.connection(entry).await?, entry.name, entry.tables, to).await;
-    let version = version.map_err(of_version)?;
+async fn switch_to(
+    shared: &Shared,
+    entry: Entry,
+    to: Option<i32>,
+    even_with_parked: bool,
+) -> Result<Json<Changed>, Problem> {
+    let mut connection = shared.connection(entry).await?;
+    let to = Switch { to, rules: entry.rules, even_with_parked };
+    let mut backoff = Backoff::new(FIRST_PAUSE, FIRST_PAUSE * 8);
+    let deadline = Instant::now() + SWITCH_WITHIN;
+    let version = loop {
+        match versions::switch(&mut connection, entry.name, entry.tables, to).await {
+            Err(VersionError::Busy) if Instant::now() < deadline => {
+                tokio::time::sleep(backoff.next_pause()).await;
+            }
+            switched => break switched.map_err(of_version)?,
+        }
+    };
     tracing::info!(projection = entry.name, version, "another version serves now");
     Ok(Json(Changed { name: entry.name, version }))
 }
@@ -199,53 +253,39 @@ async fn retry(
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
     body: Option<Json<Which>>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
     let version = body.and_then(|Json(body)| body.version);
-    ask(&shared, find(&name)?, (&stream, version), "retry", None).await
+    ask(&shared, find(&name)?, &Wish { stream, version, skips: None }).await
 }
 
 async fn skip(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
-    Json(Skip { version, reason }): Json<Skip>,
-) -> Result<StatusCode, Problem> {
+    Json(Skip { version, revision, reason }): Json<Skip>,
+) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
     if reason.trim().is_empty() {
         return Err(Problem::invalid("`reason` says why the event is left out for good."));
     }
-    ask(&shared, find(&name)?, (&stream, version), "skip", Some(reason.trim())).await
+    ask(&shared, find(&name)?, &Wish { stream, version, skips: Some((revision, reason)) }).await
 }
 
 /// Notes what is wanted of a parked stream. The worker that parked it does it between two transactions.
-async fn ask(
-    shared: &Shared,
-    entry: Entry,
-    (stream, version): (&str, Option<i32>),
-    what: &str,
-    reason: Option<&str>,
-) -> Result<StatusCode, Problem> {
-    let noted = sqlx::query!(
-        "WITH asked AS (
-             UPDATE parked_streams SET asked = $4, asked_by = 'operator', reason = $5
-             WHERE name = $1 AND stream = $2 AND ($3::integer IS NULL OR version = $3)
-             RETURNING name
-         )
-         SELECT pg_notify('projection_versions', name) FROM asked",
-        entry.name,
-        stream,
-        version,
-        what,
-        reason
-    )
-    .fetch_all(&shared.databases.of(entry.home).pool)
-    .await
-    .map_err(|error| of_version(error.into()))?;
-    if noted.is_empty() {
-        return Err(Problem::not_found(format!("`{}` has no parked stream {stream}.", entry.name)));
+async fn ask(shared: &Shared, entry: Entry, wish: &Wish) -> Result<(StatusCode, Json<Asked>), Problem> {
+    let database = &shared.databases.of(entry.home).pool;
+    match asking::ask(database, entry.name, wish).await {
+        Ok(asked) => Ok((StatusCode::ACCEPTED, Json(asked))),
+        Err(error @ AskError::NotParked { .. }) => Err(Problem::not_found(format!("{error}."))),
+        Err(error @ AskError::Elsewhere { .. }) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "parked-elsewhere",
+            "The stream is parked at another event",
+            format!("{error}."),
+        )),
+        Err(AskError::Database(error)) => Err(of_version(error.into())),
     }
-    Ok(StatusCode::ACCEPTED)
 }
 
 impl Shared {
@@ -274,6 +314,13 @@ fn of_version(error: VersionError) -> Problem {
             conflict("version-behind", "The version has not caught up").retry_after(1)
         }
         VersionError::Rebuilding { .. } => conflict("rebuilding", "The projection is being rebuilt already"),
+        VersionError::NewerRules { .. } | VersionError::OtherRules { .. } => {
+            conflict("other-rules", "The version is filled by other rules")
+        }
+        VersionError::Parked { .. } => {
+            conflict("version-has-parked", "The version has parked streams that serve now")
+        }
+        VersionError::NotRebuilding(_) => conflict("not-rebuilding", "The projection is not being rebuilt"),
         VersionError::Busy => Problem::unavailable(format!("{error}.")),
         VersionError::Database(error) => {
             tracing::warn!(error = error as &dyn std::error::Error, "the projections cannot be looked after");

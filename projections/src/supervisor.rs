@@ -1,26 +1,30 @@
 //! Keeps a worker at each share of each version of a projection that this program can fill.
 
+use crate::backoff::Backoff;
 use crate::projection::Projection;
 use crate::share::Share;
 use crate::status::{State, Status};
-use crate::versions::{self, NewVersion, VERSIONS_CHANNEL, Version, VersionError, VersionState};
+use crate::versions::{self, NewVersion, Switch, VERSIONS_CHANNEL, Version, VersionError, VersionState};
 use crate::worker::Worker;
 use event_store::EventStore;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http_boundary::process::with_causes;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, PgPool};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// How often the versions are looked at, whether or not anything was announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a version that has caught up tries to serve, at the least.
+const SWITCH_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// What the workers of all projections say of themselves. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -98,19 +102,26 @@ pub struct Supervisor<P> {
     database: PgConnectOptions,
     board: Board,
     asked: watch::Sender<u64>,
+    /// What it says before the first look; were it dropped, that would pass for a panic.
+    starting: watch::Sender<Status>,
 }
 
 impl<P: Projection> Supervisor<P> {
     pub fn new(projection: P, store: EventStore, database: PgConnectOptions, board: Board) -> Self {
-        // Before the first look: it is not at work yet, and that must show.
-        board.add(watch::Sender::new(Status::new(Share::whole(P::NAME, 0))).subscribe());
-        Self { projection, store, database, board, asked: watch::Sender::new(0) }
+        let starting = watch::Sender::new(Status::new(Share::whole(P::NAME, 0)));
+        board.add(starting.subscribe());
+        Self { projection, store, database, board, asked: watch::Sender::new(0), starting }
     }
 
     /// Runs the workers until told to stop.
     pub async fn run(self, stop: CancellationToken) {
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(self.database.clone());
-        let mut workers = Workers { running: HashMap::new(), tasks: JoinSet::new() };
+        let mut workers = Workers {
+            switching: Backoff::new(LOOK_EVERY, SWITCH_AT_LEAST_EVERY),
+            newer: None,
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
         let mut is_logged = false;
         while !stop.is_cancelled() {
             let lost = tokio::select! {
@@ -126,6 +137,7 @@ impl<P: Projection> Supervisor<P> {
             let _ = stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
         }
         while workers.tasks.join_next().await.is_some() {}
+        self.starting.send_modify(|status| status.state = State::Stopped);
         pool.close().await;
     }
 
@@ -139,7 +151,7 @@ impl<P: Projection> Supervisor<P> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(VERSIONS_CHANNEL).await?;
         loop {
-            self.look(&mut pool.acquire().await?, workers, stop).await?;
+            self.look(&mut *pool.acquire().await?, workers, stop).await?;
             if let Ok(announced) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
                 announced?;
                 self.asked.send_modify(|count| *count += 1);
@@ -149,7 +161,7 @@ impl<P: Projection> Supervisor<P> {
 
     async fn look(
         &self,
-        connection: &mut PoolConnection<Postgres>,
+        connection: &mut PgConnection,
         workers: &mut Workers,
         stop: &CancellationToken,
     ) -> Result<(), VersionError> {
@@ -159,21 +171,47 @@ impl<P: Projection> Supervisor<P> {
             let new = NewVersion { rules: P::VERSION, shards: 1, switches: true };
             match versions::make(connection, P::NAME, P::TABLES, new).await {
                 Ok(version) => info!(projection = P::NAME, version, "the rules are new: rebuilding"),
-                // Another process was quicker, or its version is still being filled.
-                Err(VersionError::Rebuilding { .. }) => {}
+                // Another process was quicker; or it has newer rules, which is told below; or somebody holds what would be
+                // dropped, and the next look tries again.
+                Err(
+                    VersionError::Rebuilding { .. } | VersionError::NewerRules { .. } | VersionError::Busy,
+                ) => {}
                 Err(error) => return Err(error),
             }
             all = versions::list(connection, P::NAME).await?;
         }
         for ready in all.iter().filter(|version| is_to_switch(version, &all)) {
-            match versions::switch(connection, P::NAME, P::TABLES, Some(ready.version)).await {
-                Ok(version) => info!(projection = P::NAME, version, "caught up: it serves now"),
-                // The next look tries again.
-                Err(VersionError::Busy | VersionError::Behind { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            self.let_serve(connection, ready.version, workers).await?;
         }
+        self.tell_of_newer_rules(&all, workers);
         self.start_and_stop(&all, workers, stop);
+        Ok(())
+    }
+
+    /// Switches to a version that has caught up, if nothing speaks against it.
+    async fn let_serve(
+        &self,
+        connection: &mut PgConnection,
+        version: i32,
+        workers: &mut Workers,
+    ) -> Result<(), VersionError> {
+        if !workers.switching.is_due(Instant::now()) {
+            return Ok(());
+        }
+        let to = Switch { to: Some(version), rules: P::VERSION, even_with_parked: false };
+        match versions::switch(connection, P::NAME, P::TABLES, to).await {
+            Ok(version) => {
+                info!(projection = P::NAME, version, "caught up: it serves now");
+                workers.switching.reset();
+            }
+            // Each try keeps queries waiting, or the version that serves: not all the time.
+            Err(VersionError::Busy | VersionError::Behind { .. }) => workers.switching.failed(Instant::now()),
+            Err(error @ VersionError::Parked { .. }) => {
+                warn!(projection = P::NAME, version, %error, "it has caught up and does not serve");
+                workers.switching.failed(Instant::now());
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -206,24 +244,49 @@ impl<P: Projection> Supervisor<P> {
             });
         }
         self.board.remove(Share::whole(P::NAME, 0));
-        let newer =
-            all.iter().find(|version| version.state == VersionState::Serving && version.rules > P::VERSION);
-        if let Some(newer) = newer {
-            let mut status = Status::new(Share::whole(P::NAME, newer.version));
-            let error = format!(
-                "version {} was filled by newer rules ({}) than this program's ({}): run the newer program",
-                newer.version,
-                newer.rules,
-                P::VERSION
-            );
-            error!(projection = P::NAME, error, "the tables are not kept up to date by this program");
-            status.state = State::Failed { error };
-            self.board.add(watch::Sender::new(status).subscribe());
+    }
+
+    /// Says on the board why this program cannot keep the tables up to date, as long as that is so.
+    fn tell_of_newer_rules(&self, all: &[Version], workers: &mut Workers) {
+        let newer = newer_rules_keep(all, P::VERSION);
+        let told = workers.newer;
+        workers.newer = newer.map(|newer| newer.version);
+        if let Some(version) = told.filter(|_| told != workers.newer) {
+            self.board.remove(Share::whole(P::NAME, version));
         }
+        let Some(newer) = newer.filter(|_| told != workers.newer) else { return };
+        let error = format!(
+            "version {} is filled by newer rules ({}) than this program's ({}): run the newer program{}",
+            newer.version,
+            newer.rules,
+            P::VERSION,
+            if newer.state == VersionState::Building { ", or abandon that version" } else { "" }
+        );
+        error!(projection = P::NAME, error, "the tables are not kept up to date by this program");
+        let mut status = Status::new(Share::whole(P::NAME, newer.version));
+        status.state = State::Failed { error };
+        self.board.add(watch::Sender::new(status).subscribe());
     }
 }
 
+/// The version because of which a program with these rules can fill none: one of newer rules that serves, or that is
+/// being filled while what serves is of older rules.
+fn newer_rules_keep(all: &[Version], rules: i32) -> Option<&Version> {
+    let is_served_older =
+        all.iter().any(|version| version.state == VersionState::Serving && version.rules < rules);
+    let has_none = all.iter().all(|version| version.rules != rules);
+    all.iter().filter(|version| version.rules > rules).find(|version| match version.state {
+        VersionState::Serving => true,
+        VersionState::Building => is_served_older && has_none,
+        VersionState::Standby => false,
+    })
+}
+
 struct Workers {
+    /// When to try a switch again that was not possible.
+    switching: Backoff,
+    /// The version of newer rules of which the board tells.
+    newer: Option<i32>,
     running: HashMap<Share, (tokio::task::AbortHandle, CancellationToken)>,
     tasks: JoinSet<()>,
 }

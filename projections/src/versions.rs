@@ -1,19 +1,19 @@
 //! Which versions of a projection's tables there are, and which one serves.
 
+mod switching;
+
+pub use switching::{Switch, newly_parked, switch};
+
 use crate::projection::Projection;
 use crate::share::schema_of;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgTransaction};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time::Instant;
 
 /// The channel on which a projection's name is announced whenever something about its versions has changed.
 pub const VERSIONS_CHANNEL: &str = "projection_versions";
-/// How long a switch may wait for the queries that are under way; all others wait behind it.
+/// How long a change of the versions may wait for what workers and others have under way.
 const LOCK_WITHIN: Duration = Duration::from_secs(2);
-/// How long the version that serves may be held up for the other one.
-const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A version of a projection's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +74,38 @@ pub enum VersionError {
     Behind { name: String, version: i32, reached: Option<i64>, wanted: Option<i64> },
     #[error("`{name}` is being rebuilt already: version {version}")]
     Rebuilding { name: String, version: i32 },
+    #[error(
+        "version {version} of `{name}` is being filled by newer rules ({rules}) than this program's ({ours}): run the \
+         newer program, or abandon that version"
+    )]
+    NewerRules { name: String, version: i32, rules: i32, ours: i32 },
+    #[error("`{0}` is not being rebuilt: there is nothing to abandon")]
+    NotRebuilding(String),
+    #[error(
+        "version {version} of `{name}` was filled by other rules ({rules}) than this program's ({ours}), so nobody fills it \
+         here: let the program with its rules switch to it"
+    )]
+    OtherRules { name: String, version: i32, rules: i32, ours: i32 },
+    #[error(
+        "version {version} of `{name}` has parked streams that the one that serves has not, and their rows would be missing \
+         ({}): mend what is wrong with them, or let it serve even so",
+        named(streams)
+    )]
+    Parked { name: String, version: i32, streams: Vec<String> },
     #[error("the queries under way did not let the tables go in time: try again")]
     Busy,
     #[error("the database does not answer")]
     Database(#[source] sqlx::Error),
+}
+
+/// The first of the streams, and how many more there are.
+fn named(streams: &[String]) -> String {
+    const NAMED: usize = 5;
+    let first = streams.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match streams.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 impl From<sqlx::Error> for VersionError {
@@ -152,24 +180,32 @@ pub struct NewVersion {
     pub switches: bool,
 }
 
-/// Makes empty tables for a new version, which a worker then fills from the first event on. Versions that neither
-/// serve nor are the newest on standby are dropped.
+/// Makes empty tables for a new version, which a worker then fills from the first event on. What is on standby is
+/// dropped, and so is a version that is being filled by older rules: the program that has them is about to go, or has
+/// gone, and nobody would ever finish it.
 ///
 /// # Errors
-/// [`VersionError::Rebuilding`] when there is one already, or when the database does not answer.
+/// [`VersionError::Rebuilding`] and [`VersionError::NewerRules`] when one is being filled already,
+/// [`VersionError::Busy`] when somebody holds what is to be dropped, or when the database does not answer.
 pub async fn make(
     connection: &mut PgConnection,
     name: &str,
     tables: &[&str],
     new: NewVersion,
 ) -> Result<i32, VersionError> {
-    let mut transaction = connection.begin().await?;
-    lock(&mut transaction, name).await?;
+    let mut transaction = begin(connection, name).await?;
     let versions = list(&mut transaction, name).await?;
     if let Some(building) = versions.iter().find(|version| version.state == VersionState::Building) {
-        return Err(VersionError::Rebuilding { name: name.to_owned(), version: building.version });
+        let (name, version, rules, ours) = (name.to_owned(), building.version, building.rules, new.rules);
+        if rules == ours {
+            return Err(VersionError::Rebuilding { name, version });
+        }
+        // Not dropped: two programs would take each other's version away for ever.
+        if rules > ours {
+            return Err(VersionError::NewerRules { name, version, rules, ours });
+        }
     }
-    for old in versions.iter().filter(|version| version.state == VersionState::Standby) {
+    for old in versions.iter().filter(|version| version.state != VersionState::Serving) {
         drop_version(&mut transaction, name, old.version).await?;
     }
     let version = versions.last().map_or(1, |version| version.version + 1);
@@ -207,68 +243,33 @@ pub async fn make(
     Ok(version)
 }
 
-/// Lets another version serve, in one transaction. The one that served goes on following, so that the switch can be
-/// taken back the same way. Without a version, the newest other one.
+/// Drops the version that is being filled, whoever fills it, and says which it was.
 ///
 /// # Errors
-/// [`VersionError::Behind`] when queries would go back in time, [`VersionError::Busy`] when queries hold the tables,
-/// and when there is no such version or no database.
-pub async fn switch(
-    connection: &mut PgConnection,
-    name: &str,
-    tables: &[&str],
-    to: Option<i32>,
-) -> Result<i32, VersionError> {
-    let mut transaction = connection.begin().await?;
-    let within = LOCK_WITHIN.as_millis();
-    execute(&mut transaction, format!("SET LOCAL lock_timeout = '{within}ms'")).await?;
-    lock(&mut transaction, name).await?;
+/// [`VersionError::NotRebuilding`] when there is none, [`VersionError::Busy`] when somebody holds its tables, or when the
+/// database does not answer.
+pub async fn abandon(connection: &mut PgConnection, name: &str) -> Result<i32, VersionError> {
+    let mut transaction = begin(connection, name).await?;
     let versions = list(&mut transaction, name).await?;
-    let is_serving = |version: &&Version| version.state == VersionState::Serving;
-    let serving =
-        versions.iter().find(is_serving).ok_or_else(|| VersionError::UnknownProjection(name.to_owned()))?;
-    let wanted = match to {
-        Some(wanted) => versions.iter().find(|version| version.version == wanted),
-        None => versions.iter().rev().find(|version| !is_serving(version)),
-    };
-    let next = match (wanted, to) {
-        (Some(next), _) => next,
-        (None, Some(version)) => return Err(VersionError::UnknownVersion { name: name.to_owned(), version }),
-        (None, None) => return Err(VersionError::NoOther(name.to_owned())),
-    };
-    if next.version == serving.version {
-        return Err(VersionError::Serves { name: name.to_owned(), version: next.version });
-    }
-    // Both follow the same log, each at its own pace: the one that serves waits for the other.
-    stop(&mut transaction, name, serving.version).await?;
-    catch_up(&mut transaction, name, serving.version, next.version).await?;
-    stop(&mut transaction, name, next.version).await?;
-    let (from, to) = (schema_of(name, next.version), schema_of(name, serving.version));
-    let all =
-        tables.iter().map(|table| format!("public.{table}, {from}.{table}")).collect::<Vec<_>>().join(", ");
-    execute(&mut transaction, format!("LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE")).await?;
-    execute(&mut transaction, format!("CREATE SCHEMA IF NOT EXISTS {to}")).await?;
-    for table in tables {
-        execute(&mut transaction, format!("ALTER TABLE public.{table} SET SCHEMA {to}")).await?;
-        execute(&mut transaction, format!("ALTER TABLE {from}.{table} SET SCHEMA public")).await?;
-    }
-    sqlx::query!(
-        "UPDATE projection_versions SET state = 'standby' WHERE name = $1 AND version = $2",
-        name,
-        serving.version
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query!(
-        "UPDATE projection_versions SET state = 'serving', switches = false WHERE name = $1 AND version = $2",
-        name,
-        next.version
-    )
-    .execute(&mut *transaction)
-    .await?;
+    let building = versions.iter().find(|version| version.state == VersionState::Building);
+    let version = building.ok_or_else(|| VersionError::NotRebuilding(name.to_owned()))?.version;
+    drop_version(&mut transaction, name, version).await?;
     announce(&mut transaction, name).await?;
     transaction.commit().await?;
-    Ok(next.version)
+    Ok(version)
+}
+
+/// Begins a change of a projection's versions, which gives up when others hold for too long what it needs.
+async fn begin<'c>(connection: &'c mut PgConnection, name: &str) -> Result<PgTransaction<'c>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    wait_at_most(&mut transaction, LOCK_WITHIN).await?;
+    lock(&mut transaction, name).await?;
+    Ok(transaction)
+}
+
+/// From now on nothing in the transaction waits longer for what others hold.
+async fn wait_at_most(transaction: &mut PgConnection, within: Duration) -> Result<(), sqlx::Error> {
+    execute(transaction, format!("SET LOCAL lock_timeout = '{}ms'", within.as_millis())).await
 }
 
 /// Holds all checkpoints of a version where they are until the end of the transaction.
@@ -283,28 +284,6 @@ async fn stop(transaction: &mut PgConnection, name: &str, version: i32) -> Resul
     Ok(())
 }
 
-/// Waits until a version is where the one that serves was stopped.
-async fn catch_up(
-    transaction: &mut PgConnection,
-    name: &str,
-    serving: i32,
-    next: i32,
-) -> Result<(), VersionError> {
-    let deadline = Instant::now() + CATCH_UP_WITHIN;
-    loop {
-        let versions = list(transaction, name).await?;
-        let position = |wanted| versions.iter().find(|version| version.version == wanted)?.position;
-        let (reached, wanted) = (position(next), position(serving));
-        if reached >= wanted {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err(VersionError::Behind { name: name.to_owned(), version: next, reached, wanted });
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
 /// One change of a projection's versions at a time.
 async fn lock(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     let key = format!("emporium versions of {name}");
@@ -315,6 +294,8 @@ async fn lock(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Er
 }
 
 async fn drop_version(transaction: &mut PgConnection, name: &str, version: i32) -> Result<(), sqlx::Error> {
+    // In the order in which its workers lock: first the checkpoint, then the tables.
+    stop(transaction, name, version).await?;
     execute(transaction, format!("DROP SCHEMA IF EXISTS {} CASCADE", schema_of(name, version))).await?;
     sqlx::query!("DELETE FROM projection_versions WHERE name = $1 AND version = $2", name, version)
         .execute(transaction)

@@ -120,11 +120,16 @@ impl<P: Projection> Worker<P> {
             if self.status.borrow().position != before {
                 (delay, is_away) = (FIRST_RETRY, false);
             }
-            if !is_away {
-                warn!(projection = P::NAME, error, "the database is away; trying again until it is back");
-                is_away = true;
+            if matches!(ended, Ended::Step(StepError::Gone { .. })) {
+                // The supervisor is about to end this, unless a version of the same number is made.
+                self.set_state(State::Starting);
+            } else {
+                if !is_away {
+                    warn!(projection = P::NAME, error, "the database is away; trying again until it is back");
+                    is_away = true;
+                }
+                self.set_state(State::DatabaseAway { error });
             }
-            self.set_state(State::DatabaseAway { error });
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(delay) => {}
@@ -145,7 +150,7 @@ impl<P: Projection> Worker<P> {
                 tokio::time::sleep(TAKE_OVER_INTERVAL).await;
             }
             let position = load(&mut connection, &self.share).await?;
-            Ok::<_, sqlx::Error>((connection, position))
+            Ok::<_, StepError>((connection, position))
         };
         let (mut connection, mut from) = tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -349,7 +354,7 @@ fn position_of(stored: i64) -> Option<Position> {
 /// Whether the trouble is the database's and may pass: then the worker begins again from its checkpoint.
 fn is_passing(ended: &Ended) -> bool {
     match ended {
-        Ended::Step(StepError::WentBack { .. }) => true,
+        Ended::Step(StepError::WentBack { .. } | StepError::Gone { .. }) => true,
         Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
         Ended::EventStore(_) => true,
         Ended::Step(_) => false,

@@ -3,76 +3,13 @@
 
 use crate::log::{Log, new_event};
 use crate::shop::Shop;
+use crate::supervised::{BY_HAND, PATIENCE, Running, make, rows, switch};
 use crate::tables::{checkpoint, project};
 use event_store::{ExpectedRevision, RecordedEvent};
-use projections::compare::{Wanted, compare};
+use projections::Projection;
 use projections::read_models::{AnalyticsSales, Orders, Sales, Stock};
-use projections::versions::{self, NewVersion, VersionError, VersionState};
-use projections::{Board, Projection, Status, Supervisor};
-use sqlx::{AssertSqlSafe, PgPool};
-use std::time::Duration;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Running {
-    board: Board,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn start<P: Projection>(projection: P, log: &Log, pool: &PgPool) -> Self {
-        let (board, stop) = (Board::default(), CancellationToken::new());
-        let database = (*pool.connect_options()).clone();
-        let supervisor = Supervisor::new(projection, log.store.clone(), database, board.clone());
-        let task = tokio::spawn(supervisor.run(stop.clone()));
-        Self { board, stop, task }
-    }
-
-    async fn wait_for(&self, is_so: impl Fn(&[Status]) -> bool) -> Vec<Status> {
-        let waited = tokio::time::timeout(PATIENCE, self.board.wait_for(is_so)).await;
-        waited.unwrap_or_else(|_| panic!("waited in vain: {:?}", self.board.statuses()))
-    }
-
-    /// All shards of the version have come to the log's end.
-    async fn reach(&self, version: i32, log: &Log) {
-        let head = log.head().await;
-        self.wait_for(|all| {
-            let mut mine = all.iter().filter(|status| status.version == version).peekable();
-            mine.peek().is_some() && mine.all(|status| status.position >= Some(head))
-        })
-        .await;
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap();
-    }
-}
-
-/// Every row of the projection's tables in a schema.
-async fn rows<P: Projection>(pool: &PgPool, schema: &str) -> Vec<String> {
-    let mut rows = Vec::new();
-    for table in P::TABLES {
-        let all = format!("SELECT to_jsonb(t)::text FROM {schema}.{table} AS t ORDER BY 1");
-        let all: Vec<String> = sqlx::query_scalar(AssertSqlSafe(all)).fetch_all(pool).await.unwrap();
-        rows.extend(all.into_iter().map(|row| format!("{table} {row}")));
-    }
-    assert!(!rows.is_empty());
-    rows
-}
-
-async fn make<P: Projection>(pool: &PgPool, new: NewVersion) -> i32 {
-    versions::make(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, new).await.unwrap()
-}
-
-async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32, VersionError> {
-    versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
-}
-
-const BY_HAND: NewVersion = NewVersion { rules: 1, shards: 1, switches: false };
+use projections::versions::{self, NewVersion, VersionError};
+use sqlx::PgPool;
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_version_is_rebuilt_while_another_serves_and_is_switched_and_taken_back(pool: PgPool) {
@@ -127,54 +64,6 @@ async fn a_version_that_is_behind_does_not_serve(pool: PgPool) {
     make::<Stock>(&pool, BY_HAND).await;
     let behind = switch::<Stock>(&pool, Some(2)).await;
     assert!(matches!(behind, Err(VersionError::Behind { version: 2, reached: None, .. })), "{behind:?}");
-    log.server.stop().await;
-}
-
-/// A projection whose rules have changed.
-#[derive(Debug, Clone, Copy, Default)]
-struct NewStock;
-
-impl Projection for NewStock {
-    const NAME: &'static str = Stock::NAME;
-    const VERSION: i32 = Stock::VERSION + 1;
-    const WANTS: &'static [&'static str] = Stock::WANTS;
-    const TABLES: &'static [&'static str] = Stock::TABLES;
-    const STREAM_COLUMN: Option<&'static str> = Stock::STREAM_COLUMN;
-
-    async fn apply(
-        &self,
-        transaction: &mut sqlx::PgConnection,
-        facts: &[projections::Fact],
-    ) -> Result<(), projections::ApplyError> {
-        Stock.apply(transaction, facts).await
-    }
-}
-
-#[sqlx::test(migrations = "../migrations")]
-async fn a_program_with_newer_rules_rebuilds_beside_the_old_rows_and_then_serves(pool: PgPool) {
-    let log = Log::open().await;
-    log.append(&Shop::after(33, 600).log).await;
-    let old = Running::start(Stock, &log, &pool);
-    old.reach(1, &log).await;
-    let served = rows::<Stock>(&pool, "public").await;
-    let new = Running::start(NewStock, &log, &pool);
-    new.reach(2, &log).await;
-    let mut connection = pool.acquire().await.unwrap();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let all = versions::list(&mut connection, "stock").await.unwrap();
-        if all.iter().any(|version| version.version == 2 && version.state == VersionState::Serving) {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
-    }
-    assert_eq!(rows::<Stock>(&pool, "public").await, served);
-    assert_eq!(rows::<Stock>(&pool, "projection_stock_v1").await, served);
-    new.stop().await;
-    // The old program sees that newer rules serve, and says so.
-    let told = old.wait_for(|all| all.iter().any(|status| status.version == 2 && !status.is_well())).await;
-    assert!(format!("{told:?}").contains("newer rules"), "{told:?}");
-    old.stop().await;
     log.server.stop().await;
 }
 
@@ -281,46 +170,5 @@ async fn a_parked_stream_is_taken_up_again_when_it_is_mended_or_the_event_is_ski
         checkpoint::<Orders>(&mut connection).await.unwrap().map(|at| at.unsigned_abs()),
         Some(log.head().await.value())
     );
-    log.server.stop().await;
-}
-
-#[sqlx::test(migrations = "../migrations")]
-async fn a_comparison_names_each_row_that_is_not_what_the_events_say(pool: PgPool) {
-    let log = Log::open().await;
-    log.append(&Shop::after(36, 900).log).await;
-    let running = Running::start(Orders, &log, &pool);
-    running.reach(1, &log).await;
-    let database = (*pool.connect_options()).clone();
-    let compared =
-        |percent| compare(Orders, database.clone(), log.store.clone(), Wanted { version: None, percent });
-    let same = compared(None).await.unwrap();
-    assert!(same.differences == 0 && same.rows > 100 && same.events > 100, "{same:?}");
-    let sample = compared(Some(30)).await.unwrap();
-    assert!(sample.differences == 0 && sample.rows > 0 && sample.rows < same.rows, "{sample:?}");
-
-    // Somebody who has no business there changes a row, takes one away and adds one.
-    let changed: uuid::Uuid =
-        sqlx::query_scalar("UPDATE orders SET paid = paid + 1 WHERE order_id = (SELECT min(order_id::text)::uuid FROM orders) RETURNING order_id")
-            .fetch_one(&pool).await.unwrap();
-    let gone: uuid::Uuid =
-        sqlx::query_scalar("DELETE FROM order_lines WHERE (order_id, number) = (SELECT max(order_id::text)::uuid, 1 FROM order_lines) RETURNING order_id")
-            .fetch_one(&pool).await.unwrap();
-    sqlx::query("INSERT INTO order_history SELECT order_id, 999, position, event_type, summary, actor, occurred_at FROM order_history LIMIT 1")
-        .execute(&pool).await.unwrap();
-    let found = compared(None).await.unwrap();
-    assert_eq!(found.differences, 3, "{found:?}");
-    let named: Vec<_> = found.named.iter().map(|difference| difference.table).collect();
-    assert_eq!(named, ["orders", "order_lines", "order_history"]);
-    assert_eq!(found.named[0].key[0], changed.to_string());
-    let paid = |row: &Option<serde_json::Value>| row.as_ref().unwrap()["paid"].as_i64().unwrap();
-    assert_eq!(paid(&found.named[0].stored), paid(&found.named[0].refolded) + 1);
-    assert_eq!((&found.named[1].key[0], &found.named[1].stored), (&gone.to_string().into(), &None));
-    assert_eq!(found.named[2].refolded, None);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%compare%'")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(left, 0, "what was made for the comparison is dropped");
-    running.stop().await;
     log.server.stop().await;
 }

@@ -1,6 +1,7 @@
 //! The tables of analytics, in the shop's database or in one of their own. Their queries have connections of their own
 //! either way: however many dashboards ask, the shop's pages wait for none of them.
 
+use crate::application::for_reading;
 use crate::checkpoints::Checkpoints;
 use event_store::EventStore;
 use http_boundary::Health;
@@ -29,8 +30,7 @@ impl Analytics {
 
     /// In a database of their own.
     pub fn apart(database: PgConnectOptions, store: &EventStore, health: &Health) -> Self {
-        let pool =
-            pool(database.options([("default_transaction_read_only", "on"), ("statement_timeout", "10s")]));
+        let pool = pool(for_reading(database));
         let checkpoints = Checkpoints::new("queries: analytics", pool.clone(), store.clone(), health);
         Self { pool, checkpoints, is_apart: true }
     }

@@ -4,8 +4,8 @@ use crate::answer::failed_read;
 use crate::freshness::{Freshness, MinPosition, Reached};
 use event_store::{EventStore, Position};
 use http_boundary::{Health, Problem, process};
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Acquire, Connection, PgPool};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ const ADVANCED: &str = "projection_advanced";
 const VERSIONS: &str = "projection_versions";
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
+/// After how long without a word the database is asked whether it is still there, and how soon it must say so.
+const PING_AFTER: Duration = Duration::from_secs(3);
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A projection whose tables we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -205,7 +208,10 @@ impl Checkpoints {
 
     /// Ends when the connection is lost.
     async fn listen(&self, health: &Health, is_logged: &mut bool) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        // Of its own: a connection on which nothing comes any more is never given back.
+        let own = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let own = own.connect_lazy_with((*self.pool.connect_options()).clone());
+        let mut listener = PgListener::connect_with(&own).await?;
         listener.eager_reconnect(false);
         listener.listen_all([ADVANCED, VERSIONS]).await?;
         // What moved before we listened was announced to nobody. A database that crashed may even have gone back.
@@ -218,7 +224,13 @@ impl Checkpoints {
         if std::mem::take(is_logged) {
             info!("the database is back");
         }
-        while let Some(notification) = listener.try_recv().await? {
+        loop {
+            let Ok(received) = tokio::time::timeout(PING_AFTER, listener.try_recv()).await else {
+                // A machine that has lost its power does not hang up.
+                ping(&mut listener).await?;
+                continue;
+            };
+            let Some(notification) = received? else { return Ok(()) };
             if notification.channel() == VERSIONS {
                 self.load().await?;
                 continue;
@@ -228,7 +240,6 @@ impl Checkpoints {
                 None => tracing::debug!(payload = notification.payload(), "not a checkpoint of ours"),
             }
         }
-        Ok(())
     }
 
     /// Which versions serve, and how far they have come.
@@ -268,6 +279,13 @@ impl Checkpoints {
     }
 }
 
+/// Whether the connection still carries anything; no statement is run for that.
+async fn ping(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    let asking = async { listener.acquire().await?.ping().await };
+    let silent = |_| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it says nothing"));
+    tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(silent)?
+}
+
 /// At a shop's first start the queries may be there before the projections have made the tables.
 fn is_undefined_table(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
@@ -281,28 +299,4 @@ fn announced(payload: &str) -> Option<Announced> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_announcements() {
-        let stock = Announced { model: ReadModel::Stock, version: 1, shard: 0, position: Position::new(0) };
-        assert_eq!(announced("stock:1:0:0"), Some(stock));
-        let sales =
-            Announced { model: ReadModel::Sales, version: 3, shard: 7, position: Position::new(u64::MAX) };
-        assert_eq!(announced("sales:3:7:18446744073709551615"), Some(sales));
-        for foreign in ["", "stock", "stock:1", "stock:1:7", "stock:2:0:-7", "stock:1:-1:7", "weather:1:0:7"]
-        {
-            assert_eq!(announced(foreign), None, "{foreign}");
-        }
-    }
-
-    #[test]
-    fn a_version_has_come_as_far_as_its_last_shard() {
-        let at = |position| Some(Position::new(position));
-        let served = |shards| Served { version: 1, shards };
-        assert_eq!(served(vec![]).position(), None);
-        assert_eq!(served(vec![at(7), None, at(9)]).position(), None);
-        assert_eq!(served(vec![at(7), at(3), at(9)]).position(), at(3));
-    }
-}
+mod tests;

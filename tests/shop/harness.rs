@@ -199,7 +199,8 @@ impl Shop {
     pub async fn get_now(&self, path: &str) -> Reply {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}min-position=head");
-        self.request(Method::GET, &path).operator().send().await
+        // A shop that has just been opened makes its tables first.
+        self.request(Method::GET, &path).operator().header("prefer", "wait=25").send().await
     }
 
     /// The answer to a query when it is as wanted.

@@ -1,10 +1,15 @@
 //! Looking after the read models of a running shop.
 
-use crate::harness::Shop;
+use crate::harness::{DEADLINE, Shop, TOKEN};
+use clap::Parser;
+use emporium::cli::CommandLine;
+use event_store::{ExpectedRevision, Metadata, NewEvent};
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::error::Error;
+use uuid::Uuid;
 
 const NAMES: [&str; 10] = [
     "analytics_carts",
@@ -126,7 +131,7 @@ async fn only_the_operator_looks_after_projections_and_only_after_those_there_ar
     let shop = Shop::open(&pool).await;
     let anybody = shop.request(Method::GET, "/projections").send().await;
     anybody.expect_problem(StatusCode::FORBIDDEN, "operator-only");
-    for path in ["rebuild", "switch", "rollback", "compare"] {
+    for path in ["rebuild", "abandon", "switch", "rollback", "compare"] {
         let anybody = shop.post(&format!("/projections/orders/{path}"), json!({})).await;
         anybody.expect_problem(StatusCode::FORBIDDEN, "operator-only");
         let unknown = order(&shop, &format!("/projections/weather/{path}"), json!({})).await;
@@ -135,6 +140,8 @@ async fn only_the_operator_looks_after_projections_and_only_after_those_there_ar
     caught_up(&shop, "orders").await;
     let nothing = order(&shop, "/projections/orders/rollback", json!({})).await;
     nothing.expect_problem(StatusCode::CONFLICT, "no-other-version");
+    let nothing = order(&shop, "/projections/orders/abandon", json!({})).await;
+    nothing.expect_problem(StatusCode::CONFLICT, "not-rebuilding");
     for (path, body) in [
         ("rebuild", json!({ "shards": 0 })),
         ("rebuild", json!({ "shards": 65 })),
@@ -164,4 +171,107 @@ async fn the_figures_of_every_version_can_be_watched(pool: PgPool) {
             assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
         }
     }
+}
+
+/// `emporium projections …`, as an operator types it.
+async fn type_in(shop: &Shop, words: &str) -> Result<(), Box<dyn Error>> {
+    let start = ["emporium", "projections", "--url", shop.url(), "--token", TOKEN];
+    CommandLine::try_parse_from(start.into_iter().chain(words.split(' '))).unwrap().run().await
+}
+
+/// The versions of the products that have parked the mug, when they are as wanted.
+async fn parked_when(shop: &Shop, is_wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let parked = shop.get_when("/projections/products/parked", |all| is_wanted(all.as_array().unwrap()));
+    parked.await.as_array().unwrap().clone()
+}
+
+/// A price that nobody can read.
+async fn spoil(shop: &Shop) {
+    let metadata = Metadata {
+        correlation_id: Uuid::from_u128(1),
+        causation_id: Uuid::from_u128(1),
+        command_id: Uuid::from_u128(1),
+        actor: "operator".to_owned(),
+        occurred_at: chrono::DateTime::UNIX_EPOCH,
+        fingerprint: String::new(),
+    };
+    let of_the_future = NewEvent {
+        id: Uuid::from_u128(2),
+        event_type: "product.price_changed.v99",
+        data: b"{}".to_vec(),
+        metadata: metadata.to_json(),
+    };
+    shop.events().append("product-MUG", ExpectedRevision::Exact(0), vec![of_the_future]).await.unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_parked_stream_is_told_of_tried_again_and_skipped_in_the_version_that_serves(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 0).await;
+    spoil(&shop).await;
+    let parked = parked_when(&shop, |all| !all.is_empty()).await;
+    assert_eq!((&parked[0]["version"], &parked[0]["revision"]), (&json!(1), &json!(1)));
+    let health = shop.get("/readyz").await.body;
+    let part = &health["parts"]["projections"];
+    let told = json!([{ "name": "products", "version": 1, "streams": 1 }]);
+    assert_eq!((&part["detail"]["parked"], &part["ready"]), (&told, &json!(true)), "{part}");
+    let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+    let line = r#"emporium_projection_parked_streams{projection="products",version="1",state="serving"} 1"#;
+    assert!(metrics.contains(line), "{metrics}");
+
+    type_in(&shop, "rebuild products").await.unwrap();
+    parked_when(&shop, |all| all.len() == 2).await;
+    type_in(&shop, "retry products product-MUG").await.unwrap();
+    parked_when(&shop, |all| all.len() == 2 && all.iter().all(|stream| stream["asked"].is_null())).await;
+    let skip = "/projections/products/parked/product-MUG/skip";
+    let another = order(&shop, skip, json!({ "revision": 0, "reason": "of the future" })).await;
+    another.expect_problem(StatusCode::CONFLICT, "parked-elsewhere");
+    let none = order(&shop, skip, json!({ "version": 7, "revision": 1, "reason": "of the future" })).await;
+    none.expect_problem(StatusCode::NOT_FOUND, "not-found");
+    type_in(&shop, "skip products product-MUG --revision 1 --reason unreadable").await.unwrap();
+    let parked = parked_when(&shop, |all| all.len() < 2).await;
+    assert_eq!(parked[0]["version"], 2, "what does not serve was not asked for");
+
+    // Now the new version stands still where the old one has gone on.
+    assert_eq!(versions(&shop, "products").await[1]["newly_parked"], 1);
+    let refused = type_in(&shop, "switch products").await.unwrap_err().to_string();
+    assert!(refused.contains("product-MUG"), "{refused}");
+    type_in(&shop, "skip products product-MUG --version 2 --revision 1 --reason unreadable").await.unwrap();
+    parked_when(&shop, <[Value]>::is_empty).await;
+    let skipped: Vec<_> =
+        versions(&shop, "products").await.iter().map(|version| version["skipped_events"].clone()).collect();
+    assert_eq!(skipped, [1, 1]);
+    type_in(&shop, "switch products").await.unwrap();
+    type_in(&shop, "rollback products").await.unwrap();
+    type_in(&shop, "rebuild products").await.unwrap();
+    type_in(&shop, "abandon products").await.unwrap();
+    assert_eq!(versions(&shop, "products").await.len(), 1);
+}
+
+/// Whoever holds on to a checkpoint keeps its worker from its work, and nothing else says so.
+#[sqlx::test(migrations = false)]
+async fn a_read_model_that_stands_still_is_not_ready(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 0).await;
+    caught_up(&shop, "products").await;
+    let mut holding = pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM projection_checkpoints WHERE name = 'products' FOR UPDATE")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    shop.define("CUP", 1000, 0).await;
+    let standing = |health: &Value| health["parts"]["projections"]["detail"]["stands_still"].clone();
+    let told = async {
+        loop {
+            let health = shop.get("/readyz").await;
+            if standing(&health.body) == json!([{ "name": "products", "version": 1 }]) {
+                return health.status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(DEADLINE, told).await.expect("it is told in time");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    holding.rollback().await.unwrap();
+    let moves = async { while standing(&shop.get("/readyz").await.body) != json!([]) {} };
+    tokio::time::timeout(DEADLINE, moves).await.expect("it moves in time");
 }

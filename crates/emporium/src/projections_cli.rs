@@ -37,6 +37,11 @@ enum What {
         #[arg(long)]
         wait: bool,
     },
+    /// Drop the version that is being filled
+    Abandon {
+        /// The projection
+        name: String,
+    },
     /// Fold the log again and name the rows of a version that differ
     Compare {
         /// The projection
@@ -55,11 +60,17 @@ enum What {
         /// Which version; without it, the newest that does not serve
         #[arg(long)]
         version: Option<i32>,
+        /// Even if it has parked streams that the one that serves has not: their rows will be missing
+        #[arg(long)]
+        even_with_parked: bool,
     },
     /// Let the version serve again that served before
     Rollback {
         /// The projection
         name: String,
+        /// Even if it has parked streams that the one that serves has not: their rows will be missing
+        #[arg(long)]
+        even_with_parked: bool,
     },
     /// The streams that a projection has put aside
     Parked {
@@ -72,6 +83,9 @@ enum What {
         name: String,
         /// The stream
         stream: String,
+        /// Of which version; without it, of the one that serves
+        #[arg(long)]
+        version: Option<i32>,
     },
     /// Leave out the event at which a stream is parked, for good, and go on after it
     Skip {
@@ -79,6 +93,12 @@ enum What {
         name: String,
         /// The stream
         stream: String,
+        /// Of which version; without it, of the one that serves
+        #[arg(long)]
+        version: Option<i32>,
+        /// The event at which it is parked, as `parked` shows it
+        #[arg(long)]
+        revision: i64,
         /// Why
         #[arg(long)]
         reason: String,
@@ -99,6 +119,17 @@ pub enum ProjectionsError {
         "{0} rows differ from what the events say: rebuild the projection, and find out who changed them"
     )]
     Differs(u64),
+    /// A version that was to serve has caught up and does not.
+    #[error(
+        "{name} has caught up and does not serve: {streams} of its streams are parked at events that the version that \
+         serves has applied; see `parked {name}`"
+    )]
+    HeldBack {
+        /// The projection.
+        name: String,
+        /// How many.
+        streams: u64,
+    },
 }
 
 impl ProjectionsCommand {
@@ -121,6 +152,10 @@ impl ProjectionsCommand {
                     wait_for(&shop, &names, switch).await?;
                 }
             }
+            What::Abandon { name } => {
+                let gone: Value = shop.order(&["projections", &name, "abandon"], &json!({})).await?;
+                println!("{}: version {} is dropped", text(&gone["name"]), gone["version"]);
+            }
             What::Compare { name, version, sample } => {
                 let mut differences = 0;
                 for name in names(&shop, &name).await? {
@@ -133,25 +168,28 @@ impl ProjectionsCommand {
                     return Err(ProjectionsError::Differs(differences));
                 }
             }
-            What::Switch { name, version } => {
-                serves(&shop.order(&["projections", &name, "switch"], &json!({ "version": version })).await?);
+            What::Switch { name, version, even_with_parked } => {
+                let body = json!({ "version": version, "even_with_parked": even_with_parked });
+                serves(&shop.order(&["projections", &name, "switch"], &body).await?);
             }
-            What::Rollback { name } => {
-                serves(&shop.order(&["projections", &name, "rollback"], &json!({})).await?);
+            What::Rollback { name, even_with_parked } => {
+                let body = json!({ "even_with_parked": even_with_parked });
+                serves(&shop.order(&["projections", &name, "rollback"], &body).await?);
             }
             What::Parked { name } => {
                 let parked: Vec<Value> = shop.get(&["projections", &name, "parked"]).await?;
                 print!("{}", parked_table(&parked));
             }
-            What::Retry { name, stream } => {
+            What::Retry { name, stream, version } => {
                 let path = ["projections", &name, "parked", &stream, "retry"];
-                let _: Value = shop.order(&path, &json!({})).await?;
-                println!("{stream} is tried again");
+                let asked: Value = shop.order(&path, &json!({ "version": version })).await?;
+                println!("{stream} is tried again in version {}", asked["version"]);
             }
-            What::Skip { name, stream, reason } => {
+            What::Skip { name, stream, version, revision, reason } => {
                 let path = ["projections", &name, "parked", &stream, "skip"];
-                let _: Value = shop.order(&path, &json!({ "reason": reason })).await?;
-                println!("{stream} goes on after the event");
+                let body = json!({ "version": version, "revision": revision, "reason": reason });
+                let asked: Value = shop.order(&path, &body).await?;
+                println!("{stream} goes on after revision {revision} in version {}", asked["version"]);
             }
         }
         Ok(())
@@ -171,7 +209,7 @@ async fn names(shop: &ShopClient, name: &str) -> Result<Vec<String>, ShopError> 
 }
 
 /// Until what is being filled has caught up; if it then serves by itself, until it does.
-async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result<(), ShopError> {
+async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result<(), ProjectionsError> {
     let bars = indicatif::MultiProgress::new();
     let style = indicatif::ProgressStyle::with_template("{prefix:>10} {bar:40} {pos:>3} %  {msg}");
     let bars: Vec<_> = names
@@ -196,6 +234,10 @@ async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result
             let percent = progress["percent"].as_f64().unwrap_or_default();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
             bar.set_position(percent as u64);
+            let newly_parked = building["newly_parked"].as_u64().unwrap_or_default();
+            if building["lag"]["events"] == 0 && switches && newly_parked > 0 {
+                return Err(ProjectionsError::HeldBack { name: name.clone(), streams: newly_parked });
+            }
             if building["lag"]["events"] == 0 && !switches {
                 bar.finish_with_message("has caught up");
             } else {
@@ -229,11 +271,14 @@ fn table(projections: &[Value]) -> String {
             let lag = &version["lag"];
             let about = if lag["is_estimate"] == true { "~" } else { "" };
             let progress = &version["progress"];
-            let progress = match (progress["percent"].as_f64(), progress["seconds_left"].as_u64()) {
+            let mut progress = match (progress["percent"].as_f64(), progress["seconds_left"].as_u64()) {
                 (Some(percent), Some(left)) => format!("{percent} %, {left} s left"),
                 (Some(percent), None) => format!("{percent} %"),
                 (None, _) => String::new(),
             };
+            if let Some(held) = version["newly_parked"].as_u64().filter(|held| *held > 0) {
+                progress += &format!(" {held} parked that serve now");
+            }
             table += &format!(
                 "{:<12} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
                 text(&projection["name"]),

@@ -1,0 +1,83 @@
+//! A projection as the service runs it: a supervisor with the workers of all versions.
+
+use crate::log::Log;
+use projections::versions::{self, NewVersion, Switch, VersionError, VersionState};
+use projections::{Board, Projection, Status, Supervisor};
+use sqlx::{AssertSqlSafe, PgPool};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Running {
+    pub board: Board,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub fn start<P: Projection>(projection: P, log: &Log, pool: &PgPool) -> Self {
+        let (board, stop) = (Board::default(), CancellationToken::new());
+        let database = (*pool.connect_options()).clone();
+        let supervisor = Supervisor::new(projection, log.store.clone(), database, board.clone());
+        let task = tokio::spawn(supervisor.run(stop.clone()));
+        Self { board, stop, task }
+    }
+
+    pub async fn wait_for(&self, is_so: impl Fn(&[Status]) -> bool) -> Vec<Status> {
+        let waited = tokio::time::timeout(PATIENCE, self.board.wait_for(is_so)).await;
+        waited.unwrap_or_else(|_| panic!("waited in vain: {:?}", self.board.statuses()))
+    }
+
+    /// All shards of the version have come to the log's end.
+    pub async fn reach(&self, version: i32, log: &Log) {
+        let head = log.head().await;
+        self.wait_for(|all| {
+            let mut mine = all.iter().filter(|status| status.version == version).peekable();
+            mine.peek().is_some() && mine.all(|status| status.position >= Some(head))
+        })
+        .await;
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Every row of the projection's tables in a schema.
+pub async fn rows<P: Projection>(pool: &PgPool, schema: &str) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in P::TABLES {
+        let all = format!("SELECT to_jsonb(t)::text FROM {schema}.{table} AS t ORDER BY 1");
+        let all: Vec<String> = sqlx::query_scalar(AssertSqlSafe(all)).fetch_all(pool).await.unwrap();
+        rows.extend(all.into_iter().map(|row| format!("{table} {row}")));
+    }
+    assert!(!rows.is_empty());
+    rows
+}
+
+pub async fn make<P: Projection>(pool: &PgPool, new: NewVersion) -> i32 {
+    versions::make(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, new).await.unwrap()
+}
+
+pub async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32, VersionError> {
+    let to = Switch { to, rules: P::VERSION, even_with_parked: false };
+    versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
+}
+
+pub const BY_HAND: NewVersion = NewVersion { rules: 1, shards: 1, switches: false };
+
+/// Until this version serves.
+pub async fn serves<P: Projection>(pool: &PgPool, version: i32) {
+    let mut connection = pool.acquire().await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let all = versions::list(&mut connection, P::NAME).await.unwrap();
+        if all.iter().any(|known| known.version == version && known.state == VersionState::Serving) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{all:?}");
+    }
+}
