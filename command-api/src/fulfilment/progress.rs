@@ -1,5 +1,6 @@
 //! Which orders are under work, and how far the log is settled.
 
+use super::open_orders::Alarm;
 use super::settle::Trigger;
 use domain::{CartId, OrderId};
 use event_store::Position;
@@ -24,6 +25,15 @@ impl Job {
     pub fn of_order(order_id: OrderId) -> Self {
         let trigger = Trigger::of_order(order_id);
         Self { cart: None, revision: 0, is_alarm: false, expire: None, trigger }
+    }
+
+    /// What an alarm asks for.
+    pub fn of_alarm(order_id: OrderId, alarm: Alarm) -> Self {
+        let expire = match alarm {
+            Alarm::Look => None,
+            Alarm::Expire { even_while_paying } => Some(even_while_paying),
+        };
+        Self { is_alarm: true, expire, ..Self::of_order(order_id) }
     }
 }
 
