@@ -10,6 +10,7 @@ mod bad_input;
 mod databases;
 mod every_step;
 mod executor;
+mod foreign_events;
 mod freshness;
 mod gateway_books;
 mod harness;

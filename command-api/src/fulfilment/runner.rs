@@ -9,7 +9,7 @@ use super::work::{Question, Settled, Work};
 use crate::executor::Executor;
 use backon::{ExponentialBuilder, Retryable};
 use domain::OrderId;
-use event_store::{AppendError, EventStore, Lock, NotLocked, SubscriptionItem};
+use event_store::{AppendError, EventStore, Lock, Metadata, NotLocked, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
@@ -257,20 +257,22 @@ impl FulfilmentRunner {
             Some(SubscriptionItem::Event(event)) => {
                 self.health.is_well(PART);
                 let Some((order_id, cart)) = concerned(&event) else { return Ok(None) };
-                let metadata = event.metadata().map_err(|error| SettleError::ForGood {
-                    order_id,
-                    why: format!(
-                        "event {} of `{}` has unknown metadata: {error}",
-                        event.revision, event.stream
-                    ),
-                })?;
-                let trigger =
-                    Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
-                let revision = if cart.is_none() { event.revision } else { 0 };
                 if let Some(wait) = wait_of(&event) {
                     work.open.wait(order_id, event.recorded_at, wait);
                 }
-                let job = Job { cart, revision, is_alarm: false, expire: None, trigger };
+                let revision = if cart.is_none() { event.revision } else { 0 };
+                let of_order = Job { cart, revision, ..Job::of_order(order_id) };
+                let job = match event.metadata() {
+                    Ok(Metadata { occurred_at, actor, .. }) => {
+                        Job { trigger: Trigger { event_id: event.id, occurred_at, actor }, ..of_order }
+                    }
+                    // Anybody may write to the event store: it must not stop the others' orders.
+                    Err(error) => {
+                        let (revision, stream) = (event.revision, &event.stream);
+                        let why = format!("event {revision} of `{stream}` has unknown metadata: {error}");
+                        Job { fault: Some(why), ..of_order }
+                    }
+                };
                 Ok(work.progress.start(order_id, job, event.position).map(|job| (order_id, job)))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
@@ -292,6 +294,9 @@ impl FulfilmentRunner {
         let health = self.health.clone();
         async move {
             let attempt = || async {
+                if let Some(why) = job.fault.clone() {
+                    return Err(SettleError::ForGood { order_id, why });
+                }
                 if let Some(cart) = job.cart {
                     settle::place_order(&executor, cart, &job.trigger).await?;
                 }
