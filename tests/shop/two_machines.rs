@@ -63,8 +63,12 @@ async fn buys(machine: &SecondMachine) {
     machine.post_as_operator(&format!("/carts/{cart_id}/lines"), mug).await.expect(StatusCode::OK);
     let checkout = json!({ "total": gbp(1000), "country": "GB" });
     let order = machine.post_as_operator(&format!("/carts/{cart_id}/checkout"), checkout).await;
-    // Stock has answered: somebody has done the process's work.
-    assert_eq!(order.expect(StatusCode::OK)["status"], "pending");
+    let order = order.expect(StatusCode::OK);
+    let payment = json!({ "amount": gbp(1000), "method": "card", "reference": "till 1" });
+    let path = format!("/orders/{}/payments", order["order_id"].as_str().unwrap());
+    // Only when stock has answered and the goods are committed: somebody has done the process's work.
+    let paid = machine.post_as_operator(&path, payment).await;
+    assert_eq!(paid.expect(StatusCode::OK)["status"], "processing");
 }
 
 #[sqlx::test(migrations = false)]

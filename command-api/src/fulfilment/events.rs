@@ -2,7 +2,7 @@
 
 use crate::ids::order_id_of;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
-use domain::{CartId, OrderId, order};
+use domain::{CartId, OrderId, PaymentId, order};
 use event_store::RecordedEvent;
 
 /// How long an order waits from an event on, in seconds.
@@ -10,8 +10,8 @@ use event_store::RecordedEvent;
 pub enum Wait {
     /// For its money.
     ForMoney(u32),
-    /// For what the gateway says to a payment, as long as that is under way.
-    ForPayment(u32),
+    /// For what the gateway says to this payment, as long as that is under way.
+    ForPayment(PaymentId, u32),
 }
 
 /// How long the order waits from this event on, if the event says so.
@@ -24,7 +24,10 @@ pub fn wait_of(event: &RecordedEvent) -> Option<Wait> {
     // An event that cannot be read is found by whoever folds the order.
     match order::Event::read(&event.event_type, &event.data).ok()? {
         order::Event::Placed(placed) => placed.hold_seconds.map(Wait::ForMoney),
-        order::Event::PaymentRequested(requested) => requested.hold_seconds.map(Wait::ForPayment),
+        order::Event::PaymentRequested(requested) => {
+            // One that does not say is not waited for beyond the deadline.
+            Some(Wait::ForPayment(requested.payment_id, requested.hold_seconds.unwrap_or(0)))
+        }
         _ => None,
     }
 }

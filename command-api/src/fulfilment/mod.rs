@@ -9,6 +9,7 @@ mod asking;
 mod checkpoint;
 mod events;
 mod open_orders;
+mod paying;
 pub mod payments;
 mod progress;
 pub mod refunds;

@@ -2,10 +2,11 @@
 //! an answer.
 //!
 //! The deadline runs from the moment at which the store recorded that the order was placed, and never moves. Only a
-//! payment that is under way is waited for beyond it, as long as its own event says, and in all never longer than that
-//! after the deadline: who asks for payments in vain keeps the goods no longer than who does nothing.
+//! payment that is under way is waited for beyond it, as long as its own event says ([`Paying`]), and in all never longer
+//! than that after the deadline: who asks for payments in vain keeps the goods no longer than who does nothing.
 
 use super::events::Wait;
+use super::paying::Paying;
 use super::settle::Standing;
 use chrono::{DateTime, Utc};
 use domain::OrderId;
@@ -33,8 +34,7 @@ pub struct OpenOrders {
 struct Open {
     /// In seconds since 1970; none: it waits for ever.
     deadline: Option<i64>,
-    /// As long as a payment is under way it is waited for until then; none: not beyond the deadline.
-    paying_until: Option<i64>,
+    paying: Paying,
     /// When the first of its events was recorded that came while it was not among these orders; none: not known.
     since: Option<DateTime<Utc>>,
     /// Whether it waits for its money.
@@ -53,6 +53,7 @@ pub struct Kept {
     pub order_id: OrderId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<i64>,
+    /// Until when it waits for the payments that are under way; none: nobody knows, or there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paying_until: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -78,7 +79,8 @@ impl OpenOrders {
         for kept in kept {
             let Kept { order_id, deadline, paying_until, is_asking } = kept;
             let is_inherited = is_asking;
-            let restored = Open { deadline, paying_until, is_asking, is_inherited, ..Open::default() };
+            let paying = if is_asking { Paying::inherited(paying_until) } else { Paying::default() };
+            let restored = Open { deadline, paying, is_asking, is_inherited, ..Open::default() };
             open.orders.insert(order_id, restored);
             if is_asking {
                 open.ring(order_id, Duration::ZERO);
@@ -93,7 +95,7 @@ impl OpenOrders {
         let kept = |(order_id, open): (&OrderId, &Open)| Kept {
             order_id: *order_id,
             deadline: open.deadline,
-            paying_until: open.paying_until,
+            paying_until: open.deadline.and(open.paying.until()),
             is_asking: open.is_asking,
         };
         self.orders.iter().map(kept).collect()
@@ -111,10 +113,10 @@ impl OpenOrders {
             .or_insert_with(|| Open { since: Some(recorded_at), ..Open::default() });
         match wait {
             Wait::ForMoney(seconds) => open.deadline = Some(after(recorded_at.timestamp(), seconds)),
-            Wait::ForPayment(seconds) => {
+            Wait::ForPayment(payment_id, seconds) => {
                 let until = after(recorded_at.timestamp(), seconds);
                 let latest = open.deadline.map_or(until, |deadline| after(deadline, seconds));
-                open.paying_until = open.paying_until.max(Some(until.min(latest)));
+                open.paying.said(payment_id, seconds, until.min(latest));
             }
         }
         self.ring_at_deadline(order_id);
@@ -137,8 +139,10 @@ impl OpenOrders {
         let open = self.orders.entry(order_id).or_default();
         open.is_asking = is_asking;
         open.is_pending = standing.is_pending;
-        if !standing.is_pending {
-            (open.deadline, open.paying_until) = (None, None);
+        if standing.is_pending {
+            open.paying.found_under_way(standing.under_way(), Utc::now());
+        } else {
+            (open.deadline, open.paying) = (None, Paying::default());
         }
         if !is_asking {
             open.fruitless = 0;
@@ -227,8 +231,7 @@ impl Open {
     /// When its time is over: later than the deadline only as long as a payment is under way.
     fn over_at(&self) -> Option<i64> {
         let deadline = self.deadline?;
-        let paying_until = self.paying_until.filter(|_| self.is_asking);
-        Some(paying_until.map_or(deadline, |until| until.max(deadline)))
+        Some(self.paying.until().map_or(deadline, |until| until.max(deadline)))
     }
 }
 
@@ -296,16 +299,17 @@ mod tests {
         let placed_at = Utc::now();
         let mut open = OpenOrders::default();
         open.wait(order_id, placed_at, Wait::ForMoney(60));
-        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), Wait::ForPayment(60));
+        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), Wait::ForPayment(PAYMENT, 60));
         assert_eq!(open.known_since(order_id), Some(placed_at));
         // After a restart, what was recorded before it may be as old as it likes.
         let mut restored = OpenOrders::restore(open.keep());
         assert_eq!(restored.known_since(order_id), None);
-        restored.wait(order_id, placed_at, Wait::ForPayment(120));
+        restored.wait(order_id, placed_at, Wait::ForPayment(PAYMENT, 120));
         assert_eq!(restored.known_since(order_id), None);
     }
 
     const ORDER: OrderId = OrderId(Uuid::nil());
+    const PAYMENT: PaymentId = PaymentId(Uuid::nil());
     const OVER: (OrderId, Alarm) = (ORDER, Alarm::Expire { even_while_paying: false });
 
     fn waiting() -> Standing {
@@ -314,7 +318,7 @@ mod tests {
 
     fn paying() -> Standing {
         let intent = IntentId::new("pi_1").unwrap();
-        Standing { undecided: vec![(PaymentId(Uuid::nil()), intent)], ..waiting() }
+        Standing { undecided: vec![(PAYMENT, intent)], ..waiting() }
     }
 
     fn seconds_ago(seconds: i64) -> DateTime<Utc> {
@@ -328,7 +332,7 @@ mod tests {
         open.settled(ORDER, &waiting());
         assert_eq!(open.next().await, OVER);
         // Asked for just before the time was over.
-        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(60));
+        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(PAYMENT, 60));
         open.settled(ORDER, &paying());
         assert!(open.orders[&ORDER].over_at().is_some_and(|over_at| !from_now(over_at).is_zero()));
         // The gateway said no: the deadline is the one of before.
@@ -343,8 +347,34 @@ mod tests {
     async fn a_payment_is_never_waited_for_longer_than_its_event_says() {
         let mut open = OpenOrders::default();
         open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
-        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(40));
+        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(PAYMENT, 40));
         open.settled(ORDER, &paying());
+        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
+    }
+
+    /// The log is read behind: the deadline rings, and only the look at the order finds that it is being paid.
+    #[tokio::test]
+    async fn a_payment_whose_event_was_not_read_yet_is_waited_for() {
+        let is_over =
+            |open: &OpenOrders| open.orders[&ORDER].over_at().is_some_and(|at| from_now(at).is_zero());
+        let mut open = OpenOrders::default();
+        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
+        for _ in 0..2 {
+            assert_eq!(open.next().await, OVER);
+            open.settled(ORDER, &paying());
+            assert!(!is_over(&open));
+            // Over a restart too, also after a checkpoint that does not know until when.
+            let mut kept = open.keep();
+            open = OpenOrders::restore(kept.clone());
+            assert!(!is_over(&open));
+            kept[0].paying_until = None;
+            assert!(!is_over(&OpenOrders::restore(kept)));
+            // It was declined, and another one is asked for.
+            open.settled(ORDER, &waiting());
+        }
+        open.settled(ORDER, &paying());
+        // Its event says how long ago it was asked for.
+        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(PAYMENT, 40));
         assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
     }
 
@@ -354,13 +384,13 @@ mod tests {
         open.wait(ORDER, placed_at, Wait::ForMoney(30));
         open.settled(ORDER, &paying());
         for second in 0..200 {
-            open.wait(ORDER, placed_at + chrono::TimeDelta::seconds(second), Wait::ForPayment(60));
+            open.wait(ORDER, placed_at + chrono::TimeDelta::seconds(second), Wait::ForPayment(PAYMENT, 60));
         }
         assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 30 + 60));
         // An order that waits long waits no less for a payment at its beginning.
         let mut open = OpenOrders::default();
         open.wait(ORDER, placed_at, Wait::ForMoney(900));
-        open.wait(ORDER, placed_at, Wait::ForPayment(60));
+        open.wait(ORDER, placed_at, Wait::ForPayment(PAYMENT, 60));
         open.settled(ORDER, &paying());
         assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 900));
     }

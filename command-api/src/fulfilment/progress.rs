@@ -1,5 +1,6 @@
 //! Which orders are under work, and how far the log is settled.
 
+use super::open_orders::Alarm;
 use super::settle::Trigger;
 use domain::{CartId, OrderId};
 use event_store::Position;
@@ -16,6 +17,8 @@ pub struct Job {
     pub is_alarm: bool,
     /// Its time is over; whether also if a payment is under way.
     pub expire: Option<bool>,
+    /// Why it cannot be done: nobody knows who set it off.
+    pub fault: Option<String>,
     pub trigger: Trigger,
 }
 
@@ -23,7 +26,16 @@ impl Job {
     /// A look at the order that follows from no event.
     pub fn of_order(order_id: OrderId) -> Self {
         let trigger = Trigger::of_order(order_id);
-        Self { cart: None, revision: 0, is_alarm: false, expire: None, trigger }
+        Self { cart: None, revision: 0, is_alarm: false, expire: None, fault: None, trigger }
+    }
+
+    /// What an alarm asks for.
+    pub fn of_alarm(order_id: OrderId, alarm: Alarm) -> Self {
+        let expire = match alarm {
+            Alarm::Look => None,
+            Alarm::Expire { even_while_paying } => Some(even_while_paying),
+        };
+        Self { is_alarm: true, expire, ..Self::of_order(order_id) }
     }
 }
 
@@ -140,7 +152,7 @@ mod tests {
 
     fn job(revision: u64) -> Job {
         let trigger = Trigger { event_id: Uuid::nil(), occurred_at: Utc::now(), actor: "test".to_owned() };
-        Job { cart: None, revision, is_alarm: false, expire: None, trigger }
+        Job { cart: None, revision, is_alarm: false, expire: None, fault: None, trigger }
     }
 
     fn at(position: u64) -> Position {
@@ -171,6 +183,23 @@ mod tests {
         assert_eq!(progress.settled(), Some(at(1)));
         assert!(progress.done(order(1)).is_none());
         assert_eq!(progress.settled(), Some(at(3)));
+    }
+
+    #[test]
+    fn what_comes_after_something_that_cannot_be_done_is_done() {
+        let mut progress = Progress::after(None);
+        let fault = |revision| Job { fault: Some("unknown".to_owned()), ..job(revision) };
+        assert!(progress.start(order(1), job(0), at(1)).is_some());
+        assert!(progress.start(order(1), fault(1), at(2)).is_none());
+        assert!(progress.start(order(1), job(2), at(3)).is_none());
+        assert!(progress.done(order(1)).is_some_and(|next| next.fault.is_none() && next.revision == 2));
+        assert!(progress.start(order(1), fault(3), at(4)).is_none());
+        assert!(progress.done(order(1)).is_some_and(|next| next.fault.is_some()));
+        assert!(progress.failed(order(1)).is_none());
+        assert_eq!((progress.stuck(), progress.settled()), (1, Some(at(3))));
+        assert!(progress.look(order(1), job(0)).is_some());
+        assert!(progress.done(order(1)).is_none());
+        assert_eq!((progress.stuck(), progress.settled()), (0, Some(at(4))));
     }
 
     #[test]

@@ -2,15 +2,14 @@
 
 use super::checkpoint::Checkpoint;
 use super::events::{concerned, wait_of};
-use super::open_orders::Alarm;
 use super::payments::{self, PaymentError, Which};
 use super::progress::Job;
 use super::settle::{self, SettleError, Standing, Trigger};
-use super::work::{Question, Work};
+use super::work::{Question, Settled, Work};
 use crate::executor::Executor;
 use backon::{ExponentialBuilder, Retryable};
 use domain::OrderId;
-use event_store::{AppendError, EventStore, Lock, NotLocked, SubscriptionItem};
+use event_store::{AppendError, EventStore, Lock, Metadata, NotLocked, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
@@ -28,8 +27,6 @@ const SILENT: &str = "payment-gateway";
 const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
 const LOCK: &str = "order_fulfilment";
-/// Orders that are worked on at once; the log waits when there are more.
-const MAX_ORDERS_AT_ONCE: usize = 256;
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -123,22 +120,7 @@ impl FulfilmentRunner {
                 () = stop.cancelled() => break Ended::Stopped,
                 reason = &mut lost => break Ended::LostTurn(reason),
                 Some(done) = work.tasks.join_next() => {
-                    let (order_id, is_alarm, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    let next = match result {
-                        Ok(standing) => {
-                            work.open.settled(order_id, &standing);
-                            self.ask_gateway(order_id, is_alarm, standing, &mut work);
-                            work.progress.done(order_id)
-                        }
-                        Err(error) => {
-                            tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
-                            work.progress.failed(order_id)
-                        }
-                    };
-                    self.report_stuck(work.progress.stuck());
-                    if let Some(job) = next {
-                        work.tasks.spawn(self.task(order_id, job));
-                    }
+                    self.note_settled(done.map_err(|error| SettleError::ForNow(error.to_string()))?, &mut work);
                 }
                 Some(done) = work.questions.join_next() => {
                     let (about, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
@@ -147,23 +129,20 @@ impl FulfilmentRunner {
                     self.note_answer(which, result, &mut work);
                     let job = is_wanted.then(|| Job::of_order(which.order_id));
                     if let Some(job) = job.and_then(|job| work.progress.look(which.order_id, job)) {
-                        work.tasks.spawn(self.task(which.order_id, job));
+                        self.begin(which.order_id, job, &mut work);
                     }
                 }
-                (order_id, alarm) = work.open.next() => {
-                    let expire = match alarm {
-                        Alarm::Look => None,
-                        Alarm::Expire { even_while_paying } => Some(even_while_paying),
-                    };
-                    let job = Job { is_alarm: true, expire, ..Job::of_order(order_id) };
+                // One that rings stays in the queue until it can be begun.
+                (order_id, alarm) = work.open.next(), if work.has_place_for_alarm() => {
+                    let job = Job::of_alarm(order_id, alarm);
                     if let Some(job) = work.progress.look(order_id, job) {
-                        work.tasks.spawn(self.task(order_id, job));
+                        self.begin(order_id, job, &mut work);
                     }
                 }
-                item = items.next(), if work.tasks.len() < MAX_ORDERS_AT_ONCE => {
+                item = items.next(), if work.has_place() => {
                     work.seen += 1;
                     if let Some((order_id, job)) = self.take(item, &mut work)? {
-                        work.tasks.spawn(self.task(order_id, job));
+                        self.begin(order_id, job, &mut work);
                     }
                 }
                 _ = tick.tick() => if work.is_checkpoint_due() {
@@ -178,6 +157,31 @@ impl FulfilmentRunner {
             self.record(&mut checkpoint, &mut work).await;
         }
         Ok(ended)
+    }
+
+    fn begin(&self, order_id: OrderId, job: Job, work: &mut Work) {
+        work.alarms += usize::from(job.is_alarm);
+        work.tasks.spawn(self.task(order_id, job));
+    }
+
+    /// Notes how an order stands after a task, and begins its next one.
+    fn note_settled(&self, (order_id, is_alarm, result): Settled, work: &mut Work) {
+        work.alarms -= usize::from(is_alarm);
+        let next = match result {
+            Ok(standing) => {
+                work.open.settled(order_id, &standing);
+                self.ask_gateway(order_id, is_alarm, standing, work);
+                work.progress.done(order_id)
+            }
+            Err(error) => {
+                tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
+                work.progress.failed(order_id)
+            }
+        };
+        self.report_stuck(work.progress.stuck());
+        if let Some(job) = next {
+            self.begin(order_id, job, work);
+        }
     }
 
     /// Starts what the order wants of the payment gateway, beside everything else.
@@ -253,20 +257,22 @@ impl FulfilmentRunner {
             Some(SubscriptionItem::Event(event)) => {
                 self.health.is_well(PART);
                 let Some((order_id, cart)) = concerned(&event) else { return Ok(None) };
-                let metadata = event.metadata().map_err(|error| SettleError::ForGood {
-                    order_id,
-                    why: format!(
-                        "event {} of `{}` has unknown metadata: {error}",
-                        event.revision, event.stream
-                    ),
-                })?;
-                let trigger =
-                    Trigger { event_id: event.id, occurred_at: metadata.occurred_at, actor: metadata.actor };
-                let revision = if cart.is_none() { event.revision } else { 0 };
                 if let Some(wait) = wait_of(&event) {
                     work.open.wait(order_id, event.recorded_at, wait);
                 }
-                let job = Job { cart, revision, is_alarm: false, expire: None, trigger };
+                let revision = if cart.is_none() { event.revision } else { 0 };
+                let of_order = Job { cart, revision, ..Job::of_order(order_id) };
+                let job = match event.metadata() {
+                    Ok(Metadata { occurred_at, actor, .. }) => {
+                        Job { trigger: Trigger { event_id: event.id, occurred_at, actor }, ..of_order }
+                    }
+                    // Anybody may write to the event store: it must not stop the others' orders.
+                    Err(error) => {
+                        let (revision, stream) = (event.revision, &event.stream);
+                        let why = format!("event {revision} of `{stream}` has unknown metadata: {error}");
+                        Job { fault: Some(why), ..of_order }
+                    }
+                };
                 Ok(work.progress.start(order_id, job, event.position).map(|job| (order_id, job)))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
@@ -283,15 +289,14 @@ impl FulfilmentRunner {
     }
 
     /// Settles one order, patiently when something is away.
-    fn task(
-        &self,
-        order_id: OrderId,
-        job: Job,
-    ) -> impl Future<Output = (OrderId, bool, Result<Standing, SettleError>)> + Send + 'static {
+    fn task(&self, order_id: OrderId, job: Job) -> impl Future<Output = Settled> + Send + 'static {
         let executor = Arc::clone(&self.executor);
         let health = self.health.clone();
         async move {
             let attempt = || async {
+                if let Some(why) = job.fault.clone() {
+                    return Err(SettleError::ForGood { order_id, why });
+                }
                 if let Some(cart) = job.cart {
                     settle::place_order(&executor, cart, &job.trigger).await?;
                 }

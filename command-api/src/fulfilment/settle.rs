@@ -44,6 +44,14 @@ pub struct Standing {
     pub undecided: Vec<(PaymentId, IntentId)>,
 }
 
+impl Standing {
+    /// The payments on which the gateway has work, ours or its own.
+    pub fn under_way(&self) -> Vec<PaymentId> {
+        let owed = self.payments.iter().map(|(payment_id, _)| *payment_id);
+        owed.chain(self.undecided.iter().map(|(payment_id, _)| *payment_id)).collect()
+    }
+}
+
 /// Why an order could not be settled.
 #[derive(Debug, Error)]
 pub enum SettleError {

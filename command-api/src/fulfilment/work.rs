@@ -12,15 +12,25 @@ use event_store::Position;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
+/// Orders that are worked on at once; the log waits when there are more.
+const MAX_ORDERS_AT_ONCE: usize = 256;
+/// Those among them whose alarm rang. After an outage a hundred thousand may be due at once, and whoever buys then must
+/// not wait for all of them.
+const MAX_ALARMS_AT_ONCE: usize = MAX_ORDERS_AT_ONCE / 2;
 /// How long it stands still, at most, while few orders are open.
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 const FEW_OPEN_ORDERS: usize = 1_000;
+
+/// An order, whether an alarm had set the work on it off, and what came of it.
+pub type Settled = (OrderId, bool, Result<Standing, SettleError>);
 
 /// What is under way, and since when it is not in a checkpoint.
 pub struct Work {
     pub progress: Progress,
     pub open: OpenOrders,
-    pub tasks: JoinSet<(OrderId, bool, Result<Standing, SettleError>)>,
+    pub tasks: JoinSet<Settled>,
+    /// Tasks among them that an alarm has set off.
+    pub alarms: usize,
     pub questions: JoinSet<(About, Result<(), PaymentError>)>,
     /// The payments that the questions are about.
     pub asking: Asking,
@@ -54,12 +64,23 @@ impl Work {
             progress: Progress::after(checkpoint.position),
             open: OpenOrders::restore(std::mem::take(&mut checkpoint.open_orders)),
             tasks: JoinSet::new(),
+            alarms: 0,
             questions: JoinSet::new(),
             asking: Asking::default(),
             seen: 0,
             settled: checkpoint.position,
             recorded_at: Instant::now(),
         }
+    }
+
+    /// Whether another order can be begun.
+    pub fn has_place(&self) -> bool {
+        self.tasks.len() < MAX_ORDERS_AT_ONCE
+    }
+
+    /// The same for one whose alarm rang.
+    pub fn has_place_for_alarm(&self) -> bool {
+        self.has_place() && self.alarms < MAX_ALARMS_AT_ONCE
     }
 
     /// A checkpoint names every open order: it is written when it costs no more than what it saves.

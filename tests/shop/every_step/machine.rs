@@ -128,6 +128,20 @@ impl Machine {
             .unwrap_or_else(|_| panic!("{how}: no note"));
     }
 
+    /// Waits until a part says this of itself in `/readyz`: why it does not do its work, or nothing.
+    pub async fn says(&self, part: &str, why: Option<&str>) {
+        let asking = async {
+            loop {
+                let health = self.client.get(format!("{}/readyz", self.services.url)).send().await.unwrap();
+                let health: Value = health.json().await.unwrap();
+                if health["parts"][part].is_object() && health["parts"][part]["why"].as_str() == why {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it says so in time");
+    }
+
     /// The gateway's own books, line by line.
     pub fn journal(&self) -> Vec<String> {
         let journal = std::fs::read_to_string(journal_of(&self.folder)).unwrap_or_default();
@@ -229,7 +243,7 @@ impl Services {
             only_writer: false,
         };
         let commands = command_api::Application::build(config, &health).unwrap();
-        let router = commands.router();
+        let router = commands.router().merge(health.routes());
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let mut tasks =

@@ -14,11 +14,13 @@ use domain::OrderId;
 use event_store::RecordedEvent;
 use futures::{StreamExt, pin_mut};
 use history::{books_at, cuts};
-use machine::{Ids, Machine, Process, Reply};
+use machine::Reply;
+pub use machine::{Ids, Machine, Process};
 use proxy::{Cut, Proxy};
 use reqwest::StatusCode;
 use rstest::rstest;
 use std::time::Duration;
+pub use story::Step;
 use story::{End, Story, stories};
 
 const DEADLINE: Duration = Duration::from_secs(40);
