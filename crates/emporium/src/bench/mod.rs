@@ -15,6 +15,7 @@ mod rebuild;
 mod report;
 mod shop;
 mod timing;
+mod versions;
 mod web;
 
 pub use error::BenchError;

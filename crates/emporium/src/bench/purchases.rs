@@ -6,13 +6,15 @@ use super::programs::{ServiceProcess, free_address};
 use super::report::short;
 use super::shop::{self, CURRENCY, Product};
 use super::timing::{Laps, Measured, all_at_once};
+use super::versions::{events_behind, wait_until_idle};
 use super::web::{Ask, Web};
+use crate::shop_client::ShopClient;
 use clap::Args;
 use rand::Rng;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const CARD: &str = "pm_card_visa";
@@ -52,6 +54,7 @@ pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
         .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
         .collect();
     shop::fill(&service, &products).await?;
+    let client = ShopClient::new(&format!("http://{}", service.address), &service.operator_token()?)?;
     let web = Web::new(format!("http://{}", service.address))?;
     let shop = Arc::new(Shop { web, products });
     println!(
@@ -68,9 +71,11 @@ pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     let purchases = shop.all_buy(args.shoppers, span).await?;
     print("purchases", &purchases, span);
     shop.print_answers(span);
+    print_catching_up(&client).await?;
     let added = shop.all_add(args.shoppers, span).await?;
     print("adding to a cart", &added, span);
     shop.print_answers(span);
+    print_catching_up(&client).await?;
     service.stop().await?;
     folder.remove();
     Ok(())
@@ -80,6 +85,18 @@ fn print(what: &str, measured: &Measured, span: Duration) {
     let count = measured.rate * span.as_secs_f64();
     let (p50, p99) = (short(measured.p50), short(measured.p99));
     println!("{what:<22} {count:>9.0} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
+}
+
+/// The read models give way to purchases: how far behind they were when the last one was done, and for how long.
+async fn print_catching_up(client: &ShopClient) -> Result<(), BenchError> {
+    let begun = Instant::now();
+    let behind = events_behind(client).await?;
+    wait_until_idle(client).await?;
+    println!(
+        "  read models behind   {behind:>9} events, caught up after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
 }
 
 impl Shop {

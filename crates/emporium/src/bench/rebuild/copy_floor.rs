@@ -1,7 +1,7 @@
 //! How long Postgres itself takes for the same rows: a plain COPY into empty tables with the same indexes.
 
-use super::versions::Version;
 use crate::bench::error::BenchError;
+use crate::bench::versions::Version;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -2,13 +2,13 @@
 
 mod copy_floor;
 mod readers;
-mod versions;
 
 use super::error::BenchError;
 use super::folder::Folder;
 use super::programs::{ServiceProcess, free_address};
 use super::report::load;
 use super::timing::per_second;
+use crate::bench::versions::{self, Version, fill, wait_until_all_serve, wait_until_idle};
 use crate::import::{self, OnlineRetailArgs, ShopArgs, olist};
 use crate::operator::OperatorArgs;
 use crate::shop_client::ShopClient;
@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use versions::{Version, fill, wait_until_all_serve, wait_until_idle};
 
 /// Orders that are on their way at once while they are imported.
 const CONCURRENCY: u16 = 32;
@@ -162,6 +161,3 @@ async fn while_others_work(
     }
     Ok(differences + read.failed + read.wrong)
 }
-
-/// How often a rebuild is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);

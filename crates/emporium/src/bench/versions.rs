@@ -1,11 +1,12 @@
 //! The versions of the read models, as the shop tells of them.
 
-use super::LOOK_EVERY;
-use crate::bench::error::BenchError;
+use super::error::BenchError;
 use crate::shop_client::{ShopClient, ShopError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A version that was filled.
 pub struct Version {
@@ -53,6 +54,13 @@ pub async fn events_applied(client: &ShopClient) -> Result<u64, BenchError> {
     let newest =
         |projection: &Projection| projection.versions.last().map_or(0, |newest| newest.events_applied);
     Ok(all(client).await?.iter().map(newest).sum())
+}
+
+/// Events that the read model furthest behind has not applied.
+pub async fn events_behind(client: &ShopClient) -> Result<u64, BenchError> {
+    let all = all(client).await?;
+    let behind = all.iter().flat_map(|projection| &projection.versions).map(|version| version.lag.events);
+    Ok(behind.max().unwrap_or(0))
 }
 
 /// Until all versions have applied everything.
