@@ -20,7 +20,7 @@ use readers::Readers;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Orders that are on their way at once while they are imported.
 const CONCURRENCY: u16 = 32;
