@@ -8,6 +8,10 @@ use tokio::time::Instant;
 /// The longest rest between two transactions. While events come without end, a worker rests up to this long after
 /// each transaction: larger batches cost the machine less, and a shopper does not notice.
 const LONGEST_REST: Duration = Duration::from_millis(25);
+/// A transaction of so many events was one of a rush: larger ones cost the machine much less for each event, just when
+/// it has much to do.
+const RUSH: usize = 100;
+const REST_IN_A_RUSH: Duration = Duration::from_millis(100);
 /// How often the checkpoint moves over events that are not wanted, while they come without end.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
 /// The least rest of those for whom nobody waits within a purchase.
@@ -33,9 +37,12 @@ impl Pace {
     /// Rests for as long as the transaction took, so that a steady stream of events is written in larger batches and
     /// never takes more than half of this worker's time. An event after a pause does not wait. Twice as long cost
     /// those who read what they have just written some 5 ms more (`emporium bench read-your-writes`).
-    pub fn finished(&mut self) {
+    pub fn finished(&mut self, events: usize) {
         self.finished = Instant::now();
-        self.rest = (self.finished - self.started).min(LONGEST_REST);
+        self.rest = match events {
+            RUSH.. => REST_IN_A_RUSH,
+            _ => (self.finished - self.started).min(LONGEST_REST),
+        };
     }
 
     pub fn pause<P: Projection>(&self, gathering: &Gathering<P>) -> Duration {

@@ -240,7 +240,7 @@ impl<P: Projection> Worker<P> {
                     idle = Some(written.connection);
                     let parks = written.outcome?;
                     from = Some(written.upto);
-                    pace.finished();
+                    pace.finished(written.count);
                     for park in parks {
                         self.warn_of(&park);
                         gathering.park(park.stream);

@@ -2,6 +2,7 @@
 //! the gateway is asked how the payment stands, and that is recorded.
 
 use super::Shared;
+use crate::executor::ViewError;
 use crate::fulfilment::payments::{self, PaymentError, Which};
 use crate::fulfilment::refunds;
 use crate::fulfilment::settle::of_command;
@@ -17,8 +18,11 @@ use domain::{IntentId, OrderId, PaymentId};
 use http_boundary::Problem;
 use payment_gateway::{Gateway, WebhookEvent};
 use std::convert::Infallible;
+use std::time::Duration;
 
 const SIGNATURE: &str = "stripe-signature";
+/// Much longer than it takes, and much shorter than the gateway waits for us.
+const ANSWER_IS_RECORDED_WITHIN: Duration = Duration::from_millis(500);
 
 pub fn routes() -> Router<Shared> {
     Router::new().route("/webhooks/payments", post(take))
@@ -65,29 +69,23 @@ async fn hear(
     // Not about a payment of ours.
     let Some((order_id, payment_id)) = named else { return Ok(()) };
     let which = Which { order_id: OrderId(order_id), payment_id: PaymentId(payment_id) };
-    let phase_of = move |order: &Order| match order {
-        Order::Placed(order) => {
-            let of_this = order.payments.iter().find(|payment| payment.payment_id == which.payment_id);
-            of_this.map(|payment| payment.phase.clone())
-        }
-        Order::Unplaced => None,
-    };
-    let view = |error| PaymentError::Record(of_command::<Infallible>(which.order_id, &error));
-    let Some(phase) = shared.executor.orders.view(which.order_id, phase_of).await.map_err(view)? else {
+    let look = move |order: &Order| phase_of(order, which.payment_id).cloned();
+    let view = |error| of_view(which, &error);
+    let Some(phase) = shared.executor.orders.view(which.order_id, look).await.map_err(view)? else {
         return Ok(());
     };
     if !told.is_of_refund() {
-        return match is_news(&phase, &told.kind) {
-            true => payments::hear(gateway, &shared.executor, which, intent).await,
-            false => Ok(()),
-        };
+        if !is_news(&phase, &told.kind) || is_known_soon(shared, which, &phase, &told.kind).await? {
+            return Ok(());
+        }
+        return payments::hear(gateway, &shared.executor, which, intent).await;
     }
     let phase = match phase {
         PaymentPhase::Captured { .. } => phase,
         // It was taken before it went back, and that may not be known yet.
         _ => {
             payments::hear(gateway, &shared.executor, which, intent).await?;
-            let phase = shared.executor.orders.view(which.order_id, phase_of).await.map_err(view)?;
+            let phase = shared.executor.orders.view(which.order_id, look).await.map_err(view)?;
             phase.unwrap_or(PaymentPhase::Recorded)
         }
     };
@@ -97,6 +95,36 @@ async fn hear(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether what the gateway tells is known by itself within a moment. It tells when it answers, so the answer is usually
+/// about to be recorded: to ask once more would be work for nothing, twice in each purchase.
+async fn is_known_soon(
+    shared: &Shared,
+    which: Which,
+    phase: &PaymentPhase,
+    kind: &str,
+) -> Result<bool, PaymentError> {
+    // What was started goes on at the gateway, and nobody is being answered.
+    if matches!(phase, PaymentPhase::Started { .. }) {
+        return Ok(false);
+    }
+    let kind = kind.to_owned();
+    let known = shared.executor.orders.wait(which.order_id, ANSWER_IS_RECORDED_WITHIN, move |order| {
+        let phase = phase_of(order, which.payment_id);
+        phase.is_some_and(|phase| !is_news(phase, &kind)).then_some(())
+    });
+    let known = known.await.map_err(|error| of_view(which, &error))?;
+    Ok(known.is_some())
+}
+
+fn phase_of(order: &Order, payment_id: PaymentId) -> Option<&PaymentPhase> {
+    let Order::Placed(order) = order else { return None };
+    order.payments.iter().find(|payment| payment.payment_id == payment_id).map(|payment| &payment.phase)
+}
+
+fn of_view(which: Which, error: &ViewError) -> PaymentError {
+    PaymentError::Record(of_command::<Infallible>(which.order_id, error))
 }
 
 /// Whether the payment may be further than the order knows. What the gateway answered is usually known before it tells.
