@@ -55,15 +55,18 @@ pub async fn load(connection: &mut PgConnection, share: &Share) -> Result<Option
             error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation);
         if names_no_version { gone() } else { error.into() }
     })?;
-    let position = sqlx::query_scalar!(
+    stored(connection, share).await?.ok_or_else(gone)
+}
+
+/// The checkpoint that is stored, if there is one, and its position, if it has come to any.
+async fn stored(connection: &mut PgConnection, share: &Share) -> Result<Option<Option<i64>>, sqlx::Error> {
+    let query = sqlx::query_scalar!(
         "SELECT position FROM projection_checkpoints WHERE name = $1 AND version = $2 AND shard = $3",
         share.name,
         share.version,
         share.shard
-    )
-    .fetch_optional(connection)
-    .await?;
-    position.ok_or_else(gone)
+    );
+    query.fetch_optional(connection).await
 }
 
 /// Makes this session the one runner of the share, until the session ends; false when another one is.
@@ -136,15 +139,7 @@ async fn elsewhere(
     share: &Share,
     expected: Option<i64>,
 ) -> Result<StepError, sqlx::Error> {
-    let found = sqlx::query_scalar!(
-        "SELECT position FROM projection_checkpoints WHERE name = $1 AND version = $2 AND shard = $3",
-        share.name,
-        share.version,
-        share.shard
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(match found {
+    Ok(match stored(connection, share).await? {
         None => StepError::Gone { name: share.name, version: share.version },
         Some(found) if found < expected => StepError::WentBack { expected, found },
         Some(found) => StepError::OwnershipLost { name: share.name, expected, found },

@@ -1,12 +1,12 @@
 //! Snapshots of stock's streams, over a real event store: they are used when they are right, and only then.
 
 use crate::executor::{Bench, envelope, receive, reserve_one};
-use chrono::Utc;
+use crate::written::metadata;
 use command_api::executor::{Envelope, ExecuteError, Executor};
 use domain::inventory::{Event, Inventory, Received, Reserved};
 use domain::stored::StoredEvent;
 use domain::{Aggregate, OrderId, Quantity, ReceiptId};
-use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, RawEvent, RawRecord, SubscriptionItem};
+use event_store::{EventStore, ExpectedRevision, NewEvent, RawEvent, RawRecord, SubscriptionItem};
 use futures::{StreamExt, TryStreamExt};
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -14,18 +14,6 @@ use uuid::Uuid;
 
 /// Enough for a snapshot of two parts.
 const RESERVATIONS: u32 = 13_000;
-
-fn metadata() -> Metadata {
-    let id = Uuid::now_v7();
-    Metadata {
-        correlation_id: id,
-        causation_id: id,
-        command_id: id,
-        actor: "test".to_owned(),
-        occurred_at: Utc::now(),
-        fingerprint: String::new(),
-    }
-}
 
 /// A history of one SKU with so many reservations, each of one unit, and one unit left.
 fn history(reservations: u32) -> impl Iterator<Item = Event> {

@@ -43,7 +43,7 @@ pub async fn told(machine: &Machine, steps: &[Step]) -> OrderId {
     ids.order.map_or(OrderId(Uuid::nil()), |order_id| order_id.parse().unwrap())
 }
 
-pub fn ours() -> Vec<u8> {
+pub fn metadata() -> Metadata {
     let id = Uuid::now_v7();
     Metadata {
         correlation_id: id,
@@ -53,7 +53,10 @@ pub fn ours() -> Vec<u8> {
         occurred_at: Utc::now(),
         fingerprint: String::new(),
     }
-    .to_json()
+}
+
+pub fn ours() -> Vec<u8> {
+    metadata().to_json()
 }
 
 pub fn new_event(event_type: &'static str, data: Vec<u8>, metadata: Vec<u8>) -> NewEvent {
