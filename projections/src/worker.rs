@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use http_boundary::process::with_causes;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -87,7 +87,9 @@ impl<P: Projection> Worker<P> {
         let database = database
             .application_name(&format!("emporium-projection-{}", P::NAME))
             // While another version serves, this one's tables are in a schema of their own.
-            .options([("synchronous_commit", "off"), ("search_path", &format!("{},public", share.schema()))]);
+            .options([("synchronous_commit", "off"), ("search_path", &format!("{},public", share.schema()))])
+            // A batch that gives way to others may take its time: nothing is wrong then.
+            .disable_statement_logging();
         let status = watch::Sender::new(Status::new(share));
         Self { projection, share, store, database, status, asked }
     }
