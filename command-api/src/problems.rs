@@ -5,7 +5,7 @@ use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{OrderId, Sku, cart, inventory, order, product};
 use event_store::EventStoreError;
-use http_boundary::Problem;
+use http_boundary::{Caller, Problem};
 use payment_gateway::InvalidWebhook;
 use serde::Serialize;
 use serde_json::json;
@@ -121,6 +121,20 @@ pub fn key_missing() -> Problem {
         "The idempotency key is missing",
         "Send an Idempotency-Key header, such as a new UUID, and the same one when you repeat the request.",
     )
+}
+
+/// An order is to wait for no time, or longer than the caller may let it.
+pub fn hold_too_long(longest: u32, caller: Caller) -> Problem {
+    let who = match caller {
+        Caller::Operator => "",
+        Caller::Shopper => "; only the operator lets an order wait longer",
+    };
+    Problem::invalid(format!("hold_seconds is a number of seconds from 1 to {longest}{who}."))
+}
+
+/// Money of which there is none.
+pub fn no_money() -> Problem {
+    Problem::invalid("The `amount` must be above 0.")
 }
 
 /// The first request has not been answered.

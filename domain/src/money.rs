@@ -19,6 +19,30 @@ impl Currency {
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
+
+    /// How many decimals an amount has: two, but for the currencies of which ISO 4217 says otherwise (list one, 2024).
+    #[must_use]
+    pub fn decimals(&self) -> usize {
+        match &self.0 {
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
+            | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+            b"CLF" | b"UYW" => 4,
+            _ => 2,
+        }
+    }
+
+    /// So many minor units as people write them, for example `19.99 GBP`.
+    #[must_use]
+    pub fn written(&self, amount: i64) -> String {
+        let decimals = self.decimals();
+        let sign = if amount < 0 { "-" } else { "" };
+        let digits = format!("{:0>width$}", amount.unsigned_abs(), width = decimals + 1);
+        match digits.split_at(digits.len() - decimals) {
+            (whole, "") => format!("{sign}{whole} {self}"),
+            (whole, fraction) => format!("{sign}{whole}.{fraction} {self}"),
+        }
+    }
 }
 
 impl std::str::FromStr for Currency {
@@ -145,8 +169,8 @@ impl TryFrom<UncheckedMoney> for Money {
 }
 
 impl std::fmt::Display for Money {
-    /// Minor units and code, for example `1999 GBP`: how many decimals a currency has is the reader's matter.
+    /// As people write it, for example `19.99 GBP`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.amount, self.currency)
+        f.write_str(&self.currency.written(self.amount))
     }
 }

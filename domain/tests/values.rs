@@ -36,7 +36,26 @@ fn money_of_two_currencies_is_never_added() {
     let mismatch = InvalidMoney::CurrencyMismatch(currency("GBP"), currency("EUR"));
     assert_eq!(gbp(1).plus(eur(1)), Err(mismatch));
     assert_eq!(Money::zero(currency("EUR")), eur(0));
-    assert_eq!(gbp(1999).to_string(), "1999 GBP");
+}
+
+#[rstest]
+#[case(1999, "GBP", "19.99 GBP")]
+#[case(1900, "GBP", "19.00 GBP")]
+#[case(5, "GBP", "0.05 GBP")]
+#[case(0, "EUR", "0.00 EUR")]
+#[case(1999, "JPY", "1999 JPY")]
+#[case(1999, "KWD", "1.999 KWD")]
+#[case(19, "CLF", "0.0019 CLF")]
+#[case(-1999, "GBP", "-19.99 GBP")]
+fn money_is_written_with_the_decimals_of_its_currency(
+    #[case] amount: i64,
+    #[case] code: &str,
+    #[case] written: &str,
+) {
+    assert_eq!(currency(code).written(amount), written);
+    if let Ok(money) = Money::new(amount, currency(code)) {
+        assert_eq!(money.to_string(), written);
+    }
 }
 
 #[rstest]

@@ -102,7 +102,7 @@ async fn events_are_found_by_what_they_are_by_whom_for_which_purchase_and_when(p
     let event = &paid["items"][0];
     assert_eq!(
         (&event["summary"], &event["data"]["amount"]),
-        (&json!("Paid in full: 2500 GBP (minor units)"), &gbp(2500))
+        (&json!("Paid in full: 25.00 GBP"), &gbp(2500))
     );
     assert_eq!(event["correlation_id"], first.as_str());
     assert_eq!(event["metadata"]["command_id"], event["command_id"]);

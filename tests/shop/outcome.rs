@@ -49,8 +49,11 @@ async fn only_an_operator_lets_an_order_wait_longer_than_the_shop_does(pool: PgP
     let shop = Shop::open_on(&pool, Terms { hold_seconds: 60, ..Terms::default() }).await;
     shop.define("MUG", 1000, 10).await;
     let body = |seconds: u32| json!({ "total": gbp(1000), "country": "GB", "hold_seconds": seconds });
-    let longer = checkout(&shop).await.json(&body(61)).send().await;
-    longer.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+    for seconds in [0, 61, 9_999_999] {
+        let refused = checkout(&shop).await.json(&body(seconds)).send().await;
+        let problem = refused.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+        assert!(problem["detail"].as_str().unwrap().contains("from 1 to 60"), "{problem}");
+    }
     let stock = shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
     assert_eq!(stock["available"], 10);
     checkout(&shop).await.json(&body(60)).send().await.expect(StatusCode::ACCEPTED);
@@ -58,7 +61,7 @@ async fn only_an_operator_lets_an_order_wait_longer_than_the_shop_does(pool: PgP
 }
 
 #[sqlx::test(migrations = false)]
-async fn money_goes_back_only_under_a_key(pool: PgPool) {
+async fn money_moves_only_under_a_key_and_only_if_it_is_any(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 10).await;
     let order_id = shop.order(&[("MUG", 2)], 2000).await;
@@ -71,6 +74,12 @@ async fn money_goes_back_only_under_a_key(pool: PgPool) {
         let request = shop.request(Method::POST, &format!("/orders/{order_id}/{path}")).operator();
         let refused = request.json(&body).send().await;
         refused.expect_problem(StatusCode::BAD_REQUEST, "idempotency-key-missing");
+    }
+    for path in ["refunds", "payments"] {
+        let nothing = json!({ "amount": gbp(0), "reference": "till 1", "method": "card" });
+        let nothing = if path == "refunds" { json!({ "amount": gbp(0) }) } else { nothing };
+        let refused = shop.post_as_operator(&format!("/orders/{order_id}/{path}"), nothing).await;
+        refused.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
     }
     let order = shop.get_now(&format!("/orders/{order_id}")).await.expect(StatusCode::OK);
     assert_eq!((&order["status"], &order["refunds"]), (&json!("processing"), &json!([])));

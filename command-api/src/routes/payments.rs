@@ -47,6 +47,9 @@ async fn pay(
         context.caller.require_operator()?;
     }
     context.require_key()?;
+    if amount.amount() == 0 {
+        return Err(problems::no_money());
+    }
     if return_url.as_ref().is_some_and(|url| payment_method.is_none() || !is_web(url.as_str())) {
         return Err(Problem::invalid(
             "The `return_url` of a payment through the payment gateway begins with https:// or http://.",
@@ -170,6 +173,9 @@ async fn give_back(
 ) -> Result<Answer, Problem> {
     context.caller.require_operator()?;
     context.require_key()?;
+    if body.amount.amount() == 0 {
+        return Err(problems::no_money());
+    }
     let refund_id = body.refund_id.unwrap_or_else(|| RefundId(context.new_id(&format!("refund {order_id}"))));
     let amount = body.amount;
     let command = match body.reference {

@@ -24,8 +24,8 @@ fn the_demo_shop_is_the_same_in_every_release() {
     let shown = |product: &DemoProduct| {
         format!("{} | {} | {} | {}", product.sku, product.name, product.price, product.stock)
     };
-    assert_eq!(shown(&all[0]), "TEA-001 | Sencha Gift Tin | 1595 GBP | 70");
-    assert_eq!(shown(&all[35]), "WOL-009 | Cable Knit Throw | 5195 GBP | 200");
+    assert_eq!(shown(&all[0]), "TEA-001 | Sencha Gift Tin | 15.95 GBP | 70");
+    assert_eq!(shown(&all[35]), "WOL-009 | Cable Knit Throw | 51.95 GBP | 200");
 }
 
 #[test]

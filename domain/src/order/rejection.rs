@@ -29,7 +29,7 @@ pub enum Rejection {
         given: Currency,
     },
     /// More than is owed, or nothing.
-    #[error("{due} minor units are due: a payment of {given} cannot be booked")]
+    #[error("{} are due: a payment of {given} cannot be booked", given.currency().written(*due))]
     PaymentNotDue {
         /// What is owed, in minor units.
         due: i64,
@@ -106,7 +106,11 @@ pub enum Rejection {
     #[error("the order has no shipment with this id")]
     ShipmentNotFound,
     /// More than was paid, or nothing.
-    #[error("{left} minor units can be given back: a refund of {given} cannot be booked")]
+    #[error(
+        "{} can be given back: a refund of {given} cannot be booked; before anything is sent, all of the money goes back by \
+         cancelling the order",
+        given.currency().written(*left)
+    )]
     RefundTooLarge {
         /// What can be given back, in minor units.
         left: i64,

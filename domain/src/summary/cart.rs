@@ -1,6 +1,6 @@
 //! Carts.
 
-use super::{Summary, counted, money};
+use super::{Summary, counted};
 use crate::cart::Event;
 
 impl Summary for Event {
@@ -12,16 +12,16 @@ impl Summary for Event {
             }
             Self::ItemAdded(added) => {
                 let agreed = if added.agreed { ", an agreed price" } else { "" };
-                let (units, price) = (counted(added.quantity.units(), "unit"), money(added.unit_price));
+                let (units, price) = (counted(added.quantity.units(), "unit"), added.unit_price);
                 format!("{units} of {} added at {price} each{agreed}", added.sku)
             }
             Self::ItemQuantityChanged(changed) => {
                 format!("Line {} changed to {}", changed.line_id, counted(changed.quantity.units(), "unit"))
             }
             Self::ItemRemoved(removed) => format!("Line {} taken out", removed.line_id),
-            Self::ShippingSet(set) => format!("Sending it costs {}", money(set.charge)),
+            Self::ShippingSet(set) => format!("Sending it costs {}", set.charge),
             Self::CheckedOut(checked_out) => {
-                let (lines, total) = (counted(checked_out.lines.len(), "line"), money(checked_out.total));
+                let (lines, total) = (counted(checked_out.lines.len(), "line"), checked_out.total);
                 format!("Checked out: {lines}, {total} to {}", checked_out.country)
             }
             Self::Abandoned(_) => "Abandoned".to_owned(),

@@ -8,7 +8,7 @@ mod inventory;
 mod order;
 mod product;
 
-use crate::{Event, Money, Sku};
+use crate::{Event, Sku};
 
 /// SKUs that a line names before it only counts the rest.
 const NAMED_SKUS: usize = 3;
@@ -29,11 +29,6 @@ impl Summary for Event {
             Self::Order(event) => event.summary(),
         }
     }
-}
-
-/// In minor units: how many decimals a currency has is the reader's matter.
-fn money(money: Money) -> String {
-    format!("{money} (minor units)")
 }
 
 fn counted(count: impl TryInto<u64>, what: &str) -> String {

@@ -1,6 +1,6 @@
 //! Orders.
 
-use super::{Summary, counted, money, skus};
+use super::{Summary, counted, skus};
 use crate::order::{CancelReason, Event, PartedStock};
 
 impl Summary for Event {
@@ -9,7 +9,7 @@ impl Summary for Event {
             Event::Placed(placed) => {
                 let units: u64 = placed.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
                 let what = format!("{}, {}", counted(placed.lines.len(), "line"), counted(units, "unit"));
-                format!("Placed: {what}, {} to {}", money(placed.total), placed.country)
+                format!("Placed: {what}, {} to {}", placed.total, placed.country)
             }
             Event::ReservationsAnswered(answered) => {
                 let refused = skus(answered.refused.iter().map(|refused| &refused.sku));
@@ -21,9 +21,9 @@ impl Summary for Event {
             }
             Event::PaymentRecorded(payment) => {
                 let how = format!("by {}, reference {}", payment.method, payment.reference);
-                format!("Payment of {} {how}", money(payment.amount))
+                format!("Payment of {} {how}", payment.amount)
             }
-            Event::PaymentRequested(payment) => format!("Payment of {} asked for", money(payment.amount)),
+            Event::PaymentRequested(payment) => format!("Payment of {} asked for", payment.amount),
             Event::PaymentStarted(payment) if payment.redirect_url.is_some() => {
                 format!("The shopper must act on payment {}", payment.intent)
             }
@@ -33,10 +33,10 @@ impl Summary for Event {
                 format!("Payment declined ({}): {}", payment.code, payment.message)
             }
             Event::PaymentCaptured(payment) => {
-                format!("Payment of {} taken, {}", money(payment.amount), payment.intent)
+                format!("Payment of {} taken, {}", payment.amount, payment.intent)
             }
             Event::PaymentVoided(_) => "Payment let go untaken".to_owned(),
-            Event::Paid(paid) => format!("Paid in full: {}", money(paid.amount)),
+            Event::Paid(paid) => format!("Paid in full: {}", paid.amount),
             Event::StockCommitted(committed) => format!("Stock committed {}", skus(&committed.skus)),
             Event::ProcessingStarted(_) => "Processing started".to_owned(),
             Event::ShipmentSent(sent) => {
@@ -58,8 +58,8 @@ impl Summary for Event {
             }
             Event::RestCancelled(rest) => {
                 let units: u64 = rest.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
-                let by_hand = rest.by_hand.map(|amount| format!(", of which {} by hand", money(amount)));
-                let (units, refund) = (counted(units, "unit"), money(rest.refund));
+                let by_hand = rest.by_hand.map(|amount| format!(", of which {amount} by hand"));
+                let (units, refund) = (counted(units, "unit"), rest.refund);
                 let by_hand = by_hand.unwrap_or_default();
                 format!("{units} given up unsent ({}), {refund} to be given back{by_hand}", rest.reason)
             }
@@ -75,18 +75,18 @@ impl Summary for Event {
                 CancelReason::Requested { reason } => format!("Cancelled: {reason}"),
             },
             Event::StockReleased(released) => format!("Stock took back {}", skus(&released.skus)),
-            Event::RefundRequested(refund) => format!("Refund of {} asked for", money(refund.amount)),
+            Event::RefundRequested(refund) => format!("Refund of {} asked for", refund.amount),
             Event::RefundRefused(refund) => format!("The gateway would not refund: {}", refund.message),
             Event::RefundRecorded(refund) => {
-                format!("Refund of {}, reference {}", money(refund.amount), refund.reference)
+                format!("Refund of {}, reference {}", refund.amount, refund.reference)
             }
             Event::RefundFound(refund) => {
-                format!("Refund of {} made at the gateway, {}", money(refund.amount), refund.reference)
+                format!("Refund of {} made at the gateway, {}", refund.amount, refund.reference)
             }
             Event::RefundFailed(refund) => {
-                format!("Refund of {} did not arrive: {}", money(refund.amount), refund.message)
+                format!("Refund of {} did not arrive: {}", refund.amount, refund.message)
             }
-            Event::Refunded(refunded) => format!("Refunded in full: {}", money(refunded.amount)),
+            Event::Refunded(refunded) => format!("Refunded in full: {}", refunded.amount),
         }
     }
 }

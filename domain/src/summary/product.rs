@@ -1,20 +1,15 @@
 //! Products.
 
-use super::{Summary, money};
+use super::Summary;
 use crate::product::Event;
 
 impl Summary for Event {
     fn summary(&self) -> String {
         match self {
             Self::Defined(defined) => {
-                format!(
-                    "Defined: {}, sold by {} at {}",
-                    defined.name,
-                    defined.merchant_id,
-                    money(defined.price)
-                )
+                format!("Defined: {}, sold by {} at {}", defined.name, defined.merchant_id, defined.price)
             }
-            Self::Repriced(repriced) => format!("Price set to {}", money(repriced.price)),
+            Self::Repriced(repriced) => format!("Price set to {}", repriced.price),
             Self::Retired(_) => "Retired".to_owned(),
         }
     }

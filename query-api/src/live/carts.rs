@@ -50,7 +50,10 @@ impl Told for Cart {
         match self {
             Self::Unopened => "unopened".to_owned(),
             Self::Abandoned => "abandoned".to_owned(),
-            Self::Open(cart) => format!("{} lines, {} {}", cart.lines.len(), sum(cart), cart.currency.code()),
+            Self::Open(cart) => {
+                let (lines, sum) = (cart.lines.len(), cart.currency.written(sum(cart)));
+                format!("{lines} {}, {sum}", if lines == 1 { "line" } else { "lines" })
+            }
             Self::CheckedOut(cart) => format!("checked out as order {}", cart.order_id),
         }
     }

@@ -24,7 +24,7 @@ impl Told for Order {
 
     fn standing(&self) -> String {
         let Self::Placed(order) = self else { return "unplaced".to_owned() };
-        let (paid, total) = (order.paid_amount(), order.total.amount());
-        format!("{}, {paid} of {total} {} paid", order.status.name(), order.total.currency().code())
+        let paid = order.total.currency().written(order.paid_amount());
+        format!("{}, {paid} of {} paid", order.status.name(), order.total)
     }
 }

@@ -2,6 +2,8 @@ use super::AuditError;
 use super::thing::{each_item, say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
+use domain::Money;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// `emporium audit price …`
@@ -34,7 +36,11 @@ pub async fn run(shop: &ShopClient, args: &PriceArgs) -> Result<(), AuditError> 
 }
 
 fn money(money: &Value) -> String {
-    format!("{} {}", money["amount"], text(&money["currency"]))
+    match Money::deserialize(money) {
+        Ok(money) => money.to_string(),
+        // More than an order can come to.
+        Err(_) => format!("{} {}", money["amount"], text(&money["currency"])),
+    }
 }
 
 fn told(price: &Value) -> String {
@@ -43,7 +49,7 @@ fn told(price: &Value) -> String {
         Some(others) => format!("; {others} at another price in that time"),
     };
     format!(
-        "{}  {}  set by {}, until {} (event {})\n  sold at it: {} units in {} orders, {}{others}",
+        "{}  {}  set by {}, until {} (event {})\n  ordered at it: {} units in {} orders, {}, whatever became of them{others}",
         text(&price["from"]),
         money(&price["price"]),
         text(&price["actor"]),

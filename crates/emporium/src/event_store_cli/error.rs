@@ -1,5 +1,5 @@
 use super::line::LineError;
-use embedded_event_store::{StartError, VerifyError};
+use embedded_event_store::{OpenError, StartError, VerifyError};
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub enum EventStoreCliError {
     Address(#[from] InvalidConnectionString),
     #[error(transparent)]
     Store(#[from] EventStoreError),
+    #[error("only a store that is not running can be read so: stop the service first")]
+    InUse(#[source] OpenError),
     #[error("the data folder `{}` is damaged: restore it from a copy", path.display())]
     Damaged {
         path: PathBuf,

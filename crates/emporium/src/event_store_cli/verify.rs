@@ -4,7 +4,7 @@ use super::EventStoreCliError;
 use super::progress::Progress;
 use super::source::must_hold_a_store;
 use clap::Args;
-use embedded_event_store::{Config, verify};
+use embedded_event_store::{Config, OpenError, VerifyError, verify};
 use std::path::PathBuf;
 
 /// `emporium event-store verify …`
@@ -27,10 +27,11 @@ pub async fn run(args: VerifyArgs) -> Result<(), EventStoreCliError> {
         let duration = progress.map(Progress::finish).unwrap_or_default();
         verified.map(|verified| (verified, duration))
     });
-    let (verified, duration) = reading
-        .await
-        .map_err(EventStoreCliError::Reading)?
-        .map_err(|source| EventStoreCliError::Damaged { path: args.data_dir.clone(), source })?;
+    let (verified, duration) =
+        reading.await.map_err(EventStoreCliError::Reading)?.map_err(|source| match source {
+            VerifyError::Open(source @ OpenError::Locked { .. }) => EventStoreCliError::InUse(source),
+            source => EventStoreCliError::Damaged { path: args.data_dir.clone(), source },
+        })?;
     println!("sound: {}", args.data_dir.display());
     println!("events    {}", verified.events);
     println!("streams   {}", verified.streams);

@@ -26,9 +26,16 @@ impl KeyArgs {
     pub fn read(&self) -> Result<PublicKeys, EvidenceError> {
         let mut keys = Vec::new();
         for given in &self.keys {
-            if let Ok(key) = given.parse() {
-                keys.push(key);
-                continue;
+            match given.parse() {
+                Ok(key) => {
+                    keys.push(key);
+                    continue;
+                }
+                Err(source @ InvalidKey::Point) => {
+                    return Err(EvidenceError::Key { given: given.clone(), source });
+                }
+                // Not the form of a key: a file's name.
+                Err(InvalidKey::Form) => {}
             }
             let path = PathBuf::from(given);
             let text =
