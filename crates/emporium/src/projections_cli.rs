@@ -150,6 +150,8 @@ impl ProjectionsCommand {
                 }
                 if wait {
                     wait_for(&shop, &names, switch).await?;
+                    let how = if switch { "serve" } else { "have caught up" };
+                    println!("all of them {how}");
                 }
             }
             What::Abandon { name } => {
@@ -211,7 +213,7 @@ async fn names(shop: &ShopClient, name: &str) -> Result<Vec<String>, ShopError> 
 /// Until what is being filled has caught up; if it then serves by itself, until it does.
 async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result<(), ProjectionsError> {
     let bars = indicatif::MultiProgress::new();
-    let style = indicatif::ProgressStyle::with_template("{prefix:>10} {bar:40} {pos:>3} %  {msg}");
+    let style = indicatif::ProgressStyle::with_template("{prefix:>16} {bar:40} {pos:>3} %  {msg}");
     let bars: Vec<_> = names
         .iter()
         .map(|name| {
@@ -263,7 +265,7 @@ fn text(value: &Value) -> &str {
 
 fn table(projections: &[Value]) -> String {
     let mut table = format!(
-        "{:<12} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {}\n",
+        "{:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {}\n",
         "projection", "v", "state", "position", "behind", "seconds", "pace", "parked", "progress"
     );
     for projection in projections {
@@ -280,7 +282,7 @@ fn table(projections: &[Value]) -> String {
                 progress += &format!(" {held} parked that serve now");
             }
             table += &format!(
-                "{:<12} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
+                "{:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
                 text(&projection["name"]),
                 version["version"].to_string(),
                 text(&version["state"]),

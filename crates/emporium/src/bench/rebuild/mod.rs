@@ -60,7 +60,7 @@ pub async fn run(args: RebuildArgs) -> Result<(), BenchError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("\none after the other, nobody else at work; {cores} cores, load {}", load());
     println!(
-        "{:<12} {:>10} {:>8} {:>10} {:>10} {:>12}",
+        "{:<16} {:>10} {:>8} {:>10} {:>10} {:>12}",
         "projection", "events", "seconds", "a second", "rows", "of COPY"
     );
     for name in versions::names(&client).await? {
@@ -99,7 +99,7 @@ impl Shop {
 
 fn print_filled(filled: &Version, copied: &copy_floor::Copied) {
     println!(
-        "{:<12} {:>10} {:>8.1} {:>10.0} {:>10} {:>10.0} %",
+        "{:<16} {:>10} {:>8.1} {:>10.0} {:>10} {:>10.0} %",
         filled.name,
         filled.events,
         filled.took.as_secs_f64(),
