@@ -1,4 +1,4 @@
-use crate::Problem;
+use crate::{Peer, Problem};
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
@@ -9,7 +9,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
@@ -54,14 +54,11 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
-        }
-    });
+    let listener = listener.tap_io(without_delay as fn(&mut TcpStream));
     let stopping = stop.clone();
     let router = router.layer(Extension(Stopping(stop.clone())));
-    let serving = axum::serve(listener, with_edge(router)).with_graceful_shutdown(stop.cancelled_owned());
+    let service = with_edge(router).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
     let too_late = async {
         stopping.cancelled().await;
         tokio::time::sleep(FINISH_WITHIN).await;
@@ -72,6 +69,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             warn!("some requests did not finish in time");
             Ok(())
         }
+    }
+}
+
+fn without_delay(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
 }
 
