@@ -1,5 +1,6 @@
 //! Where a request came from: the other end of its connection.
 
+use crate::serve::PromptListener;
 use axum::extract::FromRequestParts;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::http::request::Parts;
@@ -7,7 +8,6 @@ use axum::serve::IncomingStream;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::net::TcpListener;
 
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -29,10 +29,8 @@ impl Peer {
     }
 }
 
-impl Connected<IncomingStream<'_, axum::serve::TapIo<TcpListener, fn(&mut tokio::net::TcpStream)>>> for Peer {
-    fn connect_info(
-        stream: IncomingStream<'_, axum::serve::TapIo<TcpListener, fn(&mut tokio::net::TcpStream)>>,
-    ) -> Self {
+impl Connected<IncomingStream<'_, PromptListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, PromptListener>) -> Self {
         Self::of_connection(*stream.remote_addr())
     }
 }

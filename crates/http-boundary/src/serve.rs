@@ -3,11 +3,12 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use axum::{Extension, Router};
 use std::any::Any;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,7 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let listener = listener.tap_io(without_delay as fn(&mut TcpStream));
+    let listener = PromptListener(listener);
     let stopping = stop.clone();
     let router = router.layer(Extension(Stopping(stop.clone())));
     let service = with_edge(router).into_make_service_with_connect_info::<Peer>();
@@ -72,9 +73,23 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
 }
 
-fn without_delay(stream: &mut TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
+/// A listener whose connections send what is written at once.
+pub(crate) struct PromptListener(TcpListener);
+
+impl Listener for PromptListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
+        }
+        (stream, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 }
 
