@@ -7,12 +7,10 @@ use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use axum::Router;
 use event_store::EventStore;
-use http_boundary::{Health, OperatorToken};
+use http_boundary::{Health, ListenError, Listeners, OperatorToken};
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
-use std::io;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -106,13 +104,14 @@ impl Application {
     /// Answers HTTP on the configured address and runs the process, until told to stop.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
-        let listener = TcpListener::bind(self.config.listen).await?;
-        tracing::info!(address = %listener.local_addr()?, "command-api answers");
-        let router = self.router().merge(self.health.routes());
-        let serving = http_boundary::serve(listener, router, stop.clone());
-        let (served, ()) = tokio::join!(serving, self.run_processes(stop));
-        served
+    /// When an address cannot be listened on.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), ListenError> {
+        let http = &self.config.http;
+        let listeners = Listeners::bind(self.config.listen, http).await?;
+        tracing::info!(address = %listeners.main, "command-api answers");
+        let token = OperatorToken::new(&self.config.operator_token);
+        let serving = listeners.serve(self.router(), &self.health, token, http, stop.clone());
+        tokio::join!(serving, self.run_processes(stop));
+        Ok(())
     }
 }

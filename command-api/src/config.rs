@@ -3,6 +3,7 @@ use crate::sealing::{SealingArgs, SealingConfig};
 use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
+use http_boundary::HttpArgs;
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,6 +15,9 @@ pub struct Config {
     /// Where to answer HTTP.
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
+
+    #[command(flatten)]
+    pub http: HttpArgs,
 
     /// The event store, for example esdb://127.0.0.1:2113?tls=false
     #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]

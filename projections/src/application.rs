@@ -13,14 +13,12 @@ use chrono::TimeDelta;
 use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::join_all;
-use http_boundary::{Health, OperatorToken, process};
+use http_boundary::{Health, HttpArgs, ListenError, Listeners, OperatorToken, process};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -36,6 +34,7 @@ const LOG_PART: &str = "event log";
 /// The projections as a service.
 pub struct Application {
     listen: SocketAddr,
+    http: HttpArgs,
     health: Health,
     shared: Shared,
     reconciler: Reconciler,
@@ -72,6 +71,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let Config {
             listen,
+            http,
             event_store: store,
             database_url,
             analytics_database_url,
@@ -92,7 +92,7 @@ impl Application {
         let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
         let reconciler = Reconciler::new(shared.databases.clone(), shared.store.clone(), every);
         reconciliation::register_metrics(health.metrics(), &reconciler);
-        Ok(Self { listen, health: health.clone(), shared, reconciler })
+        Ok(Self { listen, http, health: health.clone(), shared, reconciler })
     }
 
     /// What each projection says of itself, now and later.
@@ -121,18 +121,18 @@ impl Application {
     /// Projects and answers requests until told to stop.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
-        let listener = TcpListener::bind(self.listen).await?;
-        info!(address = %listener.local_addr()?, "projections answers");
-        let router = self.router().merge(self.health.routes());
+    /// When an address cannot be listened on.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), ListenError> {
+        let listeners = Listeners::bind(self.listen, &self.http).await?;
+        info!(address = %listeners.main, "projections answers");
+        let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
+        let token = self.shared.operator_token.clone();
         let serving = async {
-            let served = http_boundary::serve(listener, router, stop.clone()).await;
+            listeners.serve(router, &health, token, &http, stop.clone()).await;
             stop.cancel();
-            served
         };
-        let (served, ()) = tokio::join!(serving, self.run(stop.clone()));
-        served
+        tokio::join!(serving, self.run(stop.clone()));
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
 use event_store::EventStore;
+use http_boundary::HttpArgs;
 use std::net::SocketAddr;
 
 /// Where things are.
@@ -8,6 +9,8 @@ pub struct Config {
     /// The address on which this service answers `/livez` and `/readyz`.
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8083")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// The event store's connection string, for example esdb://127.0.0.1:2113?tls=false.
     #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]
     pub event_store: EventStore,

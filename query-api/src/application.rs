@@ -4,14 +4,12 @@ use crate::config::Config;
 use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
-use http_boundary::{Health, OperatorToken};
+use http_boundary::{Health, HttpArgs, ListenError, Listeners, OperatorToken};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Connections to the database; one of them listens for checkpoints.
@@ -24,6 +22,7 @@ const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// The query side, ready to run.
 pub struct Application {
     listen: SocketAddr,
+    http: HttpArgs,
     pool: PgPool,
     health: Health,
     shared: Shared,
@@ -61,6 +60,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let Config {
             listen,
+            http,
             event_store: store,
             database_url,
             analytics_database_url,
@@ -97,7 +97,7 @@ impl Application {
             store,
             operator_token: OperatorToken::new(&operator_token),
         };
-        Ok(Self { listen, pool, health: health.clone(), shared })
+        Ok(Self { listen, http, pool, health: health.clone(), shared })
     }
 
     /// The queries over HTTP.
@@ -120,18 +120,18 @@ impl Application {
     /// Answers HTTP on the configured address until told to stop.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> io::Result<()> {
-        let listener = TcpListener::bind(self.listen).await?;
-        tracing::info!(address = %listener.local_addr()?, "query-api answers");
-        let router = self.router().merge(self.health.routes());
+    /// When an address cannot be listened on.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), ListenError> {
+        let listeners = Listeners::bind(self.listen, &self.http).await?;
+        tracing::info!(address = %listeners.main, "query-api answers");
+        let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
+        let token = self.shared.operator_token.clone();
         let (no_more_requests, no_more_work) = (stop, CancellationToken::new());
         let serving = async {
-            let served = http_boundary::serve(listener, router, no_more_requests).await;
+            listeners.serve(router, &health, token, &http, no_more_requests).await;
             no_more_work.cancel();
-            served
         };
-        let (served, ()) = tokio::join!(serving, self.run(no_more_work.clone()));
-        served
+        tokio::join!(serving, self.run(no_more_work.clone()));
+        Ok(())
     }
 }

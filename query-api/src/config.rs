@@ -1,4 +1,5 @@
 use event_store::EventStore;
+use http_boundary::HttpArgs;
 use std::net::SocketAddr;
 
 /// What query-api needs to run. Every value can be given as an option or in the environment.
@@ -8,6 +9,9 @@ pub struct Config {
     /// Where to answer HTTP.
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
+
+    #[command(flatten)]
+    pub http: HttpArgs,
 
     /// The event store, for example esdb://127.0.0.1:2113?tls=false
     #[arg(long, env = "EMPORIUM_EVENT_STORE", hide_env_values = true, value_name = "URL")]

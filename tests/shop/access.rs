@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use crate::harness::{Shop, TOKEN, gbp};
+use crate::harness::{DEADLINE, Shop, TOKEN, gbp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -73,4 +73,35 @@ async fn the_operator_may_give_past_times(pool: PgPool) {
     assert_eq!(events["items"][0]["metadata"]["occurred_at"], "2010-12-01T08:26:00.000000Z");
     open("2999-01-01T00:00:00Z").await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
     open("yesterday").await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+}
+
+#[sqlx::test(migrations = false)]
+async fn anybody_is_told_whether_the_shop_is_ready_and_the_operator_why_not(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.get("/livez").await.expect(StatusCode::OK);
+    let ready = async {
+        while shop.health().await.body["ready"] != true || shop.get("/readyz").await.status != StatusCode::OK
+        {
+        }
+    };
+    tokio::time::timeout(DEADLINE, ready).await.expect("the shop is ready in time");
+    assert_eq!(shop.get("/readyz").await.body, json!({ "ready": true }));
+    shop.get("/metrics").await.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+    for path in ["/readyz", "/metrics"] {
+        let reply = shop.request(Method::GET, path).header("authorization", "Bearer wrong").send().await;
+        reply.expect_problem(StatusCode::UNAUTHORIZED, "unknown-token");
+    }
+    let told = shop.health().await.body;
+    assert_eq!(told["parts"]["projections"]["ready"], true);
+    let connections = &told["parts"]["connections"]["detail"];
+    assert!(connections["descriptors"]["used"].as_u64() < connections["descriptors"]["limit"].as_u64());
+    assert!(connections["ports"]["http"]["open"].as_u64() > Some(0), "{connections}");
+    let metrics = shop.metrics().await;
+    for name in [
+        "connections_open{port=\"http\"}",
+        "connections_evicted_total{port=\"event-store\"}",
+        "descriptors_used",
+    ] {
+        assert!(metrics.contains(&format!("emporium_{name} ")), "{name}: {metrics}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{Shop, TOKEN};
 use event_store::EventStore;
-use http_boundary::Health;
+use http_boundary::{Health, HttpArgs};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -16,6 +16,7 @@ const NEVER: u64 = 9_000_000_000_000_000;
 fn addresses() -> BTreeSet<String> {
     let config = query_api::Config {
         listen: "127.0.0.1:0".parse().unwrap(),
+        http: HttpArgs::default(),
         event_store: EventStore::connect("esdb://127.0.0.1:1?tls=false").unwrap(),
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
         analytics_database_url: None,

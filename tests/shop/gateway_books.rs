@@ -115,7 +115,7 @@ async fn a_payment_that_is_never_answered_keeps_the_shop_ready(pool: PgPool) {
     cancel(&shop, &order_id).await;
     let waits = "1 payment waits for the payment gateway: the log says more";
     shop.is_ready("payment-gateway", Some(waits)).await;
-    assert_eq!(shop.get("/readyz").await.expect(StatusCode::OK)["ready"], true);
+    assert_eq!(shop.health().await.expect(StatusCode::OK)["ready"], true);
     // The gateway answers others.
     let other = shop.order(&[("MUG", 1)], 1000).await;
     shop.pay_by("pm_card_visa", &other, 1000).await.expect(StatusCode::OK);

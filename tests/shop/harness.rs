@@ -195,6 +195,17 @@ impl Shop {
         self.request(Method::GET, path).send().await
     }
 
+    /// How the parts of the services are, as the operator is told.
+    pub async fn health(&self) -> Reply {
+        self.request(Method::GET, "/readyz").operator().send().await
+    }
+
+    /// The figures of the services, as the operator is told them.
+    pub async fn metrics(&self) -> String {
+        let metrics = self.client.get(format!("{}/metrics", self.url())).bearer_auth(TOKEN);
+        metrics.send().await.unwrap().text().await.unwrap()
+    }
+
     /// What a query says when everything that is in the log now is applied.
     pub async fn get_now(&self, path: &str) -> Reply {
         let separator = if path.contains('?') { '&' } else { '?' };
@@ -246,7 +257,7 @@ impl Shop {
     pub async fn is_not_ready(&self, part: &str) -> String {
         let asking = async {
             loop {
-                let health = self.get("/readyz").await;
+                let health = self.health().await;
                 if let Some(why) = health.body["parts"][part]["why"].as_str() {
                     return why.to_owned();
                 }

@@ -163,7 +163,7 @@ async fn the_figures_of_every_version_can_be_watched(pool: PgPool) {
     for name in NAMES {
         caught_up(&shop, name).await;
     }
-    let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+    let metrics = shop.metrics().await;
     for name in NAMES {
         let labels = format!(r#"{{projection="{name}",version="1",state="serving"}}"#);
         for figure in ["lag_seconds", "parked_streams", "stands_still"] {
@@ -211,11 +211,11 @@ async fn a_parked_stream_is_told_of_tried_again_and_skipped_in_the_version_that_
     spoil(&shop).await;
     let parked = parked_when(&shop, |all| !all.is_empty()).await;
     assert_eq!((&parked[0]["version"], &parked[0]["revision"]), (&json!(1), &json!(1)));
-    let health = shop.get("/readyz").await.body;
+    let health = shop.health().await.body;
     let part = &health["parts"]["projections"];
     let told = json!([{ "name": "products", "version": 1, "streams": 1 }]);
     assert_eq!((&part["detail"]["parked"], &part["ready"]), (&told, &json!(true)), "{part}");
-    let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+    let metrics = shop.metrics().await;
     let line = r#"emporium_projection_parked_streams{projection="products",version="1",state="serving"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
 
@@ -263,7 +263,7 @@ async fn a_read_model_that_stands_still_is_not_ready(pool: PgPool) {
     let standing = |health: &Value| health["parts"]["projections"]["detail"]["stands_still"].clone();
     let told = async {
         loop {
-            let health = shop.get("/readyz").await;
+            let health = shop.health().await;
             if standing(&health.body) == json!([{ "name": "products", "version": 1 }]) {
                 return health.status;
             }
@@ -272,6 +272,6 @@ async fn a_read_model_that_stands_still_is_not_ready(pool: PgPool) {
     let status = tokio::time::timeout(DEADLINE, told).await.expect("it is told in time");
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     holding.rollback().await.unwrap();
-    let moves = async { while standing(&shop.get("/readyz").await.body) != json!([]) {} };
+    let moves = async { while standing(&shop.health().await.body) != json!([]) {} };
     tokio::time::timeout(DEADLINE, moves).await.expect("it moves in time");
 }

@@ -93,7 +93,7 @@ async fn a_shop_that_nobody_meddled_with_adds_up(pool: PgPool) {
     assert_eq!((at_rest.differences, at_rest.under_way), (0, 0), "{at_rest:#?}");
     let runs = shop.request(Method::GET, "/audit/reconciliations").operator().send().await;
     assert_eq!(runs.expect(StatusCode::OK).as_array().unwrap().len(), 1);
-    let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+    let metrics = shop.metrics().await;
     assert!(metrics.contains("emporium_reconciliation_differences 0\n"), "{metrics}");
 }
 
@@ -123,7 +123,7 @@ async fn a_row_that_somebody_changed_is_named_with_its_events(pool: PgPool) {
     assert_eq!(events_of(money, "event_type")[0], "order.placed.v1");
     assert!(events_of(about("units"), "stream").iter().all(|stream| stream == "inventory-PLATE"));
     assert_eq!(events_of(about("day"), "event_type"), ["order.paid.v1", "order.paid.v1"]);
-    let metrics = reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+    let metrics = shop.metrics().await;
     assert!(metrics.contains("emporium_reconciliation_differences 6\n"), "{metrics}");
 }
 

@@ -101,8 +101,7 @@ async fn the_key_is_everybodys_and_seals_are_the_operators(pool: PgPool) {
     let names = ["sealed_events", "sealed_position", "unsealed_events", "unsealed_seconds"];
     let asking = async {
         loop {
-            let metrics =
-                reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap();
+            let metrics = shop.metrics().await;
             let figure = |name: &str| {
                 let line = metrics.lines().find(|line| line.starts_with(&format!("emporium_audit_{name} ")));
                 line.unwrap().rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()

@@ -3,7 +3,7 @@
 use crate::databases::Databases;
 use crate::harness::{DEADLINE, TOKEN, Terms, WEBHOOK_SECRET, audit_signing_key};
 use event_store::EventStore;
-use http_boundary::Health;
+use http_boundary::{Health, HttpArgs, HttpLimits, OperatorToken};
 use sandbox_gateway::SandboxGateway;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -36,6 +36,7 @@ impl Services {
         let commands = command_api::Application::build(
             command_api::Config {
                 listen,
+                http: HttpArgs::default(),
                 event_store: event_store.clone(),
                 operator_token: TOKEN.to_owned(),
                 cart_id_secret: "a secret of the tests".to_owned(),
@@ -60,6 +61,7 @@ impl Services {
         let projections = projections::Application::build(
             projections::Config {
                 listen,
+                http: HttpArgs::default(),
                 event_store: event_store.clone(),
                 database_url: databases.shop.clone(),
                 analytics_database_url: databases.analytics.clone(),
@@ -72,6 +74,7 @@ impl Services {
         let queries = query_api::Application::build(
             query_api::Config {
                 listen,
+                http: HttpArgs::default(),
                 event_store,
                 database_url: databases.shop.clone(),
                 analytics_database_url: databases.analytics.clone(),
@@ -82,13 +85,18 @@ impl Services {
         )
         .unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router =
-            commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
+        let router = commands
+            .router()
+            .merge(queries.router())
+            .merge(projections.router())
+            .merge(health.routes(OperatorToken::new(TOKEN)));
         let stop = CancellationToken::new();
         let (requests, commanding, projecting, querying) =
             (stop.clone(), stop.clone(), stop.clone(), stop.clone());
         let tasks = vec![
-            tokio::spawn(async move { http_boundary::serve(listener, router, requests).await.unwrap() }),
+            tokio::spawn(async move {
+                http_boundary::serve(listener, router, &HttpLimits::default(), requests).await;
+            }),
             tokio::spawn(async move { commands.run_processes(commanding).await }),
             tokio::spawn(async move { projections.run(projecting).await }),
             tokio::spawn(async move { queries.run(querying).await }),
@@ -107,7 +115,7 @@ impl Drop for Services {
 pub async fn is_ready(client: &reqwest::Client, url: &str, part: &str, how: Option<&str>) {
     let asking = async {
         loop {
-            let health = client.get(format!("{url}/readyz")).send().await.unwrap();
+            let health = client.get(format!("{url}/readyz")).bearer_auth(TOKEN).send().await.unwrap();
             let health: Value = health.json().await.unwrap();
             let part = &health["parts"][part];
             if part["ready"] == true && part["how"].as_str() == how {

@@ -3,9 +3,21 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use connection_limits::Limits;
 
 /// The default port of an event store.
 pub const DEFAULT_PORT: u16 = 2113;
+
+/// Clients keep a connection for hours; one that makes no call for ten minutes connects again for its next one.
+const CONNECTIONS: Limits = Limits {
+    most: 4096,
+    most_by_peer: None,
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(600),
+    unread: Duration::from_secs(60),
+};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +75,9 @@ pub struct Config {
     pub users: Vec<User>,
     /// The files for encrypted connections; without them connections are not encrypted.
     pub tls: Option<Tls>,
+    /// How many connections are taken, and which are closed. At the limit, the one that has gone longest without a call
+    /// makes place.
+    pub connections: Limits,
 }
 
 impl Config {
@@ -78,6 +93,7 @@ impl Config {
             reserved_disk_bytes: 32 * 1024 * 1024,
             users: Vec::new(),
             tls: None,
+            connections: CONNECTIONS,
         }
     }
 

@@ -6,6 +6,8 @@ mod running;
 
 use reqwest::StatusCode;
 use running::{Service, emporium, head_passes};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,6 +65,43 @@ async fn two_services_on_one_folder_are_refused_with_a_sentence() {
     let error = String::from_utf8(second.stderr).unwrap();
     assert!(error.contains("error: "), "{error}");
     assert_eq!(service.status("/livez").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_told_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("shop");
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    for option in ["--listen", "--operations-listen"] {
+        let mut command = emporium();
+        command.args(["serve", option, &address]);
+        if option != "--listen" {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains(&address) && error.contains(option), "{error}");
+        assert!(!data_dir.exists(), "something was started");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("shop");
+    std::fs::create_dir(&data_dir).unwrap();
+    std::fs::set_permissions(&data_dir, Permissions::from_mode(0o755)).unwrap();
+    let service = Service::start(&data_dir, &["--operations-listen", "127.0.0.1:0"]).await;
+    assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let health = service.printed().iter().find(|line| line.contains("health")).unwrap();
+    let url = health.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned();
+    let told: serde_json::Value = reqwest::get(url.as_str()).await.unwrap().json().await.unwrap();
+    assert!(told["parts"]["connections"].is_object(), "{told}");
+    let metrics = reqwest::get(url.replace("readyz", "metrics")).await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("emporium_connections_open"));
+    assert_eq!(service.status("/metrics").await, StatusCode::FORBIDDEN);
+    service.terminate().await;
 }
 
 #[test]

@@ -1,21 +1,35 @@
 //! Whether the parts of a service do their work: `/livez` and `/readyz`.
 
-use crate::Metrics;
-use axum::Json;
-use axum::Router;
+use crate::{Caller, Metrics, OperatorToken, Problem, usage};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Anybody may ask whether the service is ready. So that they cost little, all who ask within this time get one answer.
+const ANSWER_FOR_ANYBODY: Duration = Duration::from_millis(500);
 
 /// How the parts of a process are. Some say so whenever it changes, others are asked. Cheap to clone; all clones are
 /// one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health {
     parts: Arc<Mutex<Parts>>,
     metrics: Metrics,
+    /// Whether the service was ready when anybody last asked.
+    for_anybody: Arc<tokio::sync::Mutex<Option<(Instant, bool)>>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let health = Self { parts: Arc::default(), metrics: Metrics::default(), for_anybody: Arc::default() };
+        usage::watch(&health);
+        health
+    }
 }
 
 #[derive(Default)]
@@ -66,12 +80,28 @@ impl Health {
         &self.metrics
     }
 
-    /// `GET /livez`: the process answers. `GET /readyz`: every part does its work, or 503 with those that do not.
-    /// `GET /metrics`: their figures.
-    pub fn routes(&self) -> Router {
+    /// `GET /livez`: the process answers. `GET /readyz`: 200 if every part does its work, otherwise 503; the operator is
+    /// told which do not. `GET /metrics`: their figures, for the operator.
+    pub fn routes(&self, operator_token: OperatorToken) -> Router {
+        let (health, metrics) = (self.clone(), self.metrics.clone());
+        Router::new()
+            .route("/livez", get(alive))
+            .route("/readyz", get(move |caller: Caller| health.clone().answer_to(caller)))
+            .route(
+                "/metrics",
+                get(move |caller: Caller| async move {
+                    caller.require_operator()?;
+                    Ok::<_, Problem>(metrics.clone().answer().await)
+                }),
+            )
+            .with_state(operator_token)
+    }
+
+    /// The same for everybody who can connect, with all details.
+    pub fn open_routes(&self) -> Router {
         let health = self.clone();
         Router::new()
-            .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
+            .route("/livez", get(alive))
             .route("/readyz", get(move || health.clone().answer()))
             .merge(self.metrics.routes())
     }
@@ -83,6 +113,25 @@ impl Health {
     fn lock(&self) -> MutexGuard<'_, Parts> {
         // Nothing panics while it holds the lock, and the parts are valid at any time.
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer_to(self, caller: Caller) -> Response {
+        if caller.is_operator() {
+            return self.answer().await.into_response();
+        }
+        let mut last = self.for_anybody.lock().await;
+        let known = last.filter(|(asked, _)| asked.elapsed() < ANSWER_FOR_ANYBODY);
+        let ready = match known {
+            Some((_, ready)) => ready,
+            None => {
+                let (status, _) = self.clone().answer().await;
+                status == StatusCode::OK
+            }
+        };
+        if known.is_none() {
+            *last = Some((Instant::now(), ready));
+        }
+        (status(ready), Json(json!({ "ready": ready }))).into_response()
     }
 
     async fn answer(self) -> (StatusCode, Json<Value>) {
@@ -109,9 +158,16 @@ impl Health {
             ready &= finding.ready;
             parts.insert(part.to_owned(), json!({ "ready": finding.ready, "detail": finding.detail }));
         }
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        (status, Json(json!({ "ready": ready, "parts": parts })))
+        (status(ready), Json(json!({ "ready": ready, "parts": parts })))
     }
+}
+
+fn status(ready: bool) -> StatusCode {
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn alive() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
 }
 
 #[cfg(test)]
@@ -140,5 +196,18 @@ mod tests {
             (status, &body["parts"]["c"]["detail"]["lag"]),
             (StatusCode::SERVICE_UNAVAILABLE, &json!(7))
         );
+    }
+
+    #[tokio::test]
+    async fn anybody_is_told_whether_it_is_ready_and_nothing_more() {
+        let health = Health::default();
+        health.is_ill("b", "its leg is broken");
+        let answer = health.clone().answer_to(Caller::Shopper).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        assert_eq!(&body[..], br#"{"ready":false}"#);
+        let body =
+            axum::body::to_bytes(health.answer_to(Caller::Operator).await.into_body(), 10_000).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("its leg is broken"));
     }
 }

@@ -1,22 +1,32 @@
 //! What every HTTP service of ours does at its edge.
 //!
 //! Refusals are problem documents (RFC 9457) with a stable id; the caller is known by the bearer token in one
-//! place; bodies and queries that cannot be read are answered in the same form; `Prefer: wait` is read in one place; a
-//! service stops in order.
+//! place; bodies and queries that cannot be read are answered in the same form; `Prefer: wait` is read in one place;
+//! connections, bodies and answers have limits; a service stops in order.
 
 mod access;
+mod answer;
+mod arguments;
+mod bodies;
+mod connections;
 mod extract;
 mod health;
+mod listeners;
 mod metrics;
 mod peer;
 mod prefer;
 mod problem;
 pub mod process;
 mod serve;
+mod usage;
 
 pub use access::{Caller, OperatorToken};
+pub use arguments::{HttpArgs, HttpLimits, seconds};
+pub use connection_limits::Share;
+pub use connections::{HangUp, serve_alone};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
+pub use listeners::{ListenError, Listeners};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use prefer::Wait;

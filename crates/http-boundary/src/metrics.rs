@@ -49,7 +49,7 @@ impl Metrics {
         Router::new().route("/metrics", get(move || metrics.clone().answer()))
     }
 
-    async fn answer(self) -> Response {
+    pub(crate) async fn answer(self) -> Response {
         let refreshers = self.lock().refreshers.clone();
         join_all(refreshers.iter().map(|refresher| refresher())).await;
         let mut text = String::new();

@@ -1,5 +1,6 @@
 //! What every service's `main` does: a log, an orderly stop, an exit code with a sentence.
 
+use connection_limits::Descriptors;
 use std::error::Error;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,10 +10,11 @@ use tracing_subscriber::EnvFilter;
 /// The official client logs every lost connection as an error; ours says once what that means.
 const DEFAULT_FILTER: &str = "info,kurrentdb=off";
 
-/// Logs to standard error. `RUST_LOG` says how much.
+/// Logs to standard error; `RUST_LOG` says how much. Raises the limit for open files and connections, and says so.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Descriptors::of_this_process();
 }
 
 /// A token that is cancelled by Ctrl-C or SIGTERM.

@@ -1,22 +1,16 @@
-use crate::{Peer, Problem};
+use crate::{HttpLimits, Problem, connections};
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::serve::Listener;
 use axum::{Extension, Router};
+use connection_limits::Share;
 use std::any::Any;
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::warn;
 
-/// How long requests that are under way may take to finish when the service stops.
-const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that a request's body may have.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -50,47 +44,10 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
     }
 }
 
-/// Answers requests until told to stop, and then finishes those that are under way.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let listener = PromptListener(listener);
-    let stopping = stop.clone();
-    let router = router.layer(Extension(Stopping(stop.clone())));
-    let service = with_edge(router).into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-    let too_late = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(FINISH_WITHIN).await;
-    };
-    tokio::select! {
-        served = serving => served,
-        () = too_late => {
-            warn!("some requests did not finish in time");
-            Ok(())
-        }
-    }
-}
-
-/// A listener whose connections send what is written at once.
-pub(crate) struct PromptListener(TcpListener);
-
-impl Listener for PromptListener {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "a connection keeps Nagle's algorithm on and will be slow");
-        }
-        (stream, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
+/// Answers requests until told to stop, and then finishes those that are under way, within these limits.
+pub async fn serve(listener: TcpListener, router: Router, http: &HttpLimits, stop: CancellationToken) {
+    let router = with_edge(router.layer(Extension(Stopping(stop.clone()))));
+    connections::serve_alone(listener, router, Share::PUBLIC, http, stop).await;
 }
 
 async fn unknown_address(uri: Uri) -> Problem {

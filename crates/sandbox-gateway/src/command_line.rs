@@ -3,7 +3,7 @@
 use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
-use http_boundary::process;
+use http_boundary::{HttpLimits, process};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct SandboxArgs {
     /// Seconds for which a request is known by its idempotency key
     #[arg(long, env = "EMPORIUM_SANDBOX_KEEPS_KEYS", value_name = "SECONDS", default_value_t = KEEPS_KEYS.as_secs())]
     pub keeps_keys: u64,
+    #[command(flatten)]
+    pub limits: HttpLimits,
 }
 
 impl From<SandboxArgs> for SandboxConfig {
@@ -69,6 +71,7 @@ impl From<SandboxArgs> for SandboxConfig {
             },
             public_url: args.public_url,
             keeps_keys: Duration::from_secs(args.keeps_keys),
+            limits: args.limits,
         }
     }
 }

@@ -1,3 +1,4 @@
+use http_boundary::HttpLimits;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct SandboxConfig {
     pub public_url: Option<String>,
     /// How long a request is known by its idempotency key.
     pub keeps_keys: Duration,
+    /// How many connections and requests it puts up with.
+    pub limits: HttpLimits,
 }
 
 impl SandboxConfig {
@@ -40,6 +43,7 @@ impl SandboxConfig {
             delays: Delays::default(),
             public_url: None,
             keeps_keys: KEEPS_KEYS,
+            limits: HttpLimits::default(),
         }
     }
 }

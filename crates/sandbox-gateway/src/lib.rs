@@ -4,7 +4,6 @@ mod answer;
 mod book;
 pub mod command_line;
 mod config;
-mod connections;
 mod failure;
 mod intent;
 mod journal;

@@ -2,7 +2,6 @@
 
 use crate::answer::{failure_body, intent_body, list_body, refund_body, search_body, status_of};
 use crate::book::{Done, Performed, Request};
-use crate::connections::Cut;
 use crate::failure::Failure;
 use crate::later;
 use crate::operation::Endpoint;
@@ -17,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use bytes::Bytes;
+use http_boundary::HangUp;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +124,7 @@ async fn list_refunds(State(sandbox): Shared, RawQuery(query): RawQuery) -> Resu
 /// Every request that changes something.
 async fn change(
     State(sandbox): Shared,
-    Extension(cut): Extension<Cut>,
+    Extension(hang_up): Extension<HangUp>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -140,10 +140,10 @@ async fn change(
     let (answer, replayed) = match performed {
         Performed::Refused(failure) => return Err(failure),
         Performed::Replayed(answer) => (answer, true),
-        Performed::Hangs => return hang(&sandbox, &cut).await,
+        Performed::Hangs => return hang(&sandbox, &hang_up).await,
         Performed::Done(done) => {
             let answer = done.answer.clone();
-            finish(&sandbox, done, key, &cut).await;
+            finish(&sandbox, done, key, &hang_up).await;
             (answer, false)
         }
     };
@@ -175,7 +175,7 @@ fn idempotency_key(value: &HeaderValue) -> Result<String, Failure> {
 }
 
 /// What is to go on after a change, and whatever the answer waits for.
-async fn finish(sandbox: &Arc<Sandbox>, done: Done, key: Option<String>, cut: &Cut) {
+async fn finish(sandbox: &Arc<Sandbox>, done: Done, key: Option<String>, hang_up: &HangUp) {
     if let Some((id, due)) = done.due {
         later::settle(sandbox, id, due);
     }
@@ -197,15 +197,15 @@ async fn finish(sandbox: &Arc<Sandbox>, done: Done, key: Option<String>, cut: &C
     if done.answers_late {
         let wait = tokio::time::sleep(sandbox.delays.late_answer);
         if sandbox.stop.run_until_cancelled(wait).await.is_none() {
-            let _: Result<Response, Failure> = hang(sandbox, cut).await;
+            let _: Result<Response, Failure> = hang(sandbox, hang_up).await;
         }
     }
 }
 
 /// Never answers. When the gateway stops, the connection is cut off.
-async fn hang(sandbox: &Sandbox, cut: &Cut) -> Result<Response, Failure> {
+async fn hang(sandbox: &Sandbox, hang_up: &HangUp) -> Result<Response, Failure> {
     sandbox.stop.cancelled().await;
-    cut.now();
+    hang_up.now();
     std::future::pending().await
 }
 

@@ -5,7 +5,8 @@ use crate::book::Book;
 use crate::config::{Delays, SandboxConfig};
 use crate::journal::JournalError;
 use crate::webhooks::{InvalidWebhook, Webhooks};
-use crate::{connections, later, routes};
+use crate::{later, routes};
+use http_boundary::{Share, serve_alone};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -91,7 +92,11 @@ impl SandboxGateway {
             later::settle_refund(&sandbox, id, due);
         }
         let router = routes::router(sandbox.clone());
-        sandbox.tasks.spawn(connections::serve(listener, router, sandbox.clone()));
+        let stop_serving = stop.clone();
+        let limits = config.limits;
+        sandbox.tasks.spawn(async move {
+            serve_alone(listener, router, Share::SANDBOX, &limits, stop_serving).await;
+        });
         Ok(Self { address, sandbox, _stops: stop.drop_guard() })
     }
 

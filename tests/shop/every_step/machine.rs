@@ -5,7 +5,7 @@ use super::story::Step;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::{EventStore, ExpectedRevision, RawEvent, RecordedEvent};
 use futures::{StreamExt, pin_mut};
-use http_boundary::Health;
+use http_boundary::{Health, HttpArgs, HttpLimits, OperatorToken};
 use reqwest::StatusCode;
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway};
 use serde_json::Value;
@@ -132,7 +132,13 @@ impl Machine {
     pub async fn says(&self, part: &str, why: Option<&str>) {
         let asking = async {
             loop {
-                let health = self.client.get(format!("{}/readyz", self.services.url)).send().await.unwrap();
+                let health = self
+                    .client
+                    .get(format!("{}/readyz", self.services.url))
+                    .bearer_auth(TOKEN)
+                    .send()
+                    .await
+                    .unwrap();
                 let health: Value = health.json().await.unwrap();
                 if health["parts"][part].is_object() && health["parts"][part]["why"].as_str() == why {
                     return;
@@ -226,6 +232,7 @@ impl Services {
         let health = Health::default();
         let config = command_api::Config {
             listen: address,
+            http: HttpArgs::default(),
             event_store: server.connection_string().parse().unwrap(),
             operator_token: TOKEN.to_owned(),
             cart_id_secret: "a secret of the tests".to_owned(),
@@ -243,13 +250,12 @@ impl Services {
             only_writer: false,
         };
         let commands = command_api::Application::build(config, &health).unwrap();
-        let router = commands.router().merge(health.routes());
+        let router = commands.router().merge(health.routes(OperatorToken::new(TOKEN)));
         let stop = CancellationToken::new();
         let stopping = stop.clone();
-        let mut tasks =
-            vec![tokio::spawn(
-                async move { http_boundary::serve(listener, router, stopping).await.unwrap() },
-            )];
+        let mut tasks = vec![tokio::spawn(async move {
+            http_boundary::serve(listener, router, &HttpLimits::default(), stopping).await;
+        })];
         if process == Process::Runs {
             tasks.push(tokio::spawn(async move { commands.run_processes(stop).await }));
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use connection_limits::Descriptors;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::{OpenError, StorageError, journal, trim};
@@ -131,6 +132,7 @@ fn open(data_dir: &Path, cache_bytes: u64, confirmed: u64) -> Result<Tables, Ope
         // A replayed journal is checked by compressing again; the check must not depend on the compressor's release.
         .journal_compression(CompressionType::None)
         .worker_threads(2)
+        .max_cached_files(Some(Descriptors::of_this_process().for_tables()))
         .open()
         .map_err(|error| match error {
             fjall::Error::Locked => OpenError::Locked { data_dir: data_dir.to_path_buf() },

@@ -71,7 +71,7 @@ pub enum StorageError {
         folder: PathBuf,
     },
     /// The database could not be opened again.
-    #[error("the event store's database is closed; look at the log lines before this one")]
+    #[error("the event store's database is closed for the moment; look at the log lines before this one")]
     Closed,
     /// A record is damaged.
     #[error("the record at position {position} is damaged; restore the data folder from a copy")]

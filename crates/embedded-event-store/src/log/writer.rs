@@ -6,12 +6,17 @@
 //!
 //! A full disk is no such failure. While there is little room, changes are refused. Should another program take the last
 //! of it in the middle of a write, the database is opened again without what was half written, and the change is refused.
+//!
+//! Nor is a process without a descriptor left, for which nothing can be opened. Nothing is written then, changes are
+//! refused, and the database is opened again as soon as there are descriptors.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use connection_limits::{OncePerSecond, descriptors};
 use thiserror::Error;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -29,6 +34,10 @@ pub const EXIT_DISK_FAILED: i32 = 74;
 const CHANGES_IN_A_GROUP: usize = 4096;
 const BYTES_IN_A_GROUP: usize = 16 * 1024 * 1024;
 const PERMIT_BYTES: usize = 1024;
+/// How often it is tried to open the database while there is no descriptor for it.
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+static LINES_WITHOUT_DESCRIPTORS: OncePerSecond = OncePerSecond::new();
 
 /// What the writer expects of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +120,11 @@ pub enum WriteError {
         /// Bytes that must stay free.
         reserved: u64,
     },
+    /// The process has no descriptor left for a file. Nothing was written.
+    #[error(
+        "the process has no descriptor left for the event store's files; try again, and raise its limit for open files (ulimit -n)"
+    )]
+    NoDescriptors,
     /// The store is stopping.
     #[error("the event store is stopping; try again when it is back")]
     Stopping,
@@ -165,6 +179,7 @@ impl Writer {
             receiver,
             data_dir: config.data_dir.clone(),
             reserved_disk_bytes: config.reserved_disk_bytes,
+            awaits_descriptors: false,
         };
         let end = EndSignal(ended);
         let handle = std::thread::Builder::new()
@@ -217,14 +232,29 @@ struct WriterThread {
     receiver: UnboundedReceiver<Command>,
     data_dir: PathBuf,
     reserved_disk_bytes: u64,
+    /// The database, or what was decided, has to be opened again before the next write.
+    awaits_descriptors: bool,
+}
+
+/// The process has no descriptor left.
+struct NoDescriptors;
+
+/// Why a group was not written. Nothing of it is there.
+#[derive(Clone, Copy)]
+enum Undone {
+    DiskFull,
+    NoDescriptors,
 }
 
 impl WriterThread {
     fn run(&mut self) {
         loop {
-            let (group, stop) = self.next_group();
+            let (group, mut stop) = self.next_group();
             if !group.is_empty() {
                 self.write(group);
+            }
+            if self.awaits_descriptors && !stop {
+                stop = self.refuse_until_open();
             }
             if stop {
                 self.note_confirmed(Confirmed::finish);
@@ -266,23 +296,32 @@ impl WriterThread {
         }
         self.decider.begin();
         let mut answers = Vec::with_capacity(group.len());
+        let mut is_short = false;
         for waiting in group {
             let answer = self.decider.decide(&waiting.stream, waiting.expected, &waiting.change);
+            is_short |= answer.as_ref().is_err_and(is_shortage);
             answers.push((waiting.reply, answer));
         }
         let decided = self.decider.take();
         let bytes = decided.records.iter().map(|(_, record)| record.raw().len() as u64).sum();
-        let written = self.commit(&decided);
-        if written {
+        // What could not be looked up may have been decided in part: none of the group is written.
+        let committed = if is_short { Err(self.forget(&decided)) } else { self.commit(&decided) };
+        if committed.is_ok() {
             self.publish(decided);
         }
         for (reply, answer) in answers {
             // What was decided on events that were not written does not hold either.
-            let answer = if written { answer } else { Err(self.disk_full()) };
+            let answer = match committed {
+                Ok(()) => answer,
+                Err(Undone::DiskFull) => Err(self.disk_full()),
+                Err(Undone::NoDescriptors) => Err(WriteError::NoDescriptors),
+            };
             // The writer may have gone away; what it asked for is done all the same.
             let _ = reply.send(answer);
         }
-        if written && let Err(error) = self.log.disk.with(|tables| tables.flush_if_due(bytes)) {
+        if committed.is_ok()
+            && let Err(error) = self.log.disk.with(|tables| tables.flush_if_due(bytes))
+        {
             // The events are safe in the journal; should the database be unwell, the next write finds out.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -291,36 +330,64 @@ impl WriterThread {
         }
     }
 
-    /// Writes the group. False if the disk had no room for it: then nothing of it is there. Ends the process if nobody can
-    /// know what the disk holds.
-    fn commit(&mut self, decided: &Decided) -> bool {
-        let Some((_, newest)) = decided.records.last() else { return true };
+    /// Writes the group. Ends the process if nobody can know what the disk holds.
+    fn commit(&mut self, decided: &Decided) -> Result<(), Undone> {
+        let Some((_, newest)) = decided.records.last() else { return Ok(()) };
         let newest = newest.position();
         let mut failed = match self.try_commit(decided) {
-            Ok(()) => return true,
+            Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
         if matches!(failed, StorageError::Database(fjall::Error::Poisoned)) {
             tracing::warn!(
                 "the database's work in the background had failed; it is opened again before the next write"
             );
-            // Nothing was written, so what was decided still holds.
-            self.reopen(newest);
+            // Nothing was written, so what was decided still holds, unless it cannot be opened now.
+            if let Err(NoDescriptors) = self.reopen(newest) {
+                self.awaits_descriptors = true;
+                return Err(Undone::NoDescriptors);
+            }
             match self.try_commit(decided) {
-                Ok(()) => return true,
+                Ok(()) => return Ok(()),
                 Err(error) => failed = error,
             }
         }
-        if !is_lack_of_room(&failed) {
-            self.end_process(&failed, newest);
+        let undone = match &failed {
+            failed if is_lack_of_room(failed) => Undone::DiskFull,
+            failed if descriptors::is_behind(failed) => Undone::NoDescriptors,
+            failed => self.end_process(failed, newest),
+        };
+        tracing::warn!(error = %failed, "a write could not be finished; it is undone and refused");
+        if let Err(NoDescriptors) = self.open_again(newest) {
+            self.awaits_descriptors = true;
         }
-        tracing::warn!(error = %failed, "the disk became full in the middle of a write; the write is undone and refused");
-        self.reopen(newest);
-        // What it decided did not happen.
-        match Decider::new(Arc::clone(&self.log)) {
-            Ok(decider) => self.decider = decider,
-            Err(error) => self.end_process(&error, newest),
+        Err(undone)
+    }
+
+    /// Forgets what was decided in a group that is not written.
+    fn forget(&mut self, decided: &Decided) -> Undone {
+        note_no_descriptors();
+        let newest = decided.records.last().map_or(self.log.head(), |(_, newest)| newest.position());
+        if let Err(NoDescriptors) = self.decide_again(newest) {
+            self.awaits_descriptors = true;
         }
+        Undone::NoDescriptors
+    }
+
+    /// Refuses what comes until there are descriptors to open the database with. True when told to stop.
+    fn refuse_until_open(&mut self) -> bool {
+        while let Err(NoDescriptors) = self.open_again(self.log.head()) {
+            std::thread::sleep(PAUSE_WITHOUT_DESCRIPTORS);
+            while let Ok(command) = self.receiver.try_recv() {
+                match command {
+                    Command::Stop => return true,
+                    // The writer may have gone away.
+                    Command::Write(waiting) => drop(waiting.reply.send(Err(WriteError::NoDescriptors))),
+                }
+            }
+        }
+        self.awaits_descriptors = false;
+        tracing::info!("the event store is open again, and takes events");
         false
     }
 
@@ -338,12 +405,37 @@ impl WriterThread {
         })
     }
 
+    /// Opens the database again, without the group that ends with `newest`, and forgets what was decided in it.
+    fn open_again(&mut self, newest: u64) -> Result<(), NoDescriptors> {
+        self.reopen(newest)?;
+        self.decide_again(newest)
+    }
+
     /// Opens the database again, without the group that ends with `newest`.
-    fn reopen(&self, newest: u64) {
+    fn reopen(&self, newest: u64) -> Result<(), NoDescriptors> {
         match self.log.reopen() {
-            Ok(head) if head == self.log.head() => {}
+            Ok(head) if head == self.log.head() => Ok(()),
             // It may have been written whole, and only its confirmation failed.
             Ok(_) => self.end_process(&StorageError::Closed, newest),
+            Err(error) if descriptors::is_behind(&error) => {
+                note_no_descriptors();
+                Err(NoDescriptors)
+            }
+            Err(error) => self.end_process(&error, newest),
+        }
+    }
+
+    /// Goes on from what is on disk: what was decided beyond it did not happen.
+    fn decide_again(&mut self, newest: u64) -> Result<(), NoDescriptors> {
+        match Decider::new(Arc::clone(&self.log)) {
+            Ok(decider) => {
+                self.decider = decider;
+                Ok(())
+            }
+            Err(error) if descriptors::is_behind(&error) => {
+                note_no_descriptors();
+                Err(NoDescriptors)
+            }
             Err(error) => self.end_process(&error, newest),
         }
     }
@@ -391,4 +483,20 @@ impl WriterThread {
 fn is_lack_of_room(error: &StorageError) -> bool {
     let StorageError::Database(fjall::Error::Io(error)) = error else { return false };
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn is_shortage(error: &WriteError) -> bool {
+    matches!(error, WriteError::Storage(error) if descriptors::is_behind(error))
+}
+
+/// For `/readyz`, and for the log at most once a second.
+fn note_no_descriptors() {
+    descriptors::note_shortage();
+    if let Some(times) = LINES_WITHOUT_DESCRIPTORS.line() {
+        tracing::warn!(
+            times,
+            "the process has no descriptor left for the event store's files: events are refused until it has; raise its \
+             limit for open files (ulimit -n)"
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! Starting and stopping: the store, the port, and the thread that writes.
 
+mod requests;
 mod socket;
 mod tls;
 
@@ -7,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use connection_limits::{Acceptor, Share};
 use futures::stream::{self, StreamExt};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -22,6 +24,7 @@ use crate::groups::Groups;
 use crate::log::OpenError;
 use crate::service::Store;
 use crate::wire;
+use requests::CountRequests;
 use socket::Socket;
 
 pub use crate::groups::GroupError;
@@ -36,8 +39,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const QUICK_DISCOVERY: &str = "discoveryInterval=20&maxDiscoverAttempts=100";
 /// How long open calls have to end by themselves when the store stops.
 const GRACE: Duration = Duration::from_secs(3);
-/// Connections that may be made ready at once.
-const HANDSHAKES: usize = 256;
+/// Calls that may be under way at once over one connection. A service of ours makes all of its calls over few.
+const STREAMS: u32 = 10_000;
 
 /// Why the store could not start.
 #[derive(Debug, Error)]
@@ -80,6 +83,7 @@ pub enum Death {
 pub struct EmbeddedEventStore {
     address: SocketAddr,
     encrypted: bool,
+    open_connections: Box<dyn Fn() -> u64 + Send + Sync>,
     store: Arc<Store>,
     groups: Arc<Groups>,
     writer: std::thread::JoinHandle<()>,
@@ -94,7 +98,7 @@ pub struct EmbeddedEventStore {
 impl EmbeddedEventStore {
     /// Opens the data folder and serves it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let listen = config.listen;
+        let (listen, limits) = (config.listen, config.connections);
         let users = config.users.clone();
         let (writer_signal, writer_ended) = watch::channel(false);
         let opened = tokio::task::spawn_blocking(move || {
@@ -128,7 +132,10 @@ impl EmbeddedEventStore {
         let (server_signal, server_ended) = watch::channel(false);
         let encrypted = acceptor.is_some();
         let routes = wire::routes(&store, Arc::clone(&groups), &users, reachable(address));
-        let serving = serve(routes, listener, acceptor, stop_listening.clone(), cut_connections.clone());
+        let places = Acceptor::new(Share::EVENT_STORE, limits);
+        let open_connections = Box::new(places.open_connections());
+        let serving =
+            serve(routes, (listener, places), acceptor, stop_listening.clone(), cut_connections.clone());
         let server = tokio::spawn(async move {
             let _ended = SetOnDrop(server_signal);
             serving.await;
@@ -139,6 +146,7 @@ impl EmbeddedEventStore {
         Ok(EmbeddedEventStore {
             address,
             encrypted,
+            open_connections,
             store,
             groups,
             writer,
@@ -154,6 +162,11 @@ impl EmbeddedEventStore {
     /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> u64 {
+        (self.open_connections)()
     }
 
     /// The connection string for clients on this machine, without a user. If connections are encrypted, a client also
@@ -227,34 +240,28 @@ async fn close(store: Arc<Store>, writer: std::thread::JoinHandle<()>) {
 
 fn serve(
     routes: Routes,
-    listener: TcpListener,
+    (listener, places): (TcpListener, Acceptor),
     acceptor: Option<TlsAcceptor>,
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let incoming = stream::unfold((listener, cut), |(listener, cut)| async move {
-        let accepted: std::io::Result<_> =
-            listener.accept().await.map(|(stream, _)| Socket::new(stream, &cut));
-        Some((accepted, (listener, cut)))
+    // Whoever is slow to agree on a key has a place like everybody else, and keeps nobody out.
+    let handshakes = places.most();
+    let incoming = stream::unfold((listener, places, cut), |(listener, mut places, cut)| async move {
+        let (stream, _, place) = places.accept(&listener).await;
+        Some((Socket::new(stream, place, &cut), (listener, places, cut)))
     });
     let incoming = incoming
-        .map(move |accepted| {
-            let acceptor = acceptor.clone();
-            async move {
-                match accepted {
-                    Ok(socket) => tls::ready(socket, acceptor).await.map(Ok),
-                    Err(error) => Some(Err(error)),
-                }
-            }
-        })
-        .buffer_unordered(HANDSHAKES)
-        .filter_map(std::future::ready);
+        .map(move |socket| tls::ready(socket, acceptor.clone()))
+        .buffer_unordered(handshakes)
+        .filter_map(|ready| std::future::ready(ready.map(std::io::Result::Ok)));
     let served = Server::builder()
+        .layer(CountRequests)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
-        .max_concurrent_streams(None)
+        .max_concurrent_streams(STREAMS)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
     async move {

@@ -7,25 +7,29 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use connection_limits::{Connection as Place, Guarded};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
-/// A connection that can be cut from our side.
+use super::requests::ConnectionInfo;
+
+/// A connection that can be cut from our side: because the store stops, or because its place is needed.
 pub struct Socket {
-    stream: TcpStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    stream: Guarded<TcpStream>,
+    cuts: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
 }
 
 impl Socket {
-    /// Sets the connection up. It ends when `cut` is cancelled.
-    pub fn new(stream: TcpStream, cut: &CancellationToken) -> Self {
+    /// Sets the connection up. It ends when `cut` is cancelled, or when it loses its place.
+    pub fn new(stream: TcpStream, place: Place, cut: &CancellationToken) -> Self {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%error, "TCP_NODELAY could not be set; answers may be late");
         }
-        let socket = Socket { stream, cut: Box::pin(cut.clone().cancelled_owned()) };
+        let cuts = [cut.clone(), place.cut_token()].map(|token| Box::pin(token.cancelled_owned()));
+        let socket = Socket { stream: Guarded::new(stream, place), cuts };
         socket.acknowledge_at_once();
         socket
     }
@@ -33,7 +37,7 @@ impl Socket {
     #[cfg(target_os = "linux")]
     fn acknowledge_at_once(&self) {
         // A connection that is just closing refuses; the next read says so.
-        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+        let _ = rustix::net::sockopt::set_tcp_quickack(self.stream.stream(), true);
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -46,10 +50,10 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll(context).is_ready() {
+        if self.cuts.iter_mut().any(|cut| cut.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "the event store is stopping",
+                "the event store closes the connection",
             )));
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buf);
@@ -91,10 +95,11 @@ impl AsyncWrite for Socket {
 }
 
 impl Connected for Socket {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = ConnectionInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        let ends = self.stream.stream().connect_info();
+        ConnectionInfo { connection: self.stream.connection().clone(), ends }
     }
 }
 
@@ -155,7 +160,7 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = ConnectionInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
         match self {

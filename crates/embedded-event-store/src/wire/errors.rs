@@ -1,9 +1,11 @@
 //! Errors as the protocol says them: a status, and trailers that name the error and its parts.
 
+use connection_limits::descriptors;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 
 use crate::groups::{GroupError, GroupId};
+use crate::log::StorageError;
 use crate::log::writer::{Expected, WriteError};
 use crate::service::ReadError;
 
@@ -32,7 +34,7 @@ pub fn write_status(error: WriteError) -> Status {
             &[("maximum-append-size", max.to_string())],
         ),
         WriteError::DiskFull { .. } => Status::resource_exhausted(message),
-        WriteError::Stopping => Status::unavailable(message),
+        WriteError::Stopping | WriteError::NoDescriptors => Status::unavailable(message),
         WriteError::Storage(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an append could not be decided");
             Status::internal(message)
@@ -47,6 +49,12 @@ pub fn read_status(error: ReadError) -> Status {
         ReadError::StreamDeleted { stream } => stream_deleted(message, stream),
         ReadError::BeyondEnd { .. } | ReadError::Filter(_) => Status::invalid_argument(message),
         ReadError::Stopping => Status::unavailable(message),
+        // It passes.
+        ReadError::Storage(StorageError::Closed) => Status::unavailable(message),
+        ReadError::Storage(error) if descriptors::is_behind(&error) => {
+            descriptors::note_shortage();
+            Status::unavailable(message)
+        }
         ReadError::Storage(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a read failed");
             Status::internal(message)

@@ -8,6 +8,7 @@ mod batches;
 mod damage;
 mod damage_requests;
 mod deleting;
+mod descriptors;
 mod durability;
 mod durability_disk;
 mod encryption;

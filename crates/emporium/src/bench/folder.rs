@@ -25,6 +25,11 @@ impl Folder {
 
     /// Removes it with everything in it.
     pub fn remove(self) {
+        // The read models of a service that root ran in it are elsewhere.
+        if let Err(error) = crate::serve::remove_read_models_elsewhere(&self.path.join(super::programs::SHOP))
+        {
+            tracing::warn!(%error, "the benchmark's read models could not be removed");
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
             tracing::warn!(%error, folder = %self.path.display(), "the benchmark's folder could not be removed");
         }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+/// The service's data folder, in the run's own.
+pub const SHOP: &str = "shop";
+
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -118,7 +121,7 @@ impl ServiceProcess {
             format!("--listen={address}"),
             "--event-store-listen=127.0.0.1:0".to_owned(),
             "--sandbox-listen=127.0.0.1:0".to_owned(),
-            format!("--data-dir={}", folder.join("shop").display()),
+            format!("--data-dir={}", folder.join(SHOP).display()),
         ];
         args.extend(more);
         let (program, event_store) = Self::run(folder, &args).await?;
@@ -149,7 +152,7 @@ impl ServiceProcess {
 
     /// The operator's token, which the first start made.
     pub fn operator_token(&self) -> Result<String, BenchError> {
-        let path = self.folder.join("shop").join("operator-token");
+        let path = self.folder.join(SHOP).join("operator-token");
         let read = std::fs::read_to_string(&path);
         read.map(|token| token.trim().to_owned()).map_err(|source| BenchError::Folder { path, source })
     }

@@ -1,6 +1,7 @@
 use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
 use command_api::{PaymentConfig, SealingArgs};
+use http_boundary::HttpArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub struct ServeArgs {
     /// Where to answer HTTP
     #[arg(long, env = "EMPORIUM_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    #[command(flatten)]
+    pub http: HttpArgs,
 
     /// An EventStoreDB or KurrentDB to use, for example esdb://127.0.0.1:2113?tls=false; without it, the embedded
     /// event store runs in this process

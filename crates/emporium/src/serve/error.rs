@@ -2,8 +2,8 @@ use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
 use audit_seal::key::InvalidKey;
 use event_store::InvalidConnectionString;
+use http_boundary::ListenError;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -44,20 +44,14 @@ pub enum ServeError {
     Postgres(#[from] private_postgres::Error),
     #[error("the threads of the projections cannot start")]
     Background(#[source] io::Error),
-    #[error("cannot listen on {address}: choose another address with --listen")]
-    Listen {
-        address: SocketAddr,
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("the command side cannot run")]
     Commands(#[from] command_api::BuildError),
     #[error("the projections cannot run")]
     Projections(#[from] projections::BuildError),
     #[error("the query side cannot run")]
     Queries(#[from] query_api::BuildError),
-    #[error("HTTP can no longer be answered")]
-    Http(#[source] io::Error),
     #[error("the demo shop could not be filled")]
     DemoShop(#[source] Box<FillError>),
 }

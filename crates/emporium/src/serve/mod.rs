@@ -11,6 +11,7 @@ mod welcome;
 
 pub use args::{Profile, ServeArgs};
 pub use error::ServeError;
+pub use postgres::remove_elsewhere as remove_read_models_elsewhere;
 
 use crate::{demo_shop, secrets};
 use audit_seal::key::SealingKey;
@@ -18,14 +19,19 @@ use background::Background;
 use command_api::PaymentConfig;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
-use http_boundary::{Health, process};
+use http_boundary::{Health, Listeners, OperatorToken, process};
 use private_postgres::PrivatePostgres;
+use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The mode of folders that only their owner may enter.
+const PRIVATE: u32 = 0o700;
+/// The mode of a folder whose contents others may use, if these let them, and not list.
+const PASSED_THROUGH: u32 = 0o711;
 
 /// What is embedded in this process.
 struct Embedded {
@@ -51,18 +57,17 @@ struct Settings {
 /// When something cannot start, or the event store has died.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let stop = process::stop_signal();
+    // First of all: an address that is in use is no reason to start a database.
+    let listeners = Listeners::bind(args.listen, &args.http).await?;
+    let (address, operations) = (listeners.main, listeners.operations);
     let (embedded, settings) = prepare(&args).await?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|source| ServeError::Listen { address: args.listen, source })?;
-    let address = listener.local_addr().map_err(ServeError::Http)?;
     let sandbox = sandbox::start(&args, &settings.data_dir, address).await?;
     let payments = sandbox.as_ref().map_or_else(|| args.payments.clone(), |(_, payments)| payments.clone());
-    let services = Services::start(&args, &settings, payments, embedded.postgres, listener)?;
+    let services = Services::start(&args, &settings, payments, embedded.postgres, listeners)?;
     let shown = embedded.event_store.as_ref().map(EmbeddedEventStore::connection_string);
     let gateway = sandbox.as_ref().map(|(sandbox, _)| sandbox.address());
     let token_file = settings.token_file.as_deref();
-    println!("{}", welcome::addresses(address, shown.as_deref(), gateway, token_file));
+    println!("{}", welcome::addresses(address, operations, shown.as_deref(), gateway, token_file));
     let died = async {
         match &embedded.event_store {
             Some(event_store) => event_store.died().await,
@@ -129,8 +134,29 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
 
 fn make_data_folder(path: &Path) -> Result<PathBuf, ServeError> {
     let failed = |source| ServeError::DataFolder { path: path.to_owned(), source };
-    std::fs::create_dir_all(path).map_err(failed)?;
-    path.canonicalize().map_err(failed)
+    // The log and the secrets are for the operator alone.
+    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path).map_err(failed)?;
+    let path = path.canonicalize().map_err(failed)?;
+    tighten(&path);
+    Ok(path)
+}
+
+/// A folder of ours that others may enter was made by an earlier release, or by hand.
+fn tighten(path: &Path) {
+    let user = rustix::process::geteuid();
+    // Root's read models in it belong to the database server's user, who has to pass through.
+    let may = if user.is_root() && postgres::folder(path).exists() { PASSED_THROUGH } else { PRIVATE };
+    let tightened = std::fs::metadata(path).and_then(|folder| {
+        let mode = folder.permissions().mode() & 0o777;
+        if folder.uid() != user.as_raw() || mode & !may == 0 {
+            return Ok(());
+        }
+        tracing::info!(folder = %path.display(), "the data folder is for its owner alone from now on");
+        std::fs::set_permissions(path, Permissions::from_mode(mode & may))
+    });
+    if let Err(error) = tightened {
+        tracing::warn!(folder = %path.display(), %error, "others may enter the data folder: run chmod 700 on it");
+    }
 }
 
 async fn start_event_store(
@@ -143,7 +169,7 @@ async fn start_event_store(
     // The log is for the operator alone.
     let folder = data_dir.join("event-store");
     let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
     let mut config = embedded_event_store::Config::new(folder);
     config.listen = args.event_store_listen;
     Ok(Some(EmbeddedEventStore::start(config).await?))
@@ -183,7 +209,7 @@ impl Services {
         settings: &Settings,
         payments: PaymentConfig,
         postgres: Option<(PrivatePostgres, PathBuf)>,
-        listener: TcpListener,
+        listeners: Listeners,
     ) -> Result<Self, ServeError> {
         let health = Health::default();
         let services = Self {
@@ -201,9 +227,7 @@ impl Services {
         let projections_config = projections_config(args, settings, background.is_some());
         let projections = projections::Application::build(projections_config, &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
-        let router =
-            commands.router().merge(queries.router()).merge(projections.router()).merge(health.routes());
-
+        let router = commands.router().merge(queries.router()).merge(projections.router());
         if let Some((server, data_dir)) = postgres {
             let stop = services.postgres.clone();
             services.storing.spawn(postgres::keep_running(server, data_dir, health.clone(), stop));
@@ -217,11 +241,8 @@ impl Services {
         let stop = services.work.clone();
         services.work_on("processes", &health, async move { commands.run_processes(stop).await });
         let stop = services.requests.clone();
-        services.serving.spawn(async move {
-            if let Err(error) = http_boundary::serve(listener, router, stop).await {
-                tracing::error!(%error, "HTTP can no longer be answered");
-            }
-        });
+        let (token, http) = (OperatorToken::new(&settings.operator_token), args.http.clone());
+        services.serving.spawn(async move { listeners.serve(router, &health, token, &http, stop).await });
         Ok(services)
     }
 
@@ -254,6 +275,7 @@ impl Services {
 fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig) -> command_api::Config {
     command_api::Config {
         listen: args.listen,
+        http: args.http.clone(),
         event_store: settings.event_store.clone(),
         operator_token: settings.operator_token.clone(),
         cart_id_secret: settings.cart_id_secret.clone(),
@@ -270,6 +292,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) ->
     let event_store = &settings.event_store;
     projections::Config {
         listen: args.listen,
+        http: args.http.clone(),
         // Nobody who does not give way may follow the log through threads that do.
         event_store: if gives_way { event_store.another() } else { event_store.clone() },
         database_url: settings.database_url.clone(),
@@ -282,6 +305,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) ->
 fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
     query_api::Config {
         listen: args.listen,
+        http: args.http.clone(),
         event_store: settings.event_store.clone(),
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),

@@ -23,6 +23,7 @@ pub async fn start(
     let url = format!("http://{service}/webhooks/payments");
     let mut config = SandboxConfig::new(data_dir.join("sandbox-gateway"));
     config.listen = args.sandbox_listen;
+    config.limits = args.http.limits.clone();
     config.webhook = Some(Webhook {
         url,
         secret: webhook_secret.clone(),

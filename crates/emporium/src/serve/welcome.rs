@@ -7,6 +7,7 @@ use std::path::Path;
 #[must_use]
 pub fn addresses(
     listen: SocketAddr,
+    operations: Option<SocketAddr>,
     event_store: Option<&str>,
     sandbox: Option<SocketAddr>,
     token_file: Option<&Path>,
@@ -19,10 +20,14 @@ pub fn addresses(
         Some(path) => format!("operator token   in {}", path.display()),
         None => "operator token   as configured".to_owned(),
     };
+    let health = match operations {
+        Some(operations) => format!("http://{operations}/readyz and /metrics"),
+        None => format!("http://{listen}/readyz; its details and /metrics for the operator's token"),
+    };
     format!(
         "Emporium runs; Ctrl-C stops it.\n\n  \
          products         http://{listen}/products\n  \
-         health           http://{listen}/readyz\n  \
+         health           {health}\n  \
          event store      {event_store}\n  \
          payment gateway  {gateway}\n  \
          {token}\n"

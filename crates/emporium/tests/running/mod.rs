@@ -22,6 +22,7 @@ pub struct Service {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     address: String,
+    printed: Vec<String>,
     data_dir: PathBuf,
     client: reqwest::Client,
 }
@@ -43,6 +44,7 @@ impl Service {
             child,
             lines,
             address: String::new(),
+            printed: Vec::new(),
             data_dir: data_dir.to_owned(),
             client: reqwest::Client::new(),
         };
@@ -50,7 +52,13 @@ impl Service {
         let products = printed.iter().find(|line| line.contains("products")).expect("where to look");
         let url = products.split_whitespace().last().unwrap();
         service.address = url.trim_start_matches("http://").trim_end_matches("/products").to_owned();
+        service.printed = printed;
         service
+    }
+
+    /// Where to look, as it printed it at its start.
+    pub fn printed(&self) -> &[String] {
+        &self.printed
     }
 
     /// What it prints, up to such a line.

@@ -1,0 +1,167 @@
+//! Takes a port's connections.
+
+use crate::connection::Connection;
+use crate::descriptors::{self, Descriptors, is_shortage};
+use crate::ports::Port;
+use crate::throttle::OncePerSecond;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tracing::warn;
+
+/// How long a new connection waits for the place of one that was told to close.
+const PLACE_WITHIN: Duration = Duration::from_millis(250);
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
+/// How often connections are looked at, at most and at least.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
+const LOOK_AT_MOST: Duration = Duration::from_millis(10);
+/// The shortest limit is overstepped by a quarter at most.
+const LOOKS_WITHIN_A_LIMIT: u32 = 4;
+
+/// A port's part of the connections that the process may have. Together the parts are the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    name: &'static str,
+    /// In 64ths.
+    parts: u64,
+}
+
+impl Share {
+    /// The port on which shoppers ask: three quarters.
+    pub const PUBLIC: Self = Self { name: "http", parts: 48 };
+    /// The port of the event store: an eighth.
+    pub const EVENT_STORE: Self = Self { name: "event-store", parts: 8 };
+    /// The port of the sandbox gateway.
+    pub const SANDBOX: Self = Self { name: "sandbox-gateway", parts: 4 };
+    /// The port for those who run the shop.
+    pub const OPERATIONS: Self = Self { name: "operations", parts: 4 };
+
+    fn of(self, all: u64) -> usize {
+        usize::try_from((all * self.parts / 64).max(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// What a port puts up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that may be open at once, if the process may have as many.
+    pub most: usize,
+    /// Of these, from one address; without it, half. This machine itself has no such limit: behind a proxy on it, all
+    /// the world has one address.
+    pub most_by_peer: Option<usize>,
+    /// How long the head of a request may take, and the first request of a connection.
+    pub head: Duration,
+    /// How long a connection may be without a request after its last one.
+    pub idle: Duration,
+    /// How long the other end may leave what it asked for without reading any of it.
+    pub unread: Duration,
+}
+
+/// Takes a port's connections one by one, and gives up those that overstep the limits.
+#[derive(Debug)]
+pub struct Acceptor {
+    port: Arc<Port>,
+    limits: Limits,
+    looks: Interval,
+    lines: OncePerSecond,
+}
+
+impl Acceptor {
+    /// For a port with this share. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn new(share: Share, limits: Limits) -> Self {
+        let most = limits.most.clamp(1, share.of(Descriptors::of_this_process().for_connections()));
+        let most_by_peer = limits.most_by_peer.unwrap_or(most / 2).clamp(1, most);
+        let shortest = limits.head.min(limits.idle).min(limits.unread);
+        let mut looks = interval((shortest / LOOKS_WITHIN_A_LIMIT).clamp(LOOK_AT_MOST, LOOK_AT_LEAST));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { port: Port::open(share.name, most, most_by_peer), limits, looks, lines: OncePerSecond::new() }
+    }
+
+    /// As many connections may be open at once.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.port.most()
+    }
+
+    /// Tells how many connections are open, even when this is gone.
+    pub fn open_connections(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let port = Arc::clone(&self.port);
+        move || port.figures().open
+    }
+
+    /// Waits for the next connection that is taken. Errors are waited out. Looks after the other connections meanwhile,
+    /// so it has to be called again and again.
+    pub async fn accept(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, Connection) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = self.looks.tick() => {
+                    self.port.sweep(&self.limits);
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((stream, address)) => match self.place(address).await {
+                    Some(connection) => return (stream, address, connection),
+                    None => self.refuse(),
+                },
+                Err(error) => self.wait_out(&error).await,
+            }
+        }
+    }
+
+    async fn place(&self, address: SocketAddr) -> Option<Connection> {
+        if let Some(connection) = self.port.place(address.ip()) {
+            return Some(connection);
+        }
+        if !self.port.make_place(address.ip()) {
+            return None;
+        }
+        let freed = async {
+            loop {
+                self.port.freed.notified().await;
+                if let Some(connection) = self.port.place(address.ip()) {
+                    return connection;
+                }
+            }
+        };
+        timeout(PLACE_WITHIN, freed).await.ok()
+    }
+
+    fn refuse(&self) {
+        self.port.count_refused();
+        if let Some(times) = self.lines.line() {
+            warn!(
+                port = self.port.name(),
+                most = self.port.most(),
+                times,
+                "a connection was refused: all places are taken by requests that are under way"
+            );
+        }
+    }
+
+    async fn wait_out(&self, error: &io::Error) {
+        if is_shortage(error) {
+            descriptors::note_shortage();
+            if let Some(times) = self.lines.line() {
+                warn!(
+                    port = self.port.name(),
+                    times,
+                    %error,
+                    "a connection cannot be accepted: raise the limit for open files (ulimit -n)"
+                );
+            }
+            self.port.sweep(&self.limits);
+            sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+        } else if error.kind() != io::ErrorKind::ConnectionAborted {
+            if let Some(times) = self.lines.line() {
+                warn!(port = self.port.name(), times, %error, "a connection could not be accepted");
+            }
+            sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+        }
+    }
+}

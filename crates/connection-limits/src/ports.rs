@@ -1,0 +1,310 @@
+//! The ports of this process and what became of their connections.
+
+use crate::acceptor::Limits;
+use crate::clock;
+use crate::connection::{Connection, Cut, State};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// When there is no place left, this part of all places is made free at once: looking for the quietest costs more than
+/// giving up a few.
+const EVICTED_AT_ONCE: usize = 64;
+
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+static PORTS: Mutex<Vec<Weak<Port>>> = Mutex::new(Vec::new());
+
+/// What became of a port's connections since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Those that are open now.
+    pub open: u64,
+    /// As many may be open.
+    pub most: u64,
+    /// Taken.
+    pub accepted: u64,
+    /// Closed at once, because there was no place and nobody who could make some.
+    pub refused: u64,
+    /// Closed to make place for others.
+    pub evicted: u64,
+    /// Closed because no request came in time, or no more.
+    pub timed_out: u64,
+    /// Closed because their other end did not read.
+    pub not_read: u64,
+}
+
+/// The figures of all ports that are open in this process, by their names. Ports of one name are added together.
+#[must_use]
+pub fn figures() -> Vec<(&'static str, Figures)> {
+    let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    ports.retain(|port| port.strong_count() > 0);
+    let mut all: Vec<(&'static str, Figures)> = Vec::new();
+    for port in ports.iter().filter_map(Weak::upgrade) {
+        let figures = port.figures();
+        match all.iter_mut().find(|(name, _)| *name == port.name) {
+            Some((_, sum)) => sum.add(&figures),
+            None => all.push((port.name, figures)),
+        }
+    }
+    all
+}
+
+impl Figures {
+    fn add(&mut self, other: &Self) {
+        self.open += other.open;
+        self.most += other.most;
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.evicted += other.evicted;
+        self.timed_out += other.timed_out;
+        self.not_read += other.not_read;
+    }
+}
+
+/// A port with the connections that are open on it.
+#[derive(Debug)]
+pub(crate) struct Port {
+    name: &'static str,
+    most: usize,
+    most_by_peer: usize,
+    open: Mutex<Open>,
+    /// A place became free.
+    pub freed: Notify,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    evicted: AtomicU64,
+    timed_out: AtomicU64,
+    not_read: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    connections: HashMap<u64, Arc<State>>,
+    by_peer: HashMap<IpAddr, usize>,
+}
+
+impl Port {
+    pub fn open(name: &'static str, most: usize, most_by_peer: usize) -> Arc<Self> {
+        let zero = AtomicU64::default;
+        let port = Arc::new(Self {
+            name,
+            most,
+            most_by_peer,
+            open: Mutex::default(),
+            freed: Notify::new(),
+            accepted: zero(),
+            refused: zero(),
+            evicted: zero(),
+            timed_out: zero(),
+            not_read: zero(),
+        });
+        PORTS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&port));
+        port
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // Nothing panics while it holds the lock.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection from this address.
+    pub fn place(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
+        let peer = peer(address);
+        let mut open = self.lock();
+        if self.is_full(&open) || self.has_its_share(&open, peer) {
+            return None;
+        }
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let state = Arc::new(State::new(number, peer, Arc::clone(self)));
+        open.connections.insert(number, Arc::clone(&state));
+        *open.by_peer.entry(peer).or_default() += 1;
+        drop(open);
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        Some(Connection::new(state))
+    }
+
+    /// Tells the quietest connections to make place for one from this address. False if there is none that could.
+    pub fn make_place(&self, address: IpAddr) -> bool {
+        let peer = peer(address);
+        let open = self.lock();
+        if self.has_its_share(&open, peer) {
+            open.evict(1, Some(peer))
+        } else {
+            open.evict((self.most / EVICTED_AT_ONCE).max(1), None)
+        }
+    }
+
+    fn is_full(&self, open: &Open) -> bool {
+        open.connections.len() >= self.most
+    }
+
+    fn has_its_share(&self, open: &Open, peer: IpAddr) -> bool {
+        let of_peer = open.by_peer.get(&peer).copied().unwrap_or_default();
+        of_peer >= self.most_by_peer && !peer.is_loopback()
+    }
+
+    /// Closes those that have not read an answer for this long.
+    pub fn give_up_unread(&self, after: Duration) {
+        let now = clock::now();
+        for state in self.lock().connections.values() {
+            if state.has_unread_answer(after, now) {
+                state.cut(Cut::NotRead);
+            }
+        }
+    }
+
+    /// Closes those that have done something for too long.
+    pub fn sweep(&self, limits: &Limits) {
+        let now = clock::now();
+        for state in self.lock().connections.values() {
+            if let Some(why) = state.overdue(limits, now) {
+                state.cut(why);
+            }
+        }
+    }
+
+    pub fn is_gone(&self, state: &State) {
+        let mut open = self.lock();
+        open.connections.remove(&state.number);
+        if let Some(of_peer) = open.by_peer.get_mut(&state.peer) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                open.by_peer.remove(&state.peer);
+            }
+        }
+        drop(open);
+        self.freed.notify_one();
+    }
+
+    pub fn count(&self, why: Cut) {
+        let counter = match why {
+            Cut::NoRequest | Cut::Idle => &self.timed_out,
+            Cut::NotRead => &self.not_read,
+            Cut::Evicted => &self.evicted,
+            Cut::HungUp => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub fn figures(&self) -> Figures {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Figures {
+            open: self.lock().connections.len() as u64,
+            most: self.most as u64,
+            accepted: of(&self.accepted),
+            refused: of(&self.refused),
+            evicted: of(&self.evicted),
+            timed_out: of(&self.timed_out),
+            not_read: of(&self.not_read),
+        }
+    }
+}
+
+impl Open {
+    /// Closes up to `count` connections without a whole request: first those of the peer that has the most, and of
+    /// these the quietest. False if there is none.
+    fn evict(&self, count: usize, of_peer: Option<IpAddr>) -> bool {
+        let is_eligible = |state: &&Arc<State>| of_peer.is_none_or(|peer| state.peer == peer);
+        let quiet = self.connections.values().filter(is_eligible);
+        let mut quiet: Vec<_> = quiet
+            .filter_map(|state| {
+                let of_its_peer = self.by_peer.get(&state.peer).copied().unwrap_or_default();
+                Some(((Reverse(of_its_peer), state.quiet_since()?, state.number), state))
+            })
+            .collect();
+        if quiet.len() > count {
+            quiet.select_nth_unstable_by_key(count, |(rank, _)| *rank);
+            quiet.truncate(count);
+        }
+        quiet.iter().for_each(|(_, state)| state.cut(Cut::Evicted));
+        !quiet.is_empty()
+    }
+}
+
+/// Whom an address counts as. Over IPv6 one household has a whole network of 64 bits.
+fn peer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Request;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn the_quietest_makes_place_and_one_with_a_whole_request_does_not() {
+        let port = Port::open("test", 2, 2);
+        let [busy, quiet] = [1, 2].map(|last| port.place(address(last)).unwrap());
+        let request = busy.request();
+        assert!(port.place(address(3)).is_none() && port.make_place(address(3)));
+        assert_eq!((busy.cut(), quiet.cut()), (None, Some(Cut::Evicted)));
+        drop(quiet);
+        let newcomer = port.place(address(3)).unwrap();
+        let _second = newcomer.request();
+        assert!(!port.make_place(address(4)));
+        assert_eq!((busy.cut(), newcomer.cut()), (None, None));
+        // A request that has not come whole holds no place.
+        let _arriving = request.arriving();
+        assert!(port.make_place(address(4)));
+        assert_eq!(busy.cut(), Some(Cut::Evicted));
+        let figures = port.figures();
+        assert_eq!((figures.open, figures.accepted, figures.evicted), (2, 3, 2));
+    }
+
+    #[test]
+    fn the_peer_with_the_most_connections_makes_place_first() {
+        let port = Port::open("test", 3, 3);
+        let ordinary = port.place(address(1)).unwrap();
+        let many = [2, 2].map(|last| port.place(address(last)).unwrap());
+        assert!(port.make_place(address(3)));
+        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::Evicted)));
+    }
+
+    #[test]
+    fn a_peer_has_its_share_and_this_machine_has_none() {
+        let port = Port::open("test", 9, 1);
+        let only = port.place("2001:db8::1".parse().unwrap()).unwrap();
+        let neighbour = "2001:db8::2".parse().unwrap();
+        assert!(port.place(neighbour).is_none() && port.make_place(neighbour));
+        assert_eq!(only.cut(), Some(Cut::Evicted));
+        assert!(port.place("2001:db8:0:1::2".parse().unwrap()).is_some());
+        let local = [(); 3].map(|()| port.place("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(local.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_reads_gives_its_connection_up() {
+        let port = Port::open("test", 9, 9);
+        let [reads, does_not] = [1, 2].map(|last| port.place(address(last)).unwrap());
+        let requests = [reads.request(), does_not.request()];
+        requests.iter().for_each(Request::offers);
+        requests[0].was_taken();
+        port.give_up_unread(Duration::ZERO);
+        assert_eq!((reads.cut(), does_not.cut()), (None, Some(Cut::NotRead)));
+    }
+}

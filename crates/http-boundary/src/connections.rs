@@ -1,0 +1,206 @@
+//! The connections of a service. They are our own, and not axum's, because axum puts no limits to them.
+
+use crate::answer::{Answer, Unread};
+use crate::bodies::{Arrival, ArrivingBody, Room};
+use crate::{HttpLimits, Peer};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::response::IntoResponse;
+use connection_limits::{Acceptor, Connection, Cut, Guarded, Share};
+use futures::future::BoxFuture;
+use hyper::body::{Body as _, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+use tracing::{debug, warn};
+
+/// How long requests that are under way may take to finish when the service stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection that is closed in order may take for it.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The headers of an HTTP/2 request.
+const HEAD_BYTES: usize = 32 * 1024;
+/// What is read ahead of an HTTP/1.1 connection, at most; a head has to fit into it. Far below the limit of hyper itself.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_WITHIN: Duration = Duration::from_secs(20);
+/// Bytes of bodies that an HTTP/2 client may send ahead, on a stream and on the connection.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// Bytes of an answer that are handed on ahead of what the client takes.
+const SEND_AHEAD_BYTES: usize = 64 * 1024;
+/// Streams that a client may reset before they are looked at, and those that it makes us reset; then its connection is
+/// closed ("rapid reset").
+const RESETS_UNSEEN: usize = 20;
+const RESETS_OF_OURS: usize = 256;
+
+const MIB: usize = 1024 * 1024;
+
+/// What all connections of a listener share.
+#[derive(Clone)]
+struct Edge {
+    router: Router,
+    room: Arc<Room>,
+    unread: Arc<Unread>,
+}
+
+/// Closes the connection that a request came over, without an answer.
+#[derive(Debug, Clone)]
+pub struct HangUp(Connection);
+
+impl HangUp {
+    /// Closes it now.
+    pub fn now(&self) {
+        self.0.close(Cut::HungUp);
+    }
+}
+
+/// Answers on a listener until told to stop, and then finishes what is under way. The router answers alone: there is
+/// nothing else at its edge but the limits.
+pub async fn serve_alone(
+    listener: TcpListener,
+    router: Router,
+    share: Share,
+    http: &HttpLimits,
+    stop: CancellationToken,
+) {
+    let mut acceptor = Acceptor::new(share, http.for_connections());
+    let edge = Edge {
+        router,
+        room: Arc::new(Room::new(http.request_bodies_mib * MIB, http.request_body_seconds)),
+        unread: Arc::new(Unread::new((http.unread_answers_mib * MIB) as u64)),
+    };
+    let builder = Arc::new(protocols(http));
+    let too_late = CancellationToken::new();
+    let connections = TaskTracker::new();
+    let accepting = async {
+        loop {
+            let (stream, address, connection) = acceptor.accept(&listener).await;
+            let peer = Peer::new(address, connection.number());
+            let asked = Asked { edge: edge.clone(), peer, connection };
+            let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
+            connections.spawn(async move {
+                let serving = answer(stream, asked, &builder, &stop);
+                too_late.run_until_cancelled(serving).await;
+            });
+        }
+    };
+    stop.run_until_cancelled(accepting).await;
+    drop(listener);
+    connections.close();
+    if timeout(FINISH_WITHIN, connections.wait()).await.is_err() {
+        warn!("some requests did not finish in time");
+        too_late.cancel();
+    }
+}
+
+fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(READ_AHEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WITHIN)
+        .max_concurrent_streams(http.http2_streams)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_AHEAD_BYTES)
+        .max_pending_accept_reset_streams(RESETS_UNSEEN)
+        .max_local_error_reset_streams(RESETS_OF_OURS);
+    builder
+}
+
+/// Answers on one connection until either side closes it.
+async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor>, stop: &CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
+    }
+    let connection = asked.connection.clone();
+    let io = TokioIo::new(Guarded::new(stream, connection.clone()));
+    let mut serving = pin!(builder.serve_connection(io, asked));
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            served = serving.as_mut() => {
+                if let Err(error) = served {
+                    debug!(error = &*error, "a connection broke");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = connection.is_cut() => break,
+        }
+    }
+    if connection.cut() == Some(Cut::Idle) {
+        serving.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = serving => {}
+            () = sleep(CLOSE_WITHIN) => {}
+        }
+    }
+}
+
+/// The requests of one connection.
+struct Asked {
+    edge: Edge,
+    peer: Peer,
+    connection: Connection,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Asked {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Answer>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let is_multiplexed = request.version() == Version::HTTP_2;
+        if is_multiplexed {
+            self.connection.is_multiplexed();
+        }
+        let under_way = self.connection.request();
+        let (parts, body) = request.into_parts();
+        let (body, arrival) = if body.is_end_stream() {
+            (Body::empty(), None)
+        } else {
+            let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room);
+            (Body::new(body), Some(arrival))
+        };
+        let mut request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(HangUp(self.connection.clone()));
+        let answering = self.edge.router.clone().call(request);
+        let unread = Arc::clone(&self.edge.unread);
+        Box::pin(async move {
+            let response = answering.await?;
+            let response = match arrival.as_deref().and_then(Arrival::problem) {
+                Some(problem) => given_up(problem.into_response(), is_multiplexed),
+                None => response,
+            };
+            Ok(Answer::to(under_way, response, is_multiplexed, &unread))
+        })
+    }
+}
+
+/// The rest of the body is not wanted any more.
+fn given_up(mut response: Response<Body>, is_multiplexed: bool) -> Response<Body> {
+    // HTTP/2 has no such header; there, the stream is reset.
+    if !is_multiplexed {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

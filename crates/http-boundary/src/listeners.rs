@@ -1,0 +1,99 @@
+//! The addresses on which a service answers.
+
+use crate::{Health, HttpArgs, OperatorToken, connections, serve, with_edge};
+use axum::Router;
+use connection_limits::Share;
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// A service cannot answer where it should.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The main address.
+    #[error(
+        "cannot listen on {address}: stop the program that already does, or choose another address with --listen (EMPORIUM_LISTEN)"
+    )]
+    Main {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address for those who run the shop.
+    #[error(
+        "cannot listen on {address}: stop the program that already does, or choose another address with --operations-listen (EMPORIUM_OPERATIONS_LISTEN)"
+    )]
+    Operations {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The addresses on which a service answers, taken and not answered on yet.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The main address.
+    pub main: SocketAddr,
+    /// The address for those who run the shop, if there is one.
+    pub operations: Option<SocketAddr>,
+    main_listener: TcpListener,
+    operations_listener: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Takes the addresses: the main one, and the one for those who run the shop if the arguments name one.
+    ///
+    /// # Errors
+    /// When an address is in use or not ours.
+    pub async fn bind(listen: SocketAddr, http: &HttpArgs) -> Result<Self, ListenError> {
+        let main = bind(listen).await;
+        let (main_listener, main) = main.map_err(|source| ListenError::Main { address: listen, source })?;
+        let operations = match http.operations_listen {
+            Some(address) => {
+                let bound = bind(address).await;
+                Some(bound.map_err(|source| ListenError::Operations { address, source })?)
+            }
+            None => None,
+        };
+        let (operations_listener, operations) = operations.unzip();
+        Ok(Self { main, operations, main_listener, operations_listener })
+    }
+
+    /// Answers on all of them until told to stop: the router on the main address, and how the parts of the service are
+    /// on both, on the main one for the operator's token.
+    pub async fn serve(
+        self,
+        router: Router,
+        health: &Health,
+        operator_token: OperatorToken,
+        http: &HttpArgs,
+        stop: CancellationToken,
+    ) {
+        let main = serve(
+            self.main_listener,
+            router.merge(health.routes(operator_token)),
+            &http.limits,
+            stop.clone(),
+        );
+        let operations = async {
+            if let Some(listener) = self.operations_listener {
+                let router = with_edge(health.open_routes());
+                connections::serve_alone(listener, router, Share::OPERATIONS, &http.limits, stop).await;
+            }
+        };
+        tokio::join!(main, operations);
+    }
+}
+
+async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
