@@ -106,7 +106,10 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, address)) => match self.place(address).await {
-                    Some(connection) => return (stream, address, connection),
+                    Some(connection) => {
+                        give_up_when_gone(&stream, self.limits.unread);
+                        return (stream, address, connection);
+                    }
                     None => self.refuse(),
                 },
                 Err(error) => self.wait_out(&error).await,
@@ -114,6 +117,7 @@ impl Acceptor {
         }
     }
 
+    /// A place for a connection, which may have to be made first.
     async fn place(&self, address: SocketAddr) -> Option<Connection> {
         if let Some(connection) = self.port.place(address.ip()) {
             return Some(connection);
@@ -165,3 +169,15 @@ impl Acceptor {
         }
     }
 }
+
+/// What is sent and not acknowledged for so long ends the connection: its other end is gone without a word.
+#[cfg(target_os = "linux")]
+fn give_up_when_gone(stream: &TcpStream, after: Duration) {
+    let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
+        tracing::debug!(%error, "a connection whose other end is gone will be noticed late");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_up_when_gone(_: &TcpStream, _: Duration) {}

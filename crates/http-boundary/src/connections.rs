@@ -29,9 +29,9 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The headers of an HTTP/2 request.
-const HEAD_BYTES: usize = 32 * 1024;
+const HEAD_BYTES: usize = 16 * 1024;
 /// What is read ahead of an HTTP/1.1 connection, at most; a head has to fit into it. Far below the limit of hyper itself.
-const READ_AHEAD_BYTES: usize = 64 * 1024;
+const READ_AHEAD_BYTES: usize = 16 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_WITHIN: Duration = Duration::from_secs(20);
 /// Bytes of bodies that an HTTP/2 client may send ahead, on a stream and on the connection.

@@ -6,7 +6,11 @@ mod world;
 
 use reqwest::StatusCode;
 use rstest::rstest;
+use sandbox_gateway::SandboxConfig;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use world::{Receiver, Sandbox};
 
@@ -152,4 +156,13 @@ async fn a_webhook_is_sent_again_until_it_is_received() {
     assert_eq!(received.event["type"], "payment_intent.created");
     assert_eq!(received.event["data"]["object"], made.body);
     assert_eq!(received.event["request"]["idempotency_key"], "key");
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_in_time_is_closed() {
+    let change = |config: &mut SandboxConfig| config.limits.request_head_seconds = Duration::from_millis(100);
+    let sandbox = Sandbox::start_with(tempfile::tempdir().unwrap(), change).await;
+    let mut silent = TcpStream::connect(sandbox.gateway.address()).await.unwrap();
+    let read = tokio::time::timeout(world::DEADLINE, silent.read(&mut [0])).await.expect("it is closed in time");
+    assert_eq!(read.unwrap(), 0);
 }

@@ -15,7 +15,7 @@ use crate::killing::{client_of, start_process};
 use crate::support::{all_of, append, client, event, events, expecting, positions, soon};
 
 /// How often the store loses its descriptors.
-const ROUNDS: u64 = 3;
+const ROUNDS: u64 = 2;
 const MOST_APPENDS: u64 = 1000;
 #[cfg(target_os = "linux")]
 const MAXIMUM: u64 = 1000;
@@ -64,6 +64,7 @@ async fn a_store_without_descriptors_refuses_and_goes_on_when_it_has_some_and_no
         }
         let refused = refused.expect("the store comes to need a file");
         assert!(child.try_wait().unwrap().is_none(), "the process ended: {refused}");
+        assert!(refused.to_string().contains("descriptor"), "{refused}");
         limit(&child, MAXIMUM);
         let taken = async {
             while writer.append_to_stream("s", &expecting(StreamState::Any), some()).await.is_err() {
