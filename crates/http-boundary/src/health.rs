@@ -1,6 +1,6 @@
 //! Whether the parts of a service do their work: `/livez` and `/readyz`.
 
-use crate::Metrics;
+use crate::{Metrics, Refusals};
 use axum::Json;
 use axum::Router;
 use axum::http::StatusCode;
@@ -12,10 +12,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How the parts of a process are. Some say so whenever it changes, others are asked. Cheap to clone; all clones are
 /// one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health {
     parts: Arc<Mutex<Parts>>,
     metrics: Metrics,
+    refusals: Refusals,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let metrics = Metrics::default();
+        let refusals = Refusals::default();
+        refusals.register(&metrics);
+        Self { parts: Arc::default(), metrics, refusals }
+    }
 }
 
 #[derive(Default)]
@@ -64,6 +74,12 @@ impl Health {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What this process refuses for want of room.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// `GET /livez`: the process answers. `GET /readyz`: every part does its work, or 503 with those that do not.

@@ -5,20 +5,26 @@
 //! service stops in order.
 
 mod access;
+mod client;
 mod extract;
 mod health;
+mod limits;
 mod metrics;
 mod peer;
 mod prefer;
 mod problem;
 pub mod process;
+mod refusals;
 mod serve;
 
 pub use access::{Caller, OperatorToken};
+pub use client::{Client, ForwardedIn, ProxyArgs};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
+pub use limits::{ClientLimitArgs, ClientLimits, limit_clients};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use prefer::Wait;
 pub use problem::Problem;
+pub use refusals::{Refusals, Seldom, count_refusals};
 pub use serve::{MAX_BODY_BYTES, Stopping, serve, with_edge};

@@ -6,7 +6,7 @@ use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Which end of the log comes first.
@@ -32,7 +32,7 @@ struct Part {
 
 /// Where the next events of the selection are, after the last one of the page before.
 pub async fn page_of_index(
-    pool: &PgPool,
+    database: &mut PgConnection,
     filter: &Filter,
     direction: Direction,
     after: Option<u64>,
@@ -59,9 +59,12 @@ pub async fn page_of_index(
 }
 
 /// Where all events of a purchase are.
-pub async fn of_correlation(pool: &PgPool, correlation: Uuid) -> Result<Vec<Position>, sqlx::Error> {
+pub async fn of_correlation(
+    database: &mut PgConnection,
+    correlation: Uuid,
+) -> Result<Vec<Position>, sqlx::Error> {
     let filter = Filter { correlation: Some(correlation), ..Filter::default() };
-    page_of_index(pool, &filter, Direction::Forwards, None, i64::MAX).await
+    page_of_index(database, &filter, Direction::Forwards, None, i64::MAX).await
 }
 
 fn stored(position: Position) -> i64 {
