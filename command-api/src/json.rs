@@ -103,6 +103,11 @@ impl<'de> Deserializer<'de> for Objects {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
+        self.deserialize_map(visitor)
+    }
+
+    // The fields of a variant are asked for as a map.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         match self.0 {
             Value::Array(_) => Err(Self::Error::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
@@ -152,7 +157,7 @@ impl<'de> Deserializer<'de> for Objects {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct map identifier ignored_any
+        tuple tuple_struct identifier ignored_any
     }
 }
 
@@ -200,7 +205,10 @@ mod tests {
     #[serde(rename_all = "snake_case")]
     enum Kind {
         Plain,
-        Of(Money),
+        Of {
+            #[serde(rename = "amount")]
+            _amount: i64,
+        },
     }
 
     const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");

@@ -1,6 +1,6 @@
 //! Nobody gets more than a share: not of the requests, of the places for work, of the database, nor of the disk.
 
-use crate::harness::{DEADLINE, Shop, Terms, gbp};
+use crate::harness::{DEADLINE, Shop, Terms};
 use crate::http::{Reply, Request};
 use crate::limits::Limits;
 use futures::StreamExt;

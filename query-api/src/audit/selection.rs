@@ -46,14 +46,14 @@ pub async fn page_of_index(
             Direction::Backwards => high = high.min(after.saturating_sub(1)),
         }
     }
-    let kinds = kinds(pool, filter).await?;
+    let kinds = kinds(&mut *database, filter).await?;
     let Filter { correlation, from, to, .. } = *filter;
     let part = Part { kinds, correlation, from, to, low, high, limit };
     let found = match (&part.kinds, part.correlation, direction) {
-        (Some(kinds), None, Direction::Forwards) => each_kind_forwards(pool, &part, kinds).await?,
-        (Some(kinds), None, Direction::Backwards) => each_kind_backwards(pool, &part, kinds).await?,
-        (_, _, Direction::Forwards) => forwards(pool, &part).await?,
-        (_, _, Direction::Backwards) => backwards(pool, &part).await?,
+        (Some(kinds), None, Direction::Forwards) => each_kind_forwards(database, &part, kinds).await?,
+        (Some(kinds), None, Direction::Backwards) => each_kind_backwards(database, &part, kinds).await?,
+        (_, _, Direction::Forwards) => forwards(database, &part).await?,
+        (_, _, Direction::Backwards) => backwards(database, &part).await?,
     };
     Ok(found.into_iter().filter_map(|position| u64::try_from(position).ok()).map(Position::new).collect())
 }
@@ -72,7 +72,7 @@ fn stored(position: Position) -> i64 {
 }
 
 /// The kinds of events that the selection wants; none if it wants all.
-async fn kinds(pool: &PgPool, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx::Error> {
+async fn kinds(database: &mut PgConnection, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx::Error> {
     if filter.category.is_none() && filter.event_type.is_none() && filter.actor.is_none() {
         return Ok(None);
     }
@@ -84,13 +84,17 @@ async fn kinds(pool: &PgPool, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx:
         filter.event_type,
         filter.actor
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await?;
     Ok(Some(kinds))
 }
 
 /// The first of each kind, and of these the first: each kind is one look into its own part of an index.
-async fn each_kind_forwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+async fn each_kind_forwards(
+    database: &mut PgConnection,
+    part: &Part,
+    kinds: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT t.position AS "position!" FROM unnest($1::bigint[]) AS k (kind) CROSS JOIN LATERAL (
                SELECT position FROM trail
@@ -106,11 +110,15 @@ async fn each_kind_forwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn each_kind_backwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+async fn each_kind_backwards(
+    database: &mut PgConnection,
+    part: &Part,
+    kinds: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT t.position AS "position!" FROM unnest($1::bigint[]) AS k (kind) CROSS JOIN LATERAL (
                SELECT position FROM trail
@@ -126,11 +134,11 @@ async fn each_kind_backwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Resul
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn forwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
+async fn forwards(database: &mut PgConnection, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT position FROM trail
          WHERE position BETWEEN $1 AND $2 AND ($3::uuid IS NULL OR correlation = $3)
@@ -145,11 +153,11 @@ async fn forwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn backwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
+async fn backwards(database: &mut PgConnection, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT position FROM trail
          WHERE position BETWEEN $1 AND $2 AND ($3::uuid IS NULL OR correlation = $3)
@@ -164,7 +172,7 @@ async fn backwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> 
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 

@@ -196,14 +196,16 @@ mod tests {
     }
 
     /// Gives the place back until this one has it: so many had it before.
-    async fn before(mut place: Turn, others: &mut [Waiter], mut waiter: Waiter) -> usize {
+    async fn before(mut place: Turn, mut others: Vec<Waiter>, mut waiter: Waiter) -> usize {
         for served in 0.. {
             drop(place);
             if (&mut waiter).now_or_never().is_some_and(|turn| turn.is_ok()) {
                 return served;
             }
-            let next = others.iter_mut().find_map(|other| other.now_or_never());
-            place = next.expect("somebody has it").expect("there was room");
+            let called = |(at, other): (usize, &mut Waiter)| Some((at, other.now_or_never()?));
+            let (at, turn) = others.iter_mut().enumerate().find_map(called).expect("somebody has it");
+            drop(others.swap_remove(at));
+            place = turn.expect("there was room");
         }
         unreachable!("a turn comes")
     }
@@ -216,27 +218,27 @@ mod tests {
     async fn a_flood_over_one_connection_delays_another_by_one() {
         let turns = Turns::new(1, AT_MOST);
         let place = take(&turns).await;
-        let mut flood: Vec<_> = (0..100).map(|_| waiter(&turns, client(1, 1))).collect();
+        let flood: Vec<_> = (0..100).map(|_| waiter(&turns, client(1, 1))).collect();
         let visitor = waiter(&turns, client(1, 2));
-        assert_eq!(before(place, &mut flood, visitor).await, 1);
+        assert_eq!(before(place, flood, visitor).await, 1);
     }
 
     #[tokio::test]
     async fn a_flood_over_many_connections_delays_another_address_by_one() {
         let turns = Turns::new(1, AT_MOST);
         let place = take(&turns).await;
-        let mut flood: Vec<_> = (0..500).map(|connection| waiter(&turns, client(1, connection))).collect();
+        let flood: Vec<_> = (0..500).map(|connection| waiter(&turns, client(1, connection))).collect();
         let visitor = waiter(&turns, client(2, 7_777));
-        assert_eq!(before(place, &mut flood, visitor).await, 1);
+        assert_eq!(before(place, flood, visitor).await, 1);
     }
 
     #[tokio::test]
     async fn connections_of_one_address_have_their_turns() {
         let turns = Turns::new(1, AT_MOST);
         let place = take(&turns).await;
-        let mut flood: Vec<_> = (0..300).map(|number| waiter(&turns, client(1, number % 100))).collect();
+        let flood: Vec<_> = (0..300).map(|number| waiter(&turns, client(1, number % 100))).collect();
         let visitor = waiter(&turns, client(1, 7_777));
-        assert_eq!(before(place, &mut flood, visitor).await, 100);
+        assert_eq!(before(place, flood, visitor).await, 100);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use domain::text::InvalidText;
 use domain::{Country, CustomerId, OrderId};
 use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
+use sqlx::Connection;
 use uuid::Uuid;
 
 const STATUSES: [&str; 7] =

@@ -15,9 +15,18 @@ use serde::{Deserialize, Serialize};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/sales/days", get(days))
-        .route("/sales/skus", get(|shared, caller, filter| keys("sku", shared, caller, filter)))
-        .route("/sales/merchants", get(|shared, caller, filter| keys("merchant", shared, caller, filter)))
-        .route("/sales/countries", get(|shared, caller, filter| keys("country", shared, caller, filter)))
+        .route(
+            "/sales/skus",
+            get(|shared, client, caller, filter| keys("sku", shared, client, caller, filter)),
+        )
+        .route(
+            "/sales/merchants",
+            get(|shared, client, caller, filter| keys("merchant", shared, client, caller, filter)),
+        )
+        .route(
+            "/sales/countries",
+            get(|shared, client, caller, filter| keys("country", shared, client, caller, filter)),
+        )
 }
 
 /// Days (UTC), both inside.
