@@ -13,9 +13,9 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Keys that a limiter knows, in all its parts: about 10 MB. With more, those that were silent for longest begin again
+/// Keys that a limiter knows, in all its parts: a few megabytes. With more, those that were silent for longest begin again
 /// with a full burst.
-const KNOWN: usize = 64 * 1024;
+const KNOWN: usize = 32 * 1024;
 /// A busy request waits for a lock of one part only.
 const PARTS: usize = 16;
 /// Of what an address may send, its busy connections together have all but a fifth.
