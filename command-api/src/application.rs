@@ -1,3 +1,4 @@
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::executor::Executor;
 use crate::fulfilment::FulfilmentRunner;
@@ -7,7 +8,7 @@ use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use axum::Router;
 use event_store::EventStore;
-use http_boundary::{Health, ListenError, Listeners, OperatorToken};
+use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
 use std::sync::Arc;
 use thiserror::Error;
@@ -20,6 +21,7 @@ pub struct Application {
     store: EventStore,
     executor: Arc<Executor>,
     keys: Keys,
+    admission: Admission,
     gateway: Option<Gateway>,
     webhooks: Option<Webhooks>,
     health: Health,
@@ -45,17 +47,21 @@ impl Application {
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
+        let admission = Admission::new(&config.admission, health);
         let sealing_figures = Figures::default();
         sealing_figures.register(health.metrics());
         let health = health.clone();
-        Ok(Self { config, store, executor, keys, gateway, webhooks, health, sealing_figures })
+        Ok(Self { config, store, executor, keys, admission, gateway, webhooks, health, sealing_figures })
     }
 
     /// The commands over HTTP.
     pub fn router(&self) -> Router {
-        routes::router(Shared {
+        let operator_token = OperatorToken::new(&self.config.operator_token);
+        let limits = ClientLimits::new(&self.config.client_limits, operator_token.clone());
+        let shared = Shared {
             executor: Arc::clone(&self.executor),
-            operator_token: OperatorToken::new(&self.config.operator_token),
+            operator_token,
+            admission: self.admission.clone(),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
             keys: self.keys.clone(),
             gateway: self.gateway.clone(),
@@ -63,7 +69,8 @@ impl Application {
             hold_seconds: self.config.order_hold_seconds,
             store: self.store.clone(),
             audit_key: self.config.audit_signing_key.public(),
-        })
+        };
+        routes::router(shared, limits, self.health.refusals().clone())
     }
 
     /// Runs the order fulfilment process and the sealing of the history until told to stop. Should one fail, `/readyz`

@@ -1,9 +1,10 @@
+use crate::admission::AdmissionArgs;
 use crate::executor::Writers;
 use crate::sealing::{SealingArgs, SealingConfig};
 use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
-use http_boundary::HttpArgs;
+use http_boundary::{ClientLimitArgs, HttpArgs};
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,6 +46,12 @@ pub struct Config {
 
     #[command(flatten)]
     pub payments: PaymentConfig,
+
+    #[command(flatten)]
+    pub client_limits: ClientLimitArgs,
+
+    #[command(flatten)]
+    pub admission: AdmissionArgs,
 
     /// No other process takes commands for this event store: what is in memory need not be looked up again
     #[arg(long, env = "EMPORIUM_ONLY_WRITER")]

@@ -1,17 +1,20 @@
 //! The command side: HTTP to command to decision to append, and the order fulfilment process.
 
+mod admission;
 mod answer;
 mod application;
 mod config;
 pub mod executor;
 mod fulfilment;
 mod ids;
+mod json;
 mod keys;
 mod problems;
 mod request;
 mod routes;
 mod sealing;
 
+pub use admission::AdmissionArgs;
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
 pub use ids::order_id_of;

@@ -5,7 +5,7 @@ use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{OrderId, Sku, cart, inventory, order, product};
 use event_store::EventStoreError;
-use http_boundary::{Caller, Problem};
+use http_boundary::{Caller, Problem, Seldom};
 use payment_gateway::InvalidWebhook;
 use serde::Serialize;
 use serde_json::json;
@@ -190,7 +190,11 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
         )
         .retry_after(1),
         ExecuteError::Store(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a command could not be stored");
+            static SAID: Seldom = Seldom::new();
+            if SAID.is_due() {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "commands cannot be stored");
+            }
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "event-store-unavailable",

@@ -1,18 +1,19 @@
 //! What every command request has: a caller, perhaps an idempotency key, a business time, a body.
 
-use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use chrono::{DateTime, SubsecRound, Utc};
 use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::admission::{Admission, Class, Place};
 use crate::executor::Envelope;
+use crate::json;
 use crate::keys::{self, Keys, Slot};
 use crate::problems;
 
@@ -23,14 +24,14 @@ const MAX_KEY_CHARACTERS: usize = 255;
 const KEYS: Uuid = Uuid::from_u128(0x0d5f_1c1e_9a3e_4b1f_8a2c_6b1f_4e2d_7c10);
 
 /// A command request with its body read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CommandRequest<T> {
     pub body: T,
     pub context: Context,
 }
 
 /// A request's circumstances.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Context {
     pub caller: Caller,
     pub idempotency_key: Option<String>,
@@ -40,6 +41,7 @@ pub struct Context {
     /// `Prefer: wait=N`.
     pub wait: Option<Wait>,
     fingerprint: String,
+    place: Place,
 }
 
 /// The body of a request that needs none.
@@ -59,6 +61,11 @@ impl Context {
             occurred_at: self.occurred_at,
             fingerprint: self.fingerprint.clone(),
         }
+    }
+
+    /// From here on the request waits for what others do: it is no longer in work.
+    pub fn only_waits(&self) {
+        self.place.leave();
     }
 
     /// For commands that must not happen twice.
@@ -81,6 +88,7 @@ where
     T: DeserializeOwned,
     OperatorToken: FromRef<S>,
     Keys: FromRef<S>,
+    Admission: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -90,15 +98,18 @@ where
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
-        let body = read_body(&parts.headers, &bytes)?;
-        let context = Context::of(caller, &parts, &bytes)?;
+        let body = json::read(&parts.headers, &bytes)?;
+        let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
+        // Only now: who is slow to send takes no place from others.
+        let place = Admission::from_ref(state).admit(class, caller)?;
+        let context = Context::of(caller, place, &parts, &bytes)?;
         context.take_key(&parts, &Keys::from_ref(state))?;
         Ok(Self { body, context })
     }
 }
 
 impl Context {
-    fn of(caller: Caller, parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
+    fn of(caller: Caller, place: Place, parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
         let idempotency_key = idempotency_key(&parts.headers)?;
         let command_id = match &idempotency_key {
             Some(key) => Uuid::new_v5(&KEYS, format!("{}:{key}", caller.name()).as_bytes()),
@@ -110,7 +121,7 @@ impl Context {
         };
         let occurred_at = occurred_at(&parts.headers, caller)?;
         let wait = Wait::read(&parts.headers);
-        Ok(Self { caller, idempotency_key, command_id, occurred_at, wait, fingerprint })
+        Ok(Self { caller, idempotency_key, command_id, occurred_at, wait, fingerprint, place })
     }
 }
 
@@ -123,31 +134,6 @@ impl Context {
         let scope = keys::scope(self.caller, self.command_id, key, parts.uri.path());
         slot.keep(keys.begin(scope, &self.fingerprint)?);
         Ok(())
-    }
-}
-
-fn read_body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem> {
-    // A request without a body is one with an empty object; whether that is enough, its type says.
-    if bytes.is_empty() {
-        return Json::<T>::from_bytes(b"{}").map(|Json(body)| body).map_err(|error| unreadable(&error));
-    }
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = content_type.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-json",
-            "The body is not declared as JSON",
-            "Send the body with `Content-Type: application/json`.",
-        ));
-    }
-    Json::<T>::from_bytes(bytes).map(|Json(body)| body).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(rejection: &JsonRejection) -> Problem {
-    match rejection {
-        JsonRejection::JsonDataError(_) => Problem::invalid(rejection.body_text()),
-        _ => Problem::malformed(rejection.body_text()),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use event_store::EventStoreError;
-use http_boundary::Problem;
+use http_boundary::{Problem, Seldom};
 use serde::Serialize;
 use tracing::{error, warn};
 
@@ -81,7 +81,11 @@ pub fn failed_query(error: sqlx::Error) -> Problem {
         return Problem::invalid("A value in the query is beyond what can be looked for.");
     }
     if is_passing {
-        warn!(error = &error as &dyn std::error::Error, "the read models cannot be read at the moment");
+        // Each request that is refused is counted; why needs no line for each.
+        static SAID: Seldom = Seldom::new();
+        if SAID.is_due() {
+            warn!(error = &error as &dyn std::error::Error, "the read models cannot be read at the moment");
+        }
         Problem::unavailable("The read models cannot be read at the moment: ask again in a moment.")
     } else {
         error!(error = &error as &dyn std::error::Error, "a query has failed");
@@ -93,7 +97,10 @@ pub fn failed_query(error: sqlx::Error) -> Problem {
 pub fn failed_read(error: EventStoreError) -> Problem {
     match error {
         EventStoreError::Unavailable(error) => {
-            warn!(error, "the event store cannot be read at the moment");
+            static SAID: Seldom = Seldom::new();
+            if SAID.is_due() {
+                warn!(error, "the event store cannot be read at the moment");
+            }
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
         EventStoreError::Refused(error) => {

@@ -1,18 +1,21 @@
 use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
+use crate::database::Database;
 use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
-use http_boundary::{Health, HttpArgs, ListenError, Listeners, OperatorToken};
-use sqlx::PgPool;
+use http_boundary::{
+    ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken,
+};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
 use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-/// Connections to the database; one of them listens for checkpoints.
+/// Connections to the database. All but one answer queries: over the last one it is looked up how far the projections
+/// have come.
 const MAX_CONNECTIONS: u32 = 16;
 /// All that is watched live is read over one more.
 const LIVE_CONNECTIONS: u32 = 1;
@@ -23,7 +26,7 @@ const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 pub struct Application {
     listen: SocketAddr,
     http: HttpArgs,
-    pool: PgPool,
+    client_limits: ClientLimitArgs,
     health: Health,
     shared: Shared,
 }
@@ -65,6 +68,8 @@ impl Application {
             database_url,
             analytics_database_url,
             operator_token,
+            client_limits,
+            database: database_args,
             live_heartbeat,
         } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
@@ -89,7 +94,7 @@ impl Application {
             live_events: live::Events::new(log.clone()),
             live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
             checkpoints,
-            pool: pool.clone(),
+            database: Database::new(pool, MAX_CONNECTIONS - 1, &database_args, health),
             analytics,
             log,
             // Without a pause there would be nothing but signs of life.
@@ -97,12 +102,13 @@ impl Application {
             store,
             operator_token: OperatorToken::new(&operator_token),
         };
-        Ok(Self { listen, http, pool, health: health.clone(), shared })
+        Ok(Self { listen, http, client_limits, health: health.clone(), shared })
     }
 
     /// The queries over HTTP.
     pub fn router(&self) -> Router {
-        routes::router(self.shared.clone())
+        let limits = ClientLimits::new(&self.client_limits, self.shared.operator_token.clone());
+        routes::router(self.shared.clone(), limits, self.health.refusals().clone())
     }
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
@@ -114,7 +120,7 @@ impl Application {
         );
         self.shared.log.stop();
         self.shared.analytics.pool.close().await;
-        self.pool.close().await;
+        self.shared.database.close().await;
     }
 
     /// Answers HTTP on the configured address until told to stop.

@@ -8,8 +8,8 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Acquire, Connection, PgPool};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -109,6 +109,8 @@ pub struct Checkpoints {
     /// The name of this part in `/readyz`.
     part: &'static str,
     served: Arc<[watch::Sender<Served>; ReadModel::ALL.len()]>,
+    /// When the last look began that somebody asked for; locked while it is under way.
+    last_load: Arc<Mutex<Option<Instant>>>,
     /// Whether the listener is connected, so that the positions are the newest.
     is_listening: watch::Sender<bool>,
 }
@@ -121,6 +123,7 @@ impl Checkpoints {
             store,
             part,
             served: Arc::new(std::array::from_fn(|_| watch::Sender::default())),
+            last_load: Arc::default(),
             is_listening: watch::Sender::new(false),
         }
     }
@@ -154,12 +157,23 @@ impl Checkpoints {
     /// The newest position that is known. Asks the database only while nobody tells us.
     async fn current(&self, model: ReadModel) -> Option<Position> {
         if !*self.is_listening.borrow()
-            && let Err(error) = self.load().await
+            && let Err(error) = self.load_for_all().await
         {
             // The query that follows meets the same trouble and reports it.
             tracing::debug!(%error, "the checkpoints cannot be read");
         }
         self.sender(model).borrow().position()
+    }
+
+    /// Loads, once for all who ask meanwhile: with the database away they would take its connections from each other.
+    async fn load_for_all(&self) -> Result<(), sqlx::Error> {
+        let asked = Instant::now();
+        let mut begun = self.last_load.lock().await;
+        if begun.is_some_and(|begun| begun >= asked) {
+            return Ok(());
+        }
+        *begun = Some(Instant::now());
+        self.load().await
     }
 
     /// How far it has come, as far as is known here.

@@ -1,5 +1,6 @@
+use crate::database::DatabaseArgs;
 use event_store::EventStore;
-use http_boundary::HttpArgs;
+use http_boundary::{ClientLimitArgs, HttpArgs};
 use std::net::SocketAddr;
 
 /// What query-api needs to run. Every value can be given as an option or in the environment.
@@ -28,6 +29,12 @@ pub struct Config {
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: String,
+
+    #[command(flatten)]
+    pub client_limits: ClientLimitArgs,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 
     /// After how many seconds without an event a live order sends a sign of life
     #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = Config::LIVE_HEARTBEAT)]

@@ -13,6 +13,7 @@ mod application;
 mod audit;
 mod checkpoints;
 mod config;
+mod database;
 mod freshness;
 mod history;
 pub mod live;
@@ -22,3 +23,4 @@ mod routes;
 
 pub use application::{Application, BuildError};
 pub use config::Config;
+pub use database::DatabaseArgs;

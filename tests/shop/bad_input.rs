@@ -39,7 +39,21 @@ async fn what_cannot_be_read_is_refused(pool: PgPool) {
 
     let post = |body: String| shop.request(Method::POST, &lines).body(body).send();
     post("{\"lines\": [".to_owned()).await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
-    post("[]".to_owned()).await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    for array in ["[]", "[[]]", "{\"lines\": [[null, \"MUG\", 1, null]]}"] {
+        post(array.to_owned()).await.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+    }
+    let mug = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    for (name, value, problem) in [
+        ("content-encoding", "gzip", "unsupported-encoding"),
+        ("content-type", "application/json; charset=utf-16", "unsupported-charset"),
+    ] {
+        let request = shop.request(Method::POST, &lines).header(name, value).json(&mug);
+        request.send().await.expect_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
+    }
+    let two_tokens = shop.request(Method::POST, &lines).operator().header("authorization", "Bearer x");
+    two_tokens.json(&mug).send().await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    let two_tokens = shop.request(Method::GET, "/products").operator().operator();
+    two_tokens.send().await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
     let huge = format!("{{\"lines\": [], \"padding\": \"{}\"}}", "x".repeat(2 * 1024 * 1024));
     post(huge).await.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large");
     for quantity in ["0", "-1", "1000000000000", "1.5", "\"2\"", "null", "99999999999999999999999"] {

@@ -21,6 +21,8 @@ fn addresses() -> BTreeSet<String> {
         database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
         analytics_database_url: None,
         operator_token: TOKEN.to_owned(),
+        client_limits: http_boundary::ClientLimitArgs::without_limits(),
+        database: query_api::DatabaseArgs::default(),
         live_heartbeat: 1,
     };
     let router = query_api::Application::build(config, &Health::default()).unwrap().router();

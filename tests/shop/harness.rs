@@ -2,6 +2,7 @@
 
 use crate::databases::Databases;
 use crate::http::{Reply, Request};
+use crate::limits::Limits;
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
 use embedded_event_store::EmbeddedEventStore;
@@ -46,6 +47,7 @@ pub struct Terms {
     pub live_heartbeat: u64,
     /// How long an event waits for its seal, in seconds.
     pub seal_seconds: u64,
+    pub limits: Limits,
 }
 
 impl Default for Terms {
@@ -56,6 +58,7 @@ impl Default for Terms {
             tells_of_refunds: true,
             live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
             seal_seconds: 10,
+            limits: Limits::default(),
         }
     }
 }

@@ -64,8 +64,13 @@ impl Request {
         Self { builder }
     }
 
+    /// The answer with all its headers.
+    pub async fn send_raw(self) -> reqwest::Response {
+        self.builder.send().await.expect("the shop answers")
+    }
+
     pub async fn send(self) -> Reply {
-        let response = self.builder.send().await.expect("the shop answers");
+        let response = self.send_raw().await;
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };

@@ -1,11 +1,12 @@
 use super::Shared;
+use crate::admission::Class;
 use crate::answer::Answer;
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context, NoBody};
-use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, post, put};
+use axum::{Extension, Router};
 use domain::cart::{Command, NewLine};
 use domain::product::{Definition, Product};
 use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
@@ -18,13 +19,14 @@ use std::collections::HashMap;
 const MAX_LINES_OF_A_REQUEST: usize = 500;
 
 pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/carts", post(open))
+    let lines = Router::new()
         .route("/carts/{cart_id}", delete(abandon))
         .route("/carts/{cart_id}/shipping", put(set_shipping))
         .route("/carts/{cart_id}/lines", post(put_lines))
         .route("/carts/{cart_id}/lines/{line_id}", delete(remove_line))
         .route("/carts/{cart_id}/lines/removals", post(remove_lines))
+        .route_layer(Extension(Class::CartLines));
+    Router::new().route("/carts", post(open).layer(Extension(Class::NewCarts))).merge(lines)
 }
 
 #[derive(Deserialize)]

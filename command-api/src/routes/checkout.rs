@@ -4,14 +4,15 @@
 //! finds the checked-out cart and places its order.
 
 use super::Shared;
+use crate::admission::Class;
 use crate::answer::Answer;
 use crate::executor::{Accepted, Envelope, ExecuteError};
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
-use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use axum::{Extension, Router};
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
@@ -29,7 +30,7 @@ const ATTEMPTS: usize = 5;
 const HOLD_SECONDS: RangeInclusive<u32> = 1..=31 * 24 * 60 * 60;
 
 pub fn routes() -> Router<Shared> {
-    Router::new().route("/carts/{cart_id}/checkout", post(check_out))
+    Router::new().route("/carts/{cart_id}/checkout", post(check_out).layer(Extension(Class::Checkouts)))
 }
 
 #[derive(Deserialize)]
@@ -64,6 +65,7 @@ async fn check_out(
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
     let mut has_outcome = false;
     if let Some(wait) = context.wait {
+        context.only_waits();
         let answered = shared.executor.orders.wait(order_id, wait.duration(), |order| {
             // Stock has answered when nothing more is owed to it.
             fulfilment::owed(order).is_empty().then_some(())

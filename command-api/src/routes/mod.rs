@@ -11,14 +11,16 @@ mod shipments;
 mod stock;
 mod webhooks;
 
+use crate::admission::Admission;
 use crate::executor::Executor;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
 use audit_seal::key::PublicKey;
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::{from_fn, from_fn_with_state};
 use event_store::EventStore;
-use http_boundary::OperatorToken;
+use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
 use payment_gateway::{Gateway, Webhooks};
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub struct Shared {
     pub operator_token: OperatorToken,
     pub cart_id_secret: CartIdSecret,
     pub keys: Keys,
+    pub admission: Admission,
     pub gateway: Option<Gateway>,
     pub webhooks: Option<Webhooks>,
     /// How long an order waits for its money if the checkout does not say.
@@ -51,8 +54,14 @@ impl FromRef<Shared> for Keys {
     }
 }
 
+impl FromRef<Shared> for Admission {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.admission.clone()
+    }
+}
+
 /// All commands.
-pub fn router(shared: Shared) -> Router {
+pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -61,8 +70,10 @@ pub fn router(shared: Shared) -> Router {
         .merge(orders::routes())
         .merge(payments::routes())
         .merge(shipments::routes())
-        .merge(webhooks::routes())
         .merge(audit::routes())
-        .route_layer(axum::middleware::from_fn(keys::watch))
+        .route_layer(from_fn(keys::watch))
+        .route_layer(from_fn_with_state(limits, limit_clients))
+        .merge(webhooks::routes())
+        .route_layer(from_fn_with_state(refusals, count_refusals))
         .with_state(shared)
 }

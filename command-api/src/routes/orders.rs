@@ -89,6 +89,7 @@ pub async fn change(
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(wait) = context.wait {
+        context.only_waits();
         let settled =
             shared.executor.orders.wait(order_id, wait.duration(), |order| is_settled(order).then_some(()));
         settled.await.map_err(problems::of_view)?;

@@ -86,6 +86,7 @@ async fn through_gateway(
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(wait) = context.wait {
+        context.only_waits();
         let decided = shared
             .executor
             .orders

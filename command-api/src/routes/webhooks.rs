@@ -2,6 +2,7 @@
 //! the gateway is asked how the payment stands, and that is recorded.
 
 use super::Shared;
+use crate::admission::Class;
 use crate::executor::ViewError;
 use crate::fulfilment::payments::{self, PaymentError, Which};
 use crate::fulfilment::refunds;
@@ -15,7 +16,7 @@ use axum::routing::post;
 use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
-use http_boundary::Problem;
+use http_boundary::{Caller, Problem};
 use payment_gateway::{Gateway, WebhookEvent};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -24,6 +25,8 @@ const SIGNATURE: &str = "stripe-signature";
 /// Much longer than it takes, and much shorter than the gateway waits for us.
 const ANSWER_IS_RECORDED_WITHIN: Duration = Duration::from_millis(500);
 
+/// Without a limit by address: all of them come from the gateway's few. What the gateway has not signed is refused before
+/// anything is done for it, which costs no more than to refuse it for its number.
 pub fn routes() -> Router<Shared> {
     Router::new().route("/webhooks/payments", post(take))
 }
@@ -36,6 +39,7 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     let told = webhooks
         .verify(signature, &body, Utc::now().timestamp())
         .map_err(|error| problems::bad_webhook(&error))?;
+    let _place = shared.admission.admit(Class::Payments, Caller::Shopper)?;
     let Some(intent) = told.intent_id.as_deref().and_then(|intent| IntentId::new(intent).ok()) else {
         return Ok(StatusCode::NO_CONTENT);
     };

@@ -3,7 +3,7 @@
 use crate::Problem;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -72,23 +72,24 @@ impl Caller {
     }
 }
 
-impl<S> FromRequestParts<S> for Caller
-where
-    OperatorToken: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Some(authorization) = parts.headers.get(header::AUTHORIZATION) else {
-            return Ok(Self::Shopper);
-        };
+impl Caller {
+    /// Whose request has these headers.
+    ///
+    /// # Errors
+    /// 401 `unknown-token` for a token that is not the operator's, 400 if there are two.
+    pub(crate) fn of(headers: &HeaderMap, operator: &OperatorToken) -> Result<Self, Problem> {
+        let mut given = headers.get_all(header::AUTHORIZATION).into_iter();
+        let Some(authorization) = given.next() else { return Ok(Self::Shopper) };
+        // Something before us may have looked at the other one.
+        if given.next().is_some() {
+            return Err(Problem::malformed("A request has one Authorization header: send it once."));
+        }
         let token = authorization.to_str().ok().and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         match token {
-            Some(token) if OperatorToken::from_ref(state).is(token) => Ok(Self::Operator),
+            Some(token) if operator.is(token) => Ok(Self::Operator),
             _ => Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "unknown-token",
@@ -97,5 +98,44 @@ where
             )
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         }
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    OperatorToken: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // `limit_clients` has looked already.
+        match parts.extensions.get::<Self>() {
+            Some(caller) => Ok(*caller),
+            None => Self::of(&parts.headers, &OperatorToken::from_ref(state)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::nobody(&[], Ok(Caller::Shopper))]
+    #[case::the_operator(&["Bearer secret"], Ok(Caller::Operator))]
+    #[case::in_any_case(&["bEARER secret"], Ok(Caller::Operator))]
+    #[case::another_token(&["Bearer public"], Err("unknown-token"))]
+    #[case::another_scheme(&["Basic secret"], Err("unknown-token"))]
+    #[case::two_headers(&["Bearer secret", "Bearer public"], Err("malformed-request"))]
+    #[case::twice_the_same(&["Bearer secret", "Bearer secret"], Err("malformed-request"))]
+    fn the_caller_is_known_by_one_token(
+        #[case] given: &[&str],
+        #[case] expected: Result<Caller, &'static str>,
+    ) {
+        let headers = given.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect();
+        let caller = Caller::of(&headers, &OperatorToken::new("secret"));
+        assert_eq!(caller.map_err(|problem| problem.id()), expected);
     }
 }

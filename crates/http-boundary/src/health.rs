@@ -1,6 +1,6 @@
 //! Whether the parts of a service do their work: `/livez` and `/readyz`.
 
-use crate::{Caller, Metrics, OperatorToken, Problem, usage};
+use crate::{Caller, Metrics, OperatorToken, Problem, Refusals, usage};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,11 +22,18 @@ pub struct Health {
     metrics: Metrics,
     /// Whether the service was ready when anybody last asked.
     for_anybody: Arc<tokio::sync::Mutex<Option<(Instant, bool)>>>,
+    refusals: Refusals,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let health = Self { parts: Arc::default(), metrics: Metrics::default(), for_anybody: Arc::default() };
+        let health = Self {
+            parts: Arc::default(),
+            metrics: Metrics::default(),
+            refusals: Refusals::default(),
+            for_anybody: Arc::default(),
+        };
+        health.refusals.register(&health.metrics);
         usage::watch(&health);
         health
     }
@@ -78,6 +85,12 @@ impl Health {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What this process refuses for want of room.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// `GET /livez`: the process answers. `GET /readyz`: 200 if every part does its work, otherwise 503; the operator is

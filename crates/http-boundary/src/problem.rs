@@ -93,6 +93,10 @@ impl Problem {
     }
 }
 
+/// Which problem an answer is, for those whom it passes on its way out.
+#[derive(Debug, Clone, Copy)]
+pub struct ProblemId(pub &'static str);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = json!({
@@ -105,6 +109,7 @@ impl IntoResponse for Problem {
             fields.extend(self.members);
         }
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(ProblemId(self.id));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         for (name, value) in self.headers {

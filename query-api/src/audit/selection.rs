@@ -6,7 +6,7 @@ use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Which end of the log comes first.
@@ -32,7 +32,7 @@ struct Part {
 
 /// Where the next events of the selection are, after the last one of the page before.
 pub async fn page_of_index(
-    pool: &PgPool,
+    database: &mut PgConnection,
     filter: &Filter,
     direction: Direction,
     after: Option<u64>,
@@ -46,22 +46,25 @@ pub async fn page_of_index(
             Direction::Backwards => high = high.min(after.saturating_sub(1)),
         }
     }
-    let kinds = kinds(pool, filter).await?;
+    let kinds = kinds(&mut *database, filter).await?;
     let Filter { correlation, from, to, .. } = *filter;
     let part = Part { kinds, correlation, from, to, low, high, limit };
     let found = match (&part.kinds, part.correlation, direction) {
-        (Some(kinds), None, Direction::Forwards) => each_kind_forwards(pool, &part, kinds).await?,
-        (Some(kinds), None, Direction::Backwards) => each_kind_backwards(pool, &part, kinds).await?,
-        (_, _, Direction::Forwards) => forwards(pool, &part).await?,
-        (_, _, Direction::Backwards) => backwards(pool, &part).await?,
+        (Some(kinds), None, Direction::Forwards) => each_kind_forwards(database, &part, kinds).await?,
+        (Some(kinds), None, Direction::Backwards) => each_kind_backwards(database, &part, kinds).await?,
+        (_, _, Direction::Forwards) => forwards(database, &part).await?,
+        (_, _, Direction::Backwards) => backwards(database, &part).await?,
     };
     Ok(found.into_iter().filter_map(|position| u64::try_from(position).ok()).map(Position::new).collect())
 }
 
 /// Where all events of a purchase are.
-pub async fn of_correlation(pool: &PgPool, correlation: Uuid) -> Result<Vec<Position>, sqlx::Error> {
+pub async fn of_correlation(
+    database: &mut PgConnection,
+    correlation: Uuid,
+) -> Result<Vec<Position>, sqlx::Error> {
     let filter = Filter { correlation: Some(correlation), ..Filter::default() };
-    page_of_index(pool, &filter, Direction::Forwards, None, i64::MAX).await
+    page_of_index(database, &filter, Direction::Forwards, None, i64::MAX).await
 }
 
 fn stored(position: Position) -> i64 {
@@ -69,7 +72,7 @@ fn stored(position: Position) -> i64 {
 }
 
 /// The kinds of events that the selection wants; none if it wants all.
-async fn kinds(pool: &PgPool, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx::Error> {
+async fn kinds(database: &mut PgConnection, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx::Error> {
     if filter.category.is_none() && filter.event_type.is_none() && filter.actor.is_none() {
         return Ok(None);
     }
@@ -81,13 +84,17 @@ async fn kinds(pool: &PgPool, filter: &Filter) -> Result<Option<Vec<i64>>, sqlx:
         filter.event_type,
         filter.actor
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await?;
     Ok(Some(kinds))
 }
 
 /// The first of each kind, and of these the first: each kind is one look into its own part of an index.
-async fn each_kind_forwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+async fn each_kind_forwards(
+    database: &mut PgConnection,
+    part: &Part,
+    kinds: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT t.position AS "position!" FROM unnest($1::bigint[]) AS k (kind) CROSS JOIN LATERAL (
                SELECT position FROM trail
@@ -103,11 +110,15 @@ async fn each_kind_forwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn each_kind_backwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+async fn each_kind_backwards(
+    database: &mut PgConnection,
+    part: &Part,
+    kinds: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT t.position AS "position!" FROM unnest($1::bigint[]) AS k (kind) CROSS JOIN LATERAL (
                SELECT position FROM trail
@@ -123,11 +134,11 @@ async fn each_kind_backwards(pool: &PgPool, part: &Part, kinds: &[i64]) -> Resul
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn forwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
+async fn forwards(database: &mut PgConnection, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT position FROM trail
          WHERE position BETWEEN $1 AND $2 AND ($3::uuid IS NULL OR correlation = $3)
@@ -142,11 +153,11 @@ async fn forwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 
-async fn backwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
+async fn backwards(database: &mut PgConnection, part: &Part) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT position FROM trail
          WHERE position BETWEEN $1 AND $2 AND ($3::uuid IS NULL OR correlation = $3)
@@ -161,7 +172,7 @@ async fn backwards(pool: &PgPool, part: &Part) -> Result<Vec<i64>, sqlx::Error> 
         part.to,
         part.limit
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await
 }
 

@@ -30,7 +30,10 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 /// What can be watched.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Watched {
+    /// As the operator sees it.
     Stock(Sku),
+    /// As everybody sees it.
+    Available(Sku),
     Sales,
 }
 
@@ -90,17 +93,21 @@ struct Topics {
 
 impl Watched {
     /// What an event changes.
-    fn touched_by(event: &RecordedEvent) -> Option<Self> {
-        match event.category() {
-            stock::CATEGORY => event.stream_id().parse().ok().map(Self::Stock),
-            sales::CATEGORY if event.event_type.starts_with(sales::BOOKED) => Some(Self::Sales),
-            _ => None,
-        }
+    fn touched_by(event: &RecordedEvent) -> impl Iterator<Item = Self> {
+        let touched = match event.category() {
+            stock::CATEGORY => match event.stream_id().parse::<Sku>() {
+                Ok(sku) => [Some(Self::Available(sku.clone())), Some(Self::Stock(sku))],
+                Err(_) => [None, None],
+            },
+            sales::CATEGORY if event.event_type.starts_with(sales::BOOKED) => [Some(Self::Sales), None],
+            _ => [None, None],
+        };
+        touched.into_iter().flatten()
     }
 
     fn model(&self) -> ReadModel {
         match self {
-            Self::Stock(_) => ReadModel::Stock,
+            Self::Stock(_) | Self::Available(_) => ReadModel::Stock,
             Self::Sales => ReadModel::Sales,
         }
     }
@@ -113,7 +120,7 @@ impl States {
         let topics = Arc::<Topics>::default();
         let touched = Arc::clone(&topics);
         log.hand_to(move |event| {
-            if let Some(watched) = Watched::touched_by(event) {
+            for watched in Watched::touched_by(event) {
                 touched.touch(&watched, Some(event.position), Some(event.position));
             }
         });
@@ -204,9 +211,16 @@ impl States {
         let mut connection = self.pool.acquire().await?;
         let skus: Vec<&str> = due.iter().filter_map(Watched::sku).collect();
         if !skus.is_empty() {
-            let mut states = stock::read(&mut connection, &skus).await?;
-            for watched in due.iter().filter(|watched| watched.sku().is_some()) {
-                self.topics.tell(watched, watched.sku().and_then(|sku| states.remove(sku)));
+            let stock = stock::read(&mut connection, &skus).await?;
+            for watched in due {
+                let state = match watched {
+                    Watched::Stock(sku) => stock.get(sku.as_str()).map(|(at, view)| State::of(*at, view)),
+                    Watched::Available(sku) => {
+                        stock.get(sku.as_str()).map(|(at, view)| State::of(*at, &view.for_shoppers()))
+                    }
+                    Watched::Sales => continue,
+                };
+                self.topics.tell(watched, state.transpose()?);
             }
         }
         if due.contains(&Watched::Sales) {
@@ -219,7 +233,7 @@ impl States {
 impl Watched {
     fn sku(&self) -> Option<&str> {
         match self {
-            Self::Stock(sku) => Some(sku.as_str()),
+            Self::Stock(sku) | Self::Available(sku) => Some(sku.as_str()),
             Self::Sales => None,
         }
     }

@@ -1,4 +1,3 @@
-use super::states::State;
 use crate::routes::StockView;
 use domain::Aggregate;
 use domain::inventory::Inventory;
@@ -7,11 +6,11 @@ use std::collections::HashMap;
 
 pub const CATEGORY: &str = Inventory::CATEGORY;
 
-/// The stock of these SKUs, in one query. Its position is that of the last event that changed it.
+/// The stock of these SKUs, in one query, each with the position of the last event that changed it.
 pub async fn read(
     connection: &mut PgConnection,
     skus: &[&str],
-) -> Result<HashMap<String, State>, sqlx::Error> {
+) -> Result<HashMap<String, (i64, StockView)>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision, position
          FROM stock WHERE sku = ANY($1)",
@@ -19,7 +18,8 @@ pub async fn read(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
+    Ok(rows
+        .into_iter()
         .map(|row| {
             let view = StockView {
                 sku: row.sku.clone(),
@@ -32,7 +32,7 @@ pub async fn read(
                 changed_at: row.changed_at,
                 revision: row.revision,
             };
-            Ok((row.sku, State::of(row.position, &view)?))
+            (row.sku, (row.position, view))
         })
-        .collect()
+        .collect())
 }

@@ -21,8 +21,9 @@ use domain::OrderId;
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use http_boundary::{Caller, PathParams, Problem, process};
+use http_boundary::{Caller, Client, PathParams, Problem, process};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Places of events that are read at once for an export of a purchase.
 const POSITIONS_AT_ONCE: usize = 500;
@@ -77,6 +78,7 @@ impl Query {
 /// is asked for.
 async fn events(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter: query, freshness }: Asked<Query>,
 ) -> Result<Answer<Page<Record>>, Problem> {
@@ -98,8 +100,10 @@ async fn events(
         ));
     }
     let position = shared.checkpoints.reach(ReadModel::Trail, freshness).await?;
-    let found = page_of_index(&shared.pool, &filter, direction, page.after, page.fetch()).await;
+    let mut database = shared.database.connection(client).await?;
+    let found = page_of_index(&mut database, &filter, direction, page.after, page.fetch()).await;
     let found = found.map_err(failed_query)?;
+    drop(database);
     let page = page.page(found, |position| position.value(), |position| position);
     let mut places = page.items;
     places.sort_unstable();
@@ -109,6 +113,12 @@ async fn events(
     }
     let items = events.iter().map(Record::from).collect();
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }, position))
+}
+
+/// Where the events of one purchase are.
+async fn places_of(shared: &Shared, client: Client, correlation: Uuid) -> Result<Vec<Position>, Problem> {
+    let mut database = shared.database.connection(client).await?;
+    of_correlation(&mut database, correlation).await.map_err(failed_query)
 }
 
 /// The events at these places. No event is ever deleted, so one that is missing is told and not passed over.
@@ -136,6 +146,7 @@ struct Purchase {
 
 async fn purchase(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     PathParams(order_id): PathParams<OrderId>,
     Asked { freshness, .. }: Asked,
@@ -143,7 +154,7 @@ async fn purchase(
     caller.require_operator()?;
     // Half a tree would be a wrong one: everything that is in the log now.
     let position = shared.checkpoints.reach(ReadModel::Trail, freshness.or(MinPosition::Head)).await?;
-    let places = of_correlation(&shared.pool, order_id.0).await.map_err(failed_query)?;
+    let places = places_of(&shared, client, order_id.0).await?;
     let events = all_at(&shared.store, &places).await?;
     if events.is_empty() {
         return Err(nothing("purchase", order_id, position));
@@ -155,6 +166,7 @@ async fn purchase(
 /// where the events of a purchase are is looked up.
 async fn file(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter: query, freshness }: Asked<Query>,
 ) -> Result<Response, Problem> {
@@ -166,7 +178,7 @@ async fn file(
         query.format.ok_or_else(|| Problem::invalid("Give the `format`: ndjson, csv or parquet."))?;
     let filter = query.filter()?;
     let head = shared.log.reach(freshness).await?;
-    let events = selected(&shared, filter, (head.position, freshness)).await?;
+    let events = selected(&shared, client, filter, (head.position, freshness)).await?;
     let pieces = export(format, events).inspect_err(|error| {
         tracing::warn!(error = process::with_causes(error), "an export breaks off");
     });
@@ -186,6 +198,7 @@ type Events = BoxStream<'static, Result<RecordedEvent, EventStoreError>>;
 
 async fn selected(
     shared: &Shared,
+    client: Client,
     filter: Filter,
     (head, freshness): (Option<Position>, Freshness),
 ) -> Result<Events, Problem> {
@@ -196,7 +209,7 @@ async fn selected(
         (Some(stream), _) => store.read_stream(stream, 0, usize::MAX).boxed(),
         (None, Some(correlation)) => {
             shared.checkpoints.reach(ReadModel::Trail, freshness.at(head)).await?;
-            let places = of_correlation(&shared.pool, correlation).await.map_err(failed_query)?;
+            let places = places_of(shared, client, correlation).await?;
             let parts: Vec<Vec<Position>> = places.chunks(POSITIONS_AT_ONCE).map(<[_]>::to_vec).collect();
             let read = move |part: Vec<Position>| {
                 let store = store.clone();

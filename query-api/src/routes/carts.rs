@@ -11,9 +11,9 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::CartId;
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 const STATUSES: [&str; 3] = ["open", "checked_out", "abandoned"];
@@ -103,6 +103,7 @@ impl From<Row> for CartView {
 /// Newest first.
 async fn list(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<CartView>>, Problem> {
@@ -115,6 +116,7 @@ async fn list(
     }
     let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
     // An open cart is priced again at checkout, so its sum may be more than any order's total: cut it off.
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT c.cart_id, c.status, c.currency, c.customer_id, c.order_id, c.country, c.opened_at,
@@ -138,7 +140,7 @@ async fn list(
         page.after.map(|(_, cart_id)| cart_id),
         page.fetch()
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     Ok(Answer::new(page.page(rows, |row| (row.opened_at, row.cart_id), CartView::from), reached))
@@ -146,6 +148,7 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    client: Client,
     caller: Result<Caller, Problem>,
     PathParams(cart_id): PathParams<CartId>,
     Asked { filter, freshness }: Asked<AsOf>,
@@ -154,7 +157,8 @@ async fn one(
         return page_as_of::<CartFold>(&shared, caller, cart_id, point, freshness).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
-    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
+    let mut database = shared.database.connection(client).await?;
+    let mut snapshot = database.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
     let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
     let cart = cart.ok_or_else(|| nothing("cart", cart_id, reached))?;

@@ -87,12 +87,15 @@ async fn order(
 
 async fn stock(
     State(shared): State<Shared>,
+    caller: Caller,
     PathParams(sku): PathParams<Sku>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
 ) -> Result<Response, Problem> {
     let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
-    let answer = listener.tell_states(Watched::Stock(sku.clone()), reached).await;
+    let watched =
+        if caller.is_operator() { Watched::Stock(sku.clone()) } else { Watched::Available(sku.clone()) };
+    let answer = listener.tell_states(watched, reached).await;
     answer.map_err(|error| refused(error, "stock", sku, reached))
 }
 

@@ -15,12 +15,13 @@ pub mod stock;
 
 use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
+use crate::database::Database;
 use crate::live::{Events, Log, States};
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
 use event_store::EventStore;
-use http_boundary::OperatorToken;
-use sqlx::PgPool;
+use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
 use std::time::Duration;
 
 pub use stock::StockView;
@@ -29,7 +30,7 @@ pub use stock::StockView;
 #[derive(Clone)]
 pub struct Shared {
     pub checkpoints: Checkpoints,
-    pub pool: PgPool,
+    pub database: Database,
     pub analytics: Analytics,
     pub store: EventStore,
     /// The log as it grows.
@@ -47,7 +48,7 @@ impl FromRef<Shared> for OperatorToken {
 }
 
 /// All queries.
-pub fn router(shared: Shared) -> Router {
+pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -60,6 +61,8 @@ pub fn router(shared: Shared) -> Router {
         .merge(history::routes())
         .merge(prices::routes())
         .merge(audit::routes())
+        .route_layer(from_fn_with_state(limits, limit_clients))
+        .route_layer(from_fn_with_state(refusals, count_refusals))
         .with_state(shared)
 }
 

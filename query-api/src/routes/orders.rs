@@ -13,8 +13,9 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::text::InvalidText;
 use domain::{Country, CustomerId, OrderId};
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
+use sqlx::Connection;
 use uuid::Uuid;
 
 const STATUSES: [&str; 7] =
@@ -115,6 +116,7 @@ fn invalid(error: InvalidText) -> Problem {
 /// Newest first.
 async fn list(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<OrderView>>, Problem> {
@@ -132,6 +134,7 @@ async fn list(
     let from = starting("from", filter.from.as_deref())?;
     let to = ending("to", filter.to.as_deref())?;
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         OrderRow,
         r#"SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
@@ -165,7 +168,7 @@ async fn list(
         page.fetch(),
         filter.to_refund
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderView::from), reached))
@@ -173,6 +176,7 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    client: Client,
     caller: Result<Caller, Problem>,
     PathParams(order_id): PathParams<OrderId>,
     Asked { filter, freshness }: Asked<AsOf>,
@@ -181,7 +185,8 @@ async fn one(
         return page_as_of::<OrderFold>(&shared, caller, order_id, point, freshness).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
-    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
+    let mut database = shared.database.connection(client).await?;
+    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
     let order = order.ok_or_else(|| nothing("order", order_id, reached))?;

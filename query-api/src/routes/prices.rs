@@ -11,9 +11,9 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::Sku;
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -55,6 +55,7 @@ struct Sold {
 /// Every price that the product ever had, oldest first.
 async fn list(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     PathParams(sku): PathParams<Sku>,
     Asked { filter: wanted, freshness }: Asked<Wanted>,
@@ -68,7 +69,8 @@ async fn list(
     }
     let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.revision > after);
     let periods: Vec<_> = periods.into_iter().filter(is_next).take(page.limit + 1).collect();
-    let sold = sold(&shared.pool, &sku, &periods).await.map_err(failed_query)?;
+    let mut database = shared.database.connection(client).await?;
+    let sold = sold(&mut database, &sku, &periods).await.map_err(failed_query)?;
     let view = |period: PricePeriod| {
         let sold = sold.get(&period.revision).copied().unwrap_or_default();
         PriceView {
@@ -86,8 +88,12 @@ async fn periods(shared: &Shared, sku: &Sku) -> Result<Vec<PricePeriod>, History
     price_periods(&shared.store, sku).await
 }
 
-async fn sold(pool: &PgPool, sku: &Sku, periods: &[PricePeriod]) -> Result<HashMap<u64, Sold>, sqlx::Error> {
-    let mut snapshot = pool.begin_with(SNAPSHOT_OF_ORDERS).await?;
+async fn sold(
+    database: &mut PgConnection,
+    sku: &Sku,
+    periods: &[PricePeriod],
+) -> Result<HashMap<u64, Sold>, sqlx::Error> {
+    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await?;
     let revisions: Vec<i64> = periods.iter().map(|period| period.revision.cast_signed()).collect();
     let prices: Vec<i64> = periods.iter().map(|period| period.price.amount).collect();
     let from: Vec<DateTime<Utc>> = periods.iter().map(|period| period.from).collect();
@@ -144,6 +150,7 @@ type Key = (DateTime<Utc>, Uuid, i64);
 /// The orders of a price, in the order in which they were placed; those at another price in the same time among them.
 async fn orders(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     PathParams((sku, revision)): PathParams<(Sku, u64)>,
     Asked { filter: wanted, freshness }: Asked<Wanted>,
@@ -156,7 +163,8 @@ async fn orders(
         let id = format!("{sku}/{revision}");
         nothing("price", &id, position)
     })?;
-    let mut snapshot = shared.pool.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
+    let mut database = shared.database.connection(client).await?;
+    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
     let rows = sqlx::query!(
         "SELECT l.order_id, o.placed_at, o.status, o.customer_id, l.line_id, l.number, l.quantity, l.unit_price,
                 o.currency

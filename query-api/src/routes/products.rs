@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -68,6 +68,7 @@ impl From<Row> for ProductView {
 
 async fn list(
     State(shared): State<Shared>,
+    client: Client,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<ProductView>>, Problem> {
     let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
@@ -76,6 +77,7 @@ async fn list(
         .transpose()
         .map_err(|error: domain::text::InvalidText| Problem::invalid(error.to_string()))?;
     let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         Row,
         "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
@@ -88,7 +90,7 @@ async fn list(
         page.after.as_deref(),
         page.fetch()
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     Ok(Answer::new(page.page(rows, |row| row.sku.clone(), ProductView::from), reached))
@@ -96,6 +98,7 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    client: Client,
     caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
     Asked { filter, freshness }: Asked<AsOf>,
@@ -104,13 +107,14 @@ async fn one(
         return page_as_of::<ProductFold>(&shared, caller, &sku, point, freshness).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let row = sqlx::query_as!(
         Row,
         "SELECT sku, merchant_id, name, price, currency, retired, defined_at, changed_at, revision
          FROM products WHERE sku = $1",
         sku.as_str()
     )
-    .fetch_optional(&shared.pool)
+    .fetch_optional(&mut *database)
     .await
     .map_err(failed_query)?
     .ok_or_else(|| nothing("product", &sku, reached))?;

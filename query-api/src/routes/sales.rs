@@ -9,15 +9,24 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::NaiveDate;
 use domain::Currency;
-use http_boundary::{Caller, Problem};
+use http_boundary::{Caller, Client, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/sales/days", get(days))
-        .route("/sales/skus", get(|shared, caller, filter| keys("sku", shared, caller, filter)))
-        .route("/sales/merchants", get(|shared, caller, filter| keys("merchant", shared, caller, filter)))
-        .route("/sales/countries", get(|shared, caller, filter| keys("country", shared, caller, filter)))
+        .route(
+            "/sales/skus",
+            get(|shared, client, caller, filter| keys("sku", shared, client, caller, filter)),
+        )
+        .route(
+            "/sales/merchants",
+            get(|shared, client, caller, filter| keys("merchant", shared, client, caller, filter)),
+        )
+        .route(
+            "/sales/countries",
+            get(|shared, client, caller, filter| keys("country", shared, client, caller, filter)),
+        )
 }
 
 /// Days (UTC), both inside.
@@ -90,6 +99,7 @@ impl Filter {
 /// By day, oldest first.
 async fn days(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<SalesView>>, Problem> {
@@ -97,6 +107,7 @@ async fn days(
     let period = filter.period()?;
     let page = PageRequest::<(NaiveDate, String)>::read(filter.limit, filter.cursor.as_deref())?;
     let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         DayRow,
         "SELECT day, currency, orders, lines, units, revenue FROM sales
@@ -111,7 +122,7 @@ async fn days(
         page.after.as_ref().map(|(_, currency)| currency.as_str()),
         page.fetch()
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     let view = |row: DayRow| SalesView {
@@ -128,6 +139,7 @@ async fn days(
 async fn keys(
     dimension: &'static str,
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<SalesView>>, Problem> {
@@ -139,6 +151,7 @@ async fn keys(
         Some((revenue, key, currency)) => (Some(*revenue), Some(key.as_str()), Some(currency.as_str())),
         None => (None, None, None),
     };
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT key AS "key!", currency AS "currency!", orders AS "orders!", lines AS "lines!",
@@ -162,7 +175,7 @@ async fn keys(
         currency,
         page.fetch()
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     let key_of = |row: &Row| (row.revenue, row.key.clone(), row.currency.clone());

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::Sku;
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -24,7 +24,7 @@ struct Filter {
     cursor: Option<String>,
 }
 
-/// Units. `reserved` counts the committed ones among it: received + adjusted = available + reserved + shipped.
+/// As the operator sees it, in units. `reserved` counts the committed ones among it: received + adjusted = available + reserved + shipped.
 #[derive(Serialize)]
 pub struct StockView {
     pub sku: String,
@@ -38,14 +38,40 @@ pub struct StockView {
     pub revision: i64,
 }
 
+/// What everybody sees: how many can be had, and nothing from which it can be told how many were ever sold. Even the
+/// revision counts the orders.
+#[derive(Serialize)]
+pub struct AvailableView {
+    sku: String,
+    available: i64,
+    changed_at: DateTime<Utc>,
+}
+
+/// As its reader may see it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum StockPage {
+    Whole(StockView),
+    Available(AvailableView),
+}
+
+impl StockView {
+    /// As everybody sees it.
+    pub fn for_shoppers(&self) -> AvailableView {
+        AvailableView { sku: self.sku.clone(), available: self.available, changed_at: self.changed_at }
+    }
+}
+
 async fn list(
     State(shared): State<Shared>,
+    client: Client,
     caller: Caller,
     Asked { filter, freshness }: Asked<Filter>,
 ) -> Result<Answer<Page<StockView>>, Problem> {
     caller.require_operator()?;
     let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
     let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let rows = sqlx::query_as!(
         StockView,
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
@@ -53,7 +79,7 @@ async fn list(
         page.after.as_deref(),
         page.fetch()
     )
-    .fetch_all(&shared.pool)
+    .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
     Ok(Answer::new(page.page(rows, |row| row.sku.clone(), |row| row), reached))
@@ -61,24 +87,35 @@ async fn list(
 
 async fn one(
     State(shared): State<Shared>,
+    client: Client,
     caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
     Asked { filter, freshness }: Asked<AsOf>,
-) -> Result<Answer<StockView>, Problem> {
+) -> Result<Answer<StockPage>, Problem> {
     if let Some(point) = filter.as_of {
-        return page_as_of::<StockFold>(&shared, caller, &sku, point, freshness).await;
+        let page = page_as_of::<StockFold>(&shared, caller, &sku, point, freshness).await?;
+        return Ok(Answer {
+            body: StockPage::Whole(page.body),
+            reached: page.reached,
+            revision: page.revision,
+        });
     }
+    let is_operator = caller?.is_operator();
     let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
+    let mut database = shared.database.connection(client).await?;
     let row = sqlx::query_as!(
         StockView,
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision
          FROM stock WHERE sku = $1",
         sku.as_str()
     )
-    .fetch_optional(&shared.pool)
+    .fetch_optional(&mut *database)
     .await
     .map_err(failed_query)?
     .ok_or_else(|| nothing("stock", &sku, reached))?;
+    if !is_operator {
+        return Ok(Answer::new(StockPage::Available(row.for_shoppers()), reached));
+    }
     let revision = row.revision;
-    Ok(Answer::of_stream(row, reached, revision))
+    Ok(Answer::of_stream(StockPage::Whole(row), reached, revision))
 }

@@ -247,6 +247,8 @@ impl Services {
                 payment_gateway_timeout: 1,
                 payment_gateway_keeps_keys: 24 * 60 * 60,
             },
+            client_limits: http_boundary::ClientLimitArgs::without_limits(),
+            admission: command_api::AdmissionArgs::without_limits(),
             only_writer: false,
         };
         let commands = command_api::Application::build(config, &health).unwrap();

@@ -22,7 +22,9 @@ pub use error::BenchError;
 
 use clap::Subcommand;
 
-/// `emporium bench …`
+/// `emporium bench …`. Those that start a service of their own start it with --reads-per-second-by-address=0 and
+/// --writes-per-second-by-address=0, for all their shoppers come from one address. Those that ask a running shop do so
+/// as the operator, who has no limit.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
     /// Appends, reads and subscriptions through the official client, next to the disk's fsyncs and the loopback

@@ -16,6 +16,10 @@ pub const SHOP: &str = "shop";
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
+/// The benchmarks' shoppers all come from this machine: the service is started without the limits that each address has.
+pub const WITHOUT_CLIENT_LIMITS: [&str; 2] =
+    ["--reads-per-second-by-address=0", "--writes-per-second-by-address=0"];
+
 /// A child process; it ends with us.
 struct Program {
     child: Child,

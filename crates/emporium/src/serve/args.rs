@@ -1,7 +1,8 @@
 use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
-use command_api::{PaymentConfig, SealingArgs};
-use http_boundary::HttpArgs;
+use command_api::{AdmissionArgs, PaymentConfig, SealingArgs};
+use http_boundary::{ClientLimitArgs, HttpArgs};
+use query_api::DatabaseArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -78,6 +79,15 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub payments: PaymentConfig,
+
+    #[command(flatten)]
+    pub client_limits: ClientLimitArgs,
+
+    #[command(flatten)]
+    pub admission: AdmissionArgs,
+
+    #[command(flatten)]
+    pub queries: DatabaseArgs,
 
     /// Where the sandbox payment gateway answers, which runs in this process unless --payment-gateway is given; port 0
     /// takes any free one

@@ -16,7 +16,7 @@ pub use postgres::remove_elsewhere as remove_read_models_elsewhere;
 use crate::{demo_shop, secrets};
 use audit_seal::key::SealingKey;
 use background::Background;
-use command_api::PaymentConfig;
+use command_api::{AdmissionArgs, PaymentConfig};
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::{Health, Listeners, OperatorToken, process};
@@ -167,7 +167,7 @@ async fn start_event_store(
         return Ok(None);
     }
     // The log is for the operator alone.
-    let folder = data_dir.join("event-store");
+    let folder = event_store_folder(data_dir);
     let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
     let mut config = embedded_event_store::Config::new(folder);
@@ -283,9 +283,22 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
         sealing: args.sealing.clone(),
         order_hold_seconds: args.order_hold_seconds,
         payments,
+        client_limits: args.client_limits.clone(),
+        admission: admission(args, settings),
         // Nobody else takes commands for the store in our own process.
         only_writer: args.event_store.is_none(),
     }
+}
+
+/// The embedded event store fills the disk that our own data folder is on.
+fn admission(args: &ServeArgs, settings: &Settings) -> AdmissionArgs {
+    let embedded = args.event_store.is_none().then(|| event_store_folder(&settings.data_dir));
+    let event_store_folder = embedded.or_else(|| args.admission.event_store_folder.clone());
+    AdmissionArgs { event_store_folder, ..args.admission.clone() }
+}
+
+fn event_store_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("event-store")
 }
 
 fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) -> projections::Config {
@@ -310,6 +323,8 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
+        client_limits: args.client_limits.clone(),
+        database: args.queries.clone(),
         live_heartbeat: args.live_heartbeat,
     }
 }

@@ -1,0 +1,270 @@
+//! Which commands are taken into work: only so many at once, and when places or the disk run short, first of all no new
+//! carts. Who has begun to buy is to end it, and what an order or a payment needs is there until the last.
+//!
+//! A request that only waits for an outcome (`Prefer: wait`) has no place.
+
+mod disk;
+
+use axum::http::StatusCode;
+use clap::Args;
+use disk::Disk;
+use futures::FutureExt;
+use http_boundary::{Caller, Finding, Health, Problem};
+use prometheus_client::metrics::gauge::Gauge;
+use serde_json::json;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The name of the disk in `/readyz`.
+const DISK: &str = "disk";
+
+/// How much is taken on at once.
+#[derive(Debug, Clone, Args)]
+pub struct AdmissionArgs {
+    /// Commands that are in work at once, each for a moment: beyond it they are refused with 503, new carts first,
+    /// payments and operators last; 0 for any number
+    #[arg(long, env = "EMPORIUM_COMMANDS_IN_WORK", default_value_t = 2_000, value_name = "N")]
+    pub commands_in_work: usize,
+
+    /// The folder on this machine where the event store keeps its log, to notice in time that its disk fills up; not
+    /// needed for the embedded event store
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_FOLDER", value_name = "PATH")]
+    pub event_store_folder: Option<PathBuf>,
+
+    /// Room on the event store's disk that is kept for orders and payments, in bytes: with less, shoppers cannot fill
+    /// carts. Without it a twentieth of the disk, at least 64 MiB and at most 512 MiB
+    #[arg(long, env = "EMPORIUM_DISK_KEPT_FOR_ORDERS", value_name = "BYTES")]
+    pub disk_kept_for_orders: Option<u64>,
+}
+
+impl AdmissionArgs {
+    /// Everything is taken on.
+    #[must_use]
+    pub fn without_limits() -> Self {
+        Self { commands_in_work: 0, event_store_folder: None, disk_kept_for_orders: None }
+    }
+}
+
+/// What a command of a shopper is about: the later in a purchase, the longer it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    NewCarts,
+    CartLines,
+    Checkouts,
+    Payments,
+}
+
+impl Class {
+    /// The part of all places, in hundredths, up to which it is taken.
+    fn percent(self) -> usize {
+        match self {
+            Self::NewCarts => 70,
+            Self::CartLines => 80,
+            Self::Checkouts => 90,
+            Self::Payments => 100,
+        }
+    }
+
+    /// Whether it makes the log grow before anybody has ordered anything.
+    fn fills_carts(self) -> bool {
+        match self {
+            Self::NewCarts | Self::CartLines => true,
+            Self::Checkouts | Self::Payments => false,
+        }
+    }
+}
+
+/// The places of a process. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Admission(Arc<Places>);
+
+struct Places {
+    /// Zero: any number.
+    all: usize,
+    taken: AtomicUsize,
+    disk: Option<Disk>,
+}
+
+/// A command in work. It has its place until this is dropped, or until it leaves it.
+pub struct Place {
+    admission: Admission,
+    has_left: AtomicBool,
+}
+
+impl Admission {
+    /// Places, none of which is taken.
+    pub fn new(args: &AdmissionArgs, health: &Health) -> Self {
+        let disk = args.event_store_folder.as_ref().map(|folder| Disk::of(folder, args.disk_kept_for_orders));
+        let admission =
+            Self(Arc::new(Places { all: args.commands_in_work, taken: AtomicUsize::new(0), disk }));
+        admission.report(health);
+        admission
+    }
+
+    /// Takes a command on.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when too many are in work, 503 `storage-nearly-full` for carts when the disk fills up.
+    pub fn admit(&self, class: Class, caller: Caller) -> Result<Place, Problem> {
+        let Places { all, taken, disk } = &*self.0;
+        let is_first_of_all = caller.is_operator();
+        let percent = if is_first_of_all { 100 } else { class.percent() };
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        // Dropped with a refusal.
+        let place = Place { admission: self.clone(), has_left: AtomicBool::new(false) };
+        // At least one place is everybody's.
+        if *all > 0 && before >= (all.saturating_mul(percent) / 100).max(1) {
+            return Err(overloaded());
+        }
+        if class.fills_carts() && !is_first_of_all && disk.as_ref().is_some_and(Disk::is_nearly_full) {
+            return Err(storage_nearly_full());
+        }
+        Ok(place)
+    }
+
+    fn report(&self, health: &Health) {
+        let (taken, free) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+        health.metrics().register(|registry| {
+            registry.register("commands_in_work", "Commands that are in work", taken.clone());
+            if self.0.disk.is_some() {
+                registry.register("disk_free_bytes", "Room on the event store's disk", free.clone());
+            }
+        });
+        let places = Arc::clone(&self.0);
+        health.metrics().refresh(move || {
+            taken.set(i64::try_from(places.taken.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+            if let Some(room) = places.disk.as_ref().and_then(Disk::room) {
+                free.set(i64::try_from(room.free).unwrap_or(i64::MAX));
+            }
+            async {}.boxed()
+        });
+        if self.0.disk.is_some() {
+            let places = Arc::clone(&self.0);
+            health.ask(DISK, move || {
+                let room = places.disk.as_ref().and_then(Disk::room);
+                let detail = room.map_or(json!({ "free_bytes": null }), |room| {
+                    let shoppers = if room.is_nearly_full() { "cannot fill carts" } else { "can fill carts" };
+                    json!({ "free_bytes": room.free, "kept_for_orders_bytes": room.kept, "shoppers": shoppers })
+                });
+                // Orders and payments go on, so the process is ready.
+                async move { Finding { ready: true, detail } }.boxed()
+            });
+        }
+    }
+}
+
+impl Place {
+    /// From here on the request only waits.
+    pub fn leave(&self) {
+        if !self.has_left.swap(true, Ordering::Relaxed) {
+            self.admission.0.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("has_left", &self.has_left).finish_non_exhaustive()
+    }
+}
+
+fn overloaded() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "Too much is in work",
+        "More commands come than can be worked on: nothing was changed, send it again in a moment.",
+    )
+    .retry_after(1)
+}
+
+fn storage_nearly_full() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "storage-nearly-full",
+        "There is no room for new carts",
+        "The shop's disk is nearly full: what is left is kept for orders and payments. Nothing was changed, try again \
+         later.",
+    )
+    .retry_after(60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn admission(places: usize) -> Admission {
+        let args = AdmissionArgs { commands_in_work: places, ..AdmissionArgs::without_limits() };
+        Admission::new(&args, &Health::default())
+    }
+
+    fn refusal(answer: Result<Place, Problem>) -> Option<&'static str> {
+        answer.err().map(|problem| problem.id())
+    }
+
+    #[rstest]
+    #[case::new_carts(Class::NewCarts, Caller::Shopper, 70)]
+    #[case::cart_lines(Class::CartLines, Caller::Shopper, 80)]
+    #[case::checkouts(Class::Checkouts, Caller::Shopper, 90)]
+    #[case::payments(Class::Payments, Caller::Shopper, 100)]
+    #[case::the_operators_carts(Class::NewCarts, Caller::Operator, 100)]
+    fn new_carts_are_refused_first_and_payments_last(
+        #[case] class: Class,
+        #[case] caller: Caller,
+        #[case] last: usize,
+    ) {
+        let admission = admission(100);
+        let mut places: Vec<_> = (0..last).map(|_| admission.admit(class, caller).unwrap()).collect();
+        assert_eq!(refusal(admission.admit(class, caller)), Some("overloaded"));
+        // A refusal takes no place, and one that is given back is free.
+        places.pop();
+        assert_eq!(refusal(admission.admit(class, caller)), None);
+    }
+
+    #[test]
+    fn who_only_waits_has_no_place() {
+        let admission = admission(1);
+        let first = admission.admit(Class::Payments, Caller::Shopper).unwrap();
+        assert_eq!(refusal(admission.admit(Class::Payments, Caller::Shopper)), Some("overloaded"));
+        first.leave();
+        let second = admission.admit(Class::Payments, Caller::Shopper).unwrap();
+        // Left once, however often it is said.
+        first.leave();
+        drop(first);
+        assert_eq!(refusal(admission.admit(Class::Payments, Caller::Shopper)), Some("overloaded"));
+        drop(second);
+        assert_eq!(refusal(admission.admit(Class::NewCarts, Caller::Shopper)), None);
+    }
+
+    #[rstest]
+    #[case::new_carts(Class::NewCarts, Caller::Shopper, Some("storage-nearly-full"))]
+    #[case::cart_lines(Class::CartLines, Caller::Shopper, Some("storage-nearly-full"))]
+    #[case::checkouts(Class::Checkouts, Caller::Shopper, None)]
+    #[case::payments(Class::Payments, Caller::Shopper, None)]
+    #[case::the_operators_carts(Class::NewCarts, Caller::Operator, None)]
+    fn a_disk_that_fills_up_is_kept_for_orders_and_payments(
+        #[case] class: Class,
+        #[case] caller: Caller,
+        #[case] expected: Option<&str>,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let args = |kept| AdmissionArgs {
+            event_store_folder: Some(folder.path().to_owned()),
+            disk_kept_for_orders: Some(kept),
+            ..AdmissionArgs::without_limits()
+        };
+        let nearly_full = Admission::new(&args(u64::MAX), &Health::default());
+        assert_eq!(refusal(nearly_full.admit(class, caller)), expected);
+        let roomy = Admission::new(&args(0), &Health::default());
+        assert_eq!(refusal(roomy.admit(class, caller)), None);
+    }
+}

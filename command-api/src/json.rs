@@ -1,0 +1,260 @@
+//! Bodies: JSON in UTF-8, as it is, and objects where objects are asked for.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use http_boundary::Problem;
+use serde::Deserializer;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::Value;
+
+/// Reads a request's body.
+///
+/// # Errors
+/// 415 for another encoding, type or charset, 400 for what is no JSON, 422 for what is not what is asked for.
+pub fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
+    let encoding = only(headers, &header::CONTENT_ENCODING)?;
+    if encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity")) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-encoding",
+            "The body is encoded",
+            "Bodies are read as they are: send it without Content-Encoding.",
+        ));
+    }
+    // A request without a body is one with an empty object; whether that is enough, its type says.
+    if body.is_empty() {
+        return Json::<T>::from_bytes(b"{}").map(|Json(body)| body).map_err(|error| unreadable(&error));
+    }
+    check_type(only(headers, &header::CONTENT_TYPE)?.unwrap_or_default())?;
+    let Json(read) = Json::<T>::from_bytes(body).map_err(|error| unreadable(&error))?;
+    if body.contains(&b'[') {
+        check_objects::<T>(body)?;
+    }
+    Ok(read)
+}
+
+/// The value of a header that a request has once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed(format!("A request has one `{name}` header: send it once.")));
+    }
+    value.to_str().map(Some).map_err(|_| Problem::malformed(format!("The `{name}` header cannot be read.")))
+}
+
+fn check_type(content_type: &str) -> Result<(), Problem> {
+    let mut parts = content_type.split(';').map(str::trim);
+    if !parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-json",
+            "The body is not declared as JSON",
+            "Send the body with `Content-Type: application/json`.",
+        ));
+    }
+    let charset = parts.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then_some(value.trim().trim_matches('"'))
+    });
+    match charset {
+        Some(charset) if !["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8)) => {
+            Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-charset",
+                "The body is in another charset",
+                "JSON is read as UTF-8: send it so, with `Content-Type: application/json`.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unreadable(rejection: &JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::JsonDataError(_) => Problem::invalid(rejection.body_text()),
+        _ => Problem::malformed(rejection.body_text()),
+    }
+}
+
+/// Refuses arrays where objects are asked for. By itself serde reads the fields of a struct from either, in the order
+/// in which the struct happens to have them.
+fn check_objects<T: DeserializeOwned>(body: &[u8]) -> Result<(), Problem> {
+    let value = serde_json::from_slice::<Value>(body).and_then(|value| T::deserialize(Objects(value)));
+    match value {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::invalid(format!("An array is not taken for an object: {error}."))),
+    }
+}
+
+/// A value whose structs must be objects.
+struct Objects(Value);
+
+impl<'de> Deserializer<'de> for Objects {
+    type Error = serde_json::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.deserialize_map(visitor)
+    }
+
+    // The fields of a variant are asked for as a map.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(_) => Err(Self::Error::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Objects))),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Objects(value)));
+                visitor.visit_map(MapDeserializer::new(fields))
+            }
+            plain => plain.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Objects(value)));
+                visitor.visit_enum(MapAccessDeserializer::new(MapDeserializer::new(fields)))
+            }
+            plain => plain.deserialize_enum(name, variants, visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, serde_json::Error> for Objects {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(rename = "lines")]
+        _lines: Vec<Line>,
+        #[serde(rename = "total")]
+        _total: Option<Money>,
+        #[serde(rename = "kind")]
+        _kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Line {
+        #[serde(rename = "sku")]
+        _sku: String,
+        #[serde(rename = "quantity")]
+        _quantity: u32,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Money {
+        #[serde(rename = "amount")]
+        _amount: i64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Plain,
+        Of {
+            #[serde(rename = "amount")]
+            _amount: i64,
+        },
+    }
+
+    const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+
+    fn outcome(headers: &[(HeaderName, &str)], body: &str) -> &'static str {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let read = read::<Body>(&headers, &Bytes::copy_from_slice(body.as_bytes()));
+        read.err().map_or("read", |problem| problem.id())
+    }
+
+    #[rstest]
+    #[case::objects(r#"{"lines":[{"sku":"A","quantity":1}],"total":{"amount":1}}"#, "read")]
+    #[case::variants(r#"{"lines":[],"kind":"plain"}"#, "read")]
+    #[case::a_variant_with_more(r#"{"lines":[],"kind":{"of":{"amount":1}}}"#, "read")]
+    #[case::nothing_given(r#"{"lines":[],"total":null}"#, "read")]
+    #[case::the_whole_as_an_array("[[]]", "invalid-request")]
+    #[case::the_whole_with_all_fields("[[],null,null]", "invalid-request")]
+    #[case::a_line_as_an_array(r#"{"lines":[["A",1]]}"#, "invalid-request")]
+    #[case::a_field_as_an_array(r#"{"lines":[],"total":[1]}"#, "invalid-request")]
+    #[case::within_a_variant(r#"{"lines":[],"kind":{"of":[1]}}"#, "invalid-request")]
+    #[case::a_field_twice(r#"{"lines":[],"lines":[]}"#, "invalid-request")]
+    #[case::an_unknown_field(r#"{"lines":[],"more":[]}"#, "invalid-request")]
+    #[case::cut_off(r#"{"lines":["#, "malformed-request")]
+    fn objects_are_objects(#[case] body: &str, #[case] expected: &str) {
+        assert_eq!(outcome(&[JSON], body), expected);
+    }
+
+    #[rstest]
+    #[case::plain(&[JSON], "read")]
+    #[case::utf_8(&[(header::CONTENT_TYPE, "Application/JSON; charset=\"UTF-8\"")], "read")]
+    #[case::as_it_is(&[JSON, (header::CONTENT_ENCODING, "identity")], "read")]
+    #[case::packed(&[JSON, (header::CONTENT_ENCODING, "gzip")], "unsupported-encoding")]
+    #[case::packed_twice(&[JSON, (header::CONTENT_ENCODING, "identity, gzip")], "unsupported-encoding")]
+    #[case::another_charset(
+        &[(header::CONTENT_TYPE, "application/json; charset=utf-16")], "unsupported-charset"
+    )]
+    #[case::another_type(&[(header::CONTENT_TYPE, "text/json")], "not-json")]
+    #[case::no_type(&[], "not-json")]
+    #[case::two_types(&[JSON, (header::CONTENT_TYPE, "text/plain")], "malformed-request")]
+    fn a_body_is_read_as_it_is_declared(#[case] headers: &[(HeaderName, &str)], #[case] expected: &str) {
+        assert_eq!(outcome(headers, r#"{"lines":[]}"#), expected);
+    }
+
+    #[test]
+    fn an_encoded_body_of_nothing_is_refused_as_well() {
+        assert_eq!(outcome(&[(header::CONTENT_ENCODING, "br")], ""), "unsupported-encoding");
+        assert_eq!(outcome(&[], ""), "invalid-request");
+    }
+}

@@ -1,0 +1,171 @@
+//! How many requests an address may send in a second, and all at once.
+
+use crate::Client;
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{NotUntil, Quota, RateLimiter};
+use lru::LruCache;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Keys that a limiter knows, in all its parts: a few megabytes. With more, those that were silent for longest begin again
+/// with a full burst.
+const KNOWN: usize = 32 * 1024;
+/// A busy request waits for a lock of one part only.
+const PARTS: usize = 16;
+/// Of what an address may send, its busy connections together have all but a fifth.
+const SHARE_OF_THE_BUSY: f64 = 0.8;
+/// A connection is busy that sends more at once than this part of its address's burst,
+const BURST_OF_A_CONNECTION: f64 = 0.01;
+/// and for long more than this part of what its address may send for long. A hundred busy ones are to leave something.
+const RATE_OF_A_CONNECTION: f64 = 0.001;
+
+type Limiter<K, C> = RateLimiter<K, Known<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// The requests of one kind, by address. What an address may send is shared by all who are behind it, so connections
+/// that send more than a person does leave a fifth of it to the others: one of an office cannot shut out the rest.
+pub struct Bucket<C: Clock = DefaultClock> {
+    by_address: Limiter<IpAddr, C>,
+    of_the_busy: Limiter<IpAddr, C>,
+    by_connection: Limiter<Client, C>,
+}
+
+impl<C: Clock + Clone> Bucket<C> {
+    /// So many requests a second, and so many seconds' worth at once.
+    pub fn new(a_second: NonZeroU32, burst_seconds: NonZeroU32, clock: &C) -> Self {
+        let burst = f64::from(a_second.saturating_mul(burst_seconds).get());
+        let quota = |share_of_rate: f64, share_of_burst: f64| {
+            let every = Duration::from_secs_f64(1.0 / (f64::from(a_second.get()) * share_of_rate));
+            let quota = Quota::with_period(every).unwrap_or(Quota::per_second(a_second));
+            quota.allow_burst(whole(burst * share_of_burst))
+        };
+        let of_the_busy = quota(SHARE_OF_THE_BUSY, SHARE_OF_THE_BUSY);
+        let of_a_connection = quota(RATE_OF_A_CONNECTION, BURST_OF_A_CONNECTION);
+        Self {
+            by_address: RateLimiter::new(quota(1.0, 1.0), Known::default(), clock.clone()),
+            of_the_busy: RateLimiter::new(of_the_busy, Known::default(), clock.clone()),
+            by_connection: RateLimiter::new(of_a_connection, Known::default(), clock.clone()),
+        }
+    }
+
+    /// Counts a request, or says how long to wait before the next one.
+    pub fn take(&self, client: Client) -> Result<(), Duration> {
+        let waiting = |refused: NotUntil<C::Instant>| refused.wait_time_from(self.by_address.clock().now());
+        if self.by_connection.check_key(&client).is_err() {
+            self.of_the_busy.check_key(&client.address).map_err(waiting)?;
+        }
+        self.by_address.check_key(&client.address).map_err(waiting)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a u32 is one")]
+fn whole(number: f64) -> NonZeroU32 {
+    NonZeroU32::new(number.round() as u32).unwrap_or(NonZeroU32::MIN)
+}
+
+/// What is kept of each key, of as many as there is room for.
+struct Known<K> {
+    parts: [Mutex<LruCache<K, Nanos>>; PARTS],
+    hasher: RandomState,
+}
+
+impl<K: Hash + Eq> Default for Known<K> {
+    fn default() -> Self {
+        // Not a cache with a capacity, which would take all its room at once.
+        Self { parts: std::array::from_fn(|_| Mutex::new(LruCache::unbounded())), hasher: RandomState::new() }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+impl<K: Hash + Eq + Clone> StateStore for Known<K> {
+    type Key = K;
+
+    fn measure_and_replace<T, F, E>(&self, key: &K, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let part = &self.parts[self.hasher.hash_one(key) as usize % PARTS];
+        // Nothing panics while it holds the lock.
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = part.get_mut(key);
+        let (outcome, next) = f(known.as_deref().copied())?;
+        match known {
+            Some(known) => *known = next,
+            None => {
+                part.put(key.clone(), next);
+                if part.len() > KNOWN / PARTS {
+                    part.pop_lru();
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::FakeRelativeClock;
+    use std::net::Ipv4Addr;
+
+    fn client(address: u32, connection: u64) -> Client {
+        Client { address: Ipv4Addr::from_bits(address).into(), connection }
+    }
+
+    fn bucket(a_second: u32) -> (Bucket<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let number = |number| NonZeroU32::new(number).unwrap();
+        (Bucket::new(number(a_second), number(10), &clock), clock)
+    }
+
+    fn taken(bucket: &Bucket<FakeRelativeClock>, client: Client, requests: usize) -> usize {
+        (0..requests).filter(|_| bucket.take(client).is_ok()).count()
+    }
+
+    #[test]
+    fn a_connection_has_its_burst_and_what_comes_back() {
+        let (bucket, clock) = bucket(100);
+        // A hundredth of the burst as an ordinary connection, and four fifths of it as a busy one.
+        assert_eq!(taken(&bucket, client(1, 1), 2_000), 810);
+        let wait = bucket.take(client(1, 1)).unwrap_err();
+        assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(taken(&bucket, client(1, 1), 2_000), 80);
+        assert_eq!(taken(&bucket, client(2, 2), 2_000), 810);
+    }
+
+    #[test]
+    fn busy_connections_leave_a_fifth_to_the_others_of_their_address() {
+        let (bucket, clock) = bucket(100);
+        for second in 0..60 {
+            (1..=20).for_each(|connection| {
+                taken(&bucket, client(1, connection), 500);
+            });
+            // A person who has just connected.
+            assert_eq!(taken(&bucket, client(1, 1_000 + second), 1), usize::from(second > 0));
+            clock.advance(Duration::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn an_address_cannot_have_more_by_opening_connections() {
+        let (bucket, _) = bucket(100);
+        let taken: usize = (0..200).map(|connection| taken(&bucket, client(1, connection), 40)).sum();
+        assert_eq!(taken, 1_000);
+    }
+
+    #[test]
+    fn what_is_known_of_very_many_addresses_has_a_bound() {
+        let (bucket, _) = bucket(1);
+        (0..200_000).for_each(|address| assert!(bucket.take(client(address, address.into())).is_ok()));
+        let known = |parts: &[Mutex<LruCache<IpAddr, Nanos>>]| -> usize {
+            parts.iter().map(|part| part.lock().unwrap().len()).sum()
+        };
+        assert_eq!(known(&bucket.by_address.into_state_store().parts), KNOWN);
+    }
+}

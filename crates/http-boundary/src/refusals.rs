@@ -1,0 +1,112 @@
+//! What is refused for want of room: counted each time, said at most once a second.
+
+use crate::Metrics;
+use crate::problem::ProblemId;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long refusals are gathered before they are said.
+const GATHERED: Duration = Duration::from_secs(1);
+
+/// The refusals of a process, by the id of the problem. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Refusals {
+    counted: Family<[(&'static str, &'static str); 1], Counter>,
+    /// Not said yet.
+    unsaid: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+}
+
+impl Refusals {
+    pub(crate) fn register(&self, metrics: &Metrics) {
+        let help = "Requests that were refused for want of room, by the id of the problem";
+        metrics.register(|registry| registry.register("refused_requests", help, self.counted.clone()));
+    }
+
+    /// Counts a refusal. Must be called inside a tokio runtime.
+    pub fn count(&self, problem: &'static str) {
+        self.counted.get_or_create(&[("reason", problem)]).inc();
+        let mut unsaid = self.lock();
+        let is_first = unsaid.is_empty();
+        *unsaid.entry(problem).or_default() += 1;
+        drop(unsaid);
+        if is_first {
+            let refusals = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHERED).await;
+                refusals.say();
+            });
+        }
+    }
+
+    fn say(&self) {
+        let unsaid = std::mem::take(&mut *self.lock());
+        let reasons: Vec<_> = unsaid.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        tracing::warn!(reasons = reasons.join(", "), "requests are refused");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        // Nothing panics while it holds the lock.
+        self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A middleware that counts the answers which refuse a request for want of room: 429 and 503.
+pub async fn count_refusals(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()
+    {
+        refusals.count(id);
+    }
+    response
+}
+
+/// Something that is worth a line of the log at most once a second, however often it happens.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    /// The second in which it was said last.
+    said: AtomicU64,
+}
+
+impl Seldom {
+    /// Something that was not said yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { said: AtomicU64::new(0) }
+    }
+
+    /// Whether it may be said now.
+    pub fn is_due(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // Read first: those who ask in between do not take it from each other.
+        self.said.load(Ordering::Relaxed) != now && self.said.swap(now, Ordering::Relaxed) != now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refusals_are_gathered_until_they_are_said() {
+        let refusals = Refusals::default();
+        for _ in 0..1_000 {
+            refusals.count("too-many-requests");
+        }
+        refusals.count("overloaded");
+        let unsaid = || refusals.lock().clone();
+        assert_eq!(unsaid(), BTreeMap::from([("overloaded", 1), ("too-many-requests", 1_000)]));
+        refusals.say();
+        assert_eq!(unsaid(), BTreeMap::new());
+        let counted = refusals.counted.get_or_create(&[("reason", "too-many-requests")]).get();
+        assert_eq!(counted, 1_000);
+    }
+}
