@@ -4,6 +4,7 @@ use crate::databases::Databases;
 use crate::http::{Reply, Request};
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
+use command_api::UnpaidArgs;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, Intent};
@@ -46,6 +47,8 @@ pub struct Terms {
     pub live_heartbeat: u64,
     /// How long an event waits for its seal, in seconds.
     pub seal_seconds: u64,
+    /// What shoppers hold before they pay: all that they like, as all of a test's come from one address.
+    pub unpaid: UnpaidArgs,
 }
 
 impl Default for Terms {
@@ -56,6 +59,7 @@ impl Default for Terms {
             tells_of_refunds: true,
             live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
             seal_seconds: 10,
+            unpaid: UnpaidArgs { payments_in_part: true, ..UnpaidArgs::unlimited() },
         }
     }
 }

@@ -31,6 +31,8 @@ mod services;
 mod shipments;
 mod shopper_action;
 mod snapshots;
+mod stock_holding;
 mod time_travel;
+mod times_and_places;
 mod two_machines;
 mod written;

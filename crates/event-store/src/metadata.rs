@@ -33,6 +33,7 @@ impl Metadata {
 
 /// RFC 3339 with exactly six decimals, so that text order is time order.
 mod microseconds {
+    use crate::without_leap_second;
     use chrono::{DateTime, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -41,6 +42,6 @@ mod microseconds {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-        DateTime::deserialize(deserializer)
+        DateTime::deserialize(deserializer).map(without_leap_second)
     }
 }

@@ -13,6 +13,19 @@ use tokio::process::{Child, ChildStdout, Command};
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Settings of a service whose shoppers all come from this machine, as those of a benchmark do: what one address may
+/// hold without paying has no limits.
+pub fn for_a_crowd() -> impl Iterator<Item = String> {
+    let settings = [
+        "--max-units-of-a-sku=0",
+        "--unpaid-share=100",
+        "--unpaid-orders-of-address=0",
+        "--unpaid-orders-of-customer=0",
+        "--scarce-below=0",
+    ];
+    settings.into_iter().map(str::to_owned)
+}
+
 /// A child process; it ends with us.
 struct Program {
     child: Child,

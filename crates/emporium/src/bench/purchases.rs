@@ -2,7 +2,7 @@
 
 use super::error::BenchError;
 use super::folder::Folder;
-use super::programs::{ServiceProcess, free_address};
+use super::programs::{ServiceProcess, for_a_crowd, free_address};
 use super::report::short;
 use super::shop::{self, CURRENCY, Product};
 use super::timing::{Laps, Measured, all_at_once};
@@ -25,6 +25,9 @@ const PLENTY: u64 = 100_000_000;
 const LINES_OF_A_CART: usize = 20;
 
 /// `emporium bench purchases …`
+///
+/// All shoppers come from this machine: the service runs with `--unpaid-share=100 --unpaid-orders-of-address=0` and what
+/// else limits the unpaid orders of one address.
 #[derive(Debug, Args)]
 pub struct PurchasesArgs {
     /// How many shop side by side
@@ -49,7 +52,7 @@ struct Shop {
 /// Measures, and prints the figures.
 pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
-    let service = ServiceProcess::start(folder.path(), free_address()?, vec![]).await?;
+    let service = ServiceProcess::start(folder.path(), free_address()?, for_a_crowd().collect()).await?;
     let products: Vec<_> = (1..=PRODUCTS)
         .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
         .collect();

@@ -2,7 +2,7 @@
 
 use super::error::BenchError;
 use super::folder::Folder;
-use super::programs::{ServiceProcess, free_address};
+use super::programs::{ServiceProcess, for_a_crowd, free_address};
 use super::report::{load, short};
 use super::shop::{self, CURRENCY, Product};
 use super::timing::Measured;
@@ -62,7 +62,7 @@ struct Lap {
 /// Measures, and prints the figures.
 pub async fn run(args: ReadYourWritesArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
-    let service = ServiceProcess::start(folder.path(), free_address()?, vec![]).await?;
+    let service = ServiceProcess::start(folder.path(), free_address()?, for_a_crowd().collect()).await?;
     let products: Vec<_> = (1..=PRODUCTS)
         .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: 1_000 })
         .collect();

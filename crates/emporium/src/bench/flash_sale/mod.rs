@@ -8,7 +8,7 @@ mod shopper;
 
 use super::error::BenchError;
 use super::folder::Folder;
-use super::programs::{SandboxProcess, ServiceProcess, free_address};
+use super::programs::{SandboxProcess, ServiceProcess, for_a_crowd, free_address};
 use super::shop::{self, Product};
 use super::web::Web;
 use audit::{Findings, Told, judge};
@@ -31,6 +31,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// `emporium bench flash-sale …`
+///
+/// All shoppers come from this machine, and the sale is held at full reservation: the service runs with
+/// `--max-units-of-a-sku=0 --unpaid-share=100 --unpaid-orders-of-address=0 --unpaid-orders-of-customer=0
+/// --scarce-below=0`.
 #[derive(Debug, Args)]
 pub struct FlashSaleArgs {
     /// How many shoppers come
@@ -86,12 +90,13 @@ pub async fn run(args: FlashSaleArgs) -> Result<(), BenchError> {
 async fn hold(args: &FlashSaleArgs, folder: &Folder) -> Result<Findings, BenchError> {
     let address = free_address()?;
     let gateway = SandboxProcess::start(folder.path(), address, WEBHOOK_SECRET).await?;
-    let settings = vec![
+    let settings = [
         format!("--payment-gateway={}", gateway.url),
         format!("--payment-gateway-key={GATEWAY_KEY}"),
         format!("--payment-webhook-secret={WEBHOOK_SECRET}"),
         format!("--order-hold-seconds={}", args.hold_seconds),
     ];
+    let settings = settings.into_iter().chain(for_a_crowd()).collect();
     let mut service = ServiceProcess::start(folder.path(), address, settings).await?;
     let sale = Arc::new(Sale::prepare(args, &service).await?);
     println!(
