@@ -11,7 +11,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
-use domain::text::InvalidText;
 use domain::{CountryCode, CustomerId, OrderId};
 use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
@@ -108,7 +107,7 @@ impl From<OrderRow> for OrderView {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn invalid(error: InvalidText) -> Problem {
+fn invalid(error: impl std::fmt::Display) -> Problem {
     Problem::invalid(error.to_string())
 }
 
