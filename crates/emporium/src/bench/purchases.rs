@@ -25,9 +25,6 @@ const PLENTY: u64 = 100_000_000;
 const LINES_OF_A_CART: usize = 20;
 
 /// `emporium bench purchases …`
-///
-/// All shoppers come from this machine: the service runs with `--unpaid-share=100 --unpaid-orders-of-address=0` and what
-/// else limits the unpaid orders of one address.
 #[derive(Debug, Args)]
 pub struct PurchasesArgs {
     /// How many shop side by side

@@ -31,10 +31,6 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// `emporium bench flash-sale …`
-///
-/// All shoppers come from this machine, and the sale is held at full reservation: the service runs with
-/// `--max-units-of-a-sku=0 --unpaid-share=100 --unpaid-orders-of-address=0 --unpaid-orders-of-customer=0
-/// --scarce-below=0`.
 #[derive(Debug, Args)]
 pub struct FlashSaleArgs {
     /// How many shoppers come
