@@ -6,6 +6,7 @@ use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
+use crate::unpaid::Unpaid;
 use axum::Router;
 use event_store::EventStore;
 use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
@@ -24,6 +25,7 @@ pub struct Application {
     admission: Admission,
     gateway: Option<Gateway>,
     webhooks: Option<Webhooks>,
+    unpaid: Unpaid,
     health: Health,
     sealing_figures: Figures,
 }
@@ -48,10 +50,22 @@ impl Application {
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
         let admission = Admission::new(&config.admission, health);
+        let unpaid = Unpaid::new(&config.unpaid);
         let sealing_figures = Figures::default();
         sealing_figures.register(health.metrics());
         let health = health.clone();
-        Ok(Self { config, store, executor, keys, admission, gateway, webhooks, health, sealing_figures })
+        Ok(Self {
+            config,
+            store,
+            executor,
+            keys,
+            admission,
+            gateway,
+            webhooks,
+            unpaid,
+            health,
+            sealing_figures,
+        })
     }
 
     /// The commands over HTTP.
@@ -67,6 +81,7 @@ impl Application {
             gateway: self.gateway.clone(),
             webhooks: self.webhooks.clone(),
             hold_seconds: self.config.order_hold_seconds,
+            unpaid: self.unpaid.clone(),
             store: self.store.clone(),
             audit_key: self.config.audit_signing_key.public(),
         };
@@ -101,6 +116,7 @@ impl Application {
             self.store.clone(),
             Arc::clone(&self.executor),
             self.gateway.clone(),
+            self.unpaid.clone(),
             self.health.clone(),
         );
         if let Err(error) = runner.run(stop).await {

@@ -1,6 +1,7 @@
 use crate::admission::AdmissionArgs;
 use crate::executor::Writers;
 use crate::sealing::{SealingArgs, SealingConfig};
+use crate::unpaid::UnpaidArgs;
 use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
@@ -43,6 +44,9 @@ pub struct Config {
     /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
     pub order_hold_seconds: u32,
+
+    #[command(flatten)]
+    pub unpaid: UnpaidArgs,
 
     #[command(flatten)]
     pub payments: PaymentConfig,

@@ -13,9 +13,11 @@ mod problems;
 mod request;
 mod routes;
 mod sealing;
+mod unpaid;
 
 pub use admission::AdmissionArgs;
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
 pub use ids::order_id_of;
 pub use sealing::SealingArgs;
+pub use unpaid::UnpaidArgs;

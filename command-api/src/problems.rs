@@ -242,6 +242,12 @@ pub fn of_stock(error: ExecuteError<inventory::Rejection>) -> Problem {
                 .with("available", *available)
                 .with("asked", *asked)
         }
+        inventory::Rejection::BeyondShare { limit, held, asked } => {
+            conflict("held-at-payment", "Unpaid orders hold their share", rejection)
+                .with("limit", *limit)
+                .with("held", *held)
+                .with("asked", *asked)
+        }
         inventory::Rejection::OrderSettled => conflict("order-settled", "The order is settled", rejection),
         inventory::Rejection::ReservationDiffers { .. } => {
             conflict("reservation-differs", "The order holds another quantity", rejection)
@@ -342,6 +348,10 @@ pub fn of_order(error: ExecuteError<order::Rejection>) -> Problem {
         }
         order::Rejection::PaymentNotDue { due, .. } => {
             conflict("payment-not-due", "The payment is not what is due", rejection).with("due", *due)
+        }
+        order::Rejection::PaymentInPart { due, .. } => {
+            conflict("payment-in-part", "The payment is only a part of what is due", rejection)
+                .with("due", *due)
         }
         order::Rejection::PaymentUnderWay { under_way, due } => {
             conflict("payment-under-way", "Another payment is under way", rejection)

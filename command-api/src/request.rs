@@ -6,6 +6,7 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use chrono::{DateTime, SubsecRound, Utc};
+use event_store::read_time;
 use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -167,8 +168,8 @@ fn occurred_at(headers: &HeaderMap, caller: Caller) -> Result<DateTime<Utc>, Pro
     let now = Utc::now().trunc_subsecs(6);
     let Some(value) = headers.get(OCCURRED_AT) else { return Ok(now) };
     caller.require_operator()?;
-    let time = value.to_str().ok().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-    let time = time.map(|time| time.with_timezone(&Utc).trunc_subsecs(6));
+    let time = value.to_str().ok().and_then(|text| read_time(text).ok());
+    let time = time.map(|time| time.trunc_subsecs(6));
     match time {
         Some(time) if time < DateTime::UNIX_EPOCH => {
             Err(Problem::invalid("Emporium-Occurred-At lies before 1970: nothing that old is taken."))

@@ -10,6 +10,7 @@
 
 pub mod aggregate;
 pub mod cart;
+pub mod country;
 pub mod event;
 pub mod fulfilment;
 pub mod ids;
@@ -23,6 +24,7 @@ pub mod summary;
 pub mod text;
 
 pub use aggregate::Aggregate;
+pub use country::{CountryCode, UnknownCountry};
 pub use event::Event;
 pub use ids::{AdjustmentId, CartId, LineId, OrderId, PaymentId, ReceiptId, RefundId, ShipmentId};
 pub use money::{Currency, Money};

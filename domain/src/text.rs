@@ -1,5 +1,6 @@
 //! Names that people give: bounded, trimmed, without control characters. Cheap to clone.
 
+use crate::CountryCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
@@ -122,11 +123,11 @@ macro_rules! text {
 
 text!(
     /// A stock-keeping unit: what a product and its stock are known by. Case matters.
-    Sku, "the SKU", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+    Sku, "the SKU", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
 );
 text!(
     /// Who sells a product.
-    MerchantId, "the merchant's id", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+    MerchantId, "the merchant's id", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
 );
 text!(
     /// Who buys, as the storefront knows them. A guest has none.
@@ -137,9 +138,24 @@ text!(
     ProductName, "the product's name", 200, is_printable, "anything but control characters"
 );
 text!(
-    /// Where an order goes, as the shop writes it: an ISO 3166 code or a name.
+    /// Where an order goes, as its event says it. New events have an ISO 3166-1 code; old ones have whatever was given,
+    /// and [`Country::code`] says which country that is.
     Country, "the country", 56, is_printable, "anything but control characters"
 );
+impl Country {
+    /// Which country it is; [`CountryCode::UNKNOWN`] if its text is the name of none.
+    #[must_use]
+    pub fn code(&self) -> CountryCode {
+        self.0.parse().unwrap_or(CountryCode::UNKNOWN)
+    }
+}
+
+impl From<CountryCode> for Country {
+    fn from(code: CountryCode) -> Self {
+        Self(code.as_str().into())
+    }
+}
+
 text!(
     /// Why something was done, in a person's words.
     Reason, "the reason", 500, is_printable, "anything but control characters"
@@ -150,7 +166,7 @@ text!(
 );
 text!(
     /// How a payment was made: `card`, `invoice`, `voucher`.
-    PaymentMethod, "the payment method", 64, is_code, "letters, digits, `.`, `_`, `-` and spaces inside"
+    PaymentMethod, "the payment method", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
 );
 text!(
     /// What a payment gateway takes for a means of payment: a token that it gave to the shopper's browser.

@@ -64,13 +64,22 @@ fn check_out(total: Money, prices: &[PricedLine]) -> Command {
         expected_total: total,
         prices: prices.to_vec(),
         hold_seconds: None,
+        anonymous: false,
     }
 }
 
 fn checked_out(total: i64, lines: &[PricedLine]) -> Event {
     let (order_id, country) = (order_id(7), country("GB"));
     let (lines, total) = (lines.to_vec(), gbp(total));
-    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping: None, total, hold_seconds: None })
+    Event::CheckedOut(CheckedOut {
+        order_id,
+        country,
+        lines,
+        shipping: None,
+        total,
+        hold_seconds: None,
+        anonymous: false,
+    })
 }
 
 fn ship_for(charge: Money) -> Command {
@@ -85,7 +94,7 @@ fn shipping(charge: i64) -> Event {
 fn checked_out_with_shipping() -> Event {
     let (order_id, country, lines) = (order_id(7), country("GB"), prices(10, 25).to_vec());
     let (shipping, total, hold_seconds) = (Some(gbp(4)), gbp(49), Some(900));
-    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds })
+    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds, anonymous: true })
 }
 
 fn check_out_in_time(total: i64) -> Command {
@@ -95,6 +104,7 @@ fn check_out_in_time(total: i64) -> Command {
         expected_total: gbp(total),
         prices: prices(10, 25).to_vec(),
         hold_seconds: Some(900),
+        anonymous: true,
     }
 }
 
@@ -119,8 +129,9 @@ fn prices(mug: i64, bowl: i64) -> [PricedLine; 2] {
 /// The filled cart after its checkout.
 fn to_elsewhere() -> Command {
     match check_out(gbp(45), &[]) {
-        Command::CheckOut { order_id, expected_total, prices, hold_seconds, .. } => {
-            Command::CheckOut { order_id, country: country("FR"), expected_total, prices, hold_seconds }
+        Command::CheckOut { order_id, expected_total, prices, hold_seconds, anonymous, .. } => {
+            let country = country("FR");
+            Command::CheckOut { order_id, country, expected_total, prices, hold_seconds, anonymous }
         }
         other => other,
     }
@@ -312,7 +323,7 @@ fn unseen(expected: Money, total: i64, (mugs, mug): (u32, i64), shipping: Option
 #[case::a_second_order(
     sold(),
     Command::CheckOut {
-        order_id: order_id(8), country: country("GB"), expected_total: gbp(45), prices: vec![], hold_seconds: None,
+        order_id: order_id(8), country: country("GB"), expected_total: gbp(45), prices: vec![], hold_seconds: None, anonymous: false,
     },
     already_sold(),
 )]

@@ -18,6 +18,10 @@ fn reserve(units_: u32) -> StockRequest {
     StockRequest::Reserve(units(units_))
 }
 
+fn unpaid(units_: u32) -> StockRequest {
+    StockRequest::ReserveUnpaid(units(units_))
+}
+
 fn part(shipped: u32, released: u32) -> StockRequest {
     StockRequest::Part { shipped, released }
 }
@@ -32,6 +36,20 @@ const ALL: &[&str] = &["BOWL", "MUG"];
 #[case::every_reservation_when_it_is_paid_already(prepaid(), &[("BOWL", reserve(1)), ("MUG", reserve(3))])]
 #[case::the_other_reservation_after_one(and(pending(), &[answered(&["BOWL"], &[])]), &[("MUG", reserve(3))])]
 #[case::the_other_reservation_after_a_refusal(and(pending(), &[answered(&[], &[("BOWL", 0)])]), &[("MUG", reserve(3))])]
+#[case::unpaid_reservations_of_anybody(anonymous(), &[("BOWL", unpaid(1)), ("MUG", unpaid(3))])]
+#[case::reservations_when_anybody_has_paid(
+    and(anonymous(), &[payment(1, 35)]), &[("BOWL", reserve(1)), ("MUG", reserve(3))],
+)]
+#[case::nothing_while_goods_wait_for_money(and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"])]), &[])]
+#[case::nothing_while_they_wait_for_the_rest_of_it(
+    and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"]), payment(1, 34)]), &[],
+)]
+#[case::the_reservation_of_what_waited_for_the_money(
+    and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"]), payment(1, 35)]), &[("MUG", reserve(3))],
+)]
+#[case::a_release_of_what_waited_for_money(
+    and(anonymous(), &[at_payment(ALL), expired()]), &[("BOWL", Release), ("MUG", Release)],
+)]
 #[case::nothing_while_it_waits_for_money(held(), &[])]
 #[case::nothing_while_it_waits_for_the_rest_of_the_money(and(held(), &[payment(1, 34)]), &[])]
 #[case::every_commitment_when_paid(paid(), &[("BOWL", Commit), ("MUG", Commit)])]
@@ -94,6 +112,7 @@ fn a_checked_out_cart_becomes_an_order_with_its_locked_prices() {
             expected_total: gbp(24),
             prices: vec![price],
             hold_seconds: Some(900),
+            anonymous: true,
         },
     ];
     let cart = commands
@@ -116,6 +135,7 @@ fn a_checked_out_cart_becomes_an_order_with_its_locked_prices() {
         shipping: Some(gbp(4)),
         total: gbp(24),
         hold_seconds: Some(900),
+        anonymous: true,
     };
     assert_eq!(order_of(cart_id(3), &cart), placed);
 }
@@ -177,6 +197,9 @@ fn paid_twice() -> Vec<Event> {
 #[case::no_capture_before_all_stock_answers(
     and(pending(), &[answered(&["BOWL"], &[]), requested(1, 35), authorized(1)]), &[],
 )]
+#[case::no_capture_of_goods_that_wait_for_it(and(pending(), &[
+    answered(&["BOWL"], &[]), at_payment(&["MUG"]), requested(1, 35), authorized(1),
+]), &[])]
 #[case::no_capture_of_a_part(and(held(), &[requested(1, 20), authorized(1)]), &[])]
 #[case::no_capture_while_the_rest_is_undecided(
     and(held(), &[requested(1, 20), authorized(1), requested(2, 15), started(2)]), &[],

@@ -6,7 +6,7 @@ mod scenario;
 use domain::Aggregate;
 use domain::inventory::{
     Adjusted, Command, Committed, Event, Inventory, Phase, Received, Rejection, Released, Reservation,
-    ReservationClosed, Reserved, Shipped, UnitsReleased, UnitsShipped,
+    ReservationClosed, Reserved, Share, Shipped, UnitsReleased, UnitsShipped,
 };
 use rstest::rstest;
 use samples::{adjustment_id, order_id, reason, receipt_id, units};
@@ -25,7 +25,7 @@ fn adjusted(adjustment: u128, delta: i64) -> Event {
 }
 
 fn reserved(order: u128, quantity: u32) -> Event {
-    Event::Reserved(Reserved { order_id: order_id(order), quantity: units(quantity) })
+    Event::Reserved(Reserved { order_id: order_id(order), quantity: units(quantity), unpaid: false })
 }
 
 fn released(order: u128, quantity: u32, was_committed: bool) -> Event {
@@ -54,6 +54,26 @@ fn adjust(adjustment: u128, delta: i64) -> Command {
 
 fn reserve(order: u128, quantity: u32) -> Command {
     Command::Reserve { order_id: order_id(order), quantity: units(quantity) }
+}
+
+/// For an anonymous order that is not paid, when such orders may hold half of the stock.
+fn reserve_unpaid(order: u128, quantity: u32) -> Command {
+    let share = Share::of_percent(50);
+    Command::ReserveUnpaid { order_id: order_id(order), quantity: units(quantity), share }
+}
+
+fn unpaid(order: u128, quantity: u32) -> Event {
+    Event::Reserved(Reserved { order_id: order_id(order), quantity: units(quantity), unpaid: true })
+}
+
+/// Ten units; these orders hold some of them unpaid, and then this happens.
+fn held_unpaid(orders: &[(u128, u32)], then: &[Event]) -> Vec<Event> {
+    let held = orders.iter().map(|(order, quantity)| unpaid(*order, *quantity));
+    stock(None).into_iter().chain(held).chain(then.iter().cloned()).collect()
+}
+
+fn beyond(limit: u64, held: u64, asked: u32) -> Rejection {
+    Rejection::BeyondShare { limit, held, asked }
 }
 
 fn release(order: u128) -> Command {
@@ -118,6 +138,23 @@ fn full() -> Vec<Event> {
 #[case::is_reserved(stock(None), reserve(1, 4), &[reserved(1, 4)])]
 #[case::is_reserved_to_the_last_unit(stock(None), reserve(1, 10), &[reserved(1, 10)])]
 #[case::is_reserved_beside_another_order(stock(Some(Phase::Reserved)), reserve(2, 6), &[reserved(2, 6)])]
+#[case::is_reserved_unpaid(stock(None), reserve_unpaid(1, 4), &[unpaid(1, 4)])]
+#[case::is_reserved_unpaid_up_to_the_share(held_unpaid(&[(1, 4)], &[]), reserve_unpaid(2, 1), &[unpaid(2, 1)])]
+#[case::is_reserved_unpaid_once(held_unpaid(&[(1, 5)], &[]), reserve_unpaid(1, 5), &[])]
+#[case::is_reserved_unpaid_beside_what_others_hold(
+    [stock(None), vec![reserved(1, 5)]].concat(), reserve_unpaid(2, 5), &[unpaid(2, 5)],
+)]
+#[case::is_reserved_for_money_beyond_the_share(held_unpaid(&[(1, 5)], &[]), reserve(2, 5), &[reserved(2, 5)])]
+#[case::is_reserved_unpaid_after_one_was_paid(
+    held_unpaid(&[(1, 4)], &[committed(1, 4)]), reserve_unpaid(2, 3), &[unpaid(2, 3)],
+)]
+#[case::is_reserved_unpaid_after_one_was_called_off(
+    held_unpaid(&[(1, 5)], &[released(1, 5, false)]), reserve_unpaid(2, 5), &[unpaid(2, 5)],
+)]
+#[case::is_reserved_unpaid_although_it_is_the_last_unit(
+    vec![received(1, 1)], reserve_unpaid(1, 1), &[unpaid(1, 1)],
+)]
+#[case::is_committed_when_it_was_held_unpaid(held_unpaid(&[(1, 4)], &[]), commit(1), &[committed(1, 4)])]
 #[case::is_reserved_once(stock(Some(Phase::Reserved)), reserve(1, 4), &[])]
 #[case::is_not_reserved_again_once_committed(stock(Some(Phase::Committed)), reserve(1, 4), &[])]
 #[case::is_not_reserved_again_once_shipped(stock(Some(Phase::Shipped)), reserve(1, 4), &[])]
@@ -181,6 +218,17 @@ fn stock_that(#[case] history: Vec<Event>, #[case] command: Command, #[case] eve
 #[case::to_ship_what_was_released(stock(Some(Phase::Released)), ship(1), Rejection::NotReserved)]
 #[case::to_ship_before_the_commitment(stock(Some(Phase::Reserved)), ship(1), Rejection::NotCommitted)]
 #[case::to_release_what_left_the_house(stock(Some(Phase::Shipped)), release(1), Rejection::AlreadyShipped)]
+#[case::to_hold_more_than_the_share_unpaid(stock(None), reserve_unpaid(1, 6), beyond(5, 0, 6))]
+#[case::to_hold_more_than_the_share_with_others(held_unpaid(&[(1, 4)], &[]), reserve_unpaid(2, 2), beyond(5, 4, 2))]
+#[case::to_hold_unpaid_a_share_of_what_is_sold(
+    held_unpaid(&[(1, 4)], &[committed(1, 4)]), reserve_unpaid(2, 4), beyond(3, 0, 4),
+)]
+#[case::to_hold_unpaid_what_is_not_there(
+    stock(None), reserve_unpaid(1, 11), Rejection::OutOfStock { available: 10, asked: 11 },
+)]
+#[case::to_hold_a_second_unit_unpaid_of_two(
+    [vec![received(1, 2)], vec![unpaid(1, 1)]].concat(), reserve_unpaid(2, 1), beyond(1, 1, 1),
+)]
 #[case::to_lose_what_is_reserved(
     stock(Some(Phase::Reserved)), adjust(1, -7),
     Rejection::AdjustmentBelowReserved { delta: -7, available: 6, reserved: 4 },
@@ -239,4 +287,26 @@ fn stock_counts(
     assert_eq!(stock.reservation(order_id(1)), reservation);
     assert_eq!(stock.reservation(order_id(9)), None);
     assert_eq!(stock.received(), 10);
+}
+
+#[rstest]
+#[case::nobody_pays(held_unpaid(&[(1, 2), (2, 3)], &[]), 5)]
+#[case::one_pays(held_unpaid(&[(1, 2), (2, 3)], &[committed(1, 2)]), 3)]
+#[case::one_is_called_off(held_unpaid(&[(1, 2), (2, 3)], &[released(2, 3, false)]), 2)]
+#[case::one_is_shipped(held_unpaid(&[(1, 2)], &[committed(1, 2), shipped(1, 2)]), 0)]
+#[case::somebody_known_holds_some(stock(Some(Phase::Reserved)), 0)]
+fn stock_knows_what_is_held_unpaid(#[case] history: Vec<Event>, #[case] expected: u64) {
+    assert_eq!(Inventory::fold(&history).held_unpaid(), expected);
+}
+
+#[rstest]
+#[case::a_half(50, 10, 5)]
+#[case::a_half_of_an_odd_number(50, 11, 5)]
+#[case::one_unit_at_least(50, 1, 1)]
+#[case::one_unit_at_least_of_nothing(0, 0, 1)]
+#[case::all(100, 7, 7)]
+#[case::no_more_than_all(400, 7, 7)]
+#[case::of_more_than_any_warehouse_holds(99, u64::MAX, 18_262_276_632_972_456_098)]
+fn a_share(#[case] percent: u32, #[case] units: u64, #[case] expected: u64) {
+    assert_eq!(Share::of_percent(percent).of_units(units), expected);
 }

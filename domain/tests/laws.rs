@@ -99,6 +99,29 @@ fn counts(stock: &Inventory) -> Result<(), TestCaseError> {
     let on_the_way = parted(|phase| phase == Phase::Committed, |parted| parted.shipped);
     let given_up = parted(is_shipped, |parted| parted.released);
     prop_assert_eq!(stock.shipped(), units(is_shipped) + on_the_way - given_up);
+    prop_assert!(stock.held_unpaid() <= stock.held_for_unpaid(), "held unpaid and sold");
+    Ok(())
+}
+
+/// However commands cross each other, no reservation takes unpaid orders beyond the share that it names, and the last
+/// unit can always be reserved.
+fn keeps_to_the_share(commands: &[inventory::Command]) -> Result<(), TestCaseError> {
+    let mut stock = Inventory::default();
+    for command in commands {
+        let decided = stock.decide(command);
+        let before = stock.held_unpaid();
+        stock = decided.iter().flatten().fold(stock, Inventory::evolve);
+        let inventory::Command::ReserveUnpaid { share, quantity, .. } = command else {
+            prop_assert!(stock.held_unpaid() <= before, "{:?} holds units unpaid", command);
+            continue;
+        };
+        let limit = share.of_units(stock.unsold());
+        prop_assert!(stock.held_unpaid() == before || stock.held_unpaid() <= limit, "beyond the share");
+        if let Err(inventory::Rejection::BeyondShare { held, asked, limit: said }) = decided {
+            prop_assert_eq!((held, asked, said), (before, quantity.units(), limit));
+            prop_assert!(before > 0 || asked > 1, "the last unit could not be reserved");
+        }
+    }
     Ok(())
 }
 
@@ -285,6 +308,11 @@ proptest! {
     #[test]
     fn stock_obeys_and_counts(commands in vec(commands::inventory(), 0..40)) {
         obeys::<Inventory>(&commands, counts)?;
+    }
+
+    #[test]
+    fn unpaid_orders_never_hold_more_than_their_share(commands in vec(commands::inventory(), 0..60)) {
+        keeps_to_the_share(&commands)?;
     }
 
     #[test]

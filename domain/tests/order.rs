@@ -24,6 +24,7 @@ fn answers(answers: &[(&str, ReservationAnswer)]) -> Command {
 }
 
 const HELD: ReservationAnswer = ReservationAnswer::Held;
+const AT_PAYMENT: ReservationAnswer = ReservationAnswer::AtPayment;
 
 fn refused(available: u64) -> ReservationAnswer {
     ReservationAnswer::Refused { available }
@@ -87,6 +88,33 @@ fn free() -> Vec<Event> {
 #[case::hears_each_answer_once(held(), answers(&[("MUG", HELD), ("BOWL", refused(0))]), &[])]
 #[case::believes_the_first_of_two_answers(
     pending(), answers(&[("MUG", HELD), ("MUG", refused(0))]), &[answered(&["MUG"], &[])],
+)]
+#[case::hears_that_goods_wait_for_money(
+    anonymous(), answers(&[("MUG", AT_PAYMENT)]), &[at_payment(&["MUG"])],
+)]
+#[case::hears_once_that_goods_wait_for_money(
+    and(anonymous(), &[at_payment(&["MUG"])]), answers(&[("MUG", AT_PAYMENT)]), &[],
+)]
+#[case::believes_the_first_of_two_answers_also_when_goods_wait(
+    anonymous(), answers(&[("MUG", AT_PAYMENT), ("MUG", HELD)]), &[at_payment(&["MUG"])],
+)]
+#[case::does_not_let_go_of_what_is_held(
+    and(anonymous(), &[answered(&["MUG"], &[])]), answers(&[("MUG", AT_PAYMENT)]), &[],
+)]
+#[case::is_not_paid_while_goods_wait(
+    and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"])]), pay(1, 35), &[payment(1, 35)],
+)]
+#[case::is_paid_when_the_goods_are_held_that_waited(
+    and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"]), payment(1, 35)]),
+    answers(&[("MUG", HELD)]), &[answered(&["MUG"], &[]), paid_event(35)],
+)]
+#[case::is_called_off_when_what_waited_is_gone(
+    and(anonymous(), &[answered(&["BOWL"], &[]), at_payment(&["MUG"])]),
+    answers(&[("MUG", refused(0))]), &[answered(&[], &[("MUG", 0)]), out_of_stock(&[("MUG", 0)])],
+)]
+#[case::is_called_off_at_once_when_other_goods_wait(
+    and(anonymous(), &[at_payment(&["MUG"])]),
+    answers(&[("BOWL", refused(0))]), &[answered(&[], &[("BOWL", 0)]), out_of_stock(&[("BOWL", 0)])],
 )]
 #[case::does_not_hear_of_a_strange_sku(pending(), answers(&[("JUG", HELD)]), &[])]
 #[case::hears_nothing(pending(), answers(&[]), &[])]

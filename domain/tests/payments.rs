@@ -12,12 +12,13 @@ use scenario::given;
 
 fn request_money(number: u128, amount: Money, hold_seconds: Option<u32>) -> Command {
     let (payment_id, token) = (payment_id(number), token("tok_visa"));
-    Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds }
+    Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds, in_part: true }
 }
 
 fn request_by(number: u128, amount: i64, card: &str) -> Command {
     let (payment_id, amount, token) = (payment_id(number), gbp(amount), token(card));
-    Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds: None }
+    let (return_url, hold_seconds) = (None, None);
+    Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part: true }
 }
 
 fn request(number: u128, amount: i64) -> Command {
@@ -104,6 +105,8 @@ fn paid_by_card() -> Vec<Event> {
 #[rstest]
 #[case::asks_for_all(held(), request(1, 35), &[requested(1, 35)])]
 #[case::asks_for_a_part(held(), request(1, 1), &[requested(1, 1)])]
+#[case::asks_for_all_at_once(held(), at_once(request(1, 35)), &[requested(1, 35)])]
+#[case::asks_for_the_rest_at_once(and(held(), &[payment(1, 5)]), at_once(request(2, 30)), &[requested(2, 30)])]
 #[case::asks_before_stock_answers(pending(), request(1, 35), &[requested(1, 35)])]
 #[case::gives_a_payment_its_time(held(), request_money(1, gbp(35), Some(600)), &[requested_with_time(1, 35)])]
 #[case::asks_for_the_rest_beside_recorded_money(and(held(), &[payment(1, 5)]), request(2, 30), &[requested(2, 30)])]
@@ -142,6 +145,10 @@ fn paid_by_card() -> Vec<Event> {
     secured(), says_the_shopper_must_act(1, "https://bank.test/a"), &[],
 )]
 #[case::does_not_wait_longer_for_the_shopper(waiting_for_shopper(), EXPIRE, &[expired()])]
+#[case::does_not_wait_longer_for_a_penny(and(held(), &[requested(1, 1), started(1)]), EXPIRE, &[expired()])]
+#[case::waits_longer_for_two_parts_that_are_all(
+    and(held(), &[requested(1, 1), requested(2, 34), started(2)]), EXPIRE, &[],
+)]
 #[case::waits_longer_for_the_gateway(and(asked(), &[started(1)]), EXPIRE, &[])]
 #[case::does_not_hear_late_that_the_gateway_thinks(secured(), says_started(1), &[])]
 #[case::hears_that_money_is_held(asked(), says_authorized(1), &[authorized(1)])]
@@ -235,6 +242,20 @@ fn under_way(under_way: i64, due: i64) -> Rejection {
     Rejection::PaymentUnderWay { under_way, due }
 }
 
+/// From somebody who must pay all that is due.
+fn at_once(command: Command) -> Command {
+    match command {
+        Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, .. } => {
+            Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part: false }
+        }
+        other => other,
+    }
+}
+
+fn in_part(due: i64, given: i64) -> Rejection {
+    Rejection::PaymentInPart { due, given: gbp(given) }
+}
+
 fn not_pending(status: &'static str) -> Rejection {
     Rejection::WrongStatus { status, wanted: "paid", needed: "pending" }
 }
@@ -249,6 +270,10 @@ fn differs(recorded: i64) -> Rejection {
 #[case::an_end_for_nobody(vec![], EXPIRE, Rejection::NotFound)]
 #[case::a_request_for_nothing(held(), request(1, 0), not_due(35, 0))]
 #[case::a_request_for_too_much(held(), request(1, 36), not_due(35, 36))]
+#[case::a_penny(held(), at_once(request(1, 1)), in_part(35, 1))]
+#[case::all_but_a_penny(held(), at_once(request(1, 34)), in_part(35, 34))]
+#[case::a_penny_of_the_rest(and(held(), &[payment(1, 5)]), at_once(request(2, 1)), in_part(30, 1))]
+#[case::too_much_at_once(held(), at_once(request(1, 36)), not_due(35, 36))]
 #[case::a_request_for_what_is_asked_already(asked(), request(2, 1), under_way(35, 0))]
 #[case::a_request_for_what_the_shopper_is_asked_about(
     waiting_for_shopper(),
@@ -305,6 +330,9 @@ fn an_order_takes_so_many_payments_through_the_gateway_and_then_only_money_by_ha
 #[case::asked(asked(), (0, 0, false, true))]
 #[case::waiting_for_the_shopper(waiting_for_shopper(), (0, 0, false, false))]
 #[case::undecided(and(asked(), &[started(1)]), (0, 0, false, true))]
+#[case::asked_for_a_penny(and(held(), &[requested(1, 1)]), (0, 34, false, false))]
+#[case::undecided_on_a_penny(and(held(), &[requested(1, 1), started(1)]), (0, 34, false, false))]
+#[case::asked_for_two_parts(and(held(), &[requested(1, 1), requested(2, 34)]), (0, 0, false, true))]
 #[case::secured(secured(), (0, 0, true, true))]
 #[case::secured_without_goods(and(pending(), &[requested(1, 35), authorized(1)]), (0, 0, true, false))]
 #[case::secured_in_part(and(held(), &[requested(1, 20), authorized(1)]), (0, 15, false, false))]

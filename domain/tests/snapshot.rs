@@ -17,12 +17,12 @@ fn cases(cases: u32) -> ProptestConfig {
 fn small() -> Inventory {
     Inventory::fold(&[
         Event::Received(Received { receipt_id: receipt_id(7), quantity: units(5) }),
-        Event::Reserved(Reserved { order_id: order_id(9), quantity: units(2) }),
+        Event::Reserved(Reserved { order_id: order_id(9), quantity: units(2), unpaid: true }),
     ])
 }
 
 /// A snapshot of this stock in the version that this program writes.
-const SMALL: &str = "02\
+const SMALL: &str = "03\
     0300000000000000\
     0200000000000000\
     0000000000000000\
@@ -34,6 +34,9 @@ const SMALL: &str = "02\
     02000000\
     00\
     0000000000000000\
+    0100000000000000\
+    00000000000000000000000000000009\
+    02000000\
     0100000000000000\
     00000000000000000000000000000007\
     05000000\
@@ -86,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn nonsense_neither_panics_nor_takes_memory(bytes in vec(any::<u8>(), 0..200), version in 0..3_u8) {
+    fn nonsense_neither_panics_nor_takes_memory(bytes in vec(any::<u8>(), 0..200), version in 0..4_u8) {
         let bytes: Vec<u8> = std::iter::once(version).chain(bytes).collect();
         let _ = Inventory::from_snapshot(&bytes);
     }

@@ -5,7 +5,9 @@ mod samples;
 use domain::money::{InvalidCurrency, InvalidMoney};
 use domain::quantity::InvalidQuantity;
 use domain::text::InvalidText;
-use domain::{Country, Currency, CustomerId, MerchantId, Money, OrderId, PaymentMethod, ProductName};
+use domain::{
+    Country, CountryCode, Currency, CustomerId, MerchantId, Money, OrderId, PaymentMethod, ProductName,
+};
 use domain::{Quantity, Reason, Reference, Sku};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -153,6 +155,52 @@ fn characters(#[case] check: Check, #[case] text: &str, #[case] are_allowed: boo
     match check(text) {
         Ok(kept) => assert!(are_allowed && kept == text, "{kept} was allowed"),
         Err(error) => assert!(!are_allowed && matches!(error, InvalidText::Forbidden { .. }), "{error}"),
+    }
+}
+
+#[rstest]
+#[case::a_code("GB", "GB")]
+#[case::a_code_in_small_letters("gb", "GB")]
+#[case::a_code_with_space_around_it(" De ", "DE")]
+#[case::a_name("United Kingdom", "GB")]
+#[case::a_name_in_capitals("UNITED KINGDOM", "GB")]
+#[case::an_irish_name("EIRE", "IE")]
+#[case::initials("USA", "US")]
+#[case::other_initials("RSA", "ZA")]
+#[case::two_letters_that_are_no_code("UK", "GB")]
+#[case::an_old_name("Czech Republic", "CZ")]
+#[case::marks_that_differ("Côte d’Ivoire", "CI")]
+#[case::what_is_said_to_be_unknown("zz", "ZZ")]
+fn a_country_is(#[case] text: &str, #[case] code: &str) {
+    assert_eq!(text.parse::<CountryCode>().map(|country| country.to_string()).as_deref(), Ok(code));
+    assert_eq!(Country::new(text).map(|country| country.code().as_str()), Ok(code));
+}
+
+/// A new command is refused; an event that says so counts as of no known country.
+#[rstest]
+#[case::two_letters_of_no_country("XX")]
+#[case::a_union("European Community")]
+#[case::more_than_one("Channel Islands")]
+#[case::more_than_one_code("Korea")]
+#[case::a_word("Unspecified")]
+#[case::a_fable("Atlantis")]
+fn no_country_is(#[case] text: &str) {
+    let refused = text.parse::<CountryCode>().unwrap_err().to_string();
+    assert!(refused.contains(text) && refused.contains("ISO 3166-1") && refused.contains("ZZ"), "{refused}");
+    let old = Country::new(text).unwrap();
+    assert_eq!((old.code(), old.as_str()), (CountryCode::UNKNOWN, text));
+}
+
+#[test]
+fn every_country_of_iso_3166_is_known_by_its_code_and_by_no_other_ones_name() {
+    let all: Vec<CountryCode> = CountryCode::all().collect();
+    assert_eq!(all.len(), 249);
+    assert!(all.is_sorted() && all.windows(2).all(|pair| pair[0] != pair[1]));
+    for code in all {
+        assert_eq!(code.as_str().parse(), Ok(code));
+        assert_eq!(Country::from(code).code(), code);
+        let json = serde_json::to_string(&code).unwrap();
+        assert_eq!(serde_json::from_str::<CountryCode>(&json.to_lowercase()).unwrap(), code);
     }
 }
 

@@ -65,7 +65,7 @@ fn sold(facts: &[Fact]) -> Sold {
             for sku in skus {
                 let lines = || placed.lines.iter().filter(|line| line.sku == *sku);
                 let merchant = lines().next().unwrap().merchant_id.to_string();
-                let key = (minute(*at), sku.to_string(), merchant, placed.country.to_string());
+                let key = (minute(*at), sku.to_string(), merchant, placed.country.code().to_string());
                 let figures = sold.entry(key).or_default();
                 figures.0 += 1;
                 figures.1 += lines().map(|line| i64::from(line.quantity.units())).sum::<i64>();

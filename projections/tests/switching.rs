@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use crate::shop::Shop;
-use crate::supervised::{BY_HAND, Running, make, rows, serves, switch};
+use crate::supervised::{Running, by_hand, make, rows, serves, switch};
 use projections::read_models::Stock;
 use projections::versions::{self, Switch, VersionError};
 use projections::{ApplyError, Fact, Projection};
@@ -77,7 +77,7 @@ async fn park(pool: &PgPool, version: i32, stream: &str, revision: i64) {
 async fn only_what_is_parked_anew_speaks_against_a_switch_and_only_until_somebody_insists(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     versions::ensure::<Stock>(&mut connection).await.unwrap();
-    make::<Stock>(&pool, BY_HAND).await;
+    make::<Stock>(&pool, by_hand::<Stock>()).await;
     park(&pool, 1, "inventory-A", 3).await;
     park(&pool, 2, "inventory-A", 2).await;
     park(&pool, 2, "inventory-B", 7).await;
@@ -99,7 +99,7 @@ async fn only_what_is_parked_anew_speaks_against_a_switch_and_only_until_somebod
 #[sqlx::test(migrations = "../migrations")]
 async fn a_switch_does_not_wait_long_for_queries_that_are_under_way(pool: PgPool) {
     versions::ensure::<Stock>(&mut pool.acquire().await.unwrap()).await.unwrap();
-    make::<Stock>(&pool, BY_HAND).await;
+    make::<Stock>(&pool, by_hand::<Stock>()).await;
     let mut reading = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE stock IN ACCESS SHARE MODE").execute(&mut *reading).await.unwrap();
     let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use crate::shop::Shop;
-use crate::supervised::{BY_HAND, Running, make, rows, serves, switch};
+use crate::supervised::{Running, by_hand, make, rows, serves, switch};
 use projections::read_models::Stock;
 use projections::versions::{self, NewVersion, VersionError};
 use projections::{Projection, State};
@@ -58,7 +58,7 @@ async fn a_program_with_newer_rules_drops_what_older_ones_had_begun(pool: PgPool
     log.append(&Shop::after(37, 400).log).await;
     let old = Running::start(Stock, &log, &pool);
     old.reach(1, &log).await;
-    make::<Stock>(&pool, BY_HAND).await;
+    make::<Stock>(&pool, by_hand::<Stock>()).await;
     old.reach(2, &log).await;
     let new = Running::start(NewStock, &log, &pool);
     new.reach(3, &log).await;
@@ -82,7 +82,7 @@ async fn a_version_of_newer_rules_is_named_and_can_be_abandoned(pool: PgPool) {
     log.append(&Shop::after(38, 200).log).await;
     let mut connection = pool.acquire().await.unwrap();
     versions::ensure::<Stock>(&mut connection).await.unwrap();
-    let newest = NewVersion { rules: NewStock::VERSION + 1, ..BY_HAND };
+    let newest = NewVersion { rules: NewStock::VERSION + 1, ..by_hand::<Stock>() };
     make::<Stock>(&pool, newest).await;
     let running = Running::start(NewStock, &log, &pool);
     let is_told = |status: &projections::Status| match &status.state {
@@ -90,7 +90,7 @@ async fn a_version_of_newer_rules_is_named_and_can_be_abandoned(pool: PgPool) {
         _ => false,
     };
     running.wait_for(|all| all.iter().any(is_told)).await;
-    let remade = versions::make(&mut connection, "stock", Stock::TABLES, BY_HAND).await;
+    let remade = versions::make(&mut connection, "stock", Stock::TABLES, by_hand::<Stock>()).await;
     assert!(matches!(remade, Err(VersionError::NewerRules { version: 2, rules: 3, .. })), "{remade:?}");
 
     assert_eq!(versions::abandon(&mut connection, "stock").await.unwrap(), 2);
@@ -113,11 +113,11 @@ async fn what_is_being_filled_can_be_abandoned_at_any_moment(pool: PgPool) {
     running.reach(1, &log).await;
     let mut connection = pool.acquire().await.unwrap();
     for _ in 0..5 {
-        assert_eq!(make::<Stock>(&pool, NewVersion { shards: 2, ..BY_HAND }).await, 2);
+        assert_eq!(make::<Stock>(&pool, NewVersion { shards: 2, ..by_hand::<Stock>() }).await, 2);
         running.wait_for(|all| all.iter().any(|status| status.version == 2 && status.applied > 0)).await;
         assert_eq!(versions::abandon(&mut connection, "stock").await.unwrap(), 2);
     }
-    assert_eq!(make::<Stock>(&pool, NewVersion { shards: 2, ..BY_HAND }).await, 2);
+    assert_eq!(make::<Stock>(&pool, NewVersion { shards: 2, ..by_hand::<Stock>() }).await, 2);
     running.reach(2, &log).await;
     assert_eq!(rows::<Stock>(&pool, "public").await, rows::<Stock>(&pool, "projection_stock_v2").await);
     let all = running.board.statuses();

@@ -3,7 +3,7 @@
 
 use crate::log::{Log, new_event};
 use crate::shop::Shop;
-use crate::supervised::{BY_HAND, PATIENCE, Running, make, rows, switch};
+use crate::supervised::{PATIENCE, Running, by_hand, make, rows, switch};
 use crate::tables::{checkpoint, project};
 use event_store::{ExpectedRevision, RecordedEvent};
 use projections::Projection;
@@ -20,8 +20,10 @@ async fn a_version_is_rebuilt_while_another_serves_and_is_switched_and_taken_bac
     let running = Running::start(Orders, &log, &pool);
     running.reach(1, &log).await;
     assert!(matches!(switch::<Orders>(&pool, None).await, Err(VersionError::NoOther(_))));
-    assert_eq!(make::<Orders>(&pool, BY_HAND).await, 2);
-    let again = versions::make(&mut pool.acquire().await.unwrap(), "orders", Orders::TABLES, BY_HAND).await;
+    assert_eq!(make::<Orders>(&pool, by_hand::<Orders>()).await, 2);
+    let again =
+        versions::make(&mut pool.acquire().await.unwrap(), "orders", Orders::TABLES, by_hand::<Orders>())
+            .await;
     assert!(matches!(again, Err(VersionError::Rebuilding { version: 2, .. })), "{again:?}");
     // Both follow while the log grows.
     log.append(parts[1]).await;
@@ -47,7 +49,7 @@ async fn a_version_is_rebuilt_while_another_serves_and_is_switched_and_taken_bac
     let served = rows::<Orders>(&pool, "public").await;
     assert_eq!(served, rows::<Orders>(&pool, "projection_orders_v2").await);
     // The next rebuild drops what is on standby.
-    assert_eq!(make::<Orders>(&pool, BY_HAND).await, 3);
+    assert_eq!(make::<Orders>(&pool, by_hand::<Orders>()).await, 3);
     running.reach(3, &log).await;
     running.wait_for(|all| all.iter().all(|status| status.version != 2)).await;
     assert_eq!(served, rows::<Orders>(&pool, "projection_orders_v3").await);
@@ -61,7 +63,7 @@ async fn a_version_that_is_behind_does_not_serve(pool: PgPool) {
     log.append(&Shop::after(32, 200).log).await;
     let mut connection = pool.acquire().await.unwrap();
     project(&Stock, &mut connection, &log.read().await).await.unwrap();
-    make::<Stock>(&pool, BY_HAND).await;
+    make::<Stock>(&pool, by_hand::<Stock>()).await;
     let behind = switch::<Stock>(&pool, Some(2)).await;
     assert!(matches!(behind, Err(VersionError::Behind { version: 2, reached: None, .. })), "{behind:?}");
     log.server.stop().await;
@@ -82,7 +84,7 @@ async fn fill_in_shards<P: Projection>(projection: P, pool: &PgPool) {
     log.append(&Shop::after(34, 900).log).await;
     let one = Running::start(projection, &log, pool);
     one.reach(1, &log).await;
-    make::<P>(pool, NewVersion { shards: 3, ..BY_HAND }).await;
+    make::<P>(pool, NewVersion { shards: 3, ..by_hand::<P>() }).await;
     let other = Running::start(projection, &log, pool);
     one.wait_for(|all| all.iter().filter(|status| status.version == 2).count() == 3).await;
     let mut connection = pool.acquire().await.unwrap();

@@ -1,6 +1,7 @@
 //! Values that several queries take in their addresses.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
+use event_store::read_time;
 use http_boundary::Problem;
 
 /// A filter that is given but empty (`?status=&country=GB`) is not there.
@@ -11,9 +12,9 @@ pub fn given(filter: Option<&str>) -> Option<&str> {
 /// The start of a period: a moment, or the first moment of a day (UTC).
 pub fn starting(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
     let Some(text) = given(text) else { return Ok(None) };
-    let start = match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
+    let start = match (text.parse::<NaiveDate>(), read_time(text)) {
         (Ok(day), _) => Some(day.and_time(NaiveTime::MIN).and_utc()),
-        (_, Ok(moment)) => Some(moment.to_utc()),
+        (_, Ok(moment)) => Some(moment),
         _ => None,
     };
     match start.filter(|start| is_sane(start.date_naive())) {
@@ -77,6 +78,13 @@ mod tests {
         let moment = "2011-12-09T11:50:00Z".parse::<DateTime<Utc>>().unwrap();
         assert_eq!(starting("from", text).unwrap(), Some(moment));
         assert_eq!(ending("to", text).unwrap(), Some(moment));
+    }
+
+    #[test]
+    fn second_60_is_the_end_of_its_minute() {
+        let (text, last) = (Some("2016-12-31T23:59:60Z"), "2016-12-31T23:59:59.999999Z".parse().unwrap());
+        assert_eq!(starting("from", text).unwrap(), Some(last));
+        assert_eq!(ending("to", text).unwrap(), Some(last));
     }
 
     #[test]

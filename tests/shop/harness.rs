@@ -5,6 +5,7 @@ use crate::http::{Reply, Request};
 use crate::limits::Limits;
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
+use command_api::UnpaidArgs;
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, Intent};
@@ -48,6 +49,8 @@ pub struct Terms {
     /// How long an event waits for its seal, in seconds.
     pub seal_seconds: u64,
     pub limits: Limits,
+    /// What shoppers hold before they pay: all that they like, as all of a test's come from one address.
+    pub unpaid: UnpaidArgs,
 }
 
 impl Default for Terms {
@@ -59,6 +62,7 @@ impl Default for Terms {
             live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
             seal_seconds: 10,
             limits: Limits::default(),
+            unpaid: UnpaidArgs { payments_in_part: true, ..UnpaidArgs::unlimited() },
         }
     }
 }

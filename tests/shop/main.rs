@@ -33,6 +33,8 @@ mod shares;
 mod shipments;
 mod shopper_action;
 mod snapshots;
+mod stock_holding;
 mod time_travel;
+mod times_and_places;
 mod two_machines;
 mod written;

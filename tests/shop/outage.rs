@@ -23,14 +23,18 @@ async fn write_orders(store: &EventStore, orders: &[OrderId]) -> Position {
     let mut revision = stock[0].revision;
     for orders in orders.chunks(1_500) {
         let reserved = |order_id: &OrderId| {
-            of(&inventory::Event::Reserved(inventory::Reserved { order_id: *order_id, quantity: one() }))
+            of(&inventory::Event::Reserved(inventory::Reserved {
+                order_id: *order_id,
+                quantity: one(),
+                unpaid: false,
+            }))
         };
         let events = orders.iter().map(reserved).collect();
         let appended = store.append("inventory-MUG", ExpectedRevision::Exact(revision), events).await;
         revision = appended.unwrap().revision;
     }
     let mug: Sku = "MUG".parse().unwrap();
-    let answered = ReservationsAnswered { held: vec![mug], refused: vec![] };
+    let answered = ReservationsAnswered { held: vec![mug], refused: vec![], at_payment: vec![] };
     let answered = order::Event::ReservationsAnswered(answered);
     let write = |order_id: &OrderId| {
         let (stream, events) = (format!("order-{order_id}"), vec![of(&placed(*order_id)), of(&answered)]);

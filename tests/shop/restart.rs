@@ -57,6 +57,7 @@ async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
         country: "GB".parse().unwrap(),
         expected_total: line.unit_price,
         hold_seconds: None,
+        anonymous: true,
         prices: vec![PricedLine {
             line_id: line.line_id,
             merchant_id: "acme".parse().unwrap(),

@@ -46,6 +46,7 @@ impl Services {
                     audit_seal_seconds: terms.seal_seconds,
                 },
                 order_hold_seconds: terms.hold_seconds,
+                unpaid: terms.unpaid,
                 payments: command_api::PaymentConfig {
                     payment_gateway: Some(format!("http://{}", gateway.address())),
                     payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),

@@ -20,7 +20,9 @@ fn history(reservations: u32) -> impl Iterator<Item = Event> {
     let quantity = Quantity::new(i64::from(reservations) + 1).unwrap();
     let received = Event::Received(Received { receipt_id: ReceiptId(Uuid::now_v7()), quantity });
     let one = Quantity::new(1).unwrap();
-    let reserved = move |_| Event::Reserved(Reserved { order_id: OrderId(Uuid::now_v7()), quantity: one });
+    let reserved = move |_| {
+        Event::Reserved(Reserved { order_id: OrderId(Uuid::now_v7()), quantity: one, unpaid: false })
+    };
     std::iter::once(received).chain((0..reservations).map(reserved))
 }
 

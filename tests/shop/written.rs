@@ -89,5 +89,6 @@ pub fn placed(order_id: OrderId) -> order::Event {
         shipping: None,
         total: price,
         hold_seconds: Some(900),
+        anonymous: false,
     })
 }

@@ -343,6 +343,16 @@ mod tests {
         assert_eq!(open.next().await, OVER);
     }
 
+    /// A penny through 3-D Secure.
+    #[tokio::test]
+    async fn a_payment_that_leaves_something_due_is_not_waited_for() {
+        let mut open = OpenOrders::default();
+        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
+        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(PAYMENT, 600));
+        open.settled(ORDER, &Standing { is_short: true, ..paying() });
+        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
+    }
+
     #[tokio::test]
     async fn a_payment_is_never_waited_for_longer_than_its_event_says() {
         let mut open = OpenOrders::default();

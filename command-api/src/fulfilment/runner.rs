@@ -7,6 +7,7 @@ use super::progress::Job;
 use super::settle::{self, SettleError, Standing, Trigger};
 use super::work::{Question, Settled, Work};
 use crate::executor::Executor;
+use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
 use domain::OrderId;
 use event_store::{AppendError, EventStore, Lock, Metadata, NotLocked, SubscriptionItem};
@@ -41,13 +42,20 @@ pub struct FulfilmentRunner {
     store: EventStore,
     executor: Arc<Executor>,
     gateway: Option<Gateway>,
+    unpaid: Unpaid,
     health: Health,
 }
 
 impl FulfilmentRunner {
-    pub fn new(store: EventStore, executor: Arc<Executor>, gateway: Option<Gateway>, health: Health) -> Self {
+    pub fn new(
+        store: EventStore,
+        executor: Arc<Executor>,
+        gateway: Option<Gateway>,
+        unpaid: Unpaid,
+        health: Health,
+    ) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, executor, gateway, health }
+        Self { store, executor, gateway, unpaid, health }
     }
 
     /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
@@ -169,6 +177,9 @@ impl FulfilmentRunner {
         work.alarms -= usize::from(is_alarm);
         let next = match result {
             Ok(standing) => {
+                if !standing.is_pending {
+                    self.unpaid.orders.forget(order_id);
+                }
                 work.open.settled(order_id, &standing);
                 self.ask_gateway(order_id, is_alarm, standing, work);
                 work.progress.done(order_id)
@@ -291,7 +302,7 @@ impl FulfilmentRunner {
     /// Settles one order, patiently when something is away.
     fn task(&self, order_id: OrderId, job: Job) -> impl Future<Output = Settled> + Send + 'static {
         let executor = Arc::clone(&self.executor);
-        let health = self.health.clone();
+        let (health, share) = (self.health.clone(), self.unpaid.share);
         async move {
             let attempt = || async {
                 if let Some(why) = job.fault.clone() {
@@ -303,7 +314,7 @@ impl FulfilmentRunner {
                 if let Some(even_while_paying) = job.expire {
                     settle::expire(&executor, order_id, even_while_paying).await?;
                 }
-                settle::settle(&executor, (order_id, job.revision), &job.trigger).await
+                settle::settle(&executor, (order_id, job.revision), share, &job.trigger).await
             };
             let result = attempt
                 .retry(patiently())

@@ -6,6 +6,7 @@ use crate::ids::order_id_of;
 use chrono::{DateTime, SubsecRound, Utc};
 use domain::cart::Cart;
 use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, undecided};
+use domain::inventory::Share;
 use domain::order::{self, Order, ReservationAnswer, Status};
 use domain::{CartId, IntentId, OrderId, PaymentId, Sku, inventory};
 use futures::future::join_all;
@@ -42,11 +43,17 @@ pub struct Standing {
     pub payments: Vec<(PaymentId, PaymentRequest)>,
     /// Payments on which the gateway has not decided.
     pub undecided: Vec<(PaymentId, IntentId)>,
+    /// Whether something is due even if all of them come in.
+    pub is_short: bool,
 }
 
 impl Standing {
-    /// The payments on which the gateway has work, ours or its own.
+    /// The payments on which the gateway has work, ours or its own, and for which the order waits: those that leave
+    /// something due keep nobody's goods.
     pub fn under_way(&self) -> Vec<PaymentId> {
+        if self.is_short {
+            return vec![];
+        }
         let owed = self.payments.iter().map(|(payment_id, _)| *payment_id);
         owed.chain(self.undecided.iter().map(|(payment_id, _)| *payment_id)).collect()
     }
@@ -100,6 +107,7 @@ pub async fn expire(
 pub async fn settle(
     executor: &Executor,
     (order_id, revision): (OrderId, u64),
+    unpaid_share: Share,
     trigger: &Trigger,
 ) -> Result<Standing, SettleError> {
     let mut before = Vec::new();
@@ -118,7 +126,10 @@ pub async fn settle(
             let why = format!("stock does not do what the order owes: {now:?}");
             return Err(SettleError::ForGood { order_id, why });
         }
-        let asked = now.iter().map(|(sku, request)| ask(executor, order_id, sku, *request, trigger));
+        let asked = now.iter().map(|(sku, request)| {
+            let command = command_of(order_id, *request, unpaid_share);
+            ask(executor, order_id, sku, (*request, command), trigger)
+        });
         let mut answers = Answers::default();
         let mut failure = None;
         for answer in join_all(asked).await {
@@ -147,7 +158,8 @@ fn look(order: &Order) -> (Vec<(Sku, StockRequest)>, Standing) {
         }
     }
     let is_pending = matches!(order, Order::Placed(order) if order.status == Status::Pending);
-    (stock, Standing { is_pending, payments, undecided: undecided(order) })
+    let is_short = matches!(order, Order::Placed(order) if order.due_amount() > 0);
+    (stock, Standing { is_pending, payments, undecided: undecided(order), is_short })
 }
 
 /// A SKU's stock, and what it answered. A refusal of anything but a reservation is no answer: the order has moved
@@ -162,37 +174,53 @@ enum Answer {
     None,
 }
 
+/// What is asked of stock, and what that step is called.
+fn command_of(order_id: OrderId, request: StockRequest, share: Share) -> (&'static str, inventory::Command) {
+    use inventory::Command;
+    match request {
+        StockRequest::Reserve(quantity) => ("reserve", Command::Reserve { order_id, quantity }),
+        StockRequest::ReserveUnpaid(quantity) => {
+            ("reserve unpaid", Command::ReserveUnpaid { order_id, quantity, share })
+        }
+        StockRequest::Commit => ("commit", Command::Commit { order_id }),
+        StockRequest::Ship => ("ship", Command::Ship { order_id }),
+        StockRequest::Part { shipped, released } => ("part", Command::Part { order_id, shipped, released }),
+        StockRequest::Release => ("release", Command::Release { order_id }),
+    }
+}
+
+/// Why stock holds nothing.
+fn refusal(rejection: &inventory::Rejection) -> ReservationAnswer {
+    match rejection {
+        inventory::Rejection::OutOfStock { available, .. } => {
+            ReservationAnswer::Refused { available: *available }
+        }
+        inventory::Rejection::BeyondShare { .. } => ReservationAnswer::AtPayment,
+        _ => ReservationAnswer::Refused { available: 0 },
+    }
+}
+
 async fn ask(
     executor: &Executor,
     order_id: OrderId,
     sku: &Sku,
-    request: StockRequest,
+    (request, (name, command)): (StockRequest, (&'static str, inventory::Command)),
     trigger: &Trigger,
 ) -> Result<Answer, SettleError> {
-    let (name, command) = match request {
-        StockRequest::Reserve(quantity) => ("reserve", inventory::Command::Reserve { order_id, quantity }),
-        StockRequest::Commit => ("commit", inventory::Command::Commit { order_id }),
-        StockRequest::Ship => ("ship", inventory::Command::Ship { order_id }),
-        StockRequest::Part { shipped, released } => {
-            ("part", inventory::Command::Part { order_id, shipped, released })
-        }
-        StockRequest::Release => ("release", inventory::Command::Release { order_id }),
-    };
     let sku = sku.clone();
     let envelope = envelope(order_id, name, trigger);
     match (request, executor.stock.execute(&sku, command, envelope).await) {
-        (StockRequest::Reserve(_), Ok(_)) => Ok(Answer::Reservation(sku, ReservationAnswer::Held)),
+        (StockRequest::Reserve(_) | StockRequest::ReserveUnpaid(_), Ok(_)) => {
+            Ok(Answer::Reservation(sku, ReservationAnswer::Held))
+        }
         (StockRequest::Commit, Ok(_)) => Ok(Answer::Committed(sku)),
         (StockRequest::Ship, Ok(_)) => Ok(Answer::Shipped(sku)),
         (StockRequest::Part { shipped, released }, Ok(_)) => Ok(Answer::Parted(sku, shipped, released)),
         (StockRequest::Release, Ok(_)) => Ok(Answer::Released(sku)),
-        (StockRequest::Reserve(_), Err(ExecuteError::Rejected(rejection))) => {
-            let available = match rejection {
-                inventory::Rejection::OutOfStock { available, .. } => available,
-                _ => 0,
-            };
-            Ok(Answer::Reservation(sku, ReservationAnswer::Refused { available }))
-        }
+        (
+            StockRequest::Reserve(_) | StockRequest::ReserveUnpaid(_),
+            Err(ExecuteError::Rejected(rejection)),
+        ) => Ok(Answer::Reservation(sku, refusal(&rejection))),
         (_, Err(ExecuteError::Rejected(rejection))) => {
             tracing::warn!(%order_id, %sku, request = name, %rejection, "stock refused what an order owes");
             Ok(Answer::None)

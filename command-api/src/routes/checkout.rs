@@ -10,19 +10,22 @@ use crate::executor::{Accepted, Envelope, ExecuteError};
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
+use crate::unpaid::{self, TooMany, Whose};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Extension, Router};
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
-use domain::{CartId, Country, Money, OrderId, Sku, fulfilment};
+use domain::{CartId, CountryCode, Money, OrderId, Sku, fulfilment};
 use futures::future::try_join_all;
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, PathParams, Peer, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 /// How often a cart is priced again because it changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -38,15 +41,34 @@ pub fn routes() -> Router<Shared> {
 struct CheckOut {
     /// What the shopper saw.
     total: Money,
-    country: Country,
+    country: CountryCode,
     /// How long the order may wait for its money; the shop's own time if it does not say. Only an operator lets it wait
     /// longer than that.
     hold_seconds: Option<u32>,
 }
 
+/// A cart on its way to becoming an order.
+struct Checkout<'request> {
+    cart_id: CartId,
+    order_id: OrderId,
+    body: &'request CheckOut,
+    context: &'request Context,
+    /// Where the request comes from.
+    address: IpAddr,
+}
+
+/// What a cart costs now, and how its order may wait.
+struct Offer {
+    prices: Vec<PricedLine>,
+    hold_seconds: u32,
+    /// Whether the order counts as one more unpaid one.
+    is_counted: bool,
+}
+
 async fn check_out(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
+    peer: Peer,
     CommandRequest { body, context }: CommandRequest<CheckOut>,
 ) -> Result<Answer, Problem> {
     context.require_key()?;
@@ -59,7 +81,8 @@ async fn check_out(
         return Err(problems::hold_too_long(longest, context.caller));
     }
     let order_id = order_id_of(cart_id);
-    let checked_out = lock_cart(&shared, cart_id, order_id, &body, &context).await?;
+    let checkout = Checkout { cart_id, order_id, body: &body, context: &context, address: peer.address };
+    let checked_out = lock_cart(&shared, &checkout).await?;
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
@@ -80,25 +103,21 @@ async fn check_out(
     // The cart's revision, which a repetition gets again; a position at which the order can be read.
     let position = placed.position.max(checked_out.position);
     let accepted = Accepted { position, replayed, ..checked_out };
-    let body = standing(order_id, &order.status);
+    let body = with_held_at_payment(standing(order_id, &order.status), &order);
     Ok(Answer::of_order(order_id, has_outcome, accepted, body).waited(context.wait))
 }
 
-async fn lock_cart(
-    shared: &Shared,
-    cart_id: CartId,
-    order_id: OrderId,
-    body: &CheckOut,
-    context: &Context,
-) -> Result<Accepted, Problem> {
+async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted, Problem> {
+    let &Checkout { cart_id, order_id, body, context, .. } = checkout;
+    let asked_seconds = body.hold_seconds.unwrap_or(shared.hold_seconds);
     for _ in 0..ATTEMPTS {
         let cart = shared.executor.carts.view(cart_id, |cart| match cart {
             Cart::Open(cart) => Some(cart.clone()),
             Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
         });
-        let prices = match cart.await.map_err(problems::of_view)? {
-            Some(cart) => match shared.offer(&cart).await {
-                Ok(prices) => prices,
+        let offer = match cart.await.map_err(problems::of_view)? {
+            Some(cart) => match shared.offer(&cart, checkout, asked_seconds).await {
+                Ok(offer) => offer,
                 // Another process may have taken this very request, and what it saw has changed since.
                 Err(problem) => {
                     let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id.0));
@@ -107,16 +126,21 @@ async fn lock_cart(
                 }
             },
             // The cart itself says why not, or that it is done.
-            None => vec![],
+            None => Offer { prices: vec![], hold_seconds: asked_seconds, is_counted: false },
         };
         let command = Command::CheckOut {
             order_id,
-            country: body.country.clone(),
+            country: body.country.into(),
             expected_total: body.total,
-            prices,
-            hold_seconds: Some(body.hold_seconds.unwrap_or(shared.hold_seconds)),
+            prices: offer.prices,
+            hold_seconds: Some(offer.hold_seconds),
+            anonymous: context.caller == Caller::Shopper,
         };
-        match shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await {
+        let answer = shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await;
+        if offer.is_counted && matches!(answer, Err(ExecuteError::Rejected(_))) {
+            shared.unpaid.orders.forget(order_id);
+        }
+        match answer {
             Err(ExecuteError::Rejected(Rejection::Changed)) => {}
             answer => return answer.map_err(problems::of_cart),
         }
@@ -146,10 +170,62 @@ async fn place_order(
 }
 
 impl Shared {
-    /// What the cart costs now, if all of it can be had.
-    async fn offer(&self, cart: &OpenCart) -> Result<Vec<PricedLine>, Problem> {
-        self.check_stock(cart).await?;
-        self.price(cart).await
+    /// What the cart costs now, if all of it can be had and the shopper may have it.
+    async fn offer(
+        &self,
+        cart: &OpenCart,
+        checkout: &Checkout<'_>,
+        asked_seconds: u32,
+    ) -> Result<Offer, Problem> {
+        let asked = units_of_skus(cart);
+        let is_shopper = checkout.context.caller == Caller::Shopper;
+        if is_shopper
+            && let Some(max) = self.unpaid.max_units()
+            && let Some((sku, units)) = asked.iter().find(|(_, units)| **units > max)
+        {
+            return Err(unpaid::problems::too_many_units(sku, *units, max));
+        }
+        let is_scarce = self.check_stock(asked).await?;
+        let prices = self.price(cart).await?;
+        if !is_shopper {
+            return Ok(Offer { prices, hold_seconds: asked_seconds, is_counted: false });
+        }
+        let hold_seconds = self.unpaid.hold_seconds(asked_seconds, is_scarce);
+        let is_counted = self.count_unpaid(cart, checkout, hold_seconds).await?;
+        Ok(Offer { prices, hold_seconds, is_counted })
+    }
+
+    /// Counts the order as one more that waits for its money. Gives whether it was not counted before.
+    async fn count_unpaid(
+        &self,
+        cart: &OpenCart,
+        checkout: &Checkout<'_>,
+        hold_seconds: u32,
+    ) -> Result<bool, Problem> {
+        let hold = Duration::from_secs(hold_seconds.into());
+        let customer = cart.customer_id.clone().map(Whose::Customer);
+        let whose: Vec<Whose> = customer.into_iter().chain([Whose::at(checkout.address)]).collect();
+        let add = || self.unpaid.orders.add(checkout.order_id, whose.clone(), hold, Instant::now());
+        match add() {
+            Err(too_many) if !too_many.look_at.is_empty() => {
+                self.forget_settled(&too_many).await?;
+                add().map_err(|too_many| unpaid::problems::too_many_unpaid_orders(&too_many))
+            }
+            added => added.map_err(|too_many| unpaid::problems::too_many_unpaid_orders(&too_many)),
+        }
+    }
+
+    /// Orders are forgotten by the process that settles them; this may be another one.
+    async fn forget_settled(&self, too_many: &TooMany) -> Result<(), Problem> {
+        for order_id in &too_many.look_at {
+            let is_settled =
+                |order: &Order| matches!(order, Order::Placed(order) if order.status != Status::Pending);
+            let look = self.executor.orders.view_at_least(order_id, 0, is_settled);
+            if look.await.map_err(problems::of_view)? {
+                self.unpaid.orders.forget(*order_id);
+            }
+        }
+        Ok(())
     }
 
     /// The current price of each line, and who sells it.
@@ -168,19 +244,23 @@ impl Shared {
         cart.lines.iter().map(priced).collect()
     }
 
-    /// Tells a shopper at once what is sold out: the reservation would say so anyway, only later.
-    async fn check_stock(&self, cart: &OpenCart) -> Result<(), Problem> {
-        let mut asked: BTreeMap<&Sku, u64> = BTreeMap::new();
-        for line in &cart.lines {
-            *asked.entry(&line.sku).or_default() += u64::from(line.quantity.units());
-        }
+    /// Tells a shopper at once what is sold out: the reservation would say so anyway, only later. Gives whether any SKU
+    /// is scarce.
+    async fn check_stock(&self, asked: BTreeMap<&Sku, u64>) -> Result<bool, Problem> {
         let looks = asked.into_iter().map(async |(sku, asked)| {
-            let look = self.executor.stock.view(sku, |stock| (stock.available(), stock.held_for_unpaid()));
-            let (available, on_hold) = look.await.map_err(problems::of_view)?;
-            Ok((available < asked).then(|| problems::Short { sku: sku.clone(), asked, available, on_hold }))
+            let look = self
+                .executor
+                .stock
+                .view(sku, |stock| (stock.available(), stock.held_for_unpaid(), stock.unsold()));
+            let (available, on_hold, unsold) = look.await.map_err(problems::of_view)?;
+            let is_short = available < asked;
+            let short = is_short.then(|| problems::Short { sku: sku.clone(), asked, available, on_hold });
+            Ok::<_, Problem>((short, self.unpaid.is_scarce(available, unsold)))
         });
-        let short: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
-        if short.is_empty() { Ok(()) } else { Err(problems::sold_out(&short)) }
+        let looked = try_join_all(looks).await?;
+        let is_scarce = looked.iter().any(|(_, is_scarce)| *is_scarce);
+        let short: Vec<_> = looked.into_iter().filter_map(|(short, _)| short).collect();
+        if short.is_empty() { Ok(is_scarce) } else { Err(problems::sold_out(&short)) }
     }
 
     /// Others were quicker: stock refused what the order wanted, and the order is cancelled.
@@ -213,6 +293,24 @@ impl Shared {
         let order = order.await.map_err(problems::of_view)?;
         order.ok_or_else(|| problems::of_order(ExecuteError::Rejected(order::Rejection::NotFound)))
     }
+}
+
+/// Units of each SKU, in all lines together.
+fn units_of_skus(cart: &OpenCart) -> BTreeMap<&Sku, u64> {
+    let mut units: BTreeMap<&Sku, u64> = BTreeMap::new();
+    for line in &cart.lines {
+        *units.entry(&line.sku).or_default() += u64::from(line.quantity.units());
+    }
+    units
+}
+
+/// Adds which SKUs are held only when the order's payment is authorised, if any.
+fn with_held_at_payment(mut body: Value, order: &PlacedOrder) -> Value {
+    let skus: Vec<&Sku> = order.held_at_payment().collect();
+    if let (Value::Object(fields), false) = (&mut body, skus.is_empty()) {
+        fields.insert("held_at_payment".to_owned(), json!(skus));
+    }
+    body
 }
 
 /// Where an order stands, as clients see it, and why if it was called off.

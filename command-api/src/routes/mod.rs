@@ -15,6 +15,7 @@ use crate::admission::Admission;
 use crate::executor::Executor;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
+use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
 use axum::extract::FromRef;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub webhooks: Option<Webhooks>,
     /// How long an order waits for its money if the checkout does not say.
     pub hold_seconds: u32,
+    /// What shoppers hold before they pay.
+    pub unpaid: Unpaid,
     /// Where the seals are.
     pub store: EventStore,
     /// What they are checked with.

@@ -59,7 +59,10 @@ async fn pay(
     match (payment_method, method, reference) {
         (Some(token), None, None) => {
             let hold_seconds = Some(shared.hold_seconds);
-            let command = Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds };
+            // Or a penny that waits for a bank would keep the goods.
+            let in_part = context.caller.is_operator() || shared.unpaid.payments_in_part;
+            let command =
+                Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part };
             through_gateway(&shared, order_id, payment_id, command, &context).await
         }
         (None, Some(method), Some(reference)) => {
@@ -142,6 +145,9 @@ fn outcome(order: &PlacedOrder, payment_id: PaymentId) -> Value {
         "status": order.status.name(),
         "due": Money::new(order.due_amount(), order.total.currency()).ok(),
     });
+    if let (Value::Object(fields), Status::Cancelled(reason)) = (&mut body, &order.status) {
+        fields.insert("cancel_reason".to_owned(), json!(reason));
+    }
     if let (Value::Object(fields), Some(decline)) =
         (&mut body, payment.and_then(|payment| payment.decline.as_ref()))
     {

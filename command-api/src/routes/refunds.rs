@@ -55,6 +55,7 @@ mod tests {
             shipping: None,
             total: pence(0),
             hold_seconds: None,
+            anonymous: false,
         };
         let Order::Placed(order) = Order::fold(&[Event::Placed(placed)]) else { panic!("it is placed") };
         let part = |(number, phase): (u128, RefundPhase)| {

@@ -62,6 +62,65 @@ fn an_order_has_the_time_of_its_first_row_and_a_line_for_each_good_row() {
 }
 
 #[test]
+fn a_second_60_is_the_end_of_its_minute_and_no_country_is_an_unknown_one() {
+    let history = read_rows(
+        "536365,85123A,HEART,1,2016-12-31 23:59:60,2.55,17850,EIRE\n\
+         536366,85123A,HEART,1,2017-01-01 00:00:00,2.55,17850,Unspecified\n\
+         536367,85123A,HEART,1,2017-01-01 00:00:00,2.55,17850,European Community\n",
+    );
+    assert_eq!(history.orders[0].occurred_at.to_rfc3339(), "2016-12-31T23:59:59.999999+00:00");
+    let countries: Vec<_> =
+        history.orders.iter().map(|order| (order.country.as_str(), order.country.code().as_str())).collect();
+    assert_eq!(countries, [("EIRE", "IE"), ("ZZ", "ZZ"), ("ZZ", "ZZ")]);
+}
+
+#[test]
+fn every_country_of_the_real_file_is_known_or_said_to_be_unknown() {
+    let unknown = ["Channel Islands", "European Community", "Unspecified"];
+    let known = [
+        "Australia",
+        "Austria",
+        "Bahrain",
+        "Belgium",
+        "Brazil",
+        "Canada",
+        "Cyprus",
+        "Czech Republic",
+        "Denmark",
+        "EIRE",
+        "Finland",
+        "France",
+        "Germany",
+        "Greece",
+        "Hong Kong",
+        "Iceland",
+        "Israel",
+        "Italy",
+        "Japan",
+        "Lebanon",
+        "Lithuania",
+        "Malta",
+        "Netherlands",
+        "Norway",
+        "Poland",
+        "Portugal",
+        "RSA",
+        "Saudi Arabia",
+        "Singapore",
+        "Spain",
+        "Sweden",
+        "Switzerland",
+        "USA",
+        "United Arab Emirates",
+        "United Kingdom",
+    ];
+    let code = |name: &str| domain::Country::new(name).unwrap().code();
+    assert_eq!(known.len() + unknown.len(), 38);
+    assert!(known.iter().all(|name| code(name) != domain::CountryCode::UNKNOWN));
+    assert!(unknown.iter().all(|name| code(name) == domain::CountryCode::UNKNOWN));
+}
+
+#[test]
 fn what_is_no_sale_is_skipped_and_counted() {
     let history = read_rows(
         "C536379,D,Discount,-1,2010-12-01 09:41:00,27.50,14527,United Kingdom\n\

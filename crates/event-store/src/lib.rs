@@ -12,6 +12,7 @@ mod lock;
 mod metadata;
 mod position;
 mod raw;
+mod time;
 
 pub use client::{EventStore, Session, UnmendedClient};
 pub use error::{AppendError, EventStoreError, InvalidConnectionString};
@@ -20,6 +21,7 @@ pub use lock::{Lock, NotLocked};
 pub use metadata::Metadata;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
+pub use time::{read_time, without_leap_second};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
 /// some of that goes into names and framing.

@@ -33,6 +33,7 @@ impl Metadata {
 
 /// RFC 3339 with exactly six decimals, so that text order is time order.
 mod microseconds {
+    use crate::without_leap_second;
     use chrono::{DateTime, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -41,6 +42,25 @@ mod microseconds {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-        DateTime::deserialize(deserializer)
+        DateTime::deserialize(deserializer).map(without_leap_second)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+
+    /// Older programs wrote second 60 as it was given. Such an event stays as it is, and is read by the one rule.
+    #[test]
+    fn a_stored_second_60_is_read_as_the_end_of_its_minute() {
+        let id = Uuid::nil();
+        let stored = format!(
+            r#"{{"$correlationId":"{id}","$causationId":"{id}","command_id":"{id}","actor":"operator",
+                "occurred_at":"2016-12-31T23:59:60.500000Z"}}"#
+        );
+        let metadata: Metadata = serde_json::from_str(&stored).unwrap();
+        let text = String::from_utf8(metadata.to_json()).unwrap();
+        assert!(text.contains(r#""occurred_at":"2016-12-31T23:59:59.999999Z""#), "{text}");
     }
 }

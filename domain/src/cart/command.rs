@@ -38,6 +38,8 @@ pub enum Command {
         prices: Vec<PricedLine>,
         /// How long the order may wait for its money, in seconds; for ever if it does not say.
         hold_seconds: Option<u32>,
+        /// Whether nobody knows who asks.
+        anonymous: bool,
     },
     /// Give it up.
     Abandon,

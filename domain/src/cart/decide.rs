@@ -30,7 +30,7 @@ impl Aggregate for Cart {
             (Self::Open(cart), Command::SetShipping { charge }) => set_shipping(cart, *charge),
             (
                 Self::Open(cart),
-                Command::CheckOut { order_id, country, expected_total, prices, hold_seconds },
+                Command::CheckOut { order_id, country, expected_total, prices, hold_seconds, anonymous },
             ) => {
                 let (lines, total) = lock_prices(cart, *expected_total, prices)?;
                 Ok(vec![Event::CheckedOut(CheckedOut {
@@ -40,12 +40,14 @@ impl Aggregate for Cart {
                     shipping: cart.shipping,
                     total,
                     hold_seconds: *hold_seconds,
+                    anonymous: *anonymous,
                 })])
             }
             (Self::Open(_), Command::Abandon) => Ok(vec![Event::Abandoned(Abandoned {})]),
             // Whoever confirms something else than what was sold must hear so.
             (Self::CheckedOut(cart), Command::CheckOut { order_id, country, expected_total, .. })
-                if (cart.order_id, &cart.country, cart.total) == (*order_id, country, *expected_total) =>
+                if (cart.order_id, cart.country.code(), cart.total)
+                    == (*order_id, country.code(), *expected_total) =>
             {
                 Ok(vec![])
             }

@@ -86,6 +86,9 @@ pub struct CheckedOut {
     /// How long the order may wait for its money, in seconds; for ever if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_seconds: Option<u32>,
+    /// Whether nobody knows who checked it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous: bool,
 }
 
 /// The price of a line at checkout, and what its product was then.

@@ -41,6 +41,8 @@ pub struct CheckedOutCart {
     pub total: Money,
     /// How long the order may wait for its money, in seconds.
     pub hold_seconds: Option<u32>,
+    /// Whether nobody knows who checked it out.
+    pub anonymous: bool,
     /// Who shops, if known.
     pub customer_id: Option<CustomerId>,
     /// Each line with the price that it was locked at.
@@ -128,6 +130,7 @@ fn lock(cart: OpenCart, event: &CheckedOut) -> CheckedOutCart {
         shipping: event.shipping,
         total: event.total,
         hold_seconds: event.hold_seconds,
+        anonymous: event.anonymous,
         customer_id: cart.customer_id,
         lines,
     }

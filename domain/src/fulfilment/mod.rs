@@ -35,6 +35,8 @@ pub enum Owed {
 pub enum StockRequest {
     /// Hold so many units.
     Reserve(Quantity),
+    /// Hold so many units, if unpaid anonymous orders do not hold their share of the stock yet.
+    ReserveUnpaid(Quantity),
     /// They are paid for.
     Commit,
     /// They left the house.
@@ -90,7 +92,7 @@ pub enum PaymentRequest {
 ///
 /// Every SKU is asked, also after another one has refused: only when all answers are in is the order called off.
 /// A called-off order releases every SKU, also one that refused, so that a reservation that is still on its way
-/// finds itself too late. Money is taken only when every SKU is held and the total is covered.
+/// finds itself too late. Of what an order holds only when its money is secured, stock is asked then. Money is taken only when every SKU is held and the total is covered.
 #[must_use]
 pub fn owed(order: &Order) -> Vec<Owed> {
     let Order::Placed(order) = order else { return vec![] };
@@ -107,6 +109,11 @@ pub fn owed(order: &Order) -> Vec<Owed> {
 fn stock_request(order: &PlacedOrder, sku: &Sku, stock: &Stock) -> Option<StockRequest> {
     match stock.phase {
         StockPhase::Unanswered if order.status == Status::Pending => {
+            let is_unpaid = order.anonymous && !order.is_secured();
+            let request = if is_unpaid { StockRequest::ReserveUnpaid } else { StockRequest::Reserve };
+            Some(request(stock.quantity))
+        }
+        StockPhase::AtPayment if order.status == Status::Pending && order.is_secured() => {
             Some(StockRequest::Reserve(stock.quantity))
         }
         StockPhase::Held if order.status == Status::Paid => Some(StockRequest::Commit),
@@ -182,6 +189,7 @@ pub fn order_of(cart_id: CartId, cart: &CheckedOutCart) -> Placed {
         shipping: cart.shipping,
         total: cart.total,
         hold_seconds: cart.hold_seconds,
+        anonymous: cart.anonymous,
     }
 }
 

@@ -1,3 +1,4 @@
+use super::Share;
 use crate::{AdjustmentId, OrderId, Quantity, Reason, ReceiptId};
 
 /// What can be asked of a SKU's stock. Each command names what makes it unique, so that twice is once.
@@ -25,6 +26,15 @@ pub enum Command {
         order_id: OrderId,
         /// Units, of all the order's lines together.
         quantity: Quantity,
+    },
+    /// The same for an anonymous order whose money nobody has secured: unpaid, such orders hold a share of the stock only.
+    ReserveUnpaid {
+        /// For whom.
+        order_id: OrderId,
+        /// Units, of all the order's lines together.
+        quantity: Quantity,
+        /// What such orders may hold together.
+        share: Share,
     },
     /// Let go of what is held for an order, and hold nothing for it ever after.
     Release {

@@ -1,6 +1,6 @@
 use super::{
     Adjusted, Command, Committed, Event, Inventory, Parted, Phase, Received, Rejection, Released,
-    Reservation, ReservationClosed, Reserved, Shipped, UnitsReleased, UnitsShipped,
+    Reservation, ReservationClosed, Reserved, Share, Shipped, UnitsReleased, UnitsShipped,
 };
 use crate::{Aggregate, OrderId, Quantity};
 
@@ -36,7 +36,10 @@ impl Aggregate for Inventory {
                     reason: reason.clone(),
                 })])
             }
-            Command::Reserve { order_id, quantity } => self.reserve(*order_id, *quantity),
+            Command::Reserve { order_id, quantity } => self.reserve(*order_id, *quantity, None),
+            Command::ReserveUnpaid { order_id, quantity, share } => {
+                self.reserve(*order_id, *quantity, Some(*share))
+            }
             Command::Release { order_id } => self.release(*order_id),
             Command::Commit { order_id } => self.commit(*order_id),
             Command::Ship { order_id } => self.ship(*order_id),
@@ -67,7 +70,12 @@ impl Inventory {
         }
     }
 
-    fn reserve(&self, order_id: OrderId, quantity: Quantity) -> Result<Vec<Event>, Rejection> {
+    fn reserve(
+        &self,
+        order_id: OrderId,
+        quantity: Quantity,
+        unpaid: Option<Share>,
+    ) -> Result<Vec<Event>, Rejection> {
         match self.reservation(order_id) {
             Some(Reservation { phase: Phase::Released, .. }) => Err(Rejection::OrderSettled),
             Some(Reservation { units, .. }) if units == quantity.units() => Ok(vec![]),
@@ -77,8 +85,23 @@ impl Inventory {
             None if u64::from(quantity.units()) > self.available() => {
                 Err(Rejection::OutOfStock { available: self.available(), asked: quantity.units() })
             }
-            None => Ok(vec![Event::Reserved(Reserved { order_id, quantity })]),
+            None => {
+                if let Some(share) = unpaid {
+                    self.check_share(quantity, share)?;
+                }
+                Ok(vec![Event::Reserved(Reserved { order_id, quantity, unpaid: unpaid.is_some() })])
+            }
         }
+    }
+
+    /// The share is one of what is not sold: committed units are somebody's already.
+    fn check_share(&self, quantity: Quantity, share: Share) -> Result<(), Rejection> {
+        let (held, asked) = (self.held_unpaid(), quantity.units());
+        let limit = share.of_units(self.unsold());
+        if held.saturating_add(u64::from(asked)) > limit {
+            return Err(Rejection::BeyondShare { limit, held, asked });
+        }
+        Ok(())
     }
 
     fn release(&self, order_id: OrderId) -> Result<Vec<Event>, Rejection> {

@@ -51,6 +51,9 @@ pub struct Reserved {
     pub order_id: OrderId,
     /// Units.
     pub quantity: Quantity,
+    /// Whether they were held for an anonymous order whose money nobody had secured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpaid: bool,
 }
 
 /// Held units are available again, and the order can reserve here no more.

@@ -11,6 +11,18 @@ pub enum Rejection {
         /// Units asked for.
         asked: u32,
     },
+    /// Enough is there, and unpaid orders hold their share of it already.
+    #[error(
+        "unpaid orders may hold {limit} units together and hold {held}: the {asked} units are held when they are paid for"
+    )]
+    BeyondShare {
+        /// Units that unpaid anonymous orders may hold together now.
+        limit: u64,
+        /// Units that they hold.
+        held: u64,
+        /// Units asked for.
+        asked: u32,
+    },
     /// The order was settled here before; a late message asks again.
     #[error("this order was settled and can reserve no more: place a new order")]
     OrderSettled,

@@ -12,13 +12,14 @@ use thiserror::Error;
 use uuid::Uuid;
 
 /// Which bytes these are. Goes up with every change of their form or of their meaning.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const RESERVATION_BYTES: usize = 16 + 4 + 1;
 const PARTED_BYTES: usize = 16 + 4 + 4;
+const UNPAID_BYTES: usize = 16 + 4;
 const RECEIPT_BYTES: usize = 16 + 4;
 const ADJUSTMENT_BYTES: usize = 16 + 8;
-/// Version, six sums, four counts.
-const FIXED_BYTES: usize = 1 + 6 * 8 + 4 * 8;
+/// Version, six sums, five counts.
+const FIXED_BYTES: usize = 1 + 6 * 8 + 5 * 8;
 
 /// Bytes that are not a state, or not one of this version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -34,8 +35,8 @@ pub enum UnreadableSnapshot {
 }
 
 impl Inventory {
-    /// The whole state as bytes: about 21 for each order that ever reserved, and 24 more where its units went separate ways. The order of the entries is not the same
-    /// each time.
+    /// The whole state as bytes: about 21 for each order that ever reserved, 24 more where its units went separate ways,
+    /// and 20 more while it holds them unpaid. The order of the entries is not the same each time.
     #[must_use]
     pub fn to_snapshot(&self) -> Vec<u8> {
         // Every part of the state by name: a new one does not compile until it is kept too.
@@ -48,11 +49,15 @@ impl Inventory {
             adjusted,
             reservations,
             parted,
+            unpaid,
+            // The sum of `unpaid`, and made from it again.
+            unpaid_units: _,
             receipts,
             adjustments,
         } = self;
         let entries = reservations.len() * RESERVATION_BYTES
             + parted.len() * PARTED_BYTES
+            + unpaid.len() * UNPAID_BYTES
             + receipts.len() * RECEIPT_BYTES
             + adjustments.len() * ADJUSTMENT_BYTES;
         let mut bytes = Vec::with_capacity(FIXED_BYTES + entries);
@@ -77,6 +82,11 @@ impl Inventory {
             bytes.extend_from_slice(order_id.0.as_bytes());
             bytes.extend_from_slice(&parted.shipped.to_le_bytes());
             bytes.extend_from_slice(&parted.released.to_le_bytes());
+        }
+        write_count(&mut bytes, unpaid.len());
+        for (order_id, units) in unpaid {
+            bytes.extend_from_slice(order_id.0.as_bytes());
+            bytes.extend_from_slice(&units.to_le_bytes());
         }
         write_count(&mut bytes, receipts.len());
         for (receipt_id, units) in receipts {
@@ -122,6 +132,8 @@ impl Inventory {
             let released = u32::from_le_bytes(rest.array()?);
             Ok((order_id, Parted { shipped, released }))
         })?;
+        let unpaid =
+            rest.entries(UNPAID_BYTES, |rest| Ok((OrderId(rest.id()?), u32::from_le_bytes(rest.array()?))))?;
         let receipts = rest
             .entries(RECEIPT_BYTES, |rest| Ok((ReceiptId(rest.id()?), u32::from_le_bytes(rest.array()?))))?;
         let adjustments = rest.entries(ADJUSTMENT_BYTES, |rest| {
@@ -139,6 +151,8 @@ impl Inventory {
             adjusted,
             reservations,
             parted,
+            unpaid_units: unpaid.values().copied().map(u64::from).sum(),
+            unpaid,
             receipts,
             adjustments,
         })

@@ -15,6 +15,10 @@ pub struct Inventory {
     pub(super) reservations: HashMap<OrderId, Reservation>,
     /// Of the orders whose units went separate ways: most have none.
     pub(super) parted: HashMap<OrderId, Parted>,
+    /// Of the reservations, those of anonymous orders whose money nobody has secured.
+    pub(super) unpaid: HashMap<OrderId, u32>,
+    /// The sum of those.
+    pub(super) unpaid_units: u64,
     pub(super) receipts: HashMap<ReceiptId, u32>,
     pub(super) adjustments: HashMap<AdjustmentId, i64>,
 }
@@ -76,6 +80,18 @@ impl Inventory {
         self.reserved.saturating_sub(self.committed)
     }
 
+    /// Units held for anonymous orders whose money nobody has secured.
+    #[must_use]
+    pub fn held_unpaid(&self) -> u64 {
+        self.unpaid_units
+    }
+
+    /// Units that are here and are nobody's yet: available, or held for orders that are not paid.
+    #[must_use]
+    pub fn unsold(&self) -> u64 {
+        self.available.saturating_add(self.held_for_unpaid())
+    }
+
     /// Units that left the house.
     #[must_use]
     pub fn shipped(&self) -> u64 {
@@ -130,6 +146,11 @@ impl Inventory {
             Event::Reserved(reserved) => {
                 self.hold(reserved.quantity);
                 self.set(reserved.order_id, reserved.quantity.units(), Phase::Reserved);
+                if reserved.unpaid {
+                    let units = reserved.quantity.units();
+                    self.unpaid.insert(reserved.order_id, units);
+                    self.unpaid_units = self.unpaid_units.saturating_add(u64::from(units));
+                }
             }
             Event::Released(released) => {
                 let units = u64::from(released.quantity.units());
@@ -192,7 +213,11 @@ impl Inventory {
         }
     }
 
+    /// Whatever happens to a reservation, it is no unpaid one any more.
     fn set(&mut self, order_id: OrderId, units: u32, phase: Phase) {
+        if let Some(units) = self.unpaid.remove(&order_id) {
+            self.unpaid_units = self.unpaid_units.saturating_sub(u64::from(units));
+        }
         self.reservations.insert(order_id, Reservation { units, phase });
     }
 }

@@ -57,6 +57,8 @@ pub enum Command {
         return_url: Option<WebAddress>,
         /// As long as this payment is under way, the order waits for it so many seconds from now.
         hold_seconds: Option<u32>,
+        /// Whether it may be less than what is due.
+        in_part: bool,
     },
     /// What the gateway said to a payment (from the fulfilment process).
     RecordGatewayAnswer {
@@ -202,6 +204,8 @@ pub enum ReservationAnswer {
         /// Units that were available.
         available: u64,
     },
+    /// Enough is there, and it is held only when the money is secured: unpaid orders hold their share already.
+    AtPayment,
 }
 
 impl OrderLine {

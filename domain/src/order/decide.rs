@@ -5,7 +5,7 @@ use super::{
     ReservationsAnswered, Status, StockCommitted, StockParted, StockPhase, StockReleased, StockShipped,
 };
 use crate::{Aggregate, Money, Reason, Sku};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Aggregate for Order {
     const CATEGORY: &'static str = "order";
@@ -53,14 +53,16 @@ impl PlacedOrder {
                     reference: reference.clone(),
                 })
             }
-            Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds } => self
-                .request_payment(&PaymentRequested {
+            Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part } => {
+                let payment = PaymentRequested {
                     payment_id: *payment_id,
                     amount: *amount,
                     token: token.clone(),
                     return_url: return_url.clone(),
                     hold_seconds: *hold_seconds,
-                }),
+                };
+                self.request_payment(&payment, *in_part)
+            }
             Command::RecordGatewayAnswer { payment_id, answer } => {
                 self.record_gateway_answer(*payment_id, answer)
             }
@@ -130,11 +132,14 @@ impl PlacedOrder {
             return vec![];
         }
         let mut after = self.clone_stock();
-        let mut answered = ReservationsAnswered { held: vec![], refused: vec![] };
+        let mut answered = ReservationsAnswered { held: vec![], refused: vec![], at_payment: vec![] };
+        let mut heard = BTreeSet::new();
         for (sku, answer) in answers {
-            let Some(phase) = after.get_mut(sku).filter(|phase| **phase == StockPhase::Unanswered) else {
-                continue;
-            };
+            let is_open =
+                |phase: &&mut StockPhase| matches!(**phase, StockPhase::Unanswered | StockPhase::AtPayment);
+            let phase = after.get_mut(sku).filter(is_open);
+            // The first of several answers in one command is the one that counts.
+            let Some(phase) = phase.filter(|_| heard.insert(sku)) else { continue };
             match answer {
                 ReservationAnswer::Held => {
                     *phase = StockPhase::Held;
@@ -144,9 +149,14 @@ impl PlacedOrder {
                     *phase = StockPhase::Refused { available: *available };
                     answered.refused.push(RefusedReservation { sku: sku.clone(), available: *available });
                 }
+                ReservationAnswer::AtPayment if *phase == StockPhase::AtPayment => {}
+                ReservationAnswer::AtPayment => {
+                    *phase = StockPhase::AtPayment;
+                    answered.at_payment.push(sku.clone());
+                }
             }
         }
-        if answered.held.is_empty() && answered.refused.is_empty() {
+        if answered.held.is_empty() && answered.refused.is_empty() && answered.at_payment.is_empty() {
             return vec![];
         }
         let mut events = vec![Event::ReservationsAnswered(answered)];
@@ -162,7 +172,7 @@ impl PlacedOrder {
                 .collect();
             if !refused.is_empty() {
                 events.extend(self.call_off(CancelReason::OutOfStock { refused }));
-            } else {
+            } else if after.values().all(|phase| *phase == StockPhase::Held) {
                 events.extend(self.covered_with(0, None));
             }
         }

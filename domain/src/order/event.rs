@@ -87,6 +87,9 @@ pub struct Placed {
     /// How long it may wait for its money, in seconds from the moment this is recorded; for ever if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_seconds: Option<u32>,
+    /// Whether nobody knows who placed it: then it holds stock unpaid only within the share for such orders.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous: bool,
 }
 
 /// A line of an order.
@@ -115,6 +118,9 @@ pub struct ReservationsAnswered {
     /// SKUs of which too few were there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedReservation>,
+    /// SKUs of which the units are held only when the order's money is secured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_payment: Vec<Sku>,
 }
 
 /// A SKU of which too few units were there.

@@ -161,10 +161,11 @@ impl PlacedOrder {
     }
 
     /// Whether a payment is under way that may still make it a paid order. One that waits for the shopper is not: the
-    /// order's own time is theirs.
+    /// order's own time is theirs. Nor is one that leaves something due: a penny keeps nobody's goods.
     #[must_use]
     pub fn is_paying(&self) -> bool {
-        self.payments.iter().any(|payment| payment.is_open() && !payment.waits_for_shopper())
+        let is_open = |payment: &Payment| payment.is_open() && !payment.waits_for_shopper();
+        (self.due_amount() == 0 && self.payments.iter().any(is_open))
             || (self.is_held() && self.is_secured() && self.payments.iter().any(Payment::is_authorized))
     }
 
@@ -207,7 +208,11 @@ impl PlacedOrder {
         Ok(events)
     }
 
-    pub(super) fn request_payment(&self, payment: &PaymentRequested) -> Result<Vec<Event>, Rejection> {
+    pub(super) fn request_payment(
+        &self,
+        payment: &PaymentRequested,
+        in_part: bool,
+    ) -> Result<Vec<Event>, Rejection> {
         if let Some(known) = self.payments.iter().find(|known| known.payment_id == payment.payment_id) {
             // Of a payment that was taken in part, nobody knows any more how much was asked for.
             let is_amount = known.amount == payment.amount || known.is_captured();
@@ -223,6 +228,9 @@ impl PlacedOrder {
         }
         if payment.amount.amount() == 0 || payment.amount.amount() > self.due_amount() {
             return Err(self.not_due(self.due_amount(), payment.amount));
+        }
+        if !in_part && payment.amount.amount() < self.due_amount() {
+            return Err(Rejection::PaymentInPart { due: self.due_amount(), given: payment.amount });
         }
         let attempts = self.payments.iter().filter(|known| known.phase != PaymentPhase::Recorded).count();
         if attempts >= MAX_ATTEMPTS {

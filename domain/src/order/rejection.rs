@@ -36,6 +36,17 @@ pub enum Rejection {
         /// What was given.
         given: Money,
     },
+    /// Less than is owed, from somebody who must pay it at once.
+    #[error(
+        "{} are due: a payment of {given} is only a part, and this shop takes the whole of it at once",
+        given.currency().written(*due)
+    )]
+    PaymentInPart {
+        /// What is owed, in minor units.
+        due: i64,
+        /// What was given.
+        given: Money,
+    },
     /// It would be due if another payment were not under way.
     #[error(
         "{under_way} minor units wait for the payment gateway or the shopper's bank: wait for the outcome, or cancel the order and buy again"

@@ -42,6 +42,8 @@ pub struct PlacedOrder {
     pub shipments: Vec<Shipment>,
     /// What was given up unsent.
     pub rests: Vec<Rest>,
+    /// Whether nobody knows who placed it.
+    pub anonymous: bool,
     /// Whether all of it arrived: known beside the status, as an order may be refunded and arrive.
     pub has_arrived: bool,
 }
@@ -93,6 +95,8 @@ pub enum StockPhase {
         /// Units that were available.
         available: u64,
     },
+    /// The units are held when the order's money is secured: unpaid orders hold their share of the stock already.
+    AtPayment,
     /// The units belong to the order.
     Committed,
     /// The units left the house, all but those that were given up.
@@ -122,6 +126,12 @@ impl PlacedOrder {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.stock.values().all(|stock| stock.phase == StockPhase::Held)
+    }
+
+    /// The SKUs that are held only when the order's money is secured.
+    pub fn held_at_payment(&self) -> impl Iterator<Item = &Sku> {
+        let stock = self.stock.iter().filter(|(_, stock)| stock.phase == StockPhase::AtPayment);
+        stock.map(|(sku, _)| sku)
     }
 
     /// Whether the goods stay: what is held is released, and what was paid goes back.
@@ -165,6 +175,7 @@ impl PlacedOrder {
             refunds: Vec::new(),
             shipments: Vec::new(),
             rests: Vec::new(),
+            anonymous: placed.anonymous,
             has_arrived: false,
         }
     }
@@ -197,6 +208,7 @@ impl PlacedOrder {
             Event::Placed(_) => {}
             Event::ReservationsAnswered(answered) => {
                 self.set_phase(&answered.held, StockPhase::Held);
+                self.set_phase(&answered.at_payment, StockPhase::AtPayment);
                 for refused in &answered.refused {
                     let phase = StockPhase::Refused { available: refused.available };
                     self.set_phase(std::slice::from_ref(&refused.sku), phase);

@@ -11,7 +11,10 @@ impl Summary for Event {
             Self::Adjusted(adjusted) => {
                 format!("Count corrected by {:+}: {}", adjusted.delta, adjusted.reason)
             }
-            Self::Reserved(reserved) => of_order(reserved.quantity, "held for", reserved.order_id),
+            Self::Reserved(reserved) => {
+                let what = if reserved.unpaid { "held for unpaid" } else { "held for" };
+                of_order(reserved.quantity, what, reserved.order_id)
+            }
             Self::Released(released) => {
                 let what = if released.was_committed { "taken back from paid" } else { "taken back from" };
                 of_order(released.quantity, what, released.order_id)

@@ -13,11 +13,13 @@ impl Summary for Event {
             }
             Event::ReservationsAnswered(answered) => {
                 let refused = skus(answered.refused.iter().map(|refused| &refused.sku));
-                match (answered.held.is_empty(), answered.refused.is_empty()) {
-                    (true, _) => format!("Stock refused {refused}"),
-                    (false, true) => format!("Stock holds {}", skus(&answered.held)),
-                    (false, false) => format!("Stock holds {} and refused {refused}", skus(&answered.held)),
-                }
+                let at_payment = format!("holds {} when it is paid", skus(&answered.at_payment));
+                let said = [
+                    (!answered.held.is_empty()).then(|| format!("holds {}", skus(&answered.held))),
+                    (!answered.at_payment.is_empty()).then_some(at_payment),
+                    (!answered.refused.is_empty()).then(|| format!("refused {refused}")),
+                ];
+                format!("Stock {}", said.into_iter().flatten().collect::<Vec<_>>().join(" and "))
             }
             Event::PaymentRecorded(payment) => {
                 let how = format!("by {}, reference {}", payment.method, payment.reference);

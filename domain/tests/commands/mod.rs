@@ -68,7 +68,10 @@ pub fn inventory() -> impl Strategy<Value = inventory::Command> {
             delta,
             reason: reason("counted"),
         }),
-        6 => (some_order(), few()).prop_map(|(order_id, quantity)| Command::Reserve { order_id, quantity }),
+        4 => (some_order(), few()).prop_map(|(order_id, quantity)| Command::Reserve { order_id, quantity }),
+        4 => (some_order(), few(), 0..101_u32).prop_map(|(order_id, quantity, percent)| {
+            Command::ReserveUnpaid { order_id, quantity, share: inventory::Share::of_percent(percent) }
+        }),
         2 => some_order().prop_map(|order_id| Command::Release { order_id }),
         4 => some_order().prop_map(|order_id| Command::Commit { order_id }),
         4 => some_order().prop_map(|order_id| Command::Ship { order_id }),
@@ -118,28 +121,39 @@ pub fn check_out(order_id: OrderId, expected_total: Money, price: Money) -> cart
         unit_price: price,
     };
     let (country, prices) = (country("GB"), (1..6).map(price).collect());
-    cart::Command::CheckOut { order_id, country, expected_total, prices, hold_seconds: Some(900) }
+    cart::Command::CheckOut {
+        order_id,
+        country,
+        expected_total,
+        prices,
+        hold_seconds: Some(900),
+        anonymous: false,
+    }
 }
 
 /// An order of one to four lines of two merchants whose total is their sum and the shipping charge.
 pub fn placed() -> impl Strategy<Value = Placed> {
     let shipping = prop::option::of(0..3_i64);
-    (1..3_u128, vec((some_sku(), few(), 0..4_i64), 1..4), shipping).prop_map(|(cart, lines, shipping)| {
-        let price_of_lines: i64 =
-            lines.iter().map(|(_, quantity, price)| i64::from(quantity.units()) * price).sum();
-        Placed {
-            cart_id: cart_id(cart),
-            customer_id: None,
-            country: country("GB"),
-            shipping: shipping.map(gbp),
-            total: gbp(price_of_lines + shipping.unwrap_or(0)),
-            lines: (1..)
-                .zip(lines)
-                .map(|(number, (sku, quantity, price))| line(number, sku, quantity, price))
-                .collect(),
-            hold_seconds: Some(900),
-        }
-    })
+    let cart = (1..3_u128, any::<bool>());
+    (cart, vec((some_sku(), few(), 0..4_i64), 1..4), shipping).prop_map(
+        |((cart, anonymous), lines, shipping)| {
+            let price_of_lines: i64 =
+                lines.iter().map(|(_, quantity, price)| i64::from(quantity.units()) * price).sum();
+            Placed {
+                cart_id: cart_id(cart),
+                customer_id: None,
+                country: country("GB"),
+                shipping: shipping.map(gbp),
+                total: gbp(price_of_lines + shipping.unwrap_or(0)),
+                lines: (1..)
+                    .zip(lines)
+                    .map(|(number, (sku, quantity, price))| line(number, sku, quantity, price))
+                    .collect(),
+                hold_seconds: Some(900),
+                anonymous,
+            }
+        },
+    )
 }
 
 fn line(number: u128, sku: Sku, quantity: Quantity, price: i64) -> OrderLine {
@@ -155,7 +169,8 @@ fn line(number: u128, sku: Sku, quantity: Quantity, price: i64) -> OrderLine {
 
 fn answers() -> impl Strategy<Value = Vec<(Sku, ReservationAnswer)>> {
     let refused = (0..3_u64).prop_map(|available| ReservationAnswer::Refused { available });
-    vec((some_sku(), prop_oneof![6 => Just(ReservationAnswer::Held), 1 => refused]), 0..4)
+    let (held, at_payment) = (Just(ReservationAnswer::Held), Just(ReservationAnswer::AtPayment));
+    vec((some_sku(), prop_oneof![6 => held, 1 => refused, 1 => at_payment]), 0..4)
 }
 
 fn some_skus() -> impl Strategy<Value = Vec<Sku>> {
@@ -218,6 +233,7 @@ fn as_it_should(placed: Placed) -> Vec<order::Command> {
             token: token("tok_visa"),
             return_url: None,
             hold_seconds: None,
+            in_part: false,
         },
         answer(GatewayAnswer::Authorized { intent: intent("pi_1") }),
         answer(GatewayAnswer::Captured { intent: intent("pi_1"), amount }),
@@ -246,13 +262,14 @@ fn gateway_answer() -> impl Strategy<Value = GatewayAnswer> {
 fn gateway_payment() -> impl Strategy<Value = order::Command> {
     use order::Command;
     prop_oneof![
-        2 => (1..5_u128, some_money(), prop::option::of(any::<u32>())).prop_map(
-            |(payment, amount, hold_seconds)| Command::RequestPayment {
+        2 => (1..5_u128, some_money(), prop::option::of(any::<u32>()), any::<bool>()).prop_map(
+            |(payment, amount, hold_seconds, in_part)| Command::RequestPayment {
                 payment_id: payment_id(payment),
                 amount,
                 token: token("tok_visa"),
                 return_url: None,
                 hold_seconds,
+                in_part,
             }
         ),
         3 => (1..5_u128, gateway_answer()).prop_map(|(payment, answer)| Command::RecordGatewayAnswer {

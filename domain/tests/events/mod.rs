@@ -104,8 +104,9 @@ pub fn inventory() -> impl Strategy<Value = inventory::Event> {
         (adjustment_id(), any::<i64>(), reason()).prop_map(|(adjustment_id, delta, reason)| {
             Event::Adjusted(Adjusted { adjustment_id, delta, reason })
         }),
-        (order_id(), quantity())
-            .prop_map(|(order_id, quantity)| Event::Reserved(Reserved { order_id, quantity })),
+        (order_id(), quantity(), any::<bool>()).prop_map(|(order_id, quantity, unpaid)| Event::Reserved(
+            Reserved { order_id, quantity, unpaid }
+        )),
         (order_id(), quantity(), any::<bool>()).prop_map(|(order_id, quantity, was_committed)| {
             Event::Released(Released { order_id, quantity, was_committed })
         }),
@@ -123,6 +124,11 @@ pub fn inventory() -> impl Strategy<Value = inventory::Event> {
 
 fn hold_seconds() -> impl Strategy<Value = Option<u32>> {
     option::of(any::<u32>())
+}
+
+/// How long an order waits, and whether nobody knows whose it is.
+fn waiting() -> impl Strategy<Value = (Option<u32>, bool)> {
+    (hold_seconds(), any::<bool>())
 }
 
 fn priced_line() -> impl Strategy<Value = PricedLine> {
@@ -146,10 +152,19 @@ pub fn cart() -> impl Strategy<Value = cart::Event> {
         }),
         line_id().prop_map(|line_id| Event::ItemRemoved(ItemRemoved { line_id })),
         money().prop_map(|charge| Event::ShippingSet(ShippingSet { charge })),
-        (order_id(), country(), vec(priced_line(), 0..3), option::of(money()), money(), hold_seconds())
-            .prop_map(|(order_id, country, lines, shipping, total, hold_seconds)| {
-                Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds })
-            }),
+        (order_id(), country(), vec(priced_line(), 0..3), option::of(money()), money(), waiting()).prop_map(
+            |(order_id, country, lines, shipping, total, (hold_seconds, anonymous))| {
+                Event::CheckedOut(CheckedOut {
+                    order_id,
+                    country,
+                    lines,
+                    shipping,
+                    total,
+                    hold_seconds,
+                    anonymous,
+                })
+            }
+        ),
         Just(Event::Abandoned(Abandoned {})),
     ]
 }
@@ -167,8 +182,8 @@ fn order_line() -> impl Strategy<Value = OrderLine> {
 
 fn placed() -> impl Strategy<Value = Placed> {
     let who = (cart_id(), option::of(customer_id()), country());
-    (who, vec(order_line(), 0..3), option::of(money()), money(), hold_seconds()).prop_map(
-        |((cart_id, customer_id, country), lines, shipping, total, hold_seconds)| Placed {
+    (who, vec(order_line(), 0..3), option::of(money()), money(), waiting()).prop_map(
+        |((cart_id, customer_id, country), lines, shipping, total, (hold_seconds, anonymous))| Placed {
             cart_id,
             customer_id,
             country,
@@ -176,6 +191,7 @@ fn placed() -> impl Strategy<Value = Placed> {
             shipping,
             total,
             hold_seconds,
+            anonymous,
         },
     )
 }
@@ -295,8 +311,8 @@ pub fn order() -> impl Strategy<Value = order::Event> {
     };
     prop_oneof![
         3 => placed().prop_map(Event::Placed),
-        1 => (skus(), refused()).prop_map(|(held, refused)| {
-            Event::ReservationsAnswered(ReservationsAnswered { held, refused })
+        1 => (skus(), refused(), skus()).prop_map(|(held, refused, at_payment)| {
+            Event::ReservationsAnswered(ReservationsAnswered { held, refused, at_payment })
         }),
         1 => (payment_id(), money(), method(), reference()).prop_map(
             |(payment_id, amount, method, reference)| {

@@ -56,7 +56,8 @@ fn stocks() -> Vec<(&'static str, inventory::Event)> {
     vec![
         ("inventory.received.v1", Event::Received(Received { receipt_id, quantity: units(480) })),
         ("inventory.adjusted.v1", Event::Adjusted(adjusted)),
-        ("inventory.reserved.v1", Event::Reserved(Reserved { order_id, quantity })),
+        ("inventory.reserved.v1", Event::Reserved(Reserved { order_id, quantity, unpaid: false })),
+        ("inventory.reserved.v1-unpaid", Event::Reserved(Reserved { order_id, quantity, unpaid: true })),
         ("inventory.released.v1", Event::Released(released)),
         ("inventory.reservation_closed.v1", Event::ReservationClosed(ReservationClosed { order_id })),
         ("inventory.units_shipped.v1", Event::UnitsShipped(UnitsShipped { order_id, quantity })),
@@ -78,14 +79,16 @@ fn carts() -> Vec<(&'static str, cart::Event)> {
         name: name(called),
         unit_price: gbp(price),
     };
-    let checked_out = |shipping: Option<i64>| CheckedOut {
+    let checked_out = |shipping: Option<i64>, anonymous| CheckedOut {
         order_id: ORDER,
         country: country("United Kingdom"),
         lines: vec![priced(FIRST_LINE, HEART, 255), priced(SECOND_LINE, "Postage", 1800)],
         shipping: shipping.map(gbp),
         total: gbp(3330 + shipping.unwrap_or(0)),
         hold_seconds: shipping.map(|_| 900),
+        anonymous,
     };
+    let of_anybody = CheckedOut { country: country("GB"), ..checked_out(Some(395), true) };
     let changed = ItemQuantityChanged { line_id, quantity: units(12) };
     vec![
         ("cart.opened.v1", opened(Some(customer("17850")))),
@@ -94,8 +97,9 @@ fn carts() -> Vec<(&'static str, cart::Event)> {
         ("cart.item_quantity_changed.v1", Event::ItemQuantityChanged(changed)),
         ("cart.item_removed.v1", Event::ItemRemoved(ItemRemoved { line_id })),
         ("cart.shipping_set.v1", Event::ShippingSet(ShippingSet { charge: gbp(395) })),
-        ("cart.checked_out.v1", Event::CheckedOut(checked_out(None))),
-        ("cart.checked_out.v1-shipping", Event::CheckedOut(checked_out(Some(395)))),
+        ("cart.checked_out.v1", Event::CheckedOut(checked_out(None, false))),
+        ("cart.checked_out.v1-shipping", Event::CheckedOut(checked_out(Some(395), false))),
+        ("cart.checked_out.v1-anonymous", Event::CheckedOut(of_anybody)),
         ("cart.abandoned.v1", Event::Abandoned(Abandoned {})),
     ]
 }

@@ -16,13 +16,16 @@ use domain::{LineId, Money, PaymentId, RefundId, ShipmentId};
 
 pub fn orders() -> Vec<(&'static str, Event)> {
     let all = || skus(&["85123A", "POST"]);
+    let of_anybody = Placed { country: country("GB"), anonymous: true, ..placed(None, Some(395)) };
     let mut events = vec![
-        ("order.placed.v1", placed(Some("17850"), None)),
-        ("order.placed.v1-guest", placed(None, None)),
-        ("order.placed.v1-shipping", placed(Some("17850"), Some(395))),
+        ("order.placed.v1", Event::Placed(placed(Some("17850"), None))),
+        ("order.placed.v1-guest", Event::Placed(placed(None, None))),
+        ("order.placed.v1-shipping", Event::Placed(placed(Some("17850"), Some(395)))),
+        ("order.placed.v1-anonymous", Event::Placed(of_anybody)),
         ("order.reservations_answered.v1", answered(&["85123A"], refused("POST", 0))),
         ("order.reservations_answered.v1-held", answered(&["85123A", "POST"], vec![])),
         ("order.reservations_answered.v1-refused", answered(&[], refused("85123A", 5))),
+        ("order.reservations_answered.v1-at_payment", at_payment(&["85123A"])),
         ("order.paid.v1", Event::Paid(Paid { amount: gbp(3330) })),
         ("order.stock_committed.v1", Event::StockCommitted(StockCommitted { skus: all() })),
         ("order.processing_started.v1", Event::ProcessingStarted(ProcessingStarted {})),
@@ -57,7 +60,7 @@ fn rest_cancelled(by_hand: Option<Money>) -> Event {
     Event::RestCancelled(RestCancelled { lines, reason, refund: gbp(2055), by_hand })
 }
 
-fn placed(who: Option<&str>, shipping: Option<i64>) -> Event {
+fn placed(who: Option<&str>, shipping: Option<i64>) -> Placed {
     let line = |line_id, what, called, quantity, price| OrderLine {
         line_id,
         sku: sku(what),
@@ -66,7 +69,7 @@ fn placed(who: Option<&str>, shipping: Option<i64>) -> Event {
         quantity: units(quantity),
         unit_price: gbp(price),
     };
-    Event::Placed(Placed {
+    Placed {
         cart_id: CART,
         customer_id: who.map(customer),
         country: country("United Kingdom"),
@@ -74,7 +77,8 @@ fn placed(who: Option<&str>, shipping: Option<i64>) -> Event {
         shipping: shipping.map(gbp),
         total: gbp(3330 + shipping.unwrap_or(0)),
         hold_seconds: shipping.map(|_| 900),
-    })
+        anonymous: false,
+    }
 }
 
 fn refused(what: &str, available: u64) -> Vec<RefusedReservation> {
@@ -82,7 +86,12 @@ fn refused(what: &str, available: u64) -> Vec<RefusedReservation> {
 }
 
 fn answered(held: &[&str], refused: Vec<RefusedReservation>) -> Event {
-    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused })
+    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused, at_payment: vec![] })
+}
+
+fn at_payment(what: &[&str]) -> Event {
+    let (held, at_payment) = (skus(&["POST"]), skus(what));
+    Event::ReservationsAnswered(ReservationsAnswered { held, refused: vec![], at_payment })
 }
 
 fn cancelled(reason: CancelReason) -> Event {

@@ -33,12 +33,24 @@ pub fn the_order() -> Placed {
         shipping: None,
         total: gbp(35),
         hold_seconds: None,
+        anonymous: false,
     }
 }
 
 pub fn answered(held: &[&str], refused: &[(&str, u64)]) -> Event {
     let refused = refused_of(refused);
-    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused })
+    Event::ReservationsAnswered(ReservationsAnswered { held: skus(held), refused, at_payment: vec![] })
+}
+
+/// Stock holds these only when they are paid for.
+pub fn at_payment(what: &[&str]) -> Event {
+    let at_payment = skus(what);
+    Event::ReservationsAnswered(ReservationsAnswered { held: vec![], refused: vec![], at_payment })
+}
+
+/// An order of somebody whom nobody knows.
+pub fn anonymous() -> Vec<Event> {
+    vec![Event::Placed(Placed { anonymous: true, ..the_order() })]
 }
 
 fn refused_of(refused: &[(&str, u64)]) -> Vec<RefusedReservation> {

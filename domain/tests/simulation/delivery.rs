@@ -3,9 +3,13 @@
 use crate::gateway::Card;
 use crate::world::{AnyCommand, Asker, Message, RUNNERS, World};
 use domain::fulfilment::{PaymentRequest, StockRequest};
+use domain::inventory::Share;
 use domain::order::ReservationAnswer;
 use domain::{OrderId, PaymentId, PaymentToken, Reason, Reference, Sku};
 use domain::{cart, inventory, order};
+
+/// What unpaid orders of anybody may hold of a SKU.
+pub const UNPAID_SHARE: Share = Share::of_percent(30);
 
 impl World {
     pub fn arrive(&mut self, message: Message) {
@@ -62,6 +66,9 @@ impl World {
     fn ask_stock(&mut self, asker: Asker, order_id: OrderId, sku: Sku, request: StockRequest) {
         let command = match request {
             StockRequest::Reserve(quantity) => inventory::Command::Reserve { order_id, quantity },
+            StockRequest::ReserveUnpaid(quantity) => {
+                inventory::Command::ReserveUnpaid { order_id, quantity, share: UNPAID_SHARE }
+            }
             StockRequest::Commit => inventory::Command::Commit { order_id },
             StockRequest::Ship => inventory::Command::Ship { order_id },
             StockRequest::Part { shipped, released } => {
@@ -72,10 +79,14 @@ impl World {
         let (skus, whose) = (vec![sku.clone()], sku.clone());
         let answered = self.execute_stock(asker.runner, &sku, &command);
         let command = match (request, answered) {
-            (StockRequest::Reserve(_), Ok(_)) => {
+            (StockRequest::Reserve(_) | StockRequest::ReserveUnpaid(_), Ok(_)) => {
                 order::Command::RecordReservations { answers: vec![(sku, ReservationAnswer::Held)] }
             }
-            (StockRequest::Reserve(quantity), Err(rejection)) => {
+            (StockRequest::ReserveUnpaid(_), Err(inventory::Rejection::BeyondShare { .. })) => {
+                self.count("held at payment");
+                order::Command::RecordReservations { answers: vec![(sku, ReservationAnswer::AtPayment)] }
+            }
+            (StockRequest::Reserve(quantity) | StockRequest::ReserveUnpaid(quantity), Err(rejection)) => {
                 let available = match rejection {
                     inventory::Rejection::OutOfStock { available, .. } => {
                         self.audit.refuses(&sku, order_id, u64::from(quantity.units()));

@@ -87,6 +87,7 @@ impl Play {
                 expected_total: pounds(35),
                 prices: vec![price(1, "pottery", 10), price(2, "forge", 5)],
                 hold_seconds: Some(900),
+                anonymous: true,
             },
         ];
         for command in commands {
@@ -106,6 +107,7 @@ impl Play {
                     token: token_of(which),
                     return_url: None,
                     hold_seconds: None,
+                    in_part: true,
                 };
                 self.ask(AnyCommand::Order(order_id(ORDER), command));
             }

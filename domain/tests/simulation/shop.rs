@@ -153,6 +153,7 @@ impl World {
                 expected_total: cart.total,
                 prices: vec![],
                 hold_seconds: None,
+                anonymous: is_anonymous(number),
             },
             Cart::Abandoned => return,
         };
@@ -201,7 +202,8 @@ impl World {
         let hold_seconds = Some(*self.random.pick(&[60, 900, 3_600]));
         let expected_total = pounds(total);
         let country = country("GB");
-        cart::Command::CheckOut { order_id: order_id(number), country, expected_total, prices, hold_seconds }
+        let (order_id, anonymous) = (order_id(number), is_anonymous(number));
+        cart::Command::CheckOut { order_id, country, expected_total, prices, hold_seconds, anonymous }
     }
 
     /// The shopper pays or changes their mind, the house packs and gives back.
@@ -236,7 +238,8 @@ impl World {
         }
         let token = token_of(self.random.below(Card::ALL.len()));
         let hold_seconds = self.random.percent(50).then_some(600);
-        Some(order::Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds })
+        let (return_url, in_part) = (None, true);
+        Some(order::Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part })
     }
 
     /// By hand what came by hand or cannot go back through the gateway, and through it what can.
@@ -302,6 +305,11 @@ impl World {
             }
         }
     }
+}
+
+/// Every other shopper is somebody whom nobody knows.
+fn is_anonymous(number: u128) -> bool {
+    number % 2 == 1
 }
 
 fn by_hand(refund_id: RefundId, amount: i64) -> order::Command {

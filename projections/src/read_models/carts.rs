@@ -45,7 +45,7 @@ struct Batch<'a> {
 
 impl Projection for Carts {
     const NAME: &'static str = "carts";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const WANTS: &'static [&'static str] = &["cart"];
     const TABLES: &'static [&'static str] = &["carts", "cart_lines"];
     const STREAM_COLUMN: Option<&'static str> = Some("cart_id");
@@ -156,7 +156,7 @@ async fn insert_carts(
         currencies.push(opened.currency.to_string());
         customers.push(opened.customer_id.as_ref().map(|customer| customer.as_str()));
         orders.push(cart.checked_out.map(|checked_out| checked_out.order_id.0));
-        countries.push(cart.checked_out.map(|checked_out| checked_out.country.as_str()));
+        countries.push(cart.checked_out.map(|checked_out| checked_out.country.code().as_str()));
         shipping.push(cart.shipping);
         totals.push(cart.checked_out.map(|checked_out| checked_out.total.amount()));
         opened_at.push(at);

@@ -31,7 +31,7 @@ pub type OrderFacts<'a> = [(OrderId, &'a Event, &'a Fact)];
 
 impl Projection for Orders {
     const NAME: &'static str = "orders";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const WANTS: &'static [&'static str] = &["order"];
     const TABLES: &'static [&'static str] = &[
         "orders",
@@ -131,7 +131,7 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         ids.push(order_id.0);
         carts.push(placed.cart_id.0);
         customers.push(placed.customer_id.as_ref().map(|customer| customer.as_str()));
-        countries.push(placed.country.as_str());
+        countries.push(placed.country.code().as_str());
         currencies.push(placed.total.currency().to_string());
         statuses.push(change.status.unwrap_or("pending"));
         shipping.push(placed.shipping.map(|shipping| shipping.amount()));
@@ -302,7 +302,8 @@ fn stock_answers(event: &Event) -> Option<Value> {
             let refused = answered.refused.iter().map(|refused| {
                 json!({"sku": refused.sku.as_str(), "phase": "refused", "available": refused.available})
             });
-            in_phase(&answered.held, "held").into_iter().chain(refused).collect()
+            let at_payment = in_phase(&answered.at_payment, "at_payment");
+            in_phase(&answered.held, "held").into_iter().chain(at_payment).chain(refused).collect()
         }
         Event::StockCommitted(committed) => in_phase(&committed.skus, "committed"),
         Event::StockShipped(shipped) => in_phase(&shipped.skus, "shipped"),

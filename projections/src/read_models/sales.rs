@@ -57,7 +57,7 @@ struct Batch {
 
 impl Projection for Sales {
     const NAME: &'static str = "sales";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const WANTS: &'static [&'static str] = &["order.placed", "order.paid", "order.cancelled"];
     const TABLES: &'static [&'static str] = &["sales", "sales_pending_orders"];
     const STREAM_COLUMN: Option<&'static str> = None;
@@ -111,7 +111,7 @@ impl Sale {
             sold.revenue += units * line.unit_price.amount();
         }
         Self {
-            country: placed.country.to_string(),
+            country: placed.country.code().to_string(),
             currency: placed.total.currency().to_string(),
             lines: lines.into_values().collect(),
         }

@@ -196,8 +196,14 @@ impl Shop {
         let order_id = OrderId(self.id());
         let country = Country::new(["GB", "France", "EIRE"].choose(&mut self.random).unwrap()).unwrap();
         let hold_seconds = Some(900);
-        let command =
-            cart::Command::CheckOut { order_id, country, expected_total: total, prices, hold_seconds };
+        let command = cart::Command::CheckOut {
+            order_id,
+            country,
+            expected_total: total,
+            prices,
+            hold_seconds,
+            anonymous: true,
+        };
         self.cart(id, &command);
         if let cart::Cart::CheckedOut(checked_out) = &self.carts[&id] {
             let placed = fulfilment::order_of(id, checked_out);

@@ -65,7 +65,14 @@ impl Shop {
         let hold_seconds = Some(900);
         self.order(
             id,
-            &order::Command::RequestPayment { payment_id, amount, token, return_url: None, hold_seconds },
+            &order::Command::RequestPayment {
+                payment_id,
+                amount,
+                token,
+                return_url: None,
+                hold_seconds,
+                in_part: true,
+            },
         );
     }
 
@@ -185,6 +192,18 @@ impl Shop {
                     Err(_) => ReservationAnswer::Refused { available: state.available() },
                 };
                 self.inventory(&sku, &inventory::Command::Reserve { order_id, quantity });
+                self.order(id, &order::Command::RecordReservations { answers: vec![(sku, answer)] });
+            }
+            fulfilment::StockRequest::ReserveUnpaid(quantity) => {
+                let share = inventory::Share::of_percent(30);
+                let command = inventory::Command::ReserveUnpaid { order_id, quantity, share };
+                let state = self.stock[&sku].clone();
+                let answer = match state.decide(&command) {
+                    Ok(_) => ReservationAnswer::Held,
+                    Err(inventory::Rejection::BeyondShare { .. }) => ReservationAnswer::AtPayment,
+                    Err(_) => ReservationAnswer::Refused { available: state.available() },
+                };
+                self.inventory(&sku, &command);
                 self.order(id, &order::Command::RecordReservations { answers: vec![(sku, answer)] });
             }
             fulfilment::StockRequest::Commit => {

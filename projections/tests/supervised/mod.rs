@@ -67,7 +67,10 @@ pub async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32
     versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
 }
 
-pub const BY_HAND: NewVersion = NewVersion { rules: 1, shards: 1, switches: false };
+/// A version by the rules of this program, as an operator makes it.
+pub fn by_hand<P: Projection>() -> NewVersion {
+    NewVersion { rules: P::VERSION, shards: 1, switches: false }
+}
 
 /// Until this version serves.
 pub async fn serves<P: Projection>(pool: &PgPool, version: i32) {

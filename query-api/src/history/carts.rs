@@ -52,7 +52,7 @@ impl Fold for CartFold {
                 Some(CartView {
                     customer_id: cart.customer_id.map(|customer| customer.to_string()),
                     order_id: Some(cart.order_id.0),
-                    country: Some(cart.country.to_string()),
+                    country: Some(cart.country.code().to_string()),
                     total: money(cart.total),
                     ..view
                 })

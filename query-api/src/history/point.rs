@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use event_store::Position;
+use event_store::{Position, read_time};
 use serde::Deserialize;
 
 /// A point of a thing's history.
@@ -24,7 +24,7 @@ impl TryFrom<String> for Point {
                 number.parse().ok().map(|number| Self::Position(Position::new(number)))
             }
             Some(("revision", number)) => number.parse().ok().map(Self::Revision),
-            _ => DateTime::parse_from_rfc3339(&text).ok().map(|time| Self::Time(time.to_utc())),
+            _ => read_time(&text).ok().map(Self::Time),
         };
         point.ok_or_else(|| {
             let given: String = text.chars().take(40).collect();
@@ -46,6 +46,8 @@ mod tests {
         let read = |text: &str| Point::try_from(text.to_owned());
         assert_eq!(read("2026-11-21T12:00:00Z"), Ok(Point::Time(noon)));
         assert_eq!(read("2026-11-21T13:00:00.000000+01:00"), Ok(Point::Time(noon)));
+        let last = "2016-12-31T23:59:59.999999Z".parse().unwrap();
+        assert_eq!(read("2016-12-31T23:59:60Z"), Ok(Point::Time(last)), "second 60");
         assert_eq!(read("position:0"), Ok(Point::Position(Position::new(0))));
         assert_eq!(read("revision:18446744073709551615"), Ok(Point::Revision(u64::MAX)));
     }

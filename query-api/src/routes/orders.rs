@@ -11,8 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
-use domain::text::InvalidText;
-use domain::{Country, CustomerId, OrderId};
+use domain::{CountryCode, CustomerId, OrderId};
 use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::Connection;
@@ -109,7 +108,7 @@ impl From<OrderRow> for OrderView {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn invalid(error: InvalidText) -> Problem {
+fn invalid(error: impl std::fmt::Display) -> Problem {
     Problem::invalid(error.to_string())
 }
 
@@ -127,7 +126,7 @@ async fn list(
         let known = STATUSES.join(", ");
         return Err(Problem::invalid(format!("`{status}` is not an order's status: give one of {known}.")));
     }
-    let country: Option<Country> =
+    let country: Option<CountryCode> =
         given(filter.country.as_deref()).map(str::parse).transpose().map_err(invalid)?;
     let customer_id: Option<CustomerId> =
         given(filter.customer_id.as_deref()).map(str::parse).transpose().map_err(invalid)?;
@@ -159,7 +158,7 @@ async fn list(
                 END > 0))
          ORDER BY placed_at DESC, order_id DESC LIMIT $8"#,
         status,
-        country.as_ref().map(Country::as_str),
+        country.map(CountryCode::as_str),
         customer_id.as_ref().map(CustomerId::as_str),
         from,
         to,

@@ -160,6 +160,7 @@ fn placed() -> NewEvent {
         shipping: None,
         total,
         hold_seconds: None,
+        anonymous: false,
     }))
 }
 

@@ -32,8 +32,13 @@ pub enum BenchCommand {
     /// Verifying a sealed history, from a file and from a store
     AuditVerify(audit_verify::AuditVerifyArgs),
     /// Very many shoppers and few units of one SKU, with a kill -9 in the middle; checked from the event history
+    ///
+    /// All shoppers come from this machine, and every unit can be held unpaid: the service runs with --unpaid-share=100,
+    /// --unpaid-orders-of-address=0, --unpaid-orders-of-customer=0, --max-units-of-a-sku=0 and --scarce-below=0.
     FlashSale(flash_sale::FlashSaleArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
+    ///
+    /// All shoppers come from this machine: the service runs without limits on unpaid orders, as in `flash-sale`.
     Purchases(purchases::PurchasesArgs),
     /// New versions of all read models over a whole history, next to a plain COPY of the same rows; then once more
     /// while an importer writes and queries read

@@ -16,9 +16,20 @@ pub const SHOP: &str = "shop";
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const START_DEADLINE: Duration = Duration::from_secs(120);
 
-/// The benchmarks' shoppers all come from this machine: the service is started without the limits that each address has.
-pub const WITHOUT_CLIENT_LIMITS: [&str; 2] =
-    ["--reads-per-second-by-address=0", "--writes-per-second-by-address=0"];
+/// Settings of a service whose shoppers all come from this machine, as those of a benchmark do: what one address may
+/// send, and what it may hold without paying, has no limits.
+pub fn for_a_crowd() -> impl Iterator<Item = String> {
+    let settings = [
+        "--reads-per-second-by-address=0",
+        "--writes-per-second-by-address=0",
+        "--max-units-of-a-sku=0",
+        "--unpaid-share=100",
+        "--unpaid-orders-of-address=0",
+        "--unpaid-orders-of-customer=0",
+        "--scarce-below=0",
+    ];
+    settings.into_iter().map(str::to_owned)
+}
 
 /// A child process; it ends with us.
 struct Program {

@@ -2,7 +2,7 @@
 
 use super::error::BenchError;
 use super::folder::Folder;
-use super::programs::{ServiceProcess, WITHOUT_CLIENT_LIMITS, free_address};
+use super::programs::{ServiceProcess, for_a_crowd, free_address};
 use super::report::{load, short};
 use super::shop::{self, CURRENCY, Product};
 use super::timing::Measured;
@@ -62,8 +62,7 @@ struct Lap {
 /// Measures, and prints the figures.
 pub async fn run(args: ReadYourWritesArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
-    let settings = WITHOUT_CLIENT_LIMITS.map(str::to_owned).to_vec();
-    let service = ServiceProcess::start(folder.path(), free_address()?, settings).await?;
+    let service = ServiceProcess::start(folder.path(), free_address()?, for_a_crowd().collect()).await?;
     let products: Vec<_> = (1..=PRODUCTS)
         .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: 1_000 })
         .collect();

@@ -8,7 +8,8 @@ use super::packed::{self, text};
 use super::price::pennies;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use csv::ByteRecord;
-use domain::{Country, Currency, CustomerId, Money, ProductName, Quantity, Sku};
+use domain::{Country, CountryCode, Currency, CustomerId, Money, ProductName, Quantity, Sku};
+use event_store::without_leap_second;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
@@ -235,11 +236,14 @@ impl Reading {
         Ok(order)
     }
 
+    /// As the file names it, which the shop understands; of what is no country, the shop is told that it is not known.
     fn country(&mut self, country: &str) -> Result<Country, UnreadableRow> {
         if let Some(known) = self.countries.get(country) {
             return Ok(known.clone());
         }
-        let new = Country::new(country)?;
+        let named = Country::new(country)?;
+        let is_known = named.code() != CountryCode::UNKNOWN;
+        let new = if is_known { named } else { CountryCode::UNKNOWN.into() };
         self.countries.insert(country.to_owned(), new.clone());
         Ok(new)
     }
@@ -301,6 +305,6 @@ fn time(text: &str) -> Result<DateTime<Utc>, UnreadableRow> {
     TIME_FORMS
         .iter()
         .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .map(|time| time.and_utc())
+        .map(|time| without_leap_second(time.and_utc()))
         .ok_or_else(|| UnreadableRow::Time(text.to_owned()))
 }

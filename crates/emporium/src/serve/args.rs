@@ -1,6 +1,6 @@
 use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
-use command_api::{AdmissionArgs, PaymentConfig, SealingArgs};
+use command_api::{AdmissionArgs, PaymentConfig, SealingArgs, UnpaidArgs};
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use query_api::DatabaseArgs;
 use std::net::SocketAddr;
@@ -68,6 +68,9 @@ pub struct ServeArgs {
     /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
     pub order_hold_seconds: u32,
+
+    #[command(flatten)]
+    pub unpaid: UnpaidArgs,
 
     /// After how many seconds without an event a live order sends a sign of life
     #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = query_api::Config::LIVE_HEARTBEAT)]

@@ -282,6 +282,7 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
         audit_signing_key: settings.audit_signing_key.clone(),
         sealing: args.sealing.clone(),
         order_hold_seconds: args.order_hold_seconds,
+        unpaid: args.unpaid,
         payments,
         client_limits: args.client_limits.clone(),
         admission: admission(args, settings),

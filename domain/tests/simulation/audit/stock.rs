@@ -5,6 +5,9 @@ use domain::inventory::Event;
 use domain::{OrderId, ReceiptId, Sku};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What of the unsold units may be held by orders whose money nobody has secured, in hundredths.
+const UNPAID_PERCENT: i64 = 30;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     Held,
@@ -22,6 +25,8 @@ pub struct StockBook {
     adjustments: BTreeSet<domain::AdjustmentId>,
     /// Units that an order has, or had when they left: those that it gave up are not among them.
     pub holds: BTreeMap<OrderId, (i64, Hold)>,
+    /// Orders that held theirs before anybody had secured their money.
+    unpaid: BTreeSet<OrderId>,
     /// Of the orders whose units go separate ways: those that left, and those that were given up.
     parted: BTreeMap<OrderId, (i64, i64)>,
 }
@@ -31,6 +36,18 @@ impl StockBook {
     pub fn free(&self) -> i64 {
         let with_orders = self.holds.values().filter(|(_, hold)| *hold != Hold::Closed);
         self.came_in - with_orders.map(|(units, _)| units).sum::<i64>()
+    }
+
+    /// Units that no paid order has.
+    fn unsold(&self) -> i64 {
+        let is_sold = |hold: &Hold| matches!(hold, Hold::Committed | Hold::Shipped);
+        let sold = self.holds.values().filter(|(_, hold)| is_sold(hold));
+        self.came_in - sold.map(|(units, _)| units).sum::<i64>()
+    }
+
+    fn held_unpaid(&self) -> i64 {
+        let unpaid = self.unpaid.iter().filter_map(|order_id| self.holds.get(order_id));
+        unpaid.filter(|(_, hold)| *hold == Hold::Held).map(|(units, _)| units).sum()
     }
 
     pub fn hold_of(&self, order_id: OrderId) -> Option<(i64, Hold)> {
@@ -71,6 +88,11 @@ impl StockBook {
             }
             Event::Reserved(reserved) => {
                 let units = i64::from(reserved.quantity.units());
+                if reserved.unpaid {
+                    self.unpaid.insert(reserved.order_id);
+                    let limit = (self.unsold() * UNPAID_PERCENT / 100).max(1);
+                    assert!(self.held_unpaid() + units <= limit, "{sku}: more is held unpaid than may be");
+                }
                 self.moves(sku, reserved.order_id, None, (units, Hold::Held));
             }
             Event::ReservationClosed(closed) => {

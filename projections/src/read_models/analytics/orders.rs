@@ -36,7 +36,7 @@ type Changes<'a> = BTreeMap<Uuid, Change<'a>>;
 
 impl Projection for AnalyticsOrders {
     const NAME: &'static str = "analytics_orders";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const WANTS: &'static [&'static str] = &[
         "order.placed",
         "order.paid",
@@ -117,7 +117,7 @@ async fn insert_orders(transaction: &mut PgConnection, changes: &Changes<'_>) ->
         let Some((placed, at)) = change.placed else { continue };
         ids.push(*order_id);
         customers.push(placed.customer_id.as_ref().map(|customer| customer.as_str()));
-        countries.push(placed.country.as_str());
+        countries.push(placed.country.code().as_str());
         currencies.push(placed.total.currency().to_string());
         statuses.push(change.status.unwrap_or("pending"));
         totals.push(placed.total.amount());

@@ -39,7 +39,7 @@ impl Sale {
             amount,
         });
         Self {
-            country: placed.country.to_string(),
+            country: placed.country.code().to_string(),
             currency: placed.total.currency().to_string(),
             lines: lines.collect(),
             shipping: placed.shipping.map_or(0, |shipping| shipping.amount()),

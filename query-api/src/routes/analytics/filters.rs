@@ -2,7 +2,7 @@
 
 use super::sales_rows::{By, Selection};
 use crate::parameters::given;
-use domain::{Country, Currency, MerchantId, Sku};
+use domain::{CountryCode, Currency, MerchantId, Sku};
 use http_boundary::Problem;
 
 /// Values that such things can have.
@@ -24,7 +24,7 @@ pub fn checked(
     Ok(Filters {
         sku: read::<Sku>(sku)?,
         merchant: read::<MerchantId>(merchant)?,
-        country: read::<Country>(country)?,
+        country: read::<CountryCode>(country)?,
         currency: read::<Currency>(currency)?,
     })
 }

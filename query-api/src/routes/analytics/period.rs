@@ -5,6 +5,7 @@ use chrono::{
     DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
 };
 use chrono_tz::Tz;
+use event_store::read_time;
 use http_boundary::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,7 @@ fn moment(name: &str, value: Option<&str>, zone: Tz, days_later: u64) -> Result<
     let Some(value) = given(value) else {
         return Err(Problem::invalid(format!("Give `{name}`: a day such as 2011-12-09, or a moment.")));
     };
-    let moment = match (value.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(value)) {
+    let moment = match (value.parse::<NaiveDate>(), read_time(value)) {
         (Ok(day), _) if is_sane(day) => {
             day.checked_add_days(Days::new(days_later)).map(|day| first_of(day, zone))
         }

@@ -8,7 +8,7 @@ mod shopper;
 
 use super::error::BenchError;
 use super::folder::Folder;
-use super::programs::{SandboxProcess, ServiceProcess, WITHOUT_CLIENT_LIMITS, free_address};
+use super::programs::{SandboxProcess, ServiceProcess, for_a_crowd, free_address};
 use super::shop::{self, Product};
 use super::web::Web;
 use audit::{Findings, Told, judge};
@@ -86,13 +86,13 @@ pub async fn run(args: FlashSaleArgs) -> Result<(), BenchError> {
 async fn hold(args: &FlashSaleArgs, folder: &Folder) -> Result<Findings, BenchError> {
     let address = free_address()?;
     let gateway = SandboxProcess::start(folder.path(), address, WEBHOOK_SECRET).await?;
-    let mut settings = vec![
+    let settings = [
         format!("--payment-gateway={}", gateway.url),
         format!("--payment-gateway-key={GATEWAY_KEY}"),
         format!("--payment-webhook-secret={WEBHOOK_SECRET}"),
         format!("--order-hold-seconds={}", args.hold_seconds),
     ];
-    settings.extend(WITHOUT_CLIENT_LIMITS.map(str::to_owned));
+    let settings = settings.into_iter().chain(for_a_crowd()).collect();
     let mut service = ServiceProcess::start(folder.path(), address, settings).await?;
     let sale = Arc::new(Sale::prepare(args, &service).await?);
     println!(

@@ -4,6 +4,7 @@ use super::table::{ReadError, Row, Table};
 use super::totals::Totals;
 use crate::import::price::pennies;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use event_store::without_leap_second;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use thiserror::Error;
@@ -264,5 +265,5 @@ fn time(text: &str) -> Result<Option<DateTime<Utc>>, Unreadable> {
         return Ok(None);
     }
     let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S");
-    time.map(|time| Some(time.and_utc())).map_err(|_| Unreadable::Time(text.to_owned()))
+    time.map(|time| Some(without_leap_second(time.and_utc()))).map_err(|_| Unreadable::Time(text.to_owned()))
 }

@@ -36,10 +36,17 @@ impl Rehearsal {
         tell(&mut cart, &cart::Command::Open { currency, customer_id: Some(customer_id.clone()) })?;
         tell(&mut cart, &cart::Command::PutLines { lines })?;
         tell(&mut cart, &cart::Command::SetShipping { charge: shipping })?;
-        let (country, hold_seconds) = (country.clone(), None);
+        let (country, hold_seconds, anonymous) = (country.clone(), None, false);
         tell(
             &mut cart,
-            &cart::Command::CheckOut { order_id, country, expected_total: total, prices, hold_seconds },
+            &cart::Command::CheckOut {
+                order_id,
+                country,
+                expected_total: total,
+                prices,
+                hold_seconds,
+                anonymous,
+            },
         )?;
         let Cart::CheckedOut(cart) = cart else { return Err(cart::Rejection::Changed) };
         let mut order = Order::default();
