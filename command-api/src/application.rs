@@ -1,8 +1,9 @@
 use crate::config::Config;
 use crate::executor::Executor;
-use crate::fulfilment::FulfilmentRunner;
+use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
+use crate::parked_report;
 use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use axum::Router;
@@ -26,6 +27,8 @@ pub struct Application {
     webhooks: Option<Webhooks>,
     health: Health,
     sealing_figures: Figures,
+    parked_orders: ParkedOrders,
+    reading: Reading,
 }
 
 /// Why the command side cannot run.
@@ -49,14 +52,29 @@ impl Application {
         let keys = Keys::default();
         let sealing_figures = Figures::default();
         sealing_figures.register(health.metrics());
-        let health = health.clone();
-        Ok(Self { config, store, executor, keys, gateway, webhooks, health, sealing_figures })
+        let parked_orders = ParkedOrders::default();
+        parked_report::report(health, &executor, &parked_orders);
+        let reading = Reading::new(store.clone(), &config.fulfilment);
+        reading.report(health);
+        Ok(Self {
+            config,
+            store,
+            executor,
+            keys,
+            gateway,
+            webhooks,
+            health: health.clone(),
+            sealing_figures,
+            parked_orders,
+            reading,
+        })
     }
 
     /// The commands over HTTP.
     pub fn router(&self) -> Router {
         routes::router(Shared {
             executor: Arc::clone(&self.executor),
+            parked_orders: self.parked_orders.clone(),
             operator_token: OperatorToken::new(&self.config.operator_token),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
             keys: self.keys.clone(),
@@ -97,6 +115,7 @@ impl Application {
             Arc::clone(&self.executor),
             self.gateway.clone(),
             self.health.clone(),
+            (self.parked_orders.clone(), self.reading.clone()),
         );
         if let Err(error) = runner.run(stop).await {
             tracing::error!(error = &error as &dyn std::error::Error, "order fulfilment has stopped");

@@ -1,4 +1,5 @@
 use crate::executor::Writers;
+use crate::fulfilment::FulfilmentArgs;
 use crate::sealing::{SealingArgs, SealingConfig};
 use audit_seal::key::SealingKey;
 use clap::Args;
@@ -38,6 +39,9 @@ pub struct Config {
     /// How long an order waits for its money and holds its stock, in seconds, if the checkout does not say
     #[arg(long, env = "EMPORIUM_ORDER_HOLD_SECONDS", default_value_t = 900)]
     pub order_hold_seconds: u32,
+
+    #[command(flatten)]
+    pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]
     pub payments: PaymentConfig,

@@ -7,6 +7,7 @@ pub mod executor;
 mod fulfilment;
 mod ids;
 mod keys;
+mod parked_report;
 mod problems;
 mod request;
 mod routes;
@@ -14,5 +15,6 @@ mod sealing;
 
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
+pub use fulfilment::FulfilmentArgs;
 pub use ids::order_id_of;
 pub use sealing::SealingArgs;

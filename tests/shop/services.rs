@@ -45,6 +45,7 @@ impl Services {
                     audit_seal_seconds: terms.seal_seconds,
                 },
                 order_hold_seconds: terms.hold_seconds,
+                fulfilment: command_api::FulfilmentArgs::default(),
                 payments: command_api::PaymentConfig {
                     payment_gateway: Some(format!("http://{}", gateway.address())),
                     payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),

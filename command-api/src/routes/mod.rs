@@ -4,6 +4,7 @@ mod audit;
 mod carts;
 mod checkout;
 mod orders;
+mod parked_streams;
 mod payments;
 mod products;
 mod refunds;
@@ -12,6 +13,7 @@ mod stock;
 mod webhooks;
 
 use crate::executor::Executor;
+use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
 use audit_seal::key::PublicKey;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Shared {
     pub executor: Arc<Executor>,
+    /// Orders that wait for a stream that cannot be read.
+    pub parked_orders: ParkedOrders,
     pub operator_token: OperatorToken,
     pub cart_id_secret: CartIdSecret,
     pub keys: Keys,
@@ -63,6 +67,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(shipments::routes())
         .merge(webhooks::routes())
         .merge(audit::routes())
+        .merge(parked_streams::routes())
         .route_layer(axum::middleware::from_fn(keys::watch))
         .with_state(shared)
 }

@@ -233,6 +233,7 @@ impl Services {
             // Its seals would come between the steps.
             sealing: command_api::SealingArgs { audit_retired_keys: vec![], audit_seal_seconds: 3600 },
             order_hold_seconds: hold_seconds,
+            fulfilment: command_api::FulfilmentArgs::default(),
             payments: command_api::PaymentConfig {
                 payment_gateway: Some(gateway.to_owned()),
                 payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),

@@ -1,6 +1,6 @@
 use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
-use command_api::{PaymentConfig, SealingArgs};
+use command_api::{FulfilmentArgs, PaymentConfig, SealingArgs};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -71,6 +71,9 @@ pub struct ServeArgs {
     /// How often everything is held against the log, in hours; 0 for never
     #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
     pub reconcile_every_hours: u32,
+
+    #[command(flatten)]
+    pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]
     pub payments: PaymentConfig,

@@ -260,6 +260,7 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
         audit_signing_key: settings.audit_signing_key.clone(),
         sealing: args.sealing.clone(),
         order_hold_seconds: args.order_hold_seconds,
+        fulfilment: args.fulfilment.clone(),
         payments,
         // Nobody else takes commands for the store in our own process.
         only_writer: args.event_store.is_none(),
