@@ -7,7 +7,8 @@
 use super::open_orders::Kept;
 use chrono::Utc;
 use event_store::{
-    AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position, RecordedEvent,
+    AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position,
+    RecordedEvent,
 };
 use futures::{StreamExt, pin_mut};
 use serde::{Deserialize, Serialize};

@@ -162,8 +162,7 @@ impl OpenOrders {
         }
         let open = self.orders.entry(order_id).or_default();
         let was_parked = open.parked.is_some();
-        open.parked =
-            standing.blocked.as_ref().map(|by| Parked { stream: by.stream.clone(), cart: None });
+        open.parked = standing.blocked.as_ref().map(|by| Parked { stream: by.stream.clone(), cart: None });
         if was_parked && open.parked.is_none() {
             open.fruitless = 0;
         }

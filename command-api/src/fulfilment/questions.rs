@@ -27,7 +27,8 @@ impl FulfilmentRunner {
         // The gateway tells by itself; only when it has been silent for a while, or could not be heard, is it asked.
         let undecided = standing.undecided.into_iter().filter(|_| job.is_alarm || job.after_gap);
         let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
-        let refunds = captured.into_iter().map(|(payment_id, intent)| (payment_id, Question::Refunds(intent)));
+        let refunds =
+            captured.into_iter().map(|(payment_id, intent)| (payment_id, Question::Refunds(intent)));
         for (payment_id, question) in asked.chain(looked_up).chain(refunds) {
             self.ask(Which { order_id, payment_id }, question, work);
         }

@@ -3,8 +3,8 @@
 use super::asking::{About, Asking};
 use super::checkpoint::Checkpoint;
 use super::open_orders::OpenOrders;
-use super::payments::PaymentError;
 use super::parking::PaymentAtStake;
+use super::payments::PaymentError;
 use super::progress::{Job, Progress};
 use super::settle::{SettleError, Standing};
 use domain::fulfilment::PaymentRequest;

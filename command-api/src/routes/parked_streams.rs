@@ -87,7 +87,8 @@ async fn skip(
     context.caller.require_operator()?;
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > MAX_REASON {
-        let allowed = format!("`reason` says in at most {MAX_REASON} letters why the event is passed over for good.");
+        let allowed =
+            format!("`reason` says in at most {MAX_REASON} letters why the event is passed over for good.");
         return Err(Problem::invalid(allowed));
     }
     let correlation_id = purchase_of(&stream).unwrap_or(context.command_id);

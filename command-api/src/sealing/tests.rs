@@ -5,8 +5,8 @@ use super::{Figures, SealingConfig, SealingRunner};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::key::SealingKey;
 use audit_seal::seal::Seal;
-use audit_seal::verify::{Found, Outcome, Verifier};
 use audit_seal::verify::Finding;
+use audit_seal::verify::{Found, Outcome, Verifier};
 use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_of_seals};
 use bytes::Bytes;
 use embedded_event_store::{Config, EmbeddedEventStore};
@@ -79,7 +79,9 @@ impl History {
                 let Some(SubscriptionItem::Event(event)) = items.next().await else { continue };
                 if is_of_seals(&event.stream) && event.event_type == SEAL_TYPE {
                     // Somebody may have written what is none.
-                    seals.extend(serde_json::from_slice::<Seal>(&event.data).ok().filter(|seal| is_signed(seal)));
+                    seals.extend(
+                        serde_json::from_slice::<Seal>(&event.data).ok().filter(|seal| is_signed(seal)),
+                    );
                 }
             }
             seals
@@ -276,14 +278,8 @@ async fn a_history_in_another_store_is_sealed_on_where_it_was_left() {
 
     // In the copy everything stands elsewhere, for something else stands before it.
     let mut copy = History::empty().await;
-    let stranger = RawEvent {
-        id: Uuid::new_v4(),
-        event_type: "note.v1".to_owned(),
-        is_json: true,
-        data: Bytes::from_static(b"{}"),
-        metadata: Bytes::new(),
-    };
-    copy.store.append_raw("notes", ExpectedRevision::NoStream, vec![stranger]).await.unwrap();
+    let strangers = (0..20).map(|_| raw("note.v1", b"{}")).collect();
+    copy.store.append_raw("notes", ExpectedRevision::NoStream, strangers).await.unwrap();
     let records: Vec<_> = history.store.read_log(None).try_collect().await.unwrap();
     for record in records.into_iter().filter(|record| !record.stream.starts_with('$')) {
         let expected =

@@ -68,7 +68,9 @@ mod tests {
         for stream in ["audit-seals", "audit-seals-2", "audit-seals-10"] {
             assert!(is_of_seals(stream), "{stream}");
         }
-        for stream in ["audit-seals-", "audit-seals-1", "audit-seals-02", "audit-seals-x", "audit-seals2", "audit"] {
+        for stream in
+            ["audit-seals-", "audit-seals-1", "audit-seals-02", "audit-seals-x", "audit-seals2", "audit"]
+        {
             assert!(!is_of_seals(stream), "{stream}");
         }
     }

@@ -67,11 +67,8 @@ impl Reader {
 fn read<A: Aggregate>(event: &RecordedEvent) -> Result<(A::Event, Moment), HistoryError> {
     let moment = moment(event)?;
     let fact = A::Event::read(&event.event_type, &event.data);
-    let unreadable = |source| HistoryError::Unreadable {
-        stream: event.stream.clone(),
-        revision: event.revision,
-        source,
-    };
+    let unreadable =
+        |source| HistoryError::Unreadable { stream: event.stream.clone(), revision: event.revision, source };
     Ok((fact.map_err(unreadable)?, moment))
 }
 

@@ -106,8 +106,7 @@ async fn a_payment_is_never_waited_for_longer_than_its_event_says() {
 /// The log is read behind: the deadline rings, and only the look at the order finds that it is being paid.
 #[tokio::test]
 async fn a_payment_whose_event_was_not_read_yet_is_waited_for() {
-    let is_over =
-        |open: &OpenOrders| open.orders[&ORDER].over_at().is_some_and(|at| from_now(at).is_zero());
+    let is_over = |open: &OpenOrders| open.orders[&ORDER].over_at().is_some_and(|at| from_now(at).is_zero());
     let mut open = OpenOrders::default();
     open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
     for _ in 0..2 {
