@@ -1,9 +1,10 @@
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::executor::Executor;
-use crate::fulfilment::FulfilmentRunner;
+use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
+use crate::parked_report;
 use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use crate::unpaid::Unpaid;
@@ -28,6 +29,8 @@ pub struct Application {
     unpaid: Unpaid,
     health: Health,
     sealing_figures: Figures,
+    parked_orders: ParkedOrders,
+    reading: Reading,
 }
 
 /// Why the command side cannot run.
@@ -53,7 +56,10 @@ impl Application {
         let unpaid = Unpaid::new(&config.unpaid);
         let sealing_figures = Figures::default();
         sealing_figures.register(health.metrics());
-        let health = health.clone();
+        let parked_orders = ParkedOrders::default();
+        parked_report::report(health, &executor, &parked_orders);
+        let reading = Reading::new(store.clone(), &config.fulfilment);
+        reading.report(health);
         Ok(Self {
             config,
             store,
@@ -63,8 +69,10 @@ impl Application {
             gateway,
             webhooks,
             unpaid,
-            health,
+            health: health.clone(),
             sealing_figures,
+            parked_orders,
+            reading,
         })
     }
 
@@ -76,6 +84,7 @@ impl Application {
             executor: Arc::clone(&self.executor),
             operator_token,
             admission: self.admission.clone(),
+            parked_orders: self.parked_orders.clone(),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
             keys: self.keys.clone(),
             gateway: self.gateway.clone(),
@@ -118,6 +127,7 @@ impl Application {
             self.gateway.clone(),
             self.unpaid.clone(),
             self.health.clone(),
+            (self.parked_orders.clone(), self.reading.clone()),
         );
         if let Err(error) = runner.run(stop).await {
             tracing::error!(error = &error as &dyn std::error::Error, "order fulfilment has stopped");

@@ -1,5 +1,6 @@
 use crate::admission::AdmissionArgs;
 use crate::executor::Writers;
+use crate::fulfilment::FulfilmentArgs;
 use crate::sealing::{SealingArgs, SealingConfig};
 use crate::unpaid::UnpaidArgs;
 use audit_seal::key::SealingKey;
@@ -47,6 +48,7 @@ pub struct Config {
 
     #[command(flatten)]
     pub unpaid: UnpaidArgs,
+    pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]
     pub payments: PaymentConfig,

@@ -1,6 +1,6 @@
 //! One exhaustive match from every failure to its problem document.
 
-use crate::executor::{ExecuteError, ViewError};
+use crate::executor::{ExecuteError, SkipError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{OrderId, Sku, cart, inventory, order, product};
@@ -203,15 +203,40 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             )
             .retry_after(1)
         }
-        ExecuteError::Unreadable { ref stream, revision, ref source } => {
-            tracing::error!(
-                stream,
-                revision,
-                error = source as &dyn std::error::Error,
-                "a stream cannot be read: commands for it are refused"
-            );
-            Problem::internal()
+        ExecuteError::Unreadable(at) => stream_unreadable(&at.stream),
+    }
+}
+
+/// The client can do nothing, and no repetition will help. Where the stream stops is for the operator, who finds it under
+/// /parked-streams: a revision would tell anybody how much happened there.
+fn stream_unreadable(stream: &str) -> Problem {
+    let what = match stream.split_once('-').map(|(category, _)| category) {
+        Some("product") => "this product",
+        Some("inventory") => "the stock of this product",
+        Some("cart") => "this cart",
+        _ => "this order",
+    };
+    Problem::new(
+        StatusCode::CONFLICT,
+        "stream-unreadable",
+        "The history cannot be read",
+        format!(
+            "The shop cannot read the history of {what}: its operator has to look at it (GET /parked-streams). Until then \
+             it cannot be changed."
+        ),
+    )
+    .with("stream", stream)
+}
+
+/// An event was not passed over.
+pub fn of_skip(error: SkipError) -> Problem {
+    match error {
+        SkipError::NotParked { .. } => Problem::not_found(sentence(&error)),
+        SkipError::Elsewhere { .. } => {
+            conflict("parked-elsewhere", "The stream is parked at another event", &error)
         }
+        SkipError::Deleted { .. } => conflict("stream-deleted", "The stream is deleted", &error),
+        SkipError::Failed(error) => of_view(error),
     }
 }
 
@@ -281,7 +306,7 @@ pub fn of_read(error: &EventStoreError) -> Problem {
         EventStoreError::Unavailable(_) => {
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
-        EventStoreError::Refused(_) => Problem::internal(),
+        EventStoreError::Refused(_) | EventStoreError::Deleted => Problem::internal(),
     }
 }
 

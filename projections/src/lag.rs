@@ -1,25 +1,11 @@
 //! How far behind the log a projection is.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use event_store::{EventStore, EventStoreError, Position};
-use futures::{TryStreamExt, pin_mut};
+pub use event_store::Lag;
 use serde::Serialize;
 
-/// Events that are counted one by one. Beyond that the number is an estimate.
-const COUNTED: u64 = 1_000;
 /// A checkpoint that has not moved for so long although there is something to do stands still.
 const STANDS_STILL_AFTER: TimeDelta = TimeDelta::seconds(10);
-
-/// What a projection has not applied yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Lag {
-    /// Events of the log after the checkpoint.
-    pub events: u64,
-    /// Whether there are so many that they were not counted: the number follows from the positions then.
-    pub is_estimate: bool,
-    /// The age of the oldest of them, in whole seconds.
-    pub seconds: i64,
-}
 
 /// Whether it works, rests or stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,46 +17,6 @@ pub enum Pace {
     Working,
     /// There is something to do, and the checkpoint does not move.
     StandsStill,
-}
-
-/// Looks at what the log has after a position.
-///
-/// # Errors
-/// When the event store does not answer.
-pub async fn lag(
-    store: &EventStore,
-    reached: Option<Position>,
-    head: Option<Position>,
-    now: DateTime<Utc>,
-) -> Result<Lag, EventStoreError> {
-    let none = Lag { events: 0, is_estimate: false, seconds: 0 };
-    if reached >= head {
-        return Ok(none);
-    }
-    let events = store.read_all(reached, usize::MAX);
-    pin_mut!(events);
-    let mut lag = none;
-    let mut last = reached;
-    while let Some(event) = events.try_next().await? {
-        if Some(event.position) <= reached {
-            continue;
-        }
-        if lag.events == 0 {
-            lag.seconds = (now - event.recorded_at).num_seconds().max(0);
-        }
-        lag.events += 1;
-        last = Some(event.position);
-        if lag.events == COUNTED {
-            lag.is_estimate = true;
-            break;
-        }
-    }
-    if lag.is_estimate {
-        let value = |position: Option<Position>| position.map_or(0, Position::value);
-        let (all, counted) = (value(head) - value(reached), value(last) - value(reached));
-        lag.events = all.saturating_mul(COUNTED) / counted.max(1);
-    }
-    Ok(lag)
 }
 
 /// What the lag and the time of the checkpoint's last move say together. A checkpoint that had nothing to do for an hour

@@ -2,7 +2,7 @@
 
 use crate::catalogue;
 use crate::databases::{Database, Databases};
-use crate::lag::{Lag, Pace, lag, pace};
+use crate::lag::{Lag, Pace, pace};
 use crate::status::Status;
 use crate::supervisor::Board;
 use crate::versions::{VersionState, state_of};
@@ -110,7 +110,7 @@ pub async fn overview(
         let position = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
         let lag = match lags.get(&position) {
             Some(lag) => *lag,
-            None => *lags.entry(position).or_insert(lag(store, position, head, now).await?),
+            None => *lags.entry(position).or_insert(store.lag(position, head, now).await?),
         };
         let state = state_of(&row.state);
         let is_mine = |status: &&Status| status.name == view.name && status.version == row.version;

@@ -107,5 +107,11 @@ pub fn failed_read(error: EventStoreError) -> Problem {
             error!(error, "the event store has refused to be read");
             Problem::internal()
         }
+        EventStoreError::Deleted => Problem::new(
+            axum::http::StatusCode::CONFLICT,
+            "stream-unreadable",
+            "The history cannot be read",
+            "Somebody has deleted this history in the event store: the shop's operator has to look at it.",
+        ),
     }
 }

@@ -4,7 +4,7 @@ use crate::proxy::Proxy;
 use crate::supervision::{client, reserved_address};
 use crate::target::{fresh, soon, target};
 use embedded_event_store::{Config, EmbeddedEventStore};
-use event_store::{EventStore, Lock, NotLocked};
+use event_store::{EventStore, ExpectedRevision, Lock, NotLocked};
 use std::io::{BufRead, BufReader};
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
@@ -64,6 +64,23 @@ async fn one_holds_it_and_the_other_waits_until_it_is_let_go() {
         let lost = pin!(held.lost());
         assert!(futures::poll!(lost).is_pending());
     }
+}
+
+#[tokio::test]
+async fn a_lock_whose_stream_is_deleted_is_lost_and_its_successor_is_held() {
+    let target = target().await;
+    let name = fresh("lock");
+    let first = lock(&target.store, &name).await;
+    assert!(!first.stream().is_successor());
+    target.store.tombstone(first.stream().name(), ExpectedRevision::NoStream).await.unwrap();
+    let reason = soon(first.lost()).await;
+    assert!(reason.contains("deleted"), "{reason}");
+    let second = lock(&target.store, &name).await;
+    assert_eq!(second.stream().name(), format!("lock-{name}-2"));
+    let mut waiter = Waiter::new(&target.store, &name);
+    waiter.waits().await;
+    drop(second);
+    waiter.gets_it().await;
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn all_is_sealed(shop: &Shop) -> Seal {
     tokio::time::timeout(DEADLINE, asking).await.expect("it is sealed in time")
 }
 
-async fn verified(shop: &Shop, kept: Vec<Seal>) -> Outcome {
+pub async fn verified(shop: &Shop, kept: Vec<Seal>) -> Outcome {
     let mut verifier = Verifier::new(PublicKeys::from(audit_signing_key().public()));
     kept.into_iter().for_each(|seal| verifier.expect(seal));
     let records = shop.events().read_log(None);

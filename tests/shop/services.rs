@@ -47,6 +47,7 @@ impl Services {
                 },
                 order_hold_seconds: terms.hold_seconds,
                 unpaid: terms.unpaid,
+                fulfilment: command_api::FulfilmentArgs::default(),
                 payments: command_api::PaymentConfig {
                     payment_gateway: Some(format!("http://{}", gateway.address())),
                     payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),

@@ -1,15 +1,17 @@
 //! A stream as it stands in memory.
 
+use super::unreadable::Unreadable;
 use super::{Envelope, ExecuteError, ViewError};
 use audit_seal::Digest;
 use audit_seal::chain::{self, Linked};
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
-use event_store::{EventStore, ExpectedRevision, NewEvent, Position, RecordedEvent};
+use event_store::{
+    EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position,
+    RecordedEvent, Skips,
+};
 use futures::{StreamExt, pin_mut};
-use serde::Deserialize;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -38,14 +40,6 @@ pub(super) struct End {
 pub(super) struct Answered {
     pub fingerprint: Box<str>,
     pub end: End,
-}
-
-/// The part of the metadata that the executor needs; events of other writers may have none of it.
-#[derive(Deserialize)]
-struct Keyed {
-    command_id: Uuid,
-    #[serde(default)]
-    fingerprint: Box<str>,
 }
 
 impl<A: Aggregate> Loaded<A> {
@@ -87,33 +81,53 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    /// Reads what others have appended since. True when there was something.
+    /// Reads what others have appended since. True when there was something. An event that cannot be read is passed over
+    /// if the operator says so further down the stream; otherwise the state is the one before it.
     pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<bool, ViewError> {
         let read_at = Instant::now();
         let from = self.next_revision();
+        let mut skips = None;
         let events = store.read_stream(stream, from, usize::MAX);
         pin_mut!(events);
         while let Some(event) = events.next().await {
-            let event = event.map_err(ExecuteError::Store)?;
-            let end = End { revision: event.revision, position: event.position };
-            if event.event_type != COMMAND_NOTED {
-                let read = A::Event::read(&event.event_type, &event.data);
-                let fact = read.map_err(|source| ExecuteError::Unreadable {
-                    stream: stream.to_owned(),
-                    revision: event.revision,
-                    source: Arc::new(source),
-                })?;
-                self.evolve(&fact);
+            let event = event.map_err(|error| of_store(error, stream))?;
+            if let Some((fact, metadata)) = self.read(store, &event, &mut skips).await? {
+                if let Some(fact) = fact {
+                    self.evolve(&fact);
+                }
+                let end = End { revision: event.revision, position: event.position };
+                self.remember(metadata.command_id, &metadata.fingerprint, end);
             }
-            self.end = Some(end);
+            self.end = Some(End { revision: event.revision, position: event.position });
             self.link = link_of(&self.link, &event);
-            if let Ok(keyed) = serde_json::from_slice::<Keyed>(&event.metadata) {
-                self.remember(keyed.command_id, &keyed.fingerprint, end);
-            }
         }
         self.read_at = read_at;
         self.is_assumed = false;
         Ok(self.next_revision() > from)
+    }
+
+    /// What an event says to the aggregate, if it says anything, and who wrote it. Nothing of one that is passed over.
+    async fn read(
+        &self,
+        store: &EventStore,
+        event: &RecordedEvent,
+        skips: &mut Option<Skips>,
+    ) -> Result<Option<(Option<A::Event>, Metadata)>, ViewError> {
+        if [COMMAND_NOTED, EVENT_SKIPPED].contains(&event.event_type.as_str()) {
+            return Ok(event.metadata().ok().map(|metadata| (None, metadata)));
+        }
+        let unreadable = match Unreadable::read::<A>(event) {
+            Ok((fact, metadata)) => return Ok(Some((Some(fact), metadata))),
+            Err(unreadable) => unreadable,
+        };
+        let skips = match skips {
+            Some(skips) => skips,
+            None => {
+                let found = Box::pin(store.skips(&event.stream, event.revision.saturating_add(1))).await;
+                skips.insert(found.map_err(|error| of_store(error, &event.stream))?)
+            }
+        };
+        if skips.has(event) { Ok(None) } else { Err(unreadable.into()) }
     }
 
     pub fn evolve(&mut self, fact: &A::Event) {
@@ -181,6 +195,13 @@ impl<A: Aggregate> Loaded<A> {
     }
 }
 
+fn of_store(error: EventStoreError, stream: &str) -> ViewError {
+    match error {
+        EventStoreError::Deleted => Unreadable::deleted(stream).into(),
+        error => ExecuteError::Store(error),
+    }
+}
+
 /// The link of a stored event: its own, or for one from before there were chains the one that it would have.
 pub(crate) fn link_of(previous: &Digest, event: &RecordedEvent) -> Digest {
     let (metadata, link) = chain::split(&event.metadata);
@@ -219,7 +240,7 @@ pub(super) fn noted(
     chained(stream, envelope, std::iter::once((COMMAND_NOTED, b"{}".to_vec())), new_key, after)
 }
 
-fn chained(
+pub(super) fn chained(
     stream: &str,
     envelope: &Envelope,
     contents: impl Iterator<Item = (&'static str, Vec<u8>)>,

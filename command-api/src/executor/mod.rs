@@ -8,16 +8,25 @@
 //! A command with an idempotency key leaves its mark in the stream, also when it changes nothing: then a marker that
 //! means nothing to the aggregate. So every process knows for ever what it was answered.
 //!
+//! A stream with an event that is not one of ours is parked ([`ParkedStreams`]): commands for it are refused until the
+//! operator has the event passed over, by a marker in the same stream, or a program comes that can read it.
+//!
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
 mod loaded;
+mod parked;
+mod skip;
 mod snapshot;
 mod stream;
 mod streams;
+mod unreadable;
 
 pub(crate) use loaded::link_of;
+pub use parked::{ParkedStream, ParkedStreams};
+pub use skip::SkipError;
 pub use streams::Streams;
+pub use unreadable::{Described, Fault, Unreadable};
 
 use snapshot::Snapshots;
 
@@ -26,7 +35,6 @@ use domain::cart::Cart;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::product::Product;
-use domain::stored::UnreadableEvent;
 use event_store::{EventStore, EventStoreError, Metadata, Position};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -40,6 +48,8 @@ pub struct Executor {
     pub stock: Streams<Inventory>,
     pub carts: Streams<Cart>,
     pub orders: Streams<Order>,
+    /// Streams among them that cannot be read.
+    pub parked: Arc<ParkedStreams>,
 }
 
 /// How many streams of each kind stay in memory.
@@ -52,11 +62,13 @@ impl Executor {
     /// An executor with nothing in memory yet.
     #[must_use]
     pub fn new(store: &EventStore, writers: Writers) -> Self {
+        let parked = Arc::<ParkedStreams>::default();
         Self {
-            products: Streams::new(store.clone(), WARM_PRODUCTS, writers),
-            stock: Streams::new(store.clone(), WARM_STOCK, writers).with_snapshots(Snapshots::OF_STOCK),
-            carts: Streams::new(store.clone(), WARM_CARTS, writers),
-            orders: Streams::new(store.clone(), WARM_ORDERS, writers),
+            products: Streams::new(store, WARM_PRODUCTS, writers, &parked),
+            stock: Streams::new(store, WARM_STOCK, writers, &parked).with_snapshots(Snapshots::OF_STOCK),
+            carts: Streams::new(store, WARM_CARTS, writers, &parked),
+            orders: Streams::new(store, WARM_ORDERS, writers, &parked),
+            parked,
         }
     }
 }
@@ -131,14 +143,9 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
     /// The event store did not answer.
     #[error("the event store did not answer: try again")]
     Store(#[source] EventStoreError),
-    /// The stream's events cannot be read.
-    #[error("the stream `{stream}` cannot be read at revision {revision}")]
-    Unreadable {
-        stream: String,
-        revision: u64,
-        #[source]
-        source: Arc<UnreadableEvent>,
-    },
+    /// The stream has an event that cannot be read.
+    #[error(transparent)]
+    Unreadable(Arc<Unreadable>),
 }
 
 /// Why a state cannot be looked at.
@@ -154,9 +161,7 @@ impl ViewError {
             Self::TooLarge => ExecuteError::TooLarge,
             Self::Contended { stream } => ExecuteError::Contended { stream },
             Self::Store(error) => ExecuteError::Store(error),
-            Self::Unreadable { stream, revision, source } => {
-                ExecuteError::Unreadable { stream, revision, source }
-            }
+            Self::Unreadable(at) => ExecuteError::Unreadable(at),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::loaded::{End, Loaded};
+use super::parked::ParkedStreams;
 use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use domain::Aggregate;
@@ -26,6 +27,7 @@ pub(super) struct Stream<A: Aggregate> {
     store: EventStore,
     writers: Writers,
     snapshots: Option<Snapshots<A>>,
+    parked: Arc<ParkedStreams>,
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
     pub(super) changed: Notify,
@@ -52,9 +54,15 @@ pub(super) struct Waiting<A: Aggregate> {
 }
 
 impl<A: Aggregate> Stream<A> {
-    pub fn new(name: String, store: EventStore, writers: Writers, snapshots: Option<Snapshots<A>>) -> Self {
+    pub fn new(
+        name: String,
+        store: EventStore,
+        writers: Writers,
+        snapshots: Option<Snapshots<A>>,
+        parked: Arc<ParkedStreams>,
+    ) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, store, writers, snapshots, queue, changed: Notify::new() }
+        Self { name, store, writers, snapshots, parked, queue, changed: Notify::new() }
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -166,20 +174,37 @@ impl<A: Aggregate> Stream<A> {
         if let Some(loaded) = loaded {
             return Ok(loaded);
         }
+        self.is_not_parked()?;
         let restored = match self.snapshots {
             Some(snapshots) => Box::pin(snapshots.load(&self.store, &self.name)).await,
             None => None,
         };
         let mut loaded = restored.unwrap_or_else(Loaded::empty);
-        Box::pin(loaded.catch_up(&self.store, &self.name)).await?;
+        self.read_on(&mut loaded).await?;
         Ok(loaded)
     }
 
     async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
-        if Box::pin(loaded.catch_up(&self.store, &self.name)).await? {
+        self.is_not_parked()?;
+        if self.read_on(loaded).await? {
             self.changed.notify_waiters();
         }
         Ok(())
+    }
+
+    /// A stream that could not be read a moment ago is not read again for each who asks.
+    fn is_not_parked(&self) -> Result<(), ViewError> {
+        self.parked.just_now(&self.name).map_or(Ok(()), |at| Err(ExecuteError::Unreadable(at)))
+    }
+
+    async fn read_on(&self, loaded: &mut Loaded<A>) -> Result<bool, ViewError> {
+        let read = Box::pin(loaded.catch_up(&self.store, &self.name)).await;
+        match &read {
+            Ok(_) => drop(self.parked.free(&self.name)),
+            Err(ExecuteError::Unreadable(at)) => self.parked.park(at),
+            Err(_) => {}
+        }
+        read
     }
 
     /// The state for those who look at it.

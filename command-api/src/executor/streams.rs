@@ -1,11 +1,13 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
+use super::loaded::Loaded;
+use super::parked::ParkedStreams;
 use super::snapshot::Snapshots;
 use super::stream::Stream;
+use super::unreadable::Unreadable;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
-use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::EventStore;
 use futures::{StreamExt, pin_mut};
 use lru::LruCache;
@@ -23,12 +25,23 @@ pub struct Streams<A: Aggregate> {
     capacity: NonZeroUsize,
     writers: Writers,
     snapshots: Option<Snapshots<A>>,
+    parked: Arc<ParkedStreams>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
-    pub(super) fn new(store: EventStore, capacity: NonZeroUsize, writers: Writers) -> Self {
-        Self { store, capacity, writers, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
+    pub(super) fn new(
+        store: &EventStore,
+        capacity: NonZeroUsize,
+        writers: Writers,
+        parked: &Arc<ParkedStreams>,
+    ) -> Self {
+        let (store, parked) = (store.clone(), Arc::clone(parked));
+        Self { store, capacity, writers, snapshots: None, parked, warm: Mutex::new(LruCache::unbounded()) }
+    }
+
+    pub(super) fn store(&self) -> &EventStore {
+        &self.store
     }
 
     /// The same, for streams that become so long that snapshots are kept of them.
@@ -74,10 +87,28 @@ impl<A: Aggregate> Streams<A> {
         self.stream(id).view(Some(revision), move |loaded| look(&loaded.aggregate)).await
     }
 
-    /// When the store recorded the first event of that id that is as wanted; none if there is no such event.
+    /// Looks at the state of that id before the first event that cannot be read, or at the whole if there is none. For
+    /// those who report on a parked stream: nothing may be decided on it.
     ///
     /// # Errors
-    /// When the stream cannot be read.
+    /// When the store cannot be asked.
+    pub async fn readable_part<T>(
+        &self,
+        id: impl Display,
+        look: impl FnOnce(&A) -> T,
+    ) -> Result<T, ViewError> {
+        let mut loaded = Loaded::empty();
+        match loaded.catch_up(&self.store, &format!("{}-{id}", A::CATEGORY)).await {
+            Ok(_) | Err(ViewError::Unreadable(_)) => Ok(look(&loaded.aggregate)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When the store recorded the first event of that id that is as wanted; none if there is no such event. Events that
+    /// cannot be read are none: whoever needs the state has come to them already.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
     pub async fn recorded_at(
         &self,
         id: impl Display,
@@ -88,16 +119,7 @@ impl<A: Aggregate> Streams<A> {
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = event.map_err(ViewError::Store)?;
-            if event.event_type == COMMAND_NOTED {
-                continue;
-            }
-            let fact =
-                A::Event::read(&event.event_type, &event.data).map_err(|source| ViewError::Unreadable {
-                    stream: stream.clone(),
-                    revision: event.revision,
-                    source: Arc::new(source),
-                })?;
-            if is_wanted(&fact) {
+            if Unreadable::read::<A>(&event).is_ok_and(|(fact, _)| is_wanted(&fact)) {
                 return Ok(Some(event.recorded_at));
             }
         }
@@ -202,7 +224,8 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers, self.snapshots));
+        let (store, parked) = (self.store.clone(), Arc::clone(&self.parked));
+        let stream = Arc::new(Stream::new(name.clone(), store, self.writers, self.snapshots, parked));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

@@ -6,15 +6,18 @@
 
 use super::open_orders::Kept;
 use chrono::Utc;
-use event_store::{AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position};
+use event_store::{
+    AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position,
+    RecordedEvent,
+};
 use futures::{StreamExt, pin_mut};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 const STREAM: &str = "process-order_fulfilment";
 const TYPE: &str = "process.checkpoint_recorded.v1";
-/// Orders in a part: about 100 bytes each, and an append has at most 900 KiB.
-const ORDERS_IN_A_PART: usize = 5_000;
+/// Bytes of the orders in a part: an append has at most 900 KiB.
+const BYTES_IN_A_PART: usize = 750_000;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Recorded {
@@ -36,17 +39,19 @@ fn one() -> u32 {
 pub struct Checkpoint {
     pub position: Option<Position>,
     pub open_orders: Vec<Kept>,
+    pub stream: OwnStream,
     expected: ExpectedRevision,
 }
 
 impl Checkpoint {
-    /// Reads the last whole one. A checkpoint that cannot be read counts as none: the process then starts from the
-    /// beginning, which takes longer and harms nobody.
+    /// Reads the last whole one, from the newest event back. Without one, the process starts from the beginning, which
+    /// takes longer and harms nobody.
     pub async fn read(store: &EventStore) -> Result<Self, EventStoreError> {
-        let events = store.read_stream_backwards(STREAM, None, usize::MAX);
+        let stream = store.own_stream(STREAM).await?;
+        let events = store.read_stream_backwards(stream.name(), None, usize::MAX);
         pin_mut!(events);
         let mut checkpoint =
-            Self { position: None, open_orders: vec![], expected: ExpectedRevision::NoStream };
+            Self { position: None, open_orders: vec![], stream, expected: ExpectedRevision::NoStream };
         let mut newest = true;
         let mut wanted = None;
         while let Some(event) = events.next().await {
@@ -54,12 +59,14 @@ impl Checkpoint {
             if std::mem::take(&mut newest) {
                 checkpoint.expected = ExpectedRevision::Exact(event.revision);
             }
-            let recorded = match serde_json::from_slice::<Recorded>(&event.data) {
-                Ok(recorded) => recorded,
-                Err(error) => {
-                    tracing::warn!(%error, "the process's checkpoint cannot be read: starting from the beginning");
-                    break;
-                }
+            let Some(recorded) = recorded(&event) else {
+                tracing::warn!(
+                    stream = event.stream,
+                    revision = event.revision,
+                    event_type = event.event_type,
+                    "somebody else's event among the fulfilment's checkpoints is passed over"
+                );
+                continue;
             };
             let is_last = recorded.part + 1 == recorded.parts;
             match wanted {
@@ -69,7 +76,8 @@ impl Checkpoint {
                 Some(part) if part == recorded.part && checkpoint.position == recorded.position => {}
                 Some(_) => {
                     tracing::warn!("the process's checkpoint lacks a part: starting from the beginning");
-                    checkpoint = Self { position: None, open_orders: vec![], ..checkpoint };
+                    checkpoint.open_orders.clear();
+                    checkpoint.position = None;
                     break;
                 }
             }
@@ -89,17 +97,41 @@ impl Checkpoint {
         position: Option<Position>,
         open_orders: &[Kept],
     ) -> Result<(), AppendError> {
-        let chunks: Vec<&[Kept]> = open_orders.chunks(ORDERS_IN_A_PART).collect();
-        let parts = u32::try_from(chunks.len().max(1)).unwrap_or(u32::MAX);
-        for part in 0..parts {
-            let open_orders = chunks.get(part as usize).map_or(vec![], |chunk| chunk.to_vec());
-            let event = new_event(&Recorded { position, open_orders, part, parts })?;
-            let appended = store.append(STREAM, self.expected, vec![event]).await?;
+        let chunks = parts_of(open_orders);
+        let parts = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        for (chunk, part) in chunks.into_iter().zip(0..parts) {
+            let event = new_event(&Recorded { position, open_orders: chunk.to_vec(), part, parts })?;
+            let appended = store.append(self.stream.name(), self.expected, vec![event]).await?;
             self.expected = ExpectedRevision::Exact(appended.revision);
         }
         self.position = position;
         Ok(())
     }
+}
+
+/// What a checkpoint says; none if the event is no checkpoint of this log: one names a place before its own.
+fn recorded(event: &RecordedEvent) -> Option<Recorded> {
+    if event.event_type != TYPE {
+        return None;
+    }
+    let recorded: Recorded = serde_json::from_slice(&event.data).ok()?;
+    let is_whole = recorded.part < recorded.parts;
+    (is_whole && recorded.position < Some(event.position)).then_some(recorded)
+}
+
+/// The orders in parts of which each fits into an append; one part at least.
+fn parts_of(orders: &[Kept]) -> Vec<&[Kept]> {
+    let mut parts = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (index, kept) in orders.iter().enumerate() {
+        bytes += kept.bytes();
+        if bytes > BYTES_IN_A_PART {
+            parts.push(&orders[first..index]);
+            (first, bytes) = (index, kept.bytes());
+        }
+    }
+    parts.push(&orders[first..]);
+    parts
 }
 
 fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
@@ -123,8 +155,9 @@ fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
+    use super::super::open_orders::Parked;
     use super::*;
-    use domain::OrderId;
+    use domain::{CartId, OrderId};
     use embedded_event_store::{Config, EmbeddedEventStore};
 
     fn orders(count: u128) -> Vec<Kept> {
@@ -134,6 +167,10 @@ mod tests {
                 deadline: Some(1_790_000_000 + i64::try_from(number).unwrap()),
                 paying_until: (number % 7 == 0).then_some(1_790_000_900),
                 is_asking: number % 5 == 0,
+                parked: (number % 3 == 0).then(|| Parked {
+                    stream: format!("inventory-{}", "X".repeat(100)),
+                    cart: (number % 6 == 0).then_some((CartId(Uuid::max()), u64::MAX)),
+                }),
             })
             .collect()
     }
@@ -143,30 +180,90 @@ mod tests {
         kept
     }
 
+    /// An event store with something in it.
+    struct Store {
+        server: EmbeddedEventStore,
+        store: EventStore,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Store {
+        /// With twenty events, so that there are places for checkpoints to name.
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+            let store = EventStore::connect(&server.connection_string()).unwrap();
+            let noise = (0..20).map(|_| foreign("noise.made.v1", "{}")).collect();
+            store.append("noise-1", ExpectedRevision::NoStream, noise).await.unwrap();
+            Self { server, store, _folder: folder }
+        }
+
+        async fn read(&self) -> Checkpoint {
+            Checkpoint::read(&self.store).await.unwrap()
+        }
+    }
+
+    fn foreign(event_type: &'static str, data: &str) -> NewEvent {
+        NewEvent { id: Uuid::now_v7(), event_type, data: data.into(), metadata: b"{}".to_vec() }
+    }
+
     #[tokio::test]
     async fn a_hundred_thousand_open_orders_are_kept_and_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-        let store = EventStore::connect(&server.connection_string()).unwrap();
-        let mut checkpoint = Checkpoint::read(&store).await.unwrap();
+        let store = Store::start().await;
+        let mut checkpoint = store.read().await;
         assert!(checkpoint.position.is_none() && checkpoint.open_orders.is_empty());
 
         let many = orders(100_000);
-        checkpoint.record(&store, Some(Position::new(7)), &many).await.unwrap();
-        let read = Checkpoint::read(&store).await.unwrap();
+        checkpoint.record(&store.store, Some(Position::new(7)), &many).await.unwrap();
+        let read = store.read().await;
         assert_eq!(read.position, Some(Position::new(7)));
         assert_eq!(sorted(read.open_orders), many);
 
         // A new one that was not written to its end does not count.
         let torn = Recorded { position: Some(Position::new(9)), open_orders: orders(3), part: 0, parts: 2 };
-        store.append(STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
-        let mut read = Checkpoint::read(&store).await.unwrap();
+        store.store.append(STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
+        let mut read = store.read().await;
         assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 100_000));
 
         // The next one counts, also after a torn one.
-        read.record(&store, Some(Position::new(11)), &orders(2)).await.unwrap();
-        let read = Checkpoint::read(&store).await.unwrap();
+        read.record(&store.store, Some(Position::new(11)), &orders(2)).await.unwrap();
+        let read = store.read().await;
         assert_eq!((read.position, sorted(read.open_orders)), (Some(Position::new(11)), orders(2)));
-        server.stop().await;
+        store.server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_others_wrote_among_the_checkpoints_is_passed_over() {
+        let store = Store::start().await;
+        let mut checkpoint = store.read().await;
+        checkpoint.record(&store.store, Some(Position::new(7)), &orders(3)).await.unwrap();
+        let foreign = vec![
+            foreign("somebody.wrote.v1", r#"{"position":9}"#),
+            foreign(TYPE, r#"["no checkpoint"]"#),
+            // A place that is still to come: of another log, or nobody's.
+            foreign(TYPE, r#"{"position":9000000000}"#),
+            foreign(TYPE, r#"{"position":9,"part":3,"parts":2}"#),
+        ];
+        store.store.append(STREAM, checkpoint.expected, foreign).await.unwrap();
+        let mut read = store.read().await;
+        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 3));
+        read.record(&store.store, Some(Position::new(8)), &orders(2)).await.unwrap();
+        assert_eq!(store.read().await.position, Some(Position::new(8)));
+        store.server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_deleted_stream_of_checkpoints_has_a_successor() {
+        let store = Store::start().await;
+        let mut checkpoint = store.read().await;
+        checkpoint.record(&store.store, Some(Position::new(7)), &orders(3)).await.unwrap();
+        store.store.tombstone(STREAM, checkpoint.expected).await.unwrap();
+        assert!(checkpoint.record(&store.store, Some(Position::new(8)), &orders(3)).await.is_err());
+        let mut read = store.read().await;
+        assert_eq!((read.stream.name(), read.position), ("process-order_fulfilment-2", None));
+        read.record(&store.store, Some(Position::new(9)), &orders(2)).await.unwrap();
+        let read = store.read().await;
+        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(9)), 2));
+        store.server.stop().await;
     }
 }

@@ -32,7 +32,8 @@ pub fn wait_of(event: &RecordedEvent) -> Option<Wait> {
     }
 }
 
-/// The order that an event is about, and the cart with the event's revision, when its order must be placed.
+/// The order that an event is about (also when all that it says is that another event of the order is passed over), and
+/// the cart with the event's revision, when its order must be placed.
 pub fn concerned(event: &RecordedEvent) -> Option<(OrderId, Option<(CartId, u64)>)> {
     match event.category() {
         _ if event.event_type == COMMAND_NOTED => None,

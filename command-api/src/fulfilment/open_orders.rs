@@ -1,5 +1,5 @@
-//! Orders that must be looked at again although nothing happens to them: their time runs out, or the gateway owes them
-//! an answer.
+//! Orders that must be looked at again although nothing happens to them: their time runs out, the gateway owes them an
+//! answer, or a stream that they need cannot be read.
 //!
 //! The deadline runs from the moment at which the store recorded that the order was placed, and never moves. Only a
 //! payment that is under way is waited for beyond it, as long as its own event says ([`Paying`]), and in all never longer
@@ -7,9 +7,10 @@
 
 use super::events::Wait;
 use super::paying::Paying;
+use super::progress::Job;
 use super::settle::Standing;
 use chrono::{DateTime, Utc};
-use domain::OrderId;
+use domain::{CartId, OrderId};
 use futures::StreamExt;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use tokio_util::time::delay_queue::Key;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// For an order that no shopper waits for any more.
+/// For an order that no shopper waits for any more, or that is parked.
 const LONGEST_PAUSE_WHEN_OVER: Duration = Duration::from_secs(15 * 60);
 
 /// The orders, and when each is to be looked at next.
@@ -44,7 +45,18 @@ struct Open {
     /// Whether the gateway was to be asked when the last process ended: perhaps in vain.
     is_inherited: bool,
     fruitless: u32,
+    parked: Option<Parked>,
     alarm: Option<Key>,
+}
+
+/// Why an order waits until a stream can be read, and what is to be done for it then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The stream that cannot be read.
+    pub stream: String,
+    /// The cart that the order is still to be placed from, and the revision of its checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cart: Option<(CartId, u64)>,
 }
 
 /// What is kept of an order over a restart.
@@ -58,6 +70,15 @@ pub struct Kept {
     pub paying_until: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_asking: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+}
+
+impl Kept {
+    /// Roundly how many bytes it takes in the checkpoint, and no fewer.
+    pub fn bytes(&self) -> usize {
+        150 + self.parked.as_ref().map_or(0, |parked| 150 + parked.stream.len())
+    }
 }
 
 /// What is to be done with an order whose alarm rang.
@@ -77,12 +98,13 @@ impl OpenOrders {
     pub fn restore(kept: Vec<Kept>) -> Self {
         let mut open = Self::default();
         for kept in kept {
-            let Kept { order_id, deadline, paying_until, is_asking } = kept;
+            let Kept { order_id, deadline, paying_until, is_asking, parked } = kept;
             let is_inherited = is_asking;
             let paying = if is_asking { Paying::inherited(paying_until) } else { Paying::default() };
-            let restored = Open { deadline, paying, is_asking, is_inherited, ..Open::default() };
+            let is_parked = parked.is_some();
+            let restored = Open { deadline, paying, is_asking, is_inherited, parked, ..Open::default() };
             open.orders.insert(order_id, restored);
-            if is_asking {
+            if is_asking || is_parked {
                 open.ring(order_id, Duration::ZERO);
             } else {
                 open.ring_at_deadline(order_id);
@@ -96,7 +118,9 @@ impl OpenOrders {
             order_id: *order_id,
             deadline: open.deadline,
             paying_until: open.deadline.and(open.paying.until()),
-            is_asking: open.is_asking,
+            // A program that does not know of parked orders looks at them all the same.
+            is_asking: open.is_asking || open.parked.is_some(),
+            parked: open.parked.clone(),
         };
         self.orders.iter().map(kept).collect()
     }
@@ -132,11 +156,16 @@ impl OpenOrders {
         let is_asking = !standing.payments.is_empty() || !standing.undecided.is_empty();
         let waits =
             standing.is_pending && self.orders.get(&order_id).is_some_and(|open| open.deadline.is_some());
-        if !is_asking && !waits {
+        if !is_asking && !waits && standing.blocked.is_none() {
             self.forget(order_id);
             return;
         }
         let open = self.orders.entry(order_id).or_default();
+        let was_parked = open.parked.is_some();
+        open.parked = standing.blocked.as_ref().map(|by| Parked { stream: by.stream.clone(), cart: None });
+        if was_parked && open.parked.is_none() {
+            open.fruitless = 0;
+        }
         open.is_asking = is_asking;
         open.is_pending = standing.is_pending;
         if standing.is_pending {
@@ -144,15 +173,47 @@ impl OpenOrders {
         } else {
             (open.deadline, open.paying) = (None, Paying::default());
         }
-        if !is_asking {
+        if !is_asking && open.parked.is_none() {
             open.fruitless = 0;
             open.is_inherited = false;
         }
-        if standing.undecided.is_empty() {
+        if open.parked.is_some() {
+            self.ring_later(order_id);
+        } else if standing.undecided.is_empty() {
             self.ring_at_deadline(order_id);
         } else {
             self.ring_after_pause(order_id);
         }
+    }
+
+    /// Notes that an order waits until a stream can be read. It is looked at again ever more seldom, and at once when the
+    /// stream is freed.
+    pub fn park(&mut self, order_id: OrderId, parked: Parked) {
+        self.orders.entry(order_id).or_default().parked = Some(parked);
+        self.ring_later(order_id);
+    }
+
+    /// What is still to be done for a parked order, added to a job for it.
+    pub fn complete(&self, order_id: OrderId, job: Job) -> Job {
+        match self.orders.get(&order_id).and_then(|open| open.parked.as_ref()) {
+            Some(parked) => Job { cart: job.cart.or(parked.cart), after_gap: true, ..job },
+            None => job,
+        }
+    }
+
+    /// A stream can be read again, or whichever if it is not known: the orders that wait for it are looked at soon.
+    pub fn ring_parked(&mut self, stream: Option<&str>) {
+        let waits = |open: &Open| {
+            open.parked.as_ref().is_some_and(|parked| stream.is_none_or(|stream| parked.stream == stream))
+        };
+        let waiting = self.orders.iter_mut().filter(|(_, open)| waits(open));
+        let waiting: Vec<OrderId> = waiting
+            .map(|(order_id, open)| {
+                open.fruitless = 0;
+                *order_id
+            })
+            .collect();
+        waiting.into_iter().for_each(|order_id| self.ring(order_id, Duration::ZERO));
     }
 
     /// Whether an earlier process may have asked the gateway in vain.
@@ -176,7 +237,10 @@ impl OpenOrders {
         let Some(open) = self.orders.get(&order_id) else { return };
         let pause = open.pause();
         let jitter = rand::rng().random_range(0.5..1.0);
-        let until_deadline = open.over_at().map_or(pause, from_now);
+        // A parked order cannot be called off at its deadline, and is not looked at all the time from then on.
+        let until_deadline = open.over_at().map(from_now);
+        let until_deadline =
+            until_deadline.filter(|left| open.parked.is_none() || !left.is_zero()).unwrap_or(pause);
         self.ring(order_id, pause.mul_f64(jitter).min(until_deadline));
     }
 
@@ -199,7 +263,8 @@ impl OpenOrders {
     }
 
     fn ring_at_deadline(&mut self, order_id: OrderId) {
-        if let Some(over_at) = self.orders.get(&order_id).and_then(Open::over_at) {
+        let waiting = self.orders.get(&order_id).filter(|open| open.parked.is_none());
+        if let Some(over_at) = waiting.and_then(Open::over_at) {
             self.ring(order_id, from_now(over_at));
         }
     }
@@ -224,7 +289,8 @@ impl OpenOrders {
 impl Open {
     /// How long the gateway is left in peace.
     fn pause(&self) -> Duration {
-        let longest = if self.is_pending { LONGEST_PAUSE } else { LONGEST_PAUSE_WHEN_OVER };
+        let is_waited_for = self.is_pending && self.parked.is_none();
+        let longest = if is_waited_for { LONGEST_PAUSE } else { LONGEST_PAUSE_WHEN_OVER };
         FIRST_PAUSE.saturating_mul(1 << self.fruitless.min(16)).min(longest)
     }
 
@@ -247,161 +313,4 @@ fn from_now(deadline: i64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::{IntentId, PaymentId};
-    use uuid::Uuid;
-
-    #[tokio::test]
-    async fn only_questions_in_vain_make_the_pause_longer() {
-        let order_id = OrderId(Uuid::nil());
-        let intent = IntentId::new("pi_1").unwrap();
-        let standing = Standing {
-            is_pending: true,
-            undecided: vec![(PaymentId(Uuid::nil()), intent)],
-            ..Standing::default()
-        };
-        let mut open = OpenOrders::default();
-        for questions in 0..4 {
-            // Whatever happens to the order, it is looked at again and the gateway is not asked.
-            (0..5).for_each(|_| open.settled(order_id, &standing));
-            assert_eq!(open.orders[&order_id].fruitless, questions);
-            open.ring_later(order_id);
-        }
-        open.settled(order_id, &Standing { is_pending: true, ..Standing::default() });
-        assert_eq!(open.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn questions_in_vain_become_rare_and_never_stop() {
-        let order_id = OrderId(Uuid::nil());
-        let intent = IntentId::new("pi_1").unwrap();
-        let undecided = vec![(PaymentId(Uuid::nil()), intent)];
-        for (is_pending, longest) in [(true, LONGEST_PAUSE), (false, LONGEST_PAUSE_WHEN_OVER)] {
-            let mut open = OpenOrders::default();
-            let standing = Standing { is_pending, undecided: undecided.clone(), ..Standing::default() };
-            open.settled(order_id, &standing);
-            let mut last = Duration::ZERO;
-            for _ in 0..100 {
-                let pause = open.orders[&order_id].pause();
-                assert!(last < pause && pause <= longest || pause == longest, "{last:?} {pause:?}");
-                last = pause;
-                open.ring_later(order_id);
-                assert!(open.orders[&order_id].alarm.is_some());
-            }
-            assert_eq!(last, longest);
-        }
-    }
-
-    #[tokio::test]
-    async fn only_an_order_whose_events_were_all_seen_is_known_to_be_young() {
-        let order_id = OrderId(Uuid::nil());
-        let placed_at = Utc::now();
-        let mut open = OpenOrders::default();
-        open.wait(order_id, placed_at, Wait::ForMoney(60));
-        open.wait(order_id, placed_at + chrono::TimeDelta::seconds(5), Wait::ForPayment(PAYMENT, 60));
-        assert_eq!(open.known_since(order_id), Some(placed_at));
-        // After a restart, what was recorded before it may be as old as it likes.
-        let mut restored = OpenOrders::restore(open.keep());
-        assert_eq!(restored.known_since(order_id), None);
-        restored.wait(order_id, placed_at, Wait::ForPayment(PAYMENT, 120));
-        assert_eq!(restored.known_since(order_id), None);
-    }
-
-    const ORDER: OrderId = OrderId(Uuid::nil());
-    const PAYMENT: PaymentId = PaymentId(Uuid::nil());
-    const OVER: (OrderId, Alarm) = (ORDER, Alarm::Expire { even_while_paying: false });
-
-    fn waiting() -> Standing {
-        Standing { is_pending: true, ..Standing::default() }
-    }
-
-    fn paying() -> Standing {
-        let intent = IntentId::new("pi_1").unwrap();
-        Standing { undecided: vec![(PAYMENT, intent)], ..waiting() }
-    }
-
-    fn seconds_ago(seconds: i64) -> DateTime<Utc> {
-        Utc::now() - chrono::TimeDelta::seconds(seconds)
-    }
-
-    #[tokio::test]
-    async fn a_payment_under_way_is_waited_for_and_a_declined_one_is_not() {
-        let mut open = OpenOrders::default();
-        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
-        open.settled(ORDER, &waiting());
-        assert_eq!(open.next().await, OVER);
-        // Asked for just before the time was over.
-        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(PAYMENT, 60));
-        open.settled(ORDER, &paying());
-        assert!(open.orders[&ORDER].over_at().is_some_and(|over_at| !from_now(over_at).is_zero()));
-        // The gateway said no: the deadline is the one of before.
-        open.settled(ORDER, &waiting());
-        assert_eq!(open.next().await, OVER);
-        // Also after a restart.
-        let mut open = OpenOrders::restore(open.keep());
-        assert_eq!(open.next().await, OVER);
-    }
-
-    /// A penny through 3-D Secure.
-    #[tokio::test]
-    async fn a_payment_that_leaves_something_due_is_not_waited_for() {
-        let mut open = OpenOrders::default();
-        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
-        open.wait(ORDER, seconds_ago(31), Wait::ForPayment(PAYMENT, 600));
-        open.settled(ORDER, &Standing { is_short: true, ..paying() });
-        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
-    }
-
-    #[tokio::test]
-    async fn a_payment_is_never_waited_for_longer_than_its_event_says() {
-        let mut open = OpenOrders::default();
-        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
-        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(PAYMENT, 40));
-        open.settled(ORDER, &paying());
-        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
-    }
-
-    /// The log is read behind: the deadline rings, and only the look at the order finds that it is being paid.
-    #[tokio::test]
-    async fn a_payment_whose_event_was_not_read_yet_is_waited_for() {
-        let is_over =
-            |open: &OpenOrders| open.orders[&ORDER].over_at().is_some_and(|at| from_now(at).is_zero());
-        let mut open = OpenOrders::default();
-        open.wait(ORDER, seconds_ago(60), Wait::ForMoney(30));
-        for _ in 0..2 {
-            assert_eq!(open.next().await, OVER);
-            open.settled(ORDER, &paying());
-            assert!(!is_over(&open));
-            // Over a restart too, also after a checkpoint that does not know until when.
-            let mut kept = open.keep();
-            open = OpenOrders::restore(kept.clone());
-            assert!(!is_over(&open));
-            kept[0].paying_until = None;
-            assert!(!is_over(&OpenOrders::restore(kept)));
-            // It was declined, and another one is asked for.
-            open.settled(ORDER, &waiting());
-        }
-        open.settled(ORDER, &paying());
-        // Its event says how long ago it was asked for.
-        open.wait(ORDER, seconds_ago(50), Wait::ForPayment(PAYMENT, 40));
-        assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
-    }
-
-    #[tokio::test]
-    async fn payments_one_after_the_other_are_waited_for_once() {
-        let (mut open, placed_at) = (OpenOrders::default(), Utc::now());
-        open.wait(ORDER, placed_at, Wait::ForMoney(30));
-        open.settled(ORDER, &paying());
-        for second in 0..200 {
-            open.wait(ORDER, placed_at + chrono::TimeDelta::seconds(second), Wait::ForPayment(PAYMENT, 60));
-        }
-        assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 30 + 60));
-        // An order that waits long waits no less for a payment at its beginning.
-        let mut open = OpenOrders::default();
-        open.wait(ORDER, placed_at, Wait::ForMoney(900));
-        open.wait(ORDER, placed_at, Wait::ForPayment(PAYMENT, 60));
-        open.settled(ORDER, &paying());
-        assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 900));
-    }
-}
+mod tests;

@@ -58,6 +58,13 @@ pub enum PaymentError {
     Record(#[from] SettleError),
 }
 
+impl PaymentError {
+    /// The gateway has answered, and the answer cannot be recorded as long as the order is parked. It is asked again then.
+    pub fn is_of_a_parked_order(&self) -> bool {
+        matches!(self, Self::Record(SettleError::Unreadable { .. }))
+    }
+}
+
 /// Asks the gateway what the order owes, and records the answer. Nothing that the order owes was recorded before
 /// `not_before`, if that is known.
 pub async fn ask(

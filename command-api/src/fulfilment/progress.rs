@@ -17,8 +17,9 @@ pub struct Job {
     pub is_alarm: bool,
     /// Its time is over; whether also if a payment is under way.
     pub expire: Option<bool>,
-    /// Why it cannot be done: nobody knows who set it off.
-    pub fault: Option<String>,
+    /// The order could not be read for a while: the gateway may have told of it in the meantime, and nobody could note
+    /// it. It is asked about all of the order's payments.
+    pub after_gap: bool,
     pub trigger: Trigger,
 }
 
@@ -26,7 +27,7 @@ impl Job {
     /// A look at the order that follows from no event.
     pub fn of_order(order_id: OrderId) -> Self {
         let trigger = Trigger::of_order(order_id);
-        Self { cart: None, revision: 0, is_alarm: false, expire: None, fault: None, trigger }
+        Self { cart: None, revision: 0, is_alarm: false, expire: None, after_gap: false, trigger }
     }
 
     /// What an alarm asks for.
@@ -54,8 +55,6 @@ struct Work {
     events: Vec<Position>,
     /// What came in meanwhile: another round.
     next: Option<(Job, Vec<Position>)>,
-    /// No task works on it: it failed, and its next event tries again.
-    is_stuck: bool,
 }
 
 impl Progress {
@@ -80,12 +79,7 @@ impl Progress {
         match self.orders.get_mut(&order_id) {
             None => {
                 let events = position.into_iter().collect();
-                self.orders.insert(order_id, Work { events, next: None, is_stuck: false });
-                Some(job)
-            }
-            Some(work) if work.is_stuck => {
-                work.events.extend(position);
-                work.is_stuck = false;
+                self.orders.insert(order_id, Work { events, next: None });
                 Some(job)
             }
             Some(work) => {
@@ -95,6 +89,7 @@ impl Progress {
                     revision: job.revision.max(next.revision),
                     is_alarm: job.is_alarm || next.is_alarm,
                     expire: job.expire.max(next.expire),
+                    after_gap: job.after_gap || next.after_gap,
                     ..job
                 };
                 events.extend(position);
@@ -104,7 +99,8 @@ impl Progress {
         }
     }
 
-    /// Notes that the work on an order is done; gives its next round.
+    /// Notes that the work on an order is done, or that the order is parked; gives its next round. What is parked is among
+    /// the open orders, so that the checkpoint can pass its events.
     pub fn done(&mut self, order_id: OrderId) -> Option<Job> {
         let work = self.orders.get_mut(&order_id)?;
         for position in work.events.drain(..) {
@@ -116,22 +112,6 @@ impl Progress {
         }
         self.orders.remove(&order_id);
         None
-    }
-
-    /// Notes that the work on an order has failed; gives its next round. Its events stay open: the checkpoint does
-    /// not pass them, so that its next event, and a restart, try again.
-    pub fn failed(&mut self, order_id: OrderId) -> Option<Job> {
-        let work = self.orders.get_mut(&order_id)?;
-        let next = work.next.take();
-        work.is_stuck = next.is_none();
-        let (job, events) = next?;
-        work.events.extend(events);
-        Some(job)
-    }
-
-    /// Orders that nobody works on although they have something open.
-    pub fn stuck(&self) -> usize {
-        self.orders.values().filter(|work| work.is_stuck).count()
     }
 
     /// The last event up to which everything is settled.
@@ -152,7 +132,7 @@ mod tests {
 
     fn job(revision: u64) -> Job {
         let trigger = Trigger { event_id: Uuid::nil(), occurred_at: Utc::now(), actor: "test".to_owned() };
-        Job { cart: None, revision, is_alarm: false, expire: None, fault: None, trigger }
+        Job { cart: None, revision, is_alarm: false, expire: None, after_gap: false, trigger }
     }
 
     fn at(position: u64) -> Position {
@@ -183,34 +163,5 @@ mod tests {
         assert_eq!(progress.settled(), Some(at(1)));
         assert!(progress.done(order(1)).is_none());
         assert_eq!(progress.settled(), Some(at(3)));
-    }
-
-    #[test]
-    fn what_comes_after_something_that_cannot_be_done_is_done() {
-        let mut progress = Progress::after(None);
-        let fault = |revision| Job { fault: Some("unknown".to_owned()), ..job(revision) };
-        assert!(progress.start(order(1), job(0), at(1)).is_some());
-        assert!(progress.start(order(1), fault(1), at(2)).is_none());
-        assert!(progress.start(order(1), job(2), at(3)).is_none());
-        assert!(progress.done(order(1)).is_some_and(|next| next.fault.is_none() && next.revision == 2));
-        assert!(progress.start(order(1), fault(3), at(4)).is_none());
-        assert!(progress.done(order(1)).is_some_and(|next| next.fault.is_some()));
-        assert!(progress.failed(order(1)).is_none());
-        assert_eq!((progress.stuck(), progress.settled()), (1, Some(at(3))));
-        assert!(progress.look(order(1), job(0)).is_some());
-        assert!(progress.done(order(1)).is_none());
-        assert_eq!((progress.stuck(), progress.settled()), (0, Some(at(4))));
-    }
-
-    #[test]
-    fn a_stuck_order_holds_the_checkpoint_back_until_its_next_event_mends_it() {
-        let mut progress = Progress::after(None);
-        assert!(progress.start(order(1), job(0), at(1)).is_some());
-        assert!(progress.failed(order(1)).is_none());
-        assert_eq!((progress.stuck(), progress.settled()), (1, None));
-        assert!(progress.start(order(1), job(1), at(2)).is_some());
-        assert_eq!(progress.stuck(), 0);
-        assert!(progress.done(order(1)).is_none());
-        assert_eq!(progress.settled(), Some(at(2)));
     }
 }

@@ -2,28 +2,34 @@
 
 use super::checkpoint::Checkpoint;
 use super::events::{concerned, wait_of};
-use super::payments::{self, PaymentError, Which};
+use super::open_orders::Parked;
+use super::parking::{self, ParkedOrders};
+use super::payments::PaymentError;
 use super::progress::Job;
-use super::settle::{self, SettleError, Standing, Trigger};
-use super::work::{Question, Settled, Work};
+use super::questions::SILENT;
+use super::reading::Reading;
+use super::settle::{self, Blocked, SettleError, Trigger};
+use super::work::{Settled, Work};
 use crate::executor::Executor;
 use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
 use domain::OrderId;
-use event_store::{AppendError, EventStore, Lock, Metadata, NotLocked, SubscriptionItem};
+use event_store::{
+    AppendError, EVENT_SKIPPED, EventStore, Lock, Metadata, NotLocked, OwnStream, RecordedEvent,
+    SubscriptionItem,
+};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 /// The process's name in `/readyz`.
 const PART: &str = "order-fulfilment";
-/// Orders that it cannot settle, in `/readyz`.
-const STUCK: &str = "order-fulfilment: stuck orders";
-/// Payments on which the gateway is silent, in `/readyz`: worth a word, and no illness of ours.
-const SILENT: &str = "payment-gateway";
+/// What `/readyz` says of its own streams that somebody has deleted.
+const DELETED: &str = "order-fulfilment: deleted streams";
 /// What `/readyz` says while it is not this process that works.
 const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
@@ -40,10 +46,12 @@ enum Ended {
 /// The order fulfilment process of this shop.
 pub struct FulfilmentRunner {
     store: EventStore,
-    executor: Arc<Executor>,
-    gateway: Option<Gateway>,
+    pub(super) executor: Arc<Executor>,
+    pub(super) gateway: Option<Gateway>,
     unpaid: Unpaid,
-    health: Health,
+    pub(super) health: Health,
+    parked: ParkedOrders,
+    reading: Reading,
 }
 
 impl FulfilmentRunner {
@@ -53,9 +61,10 @@ impl FulfilmentRunner {
         gateway: Option<Gateway>,
         unpaid: Unpaid,
         health: Health,
+        (parked, reading): (ParkedOrders, Reading),
     ) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, executor, gateway, unpaid, health }
+        Self { store, executor, gateway, unpaid, health, parked, reading }
     }
 
     /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
@@ -77,7 +86,9 @@ impl FulfilmentRunner {
                 }
                 read = read => read.map_err(|error| SettleError::ForNow(error.to_string()))?,
             };
+            self.report_successors(&lock, &checkpoint);
             let ended = self.follow(checkpoint, &lock, &stop).await;
+            self.reading.ends();
             if ended.is_err() {
                 self.health.is_ill(PART, "it has stopped: the log says why");
             }
@@ -107,8 +118,21 @@ impl FulfilmentRunner {
         tracing::warn!(reason, "order fulfilment has lost its turn: it waits for the next one");
         self.health.is_ill(PART, format!("it has lost its turn: {reason}"));
         // Whoever works now says so.
-        self.report_stuck(0);
+        self.parked.clear();
         self.health.is_well(SILENT);
+    }
+
+    fn report_successors(&self, lock: &Lock, checkpoint: &Checkpoint) {
+        self.report_deleted([lock.stream(), &checkpoint.stream].into_iter().filter_map(OwnStream::notice));
+    }
+
+    /// It works without them, and somebody has to know.
+    fn report_deleted(&self, notices: impl IntoIterator<Item = String>) {
+        let notices = Vec::from_iter(notices).join("; ");
+        if !notices.is_empty() {
+            tracing::error!(notices, "order fulfilment goes on with successors of deleted streams");
+            self.health.is_well_so(DELETED, notices);
+        }
     }
 
     async fn follow(
@@ -117,6 +141,8 @@ impl FulfilmentRunner {
         lock: &Lock,
         stop: &CancellationToken,
     ) -> Result<Ended, SettleError> {
+        self.reading.begins(checkpoint.position);
+        let mut freed = self.executor.parked.freed();
         let items = self.store.subscribe_all(checkpoint.position);
         let lost = lock.lost();
         pin_mut!(items, lost);
@@ -132,7 +158,8 @@ impl FulfilmentRunner {
                 }
                 Some(done) = work.questions.join_next() => {
                     let (about, result) = done.map_err(|error| SettleError::ForNow(error.to_string()))?;
-                    let is_wanted = work.asking.done(about, result.is_ok()) && result.is_ok();
+                    let is_answered = result.as_ref().map_or_else(PaymentError::is_of_a_parked_order, |()| true);
+                    let is_wanted = work.asking.done(about, is_answered) && result.is_ok();
                     let (which, _) = about;
                     self.note_answer(which, result, &mut work);
                     let job = is_wanted.then(|| Job::of_order(which.order_id));
@@ -147,6 +174,10 @@ impl FulfilmentRunner {
                         self.begin(order_id, job, &mut work);
                     }
                 }
+                freed = freed.recv() => match freed {
+                    Ok(stream) => work.open.ring_parked(Some(&stream)),
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => work.open.ring_parked(None),
+                },
                 item = items.next(), if work.has_place() => {
                     work.seen += 1;
                     if let Some((order_id, job)) = self.take(item, &mut work)? {
@@ -168,94 +199,44 @@ impl FulfilmentRunner {
     }
 
     fn begin(&self, order_id: OrderId, job: Job, work: &mut Work) {
+        let job = work.open.complete(order_id, job);
         work.alarms += usize::from(job.is_alarm);
         work.tasks.spawn(self.task(order_id, job));
     }
 
     /// Notes how an order stands after a task, and begins its next one.
-    fn note_settled(&self, (order_id, is_alarm, result): Settled, work: &mut Work) {
-        work.alarms -= usize::from(is_alarm);
-        let next = match result {
+    fn note_settled(&self, settled: Settled, work: &mut Work) {
+        let Settled { order_id, job, result, captured, at_stake } = settled;
+        work.alarms -= usize::from(job.is_alarm);
+        let blocked = match &result {
+            Ok(standing) => standing.blocked.clone(),
+            Err(error) => Some(error.blocked(order_id)),
+        };
+        match blocked {
+            Some(by) if self.parked.park(order_id, &by, at_stake) => {
+                let Blocked { stream, why } = by;
+                tracing::error!(%order_id, stream, why, "an order is parked: all others go on");
+            }
+            Some(_) => {}
+            None if self.parked.free(order_id) => tracing::info!(%order_id, "a parked order goes on"),
+            None => {}
+        }
+        match result {
             Ok(standing) => {
                 if !standing.is_pending {
                     self.unpaid.orders.forget(order_id);
                 }
                 work.open.settled(order_id, &standing);
-                self.ask_gateway(order_id, is_alarm, standing, work);
-                work.progress.done(order_id)
+                self.ask_gateway(order_id, &job, standing, captured, work);
             }
             Err(error) => {
-                tracing::error!(%order_id, error = &error as &dyn std::error::Error, "an order is stuck");
-                work.progress.failed(order_id)
+                let stream = error.blocked(order_id).stream;
+                work.open.park(order_id, Parked { stream, cart: job.cart });
             }
-        };
-        self.report_stuck(work.progress.stuck());
-        if let Some(job) = next {
+        }
+        if let Some(job) = work.progress.done(order_id) {
             self.begin(order_id, job, work);
         }
-    }
-
-    /// Starts what the order wants of the payment gateway, beside everything else.
-    fn ask_gateway(&self, order_id: OrderId, is_alarm: bool, standing: Standing, work: &mut Work) {
-        let asked =
-            standing.payments.into_iter().map(|(payment_id, request)| (payment_id, Question::Ask(request)));
-        // The gateway tells by itself; only when it has been silent for a while is it asked.
-        let undecided = standing.undecided.into_iter().filter(|_| is_alarm);
-        let looked_up = undecided.map(|(payment_id, intent)| (payment_id, Question::LookUp(intent)));
-        for (payment_id, question) in asked.chain(looked_up) {
-            let which = Which { order_id, payment_id };
-            let about = (which, question.refund_id());
-            let not_before = work.open.known_since(order_id);
-            let Some(gateway) = self.gateway.clone() else {
-                self.health.is_well_so(SILENT, "orders have payments, and no payment gateway is configured");
-                work.open.ring_later(order_id);
-                continue;
-            };
-            if work.asking.is_busy(about) {
-                continue;
-            }
-            let is_repeated = work.asking.is_unanswered(about) || work.open.is_inherited(order_id);
-            if !work.asking.begin(about, is_repeated) {
-                match is_repeated {
-                    true => work.open.ring_later(order_id),
-                    false => work.open.ring_soon(order_id),
-                }
-                continue;
-            }
-            let executor = Arc::clone(&self.executor);
-            work.questions.spawn(async move {
-                let answer = match &question {
-                    Question::Ask(request) => {
-                        payments::ask(&gateway, &executor, which, request, not_before).await
-                    }
-                    Question::LookUp(intent) => payments::look_up(&gateway, &executor, which, intent).await,
-                };
-                (about, answer)
-            });
-        }
-    }
-
-    /// A payment that waits, or a gateway that is away, keeps nobody from filling a cart or placing an order: it is told
-    /// and does not make this process unready.
-    fn note_answer(&self, which: Which, result: Result<(), PaymentError>, work: &mut Work) {
-        if let Err(error) = result {
-            tracing::warn!(
-                order_id = %which.order_id,
-                payment_id = %which.payment_id,
-                error = &error as &dyn std::error::Error,
-                "a payment waits for the gateway"
-            );
-        }
-        match work.asking.unanswered() {
-            0 => self.health.is_well(SILENT),
-            1 => self.health.is_well_so(SILENT, "1 payment waits for the payment gateway: the log says more"),
-            waiting => {
-                let how = format!("{waiting} payments wait for the payment gateway: the log says more");
-                self.health.is_well_so(SILENT, how);
-            }
-        }
-        // If there was news, the log brings it at once.
-        work.open.ring_later(which.order_id);
     }
 
     /// Looks at the next item of the log; gives the work that it starts.
@@ -264,27 +245,13 @@ impl FulfilmentRunner {
         item: Option<SubscriptionItem>,
         work: &mut Work,
     ) -> Result<Option<(OrderId, Job)>, SettleError> {
+        if let Some(position) = item.as_ref().and_then(SubscriptionItem::position) {
+            self.reading.reaches(position);
+        }
         match item {
             Some(SubscriptionItem::Event(event)) => {
                 self.health.is_well(PART);
-                let Some((order_id, cart)) = concerned(&event) else { return Ok(None) };
-                if let Some(wait) = wait_of(&event) {
-                    work.open.wait(order_id, event.recorded_at, wait);
-                }
-                let revision = if cart.is_none() { event.revision } else { 0 };
-                let of_order = Job { cart, revision, ..Job::of_order(order_id) };
-                let job = match event.metadata() {
-                    Ok(Metadata { occurred_at, actor, .. }) => {
-                        Job { trigger: Trigger { event_id: event.id, occurred_at, actor }, ..of_order }
-                    }
-                    // Anybody may write to the event store: it must not stop the others' orders.
-                    Err(error) => {
-                        let (revision, stream) = (event.revision, &event.stream);
-                        let why = format!("event {revision} of `{stream}` has unknown metadata: {error}");
-                        Job { fault: Some(why), ..of_order }
-                    }
-                };
-                Ok(work.progress.start(order_id, job, event.position).map(|job| (order_id, job)))
+                Ok(self.take_event(&event, work))
             }
             Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
                 self.health.is_well(PART);
@@ -299,15 +266,35 @@ impl FulfilmentRunner {
         }
     }
 
+    fn take_event(&self, event: &RecordedEvent, work: &mut Work) -> Option<(OrderId, Job)> {
+        let is_skip = event.event_type == EVENT_SKIPPED;
+        if is_skip {
+            // Wherever the operator was heard.
+            self.executor.parked.free(&event.stream);
+            work.open.ring_parked(Some(&event.stream));
+        }
+        let (order_id, cart) = concerned(event)?;
+        let revision = if cart.is_none() { event.revision } else { 0 };
+        let of_order = Job { cart, revision, after_gap: is_skip, ..Job::of_order(order_id) };
+        let job = match event.metadata() {
+            Ok(Metadata { occurred_at, actor, .. }) => {
+                if let Some(wait) = wait_of(event) {
+                    work.open.wait(order_id, event.recorded_at, wait);
+                }
+                Job { trigger: Trigger { event_id: event.id, occurred_at, actor }, ..of_order }
+            }
+            // Anybody may write to the event store. Whoever folds the order finds out.
+            Err(_) => of_order,
+        };
+        work.progress.start(order_id, job, event.position).map(|job| (order_id, job))
+    }
+
     /// Settles one order, patiently when something is away.
     fn task(&self, order_id: OrderId, job: Job) -> impl Future<Output = Settled> + Send + 'static {
         let executor = Arc::clone(&self.executor);
         let (health, share) = (self.health.clone(), self.unpaid.share);
         async move {
             let attempt = || async {
-                if let Some(why) = job.fault.clone() {
-                    return Err(SettleError::ForGood { order_id, why });
-                }
                 if let Some(cart) = job.cart {
                     settle::place_order(&executor, cart, &job.trigger).await?;
                 }
@@ -325,16 +312,14 @@ impl FulfilmentRunner {
                     health.is_ill(PART, "orders wait for the event store: the log says more");
                 })
                 .await;
-            (order_id, job.is_alarm, result)
-        }
-    }
-
-    fn report_stuck(&self, orders: usize) {
-        match orders {
-            0 => self.health.is_well(STUCK),
-            orders => {
-                self.health.is_ill(STUCK, format!("{orders} orders cannot be settled: the log says which"))
+            let is_parked = result.as_ref().map_or(true, |standing| standing.blocked.is_some());
+            let (mut at_stake, mut captured) = (vec![], vec![]);
+            if is_parked {
+                at_stake = parking::payments_at_stake(&executor, order_id).await;
+            } else if job.after_gap {
+                captured = parking::captured(&executor, order_id).await;
             }
+            Settled { order_id, job, result, captured, at_stake }
         }
     }
 
@@ -342,9 +327,12 @@ impl FulfilmentRunner {
         let settled = work.progress.settled().max(checkpoint.position);
         match checkpoint.record(&self.store, settled, &work.open.keep()).await {
             Ok(()) => work.recorded(settled),
-            Err(AppendError::Conflict) => {
-                tracing::warn!("another process records the fulfilment's checkpoint: reading it again");
+            Err(error @ (AppendError::Conflict | AppendError::Refused(_))) => {
+                tracing::warn!(%error, "somebody else wrote to the fulfilment's checkpoints: reading them again");
                 if let Ok(read) = Checkpoint::read(&self.store).await {
+                    if read.stream != checkpoint.stream {
+                        self.report_deleted(read.stream.notice());
+                    }
                     *checkpoint = read;
                 }
             }

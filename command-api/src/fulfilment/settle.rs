@@ -1,15 +1,17 @@
 //! One order: send stock what it owes until it owes stock nothing. What it owes to the payment gateway is left to the
 //! runner: a gateway may be slow, and stock must not wait for it.
 
-use crate::executor::{Envelope, ExecuteError, Executor, ViewError};
+use crate::executor::{Envelope, ExecuteError, Executor, Unreadable, ViewError};
 use crate::ids::order_id_of;
 use chrono::{DateTime, SubsecRound, Utc};
 use domain::cart::Cart;
 use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, undecided};
 use domain::inventory::Share;
 use domain::order::{self, Order, ReservationAnswer, Status};
-use domain::{CartId, IntentId, OrderId, PaymentId, Sku, inventory};
+use domain::{Aggregate, CartId, IntentId, OrderId, PaymentId, Sku, inventory};
 use futures::future::join_all;
+use std::collections::HashMap;
+use std::sync::Arc;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -45,6 +47,15 @@ pub struct Standing {
     pub undecided: Vec<(PaymentId, IntentId)>,
     /// Whether something is due even if all of them come in.
     pub is_short: bool,
+    /// The stock that it owes something to and whose stream cannot be read: it waits for that.
+    pub blocked: Option<Blocked>,
+}
+
+/// A stream that keeps an order from going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    pub stream: String,
+    pub why: String,
 }
 
 impl Standing {
@@ -68,6 +79,30 @@ pub enum SettleError {
     /// Another try will not help.
     #[error("order {order_id} cannot be settled: {why}")]
     ForGood { order_id: OrderId, why: String },
+    /// A stream that it needs cannot be read: it helps when the operator has passed over the event there.
+    #[error("order {order_id} waits for a stream that cannot be read")]
+    Unreadable {
+        order_id: OrderId,
+        #[source]
+        at: Arc<Unreadable>,
+    },
+}
+
+impl SettleError {
+    /// What keeps the order from going on.
+    pub fn blocked(&self, order_id: OrderId) -> Blocked {
+        match self {
+            Self::Unreadable { at, .. } => Blocked::by(at),
+            error => Blocked { stream: format!("{}-{order_id}", Order::CATEGORY), why: error.to_string() },
+        }
+    }
+}
+
+impl Blocked {
+    fn by(at: &Unreadable) -> Self {
+        let described = at.describe();
+        Self { stream: described.stream, why: described.why }
+    }
 }
 
 /// Places the order of a cart that was checked out by the event of this revision, if that was not done yet.
@@ -102,8 +137,8 @@ pub async fn expire(
     expired.map(|_| ()).map_err(|error| of_command(order_id, &error))
 }
 
-/// Sends stock what the order owes since the event of this revision and records the answers, until it owes stock
-/// nothing. Gives how the order stands then.
+/// Sends stock what the order owes since the event of this revision and records the answers, until it owes stock nothing,
+/// or nothing but what stock's own unreadable streams keep it from. Gives how the order stands then.
 pub async fn settle(
     executor: &Executor,
     (order_id, revision): (OrderId, u64),
@@ -112,13 +147,18 @@ pub async fn settle(
 ) -> Result<Standing, SettleError> {
     let mut before = Vec::new();
     let mut fruitless = 0;
+    let mut unreadable: HashMap<Sku, Arc<Unreadable>> = HashMap::new();
     loop {
-        let (now, standing) = executor
+        let (owed, mut standing) = executor
             .orders
             .view_at_least(order_id, revision, look)
             .await
             .map_err(|error| of_view(order_id, &error))?;
+        let (waiting, now): (Vec<_>, Vec<_>) =
+            owed.into_iter().partition(|(sku, _)| unreadable.contains_key(sku));
         if now.is_empty() {
+            let first = waiting.first().and_then(|(sku, _)| unreadable.get(sku));
+            standing.blocked = first.map(|at| Blocked::by(at));
             return Ok(standing);
         }
         fruitless = if now == before { fruitless + 1 } else { 0 };
@@ -132,9 +172,10 @@ pub async fn settle(
         });
         let mut answers = Answers::default();
         let mut failure = None;
-        for answer in join_all(asked).await {
+        for (answer, (sku, _)) in join_all(asked).await.into_iter().zip(&now) {
             match answer {
                 Ok(answer) => answers.add(answer),
+                Err(SettleError::Unreadable { at, .. }) => drop(unreadable.insert(sku.clone(), at)),
                 Err(error) => failure = Some(error),
             }
         }
@@ -159,7 +200,7 @@ fn look(order: &Order) -> (Vec<(Sku, StockRequest)>, Standing) {
     }
     let is_pending = matches!(order, Order::Placed(order) if order.status == Status::Pending);
     let is_short = matches!(order, Order::Placed(order) if order.due_amount() > 0);
-    (stock, Standing { is_pending, payments, undecided: undecided(order), is_short })
+    (stock, Standing { is_pending, payments, undecided: undecided(order), is_short, blocked: None })
 }
 
 /// A SKU's stock, and what it answered. A refusal of anything but a reservation is no answer: the order has moved
@@ -292,9 +333,9 @@ fn of_view(order_id: OrderId, error: &ViewError) -> SettleError {
 pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
     match error {
         ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
-        ExecuteError::Rejected(_)
-        | ExecuteError::KeyReused
-        | ExecuteError::TooLarge
-        | ExecuteError::Unreadable { .. } => SettleError::ForGood { order_id, why: error.to_string() },
+        ExecuteError::Rejected(_) | ExecuteError::KeyReused | ExecuteError::TooLarge => {
+            SettleError::ForGood { order_id, why: error.to_string() }
+        }
+        ExecuteError::Unreadable(at) => SettleError::Unreadable { order_id, at: Arc::clone(at) },
     }
 }

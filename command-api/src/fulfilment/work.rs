@@ -3,11 +3,12 @@
 use super::asking::{About, Asking};
 use super::checkpoint::Checkpoint;
 use super::open_orders::OpenOrders;
+use super::parking::PaymentAtStake;
 use super::payments::PaymentError;
-use super::progress::Progress;
+use super::progress::{Job, Progress};
 use super::settle::{SettleError, Standing};
 use domain::fulfilment::PaymentRequest;
-use domain::{IntentId, OrderId, RefundId};
+use domain::{IntentId, OrderId, PaymentId, RefundId};
 use event_store::Position;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -21,8 +22,16 @@ const MAX_ALARMS_AT_ONCE: usize = MAX_ORDERS_AT_ONCE / 2;
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 const FEW_OPEN_ORDERS: usize = 1_000;
 
-/// An order, whether an alarm had set the work on it off, and what came of it.
-pub type Settled = (OrderId, bool, Result<Standing, SettleError>);
+/// What came of the work on an order.
+pub struct Settled {
+    pub order_id: OrderId,
+    pub job: Job,
+    pub result: Result<Standing, SettleError>,
+    /// What the gateway may have told of in the meantime, if the order could not be read for a while.
+    pub captured: Vec<(PaymentId, IntentId)>,
+    /// The payments of an order that waits for a stream.
+    pub at_stake: Vec<PaymentAtStake>,
+}
 
 /// What is under way, and since when it is not in a checkpoint.
 pub struct Work {
@@ -46,6 +55,8 @@ pub enum Question {
     Ask(PaymentRequest),
     /// How a payment stands on which it has not decided.
     LookUp(IntentId),
+    /// What was given back of a payment that it has taken.
+    Refunds(IntentId),
 }
 
 impl Question {
@@ -53,7 +64,7 @@ impl Question {
     pub fn refund_id(&self) -> Option<RefundId> {
         match self {
             Self::Ask(PaymentRequest::Refund { refund_id, .. }) => Some(*refund_id),
-            Self::Ask(_) | Self::LookUp(_) => None,
+            Self::Ask(_) | Self::LookUp(_) | Self::Refunds(_) => None,
         }
     }
 }

@@ -2,15 +2,18 @@
 
 use super::Shared;
 use crate::problems;
-use audit_seal::SEALS_STREAM;
+use audit_seal::seal::Seal;
+use audit_seal::{SEAL_TYPE, SEALS_STREAM};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use event_store::EventStoreError;
 use futures::TryStreamExt;
 use http_boundary::{Caller, Problem, QueryParams};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::pin::pin;
 
 /// A seal of many events has about 100 KB.
 const MAX_SEALS: usize = 100;
@@ -40,7 +43,8 @@ struct Seals {
     items: Vec<Box<RawValue>>,
 }
 
-/// The newest first, as they stand in the log.
+/// The newest first, as they stand in the log. Whatever else somebody has written among them is passed over; seals of a
+/// stream that somebody has deleted are in the log only.
 async fn seals(
     State(shared): State<Shared>,
     caller: Caller,
@@ -50,8 +54,15 @@ async fn seals(
     if !(1..=MAX_SEALS).contains(&limit) {
         return Err(Problem::invalid(format!("`limit` is a number from 1 to {MAX_SEALS}.")));
     }
-    let events = shared.store.read_stream_backwards(SEALS_STREAM, None, limit);
-    let events: Vec<_> = events.try_collect().await.map_err(|error| problems::of_read(&error))?;
-    let items = events.iter().filter_map(|event| serde_json::from_slice(&event.data).ok()).collect();
+    let failed = |error: &EventStoreError| problems::of_read(error);
+    let stream = shared.store.own_stream(SEALS_STREAM).await.map_err(|error| failed(&error))?;
+    let mut events = pin!(shared.store.read_stream_backwards(stream.name(), None, usize::MAX));
+    let mut items = Vec::new();
+    while items.len() < limit
+        && let Some(event) = events.try_next().await.map_err(|error| failed(&error))?
+    {
+        let is_seal = event.event_type == SEAL_TYPE && serde_json::from_slice::<Seal>(&event.data).is_ok();
+        items.extend(serde_json::from_slice(&event.data).ok().filter(|_| is_seal));
+    }
     Ok(Json(Seals { items }))
 }

@@ -4,6 +4,7 @@ mod audit;
 mod carts;
 mod checkout;
 mod orders;
+mod parked_streams;
 mod payments;
 mod products;
 mod refunds;
@@ -13,6 +14,7 @@ mod webhooks;
 
 use crate::admission::Admission;
 use crate::executor::Executor;
+use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
@@ -29,6 +31,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Shared {
     pub executor: Arc<Executor>,
+    /// Orders that wait for a stream that cannot be read.
+    pub parked_orders: ParkedOrders,
     pub operator_token: OperatorToken,
     pub cart_id_secret: CartIdSecret,
     pub keys: Keys,
@@ -74,6 +78,7 @@ pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Route
         .merge(payments::routes())
         .merge(shipments::routes())
         .merge(audit::routes())
+        .merge(parked_streams::routes())
         .route_layer(from_fn(keys::watch))
         .route_layer(from_fn_with_state(limits, limit_clients))
         .merge(webhooks::routes())

@@ -5,12 +5,12 @@ use super::figures::Figures;
 use super::leaves::Leaves;
 use super::standing::{CannotSeal, Standing};
 use audit_seal::seal::Seal;
-use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_fact};
+use audit_seal::{Digest, SEAL_TYPE, is_fact};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
-    NotLocked, RecordedEvent, SubscriptionItem,
+    NotLocked, OwnStream, RecordedEvent, SubscriptionItem,
 };
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 /// The process's name in `/readyz`.
 pub const PART: &str = "audit-sealing";
+/// What `/readyz` says of its own streams that somebody has deleted.
+const DELETED: &str = "audit-sealing: deleted streams";
 /// What `/readyz` says while it is not this process that works.
 const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
@@ -110,6 +112,16 @@ impl SealingRunner {
         self.figures.nothing_waits();
     }
 
+    /// It works without them, and somebody has to know.
+    fn report_deleted(&self, lock: &Lock, standing: &Standing) {
+        let notices = [lock.stream(), &standing.stream].into_iter().filter_map(OwnStream::notice);
+        let notices = Vec::from_iter(notices).join("; ");
+        if !notices.is_empty() {
+            tracing::error!(notices, "the sealing goes on with successors of deleted streams");
+            self.health.is_well_so(DELETED, notices);
+        }
+    }
+
     /// The last seal, patiently while the store is away.
     async fn standing(&self) -> Result<Standing, CannotSeal> {
         let keys = self.config.known_keys();
@@ -147,6 +159,7 @@ impl SealingRunner {
         if let Some(seal) = &standing.last {
             self.figures.sealed(seal);
         }
+        self.report_deleted(lock, &standing);
         self.health.is_well_so(PART, "it catches up with the log");
         let items = self.store.subscribe_all(standing.position);
         let lost = lock.lost();
@@ -207,7 +220,7 @@ impl SealingRunner {
         let standing = &mut work.standing;
         let seal = Seal::sign(&self.config.key, &standing.frontier, standing.last.as_ref(), &work.since, at);
         let event = new_event(&seal, at.1)?;
-        let appended = self.append(standing.expected, event).await?;
+        let appended = self.append(&standing.stream, standing.expected, event).await?;
         tracing::debug!(size = seal.size, revision = appended.revision, "sealed");
         self.figures.sealed(&seal);
         standing.expected = ExpectedRevision::Exact(appended.revision);
@@ -217,8 +230,13 @@ impl SealingRunner {
     }
 
     /// Appends a seal; says so while that takes long.
-    async fn append(&self, expected: ExpectedRevision, seal: NewEvent) -> Result<Appended, AppendError> {
-        let append = self.store.append(SEALS_STREAM, expected, vec![seal]);
+    async fn append(
+        &self,
+        stream: &OwnStream,
+        expected: ExpectedRevision,
+        seal: NewEvent,
+    ) -> Result<Appended, AppendError> {
+        let append = self.store.append(stream.name(), expected, vec![seal]);
         pin_mut!(append);
         if let Ok(appended) = tokio::time::timeout(self.config.pace.every, &mut append).await {
             return appended;

@@ -1,12 +1,16 @@
 //! Where the sealing stands: the last seal, and the place in the log that it goes on from.
+//!
+//! The last seal is the newest event of its stream that is one. Whatever else somebody has written there is passed over;
+//! only a seal of a key that is not known is not, for it may be of a machine that knows better. A stream that somebody has
+//! deleted has a successor, and the log still has the seals of the deleted one: the chain goes on from them.
 
 use super::leaves::Leaves;
 use audit_seal::key::PublicKeys;
 use audit_seal::merkle::Frontier;
-use audit_seal::seal::{HINT, Seal};
-use audit_seal::{SEALS_STREAM, is_fact};
-use event_store::{EventStore, EventStoreError, ExpectedRevision, Position};
-use futures::TryStreamExt;
+use audit_seal::seal::{FalseSeal, HINT, Seal};
+use audit_seal::{SEAL_TYPE, SEALS_STREAM, is_fact, is_of_seals};
+use event_store::{EventStore, EventStoreError, ExpectedRevision, OwnStream, Position, RecordedEvent};
+use futures::{Stream, TryStreamExt};
 use std::pin::pin;
 use thiserror::Error;
 
@@ -31,6 +35,8 @@ pub enum CannotSeal {
 pub struct Standing {
     pub frontier: Frontier,
     pub last: Option<Seal>,
+    /// The stream of the next seal.
+    pub stream: OwnStream,
     /// The next seal is appended here.
     pub expected: ExpectedRevision,
     /// The last sealed event.
@@ -40,15 +46,18 @@ pub struct Standing {
 impl Standing {
     /// Reads the last seal.
     pub async fn read(store: &EventStore, keys: &PublicKeys) -> Result<Self, CannotSeal> {
-        let Some((seal, revision)) = last_seal(store).await? else {
-            let (frontier, expected) = (Frontier::default(), ExpectedRevision::NoStream);
-            return Ok(Self { frontier, last: None, expected, position: None });
-        };
-        let false_seal = |why: String| CannotSeal::FalseSeal { why };
-        let seal: Seal = serde_json::from_slice(&seal).map_err(|error| false_seal(error.to_string()))?;
-        let frontier = seal.check(keys).map_err(|error| false_seal(error.to_string()))?;
-        let position = Some(Position::new(seal.position));
-        Ok(Self { frontier, last: Some(seal), expected: ExpectedRevision::Exact(revision), position })
+        let stream = store.own_stream(SEALS_STREAM).await?;
+        let mut newest = pin!(store.read_stream_backwards(stream.name(), None, 1));
+        let end = newest.try_next().await?.map(|event| event.revision);
+        let mut last = newest_seal(store.read_stream_backwards(stream.name(), end, usize::MAX), keys).await?;
+        if last.is_none() && stream.is_successor() {
+            tracing::warn!(%stream, "no seal is in the successor yet: looking for the last one in the log");
+            last = newest_seal(store.read_all_backwards(None, usize::MAX), keys).await?;
+        }
+        let expected = end.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
+        let position = last.as_ref().map(|(seal, _)| Position::new(seal.position));
+        let (last, frontier) = last.unzip();
+        Ok(Self { frontier: frontier.unwrap_or_default(), last, stream, expected, position })
     }
 
     /// Looks whether the last sealed event is where the seal says. In a store that the history was copied to it stands
@@ -73,9 +82,37 @@ impl Standing {
     }
 }
 
-async fn last_seal(store: &EventStore) -> Result<Option<(Vec<u8>, u64)>, EventStoreError> {
-    let mut newest = pin!(store.read_stream_backwards(SEALS_STREAM, None, 1));
-    Ok(newest.try_next().await?.map(|event| (event.data.to_vec(), event.revision)))
+/// The newest event that is a seal, with the tree that it has sealed.
+async fn newest_seal(
+    newest_first: impl Stream<Item = Result<RecordedEvent, EventStoreError>>,
+    keys: &PublicKeys,
+) -> Result<Option<(Seal, Frontier)>, CannotSeal> {
+    let mut events = pin!(newest_first);
+    while let Some(event) = events.try_next().await? {
+        if !is_of_seals(&event.stream) {
+            continue;
+        }
+        let why = match seal_of(&event) {
+            Ok(seal) => match seal.check(keys) {
+                Ok(frontier) => return Ok(Some((seal, frontier))),
+                Err(error @ FalseSeal::UnknownKey(_)) => {
+                    return Err(CannotSeal::FalseSeal { why: error.to_string() });
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(why) => why,
+        };
+        let (stream, revision) = (&event.stream, event.revision);
+        tracing::warn!(stream, revision, why, "what is no seal of ours among the seals is passed over");
+    }
+    Ok(None)
+}
+
+fn seal_of(event: &RecordedEvent) -> Result<Seal, String> {
+    if event.event_type != SEAL_TYPE {
+        return Err(format!("it is a `{}`", event.event_type));
+    }
+    serde_json::from_slice(&event.data).map_err(|error| error.to_string())
 }
 
 /// Whether the seal's last event is at its position. A place that cannot be read is not one of this store.

@@ -5,8 +5,9 @@ use super::{Figures, SealingConfig, SealingRunner};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::key::SealingKey;
 use audit_seal::seal::Seal;
+use audit_seal::verify::Finding;
 use audit_seal::verify::{Found, Outcome, Verifier};
-use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM};
+use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_of_seals};
 use bytes::Bytes;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
@@ -76,9 +77,11 @@ impl History {
             let mut seals: Vec<Seal> = Vec::new();
             while seals.last().is_none_or(|seal| seal.size < events) {
                 let Some(SubscriptionItem::Event(event)) = items.next().await else { continue };
-                if event.stream == SEALS_STREAM {
-                    assert_eq!(event.event_type, SEAL_TYPE);
-                    seals.push(serde_json::from_slice(&event.data).unwrap());
+                if is_of_seals(&event.stream) && event.event_type == SEAL_TYPE {
+                    // Somebody may have written what is none.
+                    seals.extend(
+                        serde_json::from_slice::<Seal>(&event.data).ok().filter(|seal| is_signed(seal)),
+                    );
                 }
             }
             seals
@@ -103,6 +106,11 @@ impl History {
         }
         verifier.finish()
     }
+}
+
+fn is_signed(seal: &Seal) -> bool {
+    let known = [key(1).public(), key(2).public()].into_iter().collect();
+    seal.check(&known).is_ok()
 }
 
 /// A sealing process on a machine of its own.
@@ -270,14 +278,8 @@ async fn a_history_in_another_store_is_sealed_on_where_it_was_left() {
 
     // In the copy everything stands elsewhere, for something else stands before it.
     let mut copy = History::empty().await;
-    let stranger = RawEvent {
-        id: Uuid::new_v4(),
-        event_type: "note.v1".to_owned(),
-        is_json: true,
-        data: Bytes::from_static(b"{}"),
-        metadata: Bytes::new(),
-    };
-    copy.store.append_raw("notes", ExpectedRevision::NoStream, vec![stranger]).await.unwrap();
+    let strangers = (0..20).map(|_| raw("note.v1", b"{}")).collect();
+    copy.store.append_raw("notes", ExpectedRevision::NoStream, strangers).await.unwrap();
     let records: Vec<_> = history.store.read_log(None).try_collect().await.unwrap();
     for record in records.into_iter().filter(|record| !record.stream.starts_with('$')) {
         let expected =
@@ -343,4 +345,60 @@ async fn a_log_that_was_changed_below_the_last_seal_is_not_sealed_on() {
     }
     let refused = Machine::sealing_every(&forged, 2).ends().await;
     assert!(matches!(refused, CannotSeal::NotAsSealed), "{refused}");
+}
+
+fn raw(event_type: &str, data: &[u8]) -> RawEvent {
+    RawEvent {
+        id: Uuid::new_v4(),
+        event_type: event_type.to_owned(),
+        is_json: true,
+        data: Bytes::copy_from_slice(data),
+        metadata: Bytes::new(),
+    }
+}
+
+#[tokio::test]
+async fn what_others_wrote_among_the_seals_is_passed_over() {
+    let mut history = History::empty().await;
+    let machine = Machine::sealing_every(&history, 2);
+    history.append(4).await;
+    let last = history.seals_of(4).await.pop().unwrap();
+    machine.stop().await.unwrap();
+    let forged = serde_json::to_vec(&Seal { position: last.position + 1, ..last }).unwrap();
+    let foreign = vec![raw("somebody.wrote.v1", b"{}"), raw(SEAL_TYPE, b"{}"), raw(SEAL_TYPE, &forged)];
+    history.store.append_raw(SEALS_STREAM, ExpectedRevision::Exact(1), foreign).await.unwrap();
+
+    let machine = Machine::sealing_every(&history, 2);
+    history.append(2).await;
+    assert_eq!(sizes(&history.seals_of(6).await), [2, 4, 6]);
+    machine.stop().await.unwrap();
+    let findings = history.verified(&[&key(1)]).await.findings;
+    assert!(
+        matches!(&findings[..], [Finding::FalseSeal { .. }, Finding::FalseSeal { .. }]),
+        "what passes for a seal is named, and the seals are one chain: {findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_stream_of_seals_has_a_successor_and_the_chain_goes_on() {
+    let mut history = History::empty().await;
+    let machine = Machine::sealing_every(&history, 2);
+    history.append(4).await;
+    history.seals_of(4).await;
+    history.store.tombstone(SEALS_STREAM, ExpectedRevision::Exact(1)).await.unwrap();
+    // The machine notices at its next seal; another one at its start.
+    history.append(2).await;
+    history.seals_of(6).await;
+    machine.kill().await;
+    let machine = Machine::sealing_every(&history, 2);
+    history.append(2).await;
+    assert_eq!(sizes(&history.seals_of(8).await), [2, 4, 6, 8]);
+    machine.stop().await.unwrap();
+    let outcome = history.verified(&[&key(1)]).await;
+    assert_eq!(outcome.sealed, 8);
+    assert!(
+        matches!(&outcome.findings[..], [Finding::Foreign { event }] if event.stream == SEALS_STREAM),
+        "the deletion is named, and nothing else is wrong: {:?}",
+        outcome.findings
+    );
 }

@@ -24,6 +24,15 @@ pub type Digest = [u8; 32];
 
 /// The stream that seals are appended to.
 pub const SEALS_STREAM: &str = "audit-seals";
+/// Whether seals are appended to this stream: the one above, or the successor of one that somebody has deleted
+/// (`audit-seals-2` and so on). The chain of seals goes on over them.
+#[must_use]
+pub fn is_of_seals(stream: &str) -> bool {
+    let Some(rest) = stream.strip_prefix(SEALS_STREAM) else { return false };
+    let number = rest.strip_prefix('-').and_then(|number| number.parse::<u32>().ok());
+    rest.is_empty() || number.is_some_and(|number| number > 1 && rest == format!("-{number}"))
+}
+
 /// The event type of a seal.
 pub const SEAL_TYPE: &str = "audit.sealed.v1";
 
@@ -48,4 +57,21 @@ pub fn is_about_facts(stream: &str) -> bool {
 #[must_use]
 pub fn is_fact(stream: &str, event_type: &str) -> bool {
     is_sealed(stream) && !event_type.starts_with('$')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seals_are_in_one_stream_and_its_successors() {
+        for stream in ["audit-seals", "audit-seals-2", "audit-seals-10"] {
+            assert!(is_of_seals(stream), "{stream}");
+        }
+        for stream in
+            ["audit-seals-", "audit-seals-1", "audit-seals-02", "audit-seals-x", "audit-seals2", "audit"]
+        {
+            assert!(!is_of_seals(stream), "{stream}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::merkle::{Frontier, Proof, leaf};
 use crate::pending::{Chain, Chains, Pending, Waiting};
 use crate::seal::{FalseSeal, Seal};
 use crate::verify::Found;
-use crate::{SEAL_TYPE, SEALS_STREAM, is_fact};
+use crate::{SEAL_TYPE, is_fact, is_of_seals};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -126,7 +126,7 @@ impl Prover {
         if is_fact(found.stream, found.event_type) {
             self.add_fact(found);
             Ok(None)
-        } else if found.stream == SEALS_STREAM && found.event_type == SEAL_TYPE {
+        } else if is_of_seals(found.stream) && found.event_type == SEAL_TYPE {
             self.add_seal(found)
         } else {
             Ok(None)

@@ -6,6 +6,7 @@ use crate::event_store_cli::EventStoreCommand;
 use crate::import;
 use crate::projections_cli::ProjectionsCommand;
 use crate::serve::{self, ServeArgs};
+use crate::streams_cli::StreamsCommand;
 use clap::{Parser, Subcommand};
 use sandbox_gateway::command_line::{self as sandbox, SandboxArgs};
 use std::error::Error;
@@ -30,6 +31,8 @@ enum Command {
     EventStore(EventStoreCommand),
     /// Look after the read models of a running shop: versions side by side, what is parked
     Projections(ProjectionsCommand),
+    /// Look after the streams of a running shop that cannot be read: what is parked, try again, pass over an event
+    Streams(StreamsCommand),
     /// What an auditor asks of a shop and of its history
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -60,6 +63,7 @@ impl CommandLine {
             Command::Import(Import::Olist(args)) => Ok(import::olist::run(args).await?),
             Command::EventStore(command) => Ok(command.run().await?),
             Command::Projections(command) => Ok(command.run().await?),
+            Command::Streams(command) => Ok(command.run().await?),
             Command::Audit(command) => command.run().await,
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
             Command::Bench(command) => Ok(command.run().await?),

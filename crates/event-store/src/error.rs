@@ -17,6 +17,9 @@ pub enum EventStoreError {
     /// The store answered something else than events.
     #[error("the event store refused the request: {0}")]
     Refused(String),
+    /// Somebody has closed the stream for good, with a tombstone: it can be neither read nor written any more.
+    #[error("somebody has deleted the stream for good")]
+    Deleted,
 }
 
 /// Why an append was not taken, or not known to be.

@@ -8,20 +8,26 @@
 mod client;
 mod error;
 mod event;
+mod lag;
 mod lock;
 mod metadata;
+mod own_stream;
 mod position;
 mod raw;
+mod skip;
 mod time;
 
 pub use client::{EventStore, Session, UnmendedClient};
 pub use error::{AppendError, EventStoreError, InvalidConnectionString};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
+pub use lag::Lag;
 pub use lock::{Lock, NotLocked};
 pub use metadata::Metadata;
+pub use own_stream::OwnStream;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
 pub use time::{read_time, without_leap_second};
+pub use skip::{EVENT_SKIPPED, Skip, Skips};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
 /// some of that goes into names and framing.

@@ -1,3 +1,4 @@
+use crate::OwnStream;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -9,13 +10,24 @@ use tokio::task::JoinHandle;
 /// work; what must never happen twice is guarded by expected revisions.
 #[derive(Debug)]
 pub struct Lock {
+    stream: OwnStream,
     lost: watch::Receiver<Option<String>>,
     watching: JoinHandle<()>,
 }
 
 impl Lock {
-    pub(crate) fn new(lost: watch::Receiver<Option<String>>, watching: JoinHandle<()>) -> Self {
-        Self { lost, watching }
+    pub(crate) fn new(
+        stream: OwnStream,
+        lost: watch::Receiver<Option<String>>,
+        watching: JoinHandle<()>,
+    ) -> Self {
+        Self { stream, lost, watching }
+    }
+
+    /// The stream whose consumer the holder is.
+    #[must_use]
+    pub fn stream(&self) -> &OwnStream {
+        &self.stream
     }
 
     /// Waits until the lock is lost, for as long as it is held; gives the reason.

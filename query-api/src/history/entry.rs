@@ -4,7 +4,7 @@ use super::stream::HistoryError;
 use chrono::{DateTime, Utc};
 use domain::stored::COMMAND_NOTED;
 use domain::{Event, Summary};
-use event_store::{EventStore, Position, RecordedEvent};
+use event_store::{EventStore, Position, RecordedEvent, Skip};
 use futures::TryStreamExt;
 use serde::Serialize;
 use uuid::Uuid;
@@ -55,6 +55,10 @@ impl Entry {
 pub fn summary(event: &RecordedEvent) -> String {
     if event.event_type == COMMAND_NOTED {
         return "A command that changed nothing".to_owned();
+    }
+    if let Some(skip) = Skip::of(event) {
+        let Skip { revision, event_type, reason, .. } = skip;
+        return format!("Event {revision} ({event_type}), which cannot be read, is passed over: {reason}");
     }
     match Event::read(&event.event_type, &event.data) {
         Ok(fact) => fact.summary(),

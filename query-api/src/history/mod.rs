@@ -27,16 +27,18 @@ pub use stream::{HistoryError, Upto, last_at};
 
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
-use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::EventStore;
 use futures::{TryStreamExt, pin_mut};
 use serde::Serialize;
+use stream::Reader;
+use uuid::Uuid;
 
 /// An event's place and circumstances.
 pub struct Moment {
     pub revision: i64,
     pub position: i64,
     pub event_type: String,
+    pub command_id: Uuid,
     pub actor: String,
     /// Business time.
     pub occurred_at: DateTime<Utc>,
@@ -71,14 +73,11 @@ pub async fn fold<F: Fold>(store: &EventStore, id: &str, upto: u64) -> Result<Op
     let count = usize::try_from(upto.saturating_add(1)).unwrap_or(usize::MAX);
     let events = store.read_stream(&stream, 0, count);
     pin_mut!(events);
-    let mut fold = F::default();
+    let (mut fold, mut reader) = (F::default(), Reader::default());
     while let Some(event) = events.try_next().await? {
-        if event.event_type == COMMAND_NOTED {
-            continue;
+        if let Some((fact, moment)) = reader.read::<F::Of>(store, &event).await? {
+            fold.take(&fact, &moment);
         }
-        let moment = stream::moment(&event)?;
-        let fact = <F::Of as Aggregate>::Event::read(&event.event_type, &event.data);
-        fold.take(&fact.map_err(|source| HistoryError::unreadable(&event, source))?, &moment);
     }
     Ok(fold.page(id))
 }

@@ -1,8 +1,7 @@
-use super::stream::{HistoryError, metadata};
+use super::stream::{HistoryError, Reader};
 use crate::answer::MoneyView;
 use chrono::{DateTime, Utc};
-use domain::product::{Event, Product};
-use domain::stored::{COMMAND_NOTED, StoredEvent};
+use domain::product::Product;
 use domain::{Aggregate, Money, Sku};
 use event_store::{EventStore, Position};
 use futures::{TryStreamExt, pin_mut};
@@ -29,15 +28,10 @@ pub struct PricePeriod {
 pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Vec<PricePeriod>, HistoryError> {
     let events = store.read_stream(&format!("{}-{sku}", Product::CATEGORY), 0, usize::MAX);
     pin_mut!(events);
-    let mut product = Product::default();
+    let (mut product, mut reader) = (Product::default(), Reader::default());
     let mut periods: Vec<PricePeriod> = Vec::new();
     while let Some(event) = events.try_next().await? {
-        if event.event_type == COMMAND_NOTED {
-            continue;
-        }
-        let known = metadata(&event)?;
-        let fact = Event::read(&event.event_type, &event.data);
-        let fact = fact.map_err(|source| HistoryError::unreadable(&event, source))?;
+        let Some((fact, known)) = reader.read::<Product>(store, &event).await? else { continue };
         let before = price_of(&product);
         product = product.evolve(&fact);
         let now = price_of(&product);

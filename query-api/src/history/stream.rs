@@ -2,8 +2,9 @@
 
 use super::{Moment, Point};
 use crate::answer::failed_read;
-use domain::stored::UnreadableEvent;
-use event_store::{EventStore, EventStoreError, RecordedEvent};
+use domain::Aggregate;
+use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
+use event_store::{EVENT_SKIPPED, EventStore, EventStoreError, RecordedEvent, Skips};
 use futures::{TryStreamExt, pin_mut};
 use http_boundary::{Problem, process};
 use thiserror::Error;
@@ -33,10 +34,42 @@ pub enum HistoryError {
     TooLarge { stream: String, revision: u64 },
 }
 
-impl HistoryError {
-    pub(super) fn unreadable(event: &RecordedEvent, source: UnreadableEvent) -> Self {
-        Self::Unreadable { stream: event.stream.clone(), revision: event.revision, source }
+/// A stream that is folded event by event.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// Looked up when the first event is met that cannot be read.
+    skips: Option<Skips>,
+}
+
+impl Reader {
+    /// What an event says of the thing, and its circumstances. Nothing for a marker, and for an event that the operator has
+    /// had passed over, at whatever point of the history the stream is looked at.
+    pub async fn read<A: Aggregate>(
+        &mut self,
+        store: &EventStore,
+        event: &RecordedEvent,
+    ) -> Result<Option<(A::Event, Moment)>, HistoryError> {
+        if [COMMAND_NOTED, EVENT_SKIPPED].contains(&event.event_type.as_str()) {
+            return Ok(None);
+        }
+        let error = match read::<A>(event) {
+            Ok(known) => return Ok(Some(known)),
+            Err(error) => error,
+        };
+        let skips = match &self.skips {
+            Some(skips) => skips,
+            None => self.skips.insert(store.skips(&event.stream, event.revision.saturating_add(1)).await?),
+        };
+        if skips.has(event) { Ok(None) } else { Err(error) }
     }
+}
+
+fn read<A: Aggregate>(event: &RecordedEvent) -> Result<(A::Event, Moment), HistoryError> {
+    let moment = moment(event)?;
+    let fact = A::Event::read(&event.event_type, &event.data);
+    let unreadable =
+        |source| HistoryError::Unreadable { stream: event.stream.clone(), revision: event.revision, source };
+    Ok((fact.map_err(unreadable)?, moment))
 }
 
 impl From<HistoryError> for Problem {
@@ -44,10 +77,10 @@ impl From<HistoryError> for Problem {
         match error {
             HistoryError::Store(error) => failed_read(error),
             unreadable => {
-                tracing::error!(error = process::with_causes(&unreadable), "a history cannot be told");
-                let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
-                let title = "An event of this history cannot be read";
-                Self::new(status, "unreadable-event", title, format!("{unreadable}."))
+                tracing::warn!(error = process::with_causes(&unreadable), "a history cannot be told");
+                let status = axum::http::StatusCode::CONFLICT;
+                let title = "The history cannot be read";
+                Self::new(status, "stream-unreadable", title, format!("{unreadable}."))
             }
         }
     }
@@ -81,7 +114,10 @@ pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> 
             None => true,
             Some(Point::Revision(_)) => return Ok(Upto::OnlyUpTo(event.revision)),
             Some(Point::Position(position)) => event.position <= position,
-            Some(Point::Time(time)) => metadata(&event)?.occurred_at <= time,
+            // What is not ours happened when the store took it.
+            Some(Point::Time(time)) => {
+                event.metadata().map_or(event.recorded_at, |known| known.occurred_at) <= time
+            }
         };
         if is_within {
             return Ok(Upto::Revision(event.revision));
@@ -98,7 +134,7 @@ fn count_of(point: Option<Point>) -> usize {
     }
 }
 
-pub(super) fn metadata(event: &RecordedEvent) -> Result<event_store::Metadata, HistoryError> {
+fn metadata(event: &RecordedEvent) -> Result<event_store::Metadata, HistoryError> {
     event.metadata().map_err(|source| HistoryError::Metadata {
         stream: event.stream.clone(),
         revision: event.revision,
@@ -106,13 +142,14 @@ pub(super) fn metadata(event: &RecordedEvent) -> Result<event_store::Metadata, H
     })
 }
 
-pub(super) fn moment(event: &RecordedEvent) -> Result<Moment, HistoryError> {
+fn moment(event: &RecordedEvent) -> Result<Moment, HistoryError> {
     let metadata = metadata(event)?;
     let too_large = |_| HistoryError::TooLarge { stream: event.stream.clone(), revision: event.revision };
     Ok(Moment {
         revision: i64::try_from(event.revision).map_err(too_large)?,
         position: i64::try_from(event.position.value()).map_err(too_large)?,
         event_type: event.event_type.clone(),
+        command_id: metadata.command_id,
         actor: metadata.actor,
         occurred_at: metadata.occurred_at,
     })

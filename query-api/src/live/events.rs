@@ -7,7 +7,7 @@ use super::log::{Log, NotFollowed, Place};
 use async_stream::try_stream;
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
-use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
+use event_store::{EVENT_SKIPPED, EventStore, EventStoreError, Position, RecordedEvent, Skips};
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -144,17 +144,20 @@ struct Seen<T: Told> {
     stream: String,
     state: T,
     next_revision: u64,
+    /// Events that cannot be read and that the operator has had passed over.
+    skips: Skips,
 }
 
 impl<T: Told> Seen<T> {
     fn nothing(id: T::Id) -> Self {
-        Self { id, stream: format!("{}-{id}", T::CATEGORY), state: T::default(), next_revision: 0 }
+        let (stream, skips) = (format!("{}-{id}", T::CATEGORY), Skips::default());
+        Self { id, stream, state: T::default(), next_revision: 0, skips }
     }
 
     /// Takes the stream's next event in. Gives whether anything is to be told of it.
     fn take(&mut self, event: &RecordedEvent) -> Result<bool, UnreadableEvent> {
         self.next_revision = event.revision + 1;
-        if event.event_type == COMMAND_NOTED {
+        if [COMMAND_NOTED, EVENT_SKIPPED].contains(&event.event_type.as_str()) || self.skips.has(event) {
             return Ok(false);
         }
         let fact = T::Event::read(&event.event_type, &event.data)?;
@@ -169,6 +172,7 @@ impl<T: Told> Seen<T> {
         after: Option<Position>,
     ) -> Result<Vec<Moment<T::View>>, UnreadableEvent> {
         let mut missed = Vec::new();
+        past.iter().for_each(|event| self.skips.add(event));
         for event in past {
             if self.take(event)? && after.is_some_and(|after| after < event.position) {
                 missed.push(self.moment(event, &event.event_type));

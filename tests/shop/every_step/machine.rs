@@ -148,6 +148,19 @@ impl Machine {
         tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it says so in time");
     }
 
+    /// What the operator is told at an address.
+    pub async fn get(&self, path: &str) -> Reply {
+        let request = self.client.get(format!("{}{path}", self.services.url)).bearer_auth(TOKEN);
+        let response = request.send().await.expect("the service answers");
+        Reply { status: response.status(), replayed: false, body: response.json().await.unwrap_or_default() }
+    }
+
+    /// The figures, as text.
+    pub async fn metrics(&self) -> String {
+        let response = self.client.get(format!("{}/metrics", self.services.url)).send().await.unwrap();
+        response.text().await.unwrap()
+    }
+
     /// The gateway's own books, line by line.
     pub fn journal(&self) -> Vec<String> {
         let journal = std::fs::read_to_string(journal_of(&self.folder)).unwrap_or_default();
@@ -244,6 +257,7 @@ impl Services {
                 payments_in_part: true,
                 ..command_api::UnpaidArgs::unlimited()
             },
+            fulfilment: command_api::FulfilmentArgs::default(),
             payments: command_api::PaymentConfig {
                 payment_gateway: Some(gateway.to_owned()),
                 payment_gateway_key: Some(sandbox_gateway::DEFAULT_SECRET_KEY.to_owned()),

@@ -64,8 +64,8 @@ pub enum Finding {
         /// The last of them.
         last: Which,
     },
-    /// The event store was told to delete, to shorten or to hide a stream of facts, or has written into it, as it does
-    /// to link to an event; no shop does that.
+    /// The event store was told to delete, to shorten or to hide a stream of facts, or to delete one of seals, or has
+    /// written into it, as it does to link to an event; no shop does that.
     Foreign {
         /// The event.
         event: Which,
@@ -159,7 +159,7 @@ impl fmt::Display for Finding {
             Self::Foreign { event } => {
                 write!(
                     f,
-                    "FOREIGN  {event} is none of a shop's: it deletes, shortens or hides a stream of facts, or links"
+                    "FOREIGN  {event} is none of a shop's: it deletes, shortens or hides a stream of facts or seals, or links"
                 )
             }
             Self::Unlinked { event } => {

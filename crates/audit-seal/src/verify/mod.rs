@@ -18,7 +18,7 @@ use crate::key::PublicKeys;
 use crate::merkle::{Frontier, leaf};
 use crate::pending::{Chains, Pending, Waiting};
 use crate::seal::{FalseSeal, Seal};
-use crate::{SEAL_TYPE, SEALS_STREAM, is_about_facts, is_fact, is_sealed};
+use crate::{SEAL_TYPE, is_about_facts, is_fact, is_of_seals, is_sealed};
 use difference::{Difference, first_difference, hint};
 use kept::KeptSeals;
 use uuid::Uuid;
@@ -83,12 +83,15 @@ impl Verifier {
         }
     }
 
-    /// The next event of the log. Events of other streams than facts and seals are passed over.
+    /// The next event of the log. Events of other streams than facts and seals are passed over, and so is what somebody
+    /// else has written among the seals; that the event store was told to delete them is not.
     pub fn add(&mut self, found: &Found<'_>) {
         if is_fact(found.stream, found.event_type) {
             self.add_fact(found);
-        } else if found.stream == SEALS_STREAM && found.event_type == SEAL_TYPE {
+        } else if is_of_seals(found.stream) && found.event_type == SEAL_TYPE {
             self.add_seal(found);
+        } else if is_of_seals(found.stream) && found.event_type.starts_with('$') {
+            self.outcome.findings.push(Finding::Foreign { event: which(found) });
         } else if is_sealed(found.stream) {
             self.chains.of(found.stream).1.next_revision = found.revision.saturating_add(1);
             self.outcome.findings.push(Finding::Foreign { event: which(found) });

@@ -1,6 +1,6 @@
 use audit_seal::key::SealingKey;
 use clap::{Args, ValueEnum};
-use command_api::{AdmissionArgs, PaymentConfig, SealingArgs, UnpaidArgs};
+use command_api::{AdmissionArgs, FulfilmentArgs, PaymentConfig, SealingArgs, UnpaidArgs};
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use query_api::DatabaseArgs;
 use std::net::SocketAddr;
@@ -79,6 +79,9 @@ pub struct ServeArgs {
     /// How often everything is held against the log, in hours; 0 for never
     #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
     pub reconcile_every_hours: u32,
+
+    #[command(flatten)]
+    pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]
     pub payments: PaymentConfig,

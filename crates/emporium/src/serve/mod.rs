@@ -283,6 +283,7 @@ fn command_config(args: &ServeArgs, settings: &Settings, payments: PaymentConfig
         sealing: args.sealing.clone(),
         order_hold_seconds: args.order_hold_seconds,
         unpaid: args.unpaid,
+        fulfilment: args.fulfilment.clone(),
         payments,
         client_limits: args.client_limits.clone(),
         admission: admission(args, settings),

@@ -4,13 +4,14 @@
 
 use super::translate::{failed_read, is_failed_precondition};
 use super::{EventStore, backoff, pause};
-use crate::{EventStoreError, Lock, NotLocked};
+use crate::{EventStoreError, Lock, NotLocked, OwnStream};
 use eventstore::{
     Client, Error, PersistentSubscription, PersistentSubscriptionEvent, PersistentSubscriptionOptions,
     SubscribeToPersistentSubscriptionOptions,
 };
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// The consumers' group of every lock's stream.
 const GROUP: &str = "holder";
@@ -18,17 +19,22 @@ const GROUP: &str = "holder";
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often somebody who waits for the holder asks again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often the holder looks whether somebody has closed the lock's stream: the others lock its successor then.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 impl EventStore {
     /// Waits until it gets the lock of this name. `waiting` hears of every attempt that did not get it.
+    ///
+    /// Its stream is `lock-{name}`, or the first successor of it that nobody has closed: a group of a closed stream drops
+    /// its consumers.
     pub async fn lock(&self, name: &str, mut waiting: impl FnMut(NotLocked)) -> Lock {
-        let stream = format!("lock-{name}");
+        let base = format!("lock-{name}");
         let mut client = None;
         let mut delays = backoff();
         loop {
-            let attempt = tokio::time::timeout(DEADLINE, self.try_lock(&stream, &mut client)).await;
+            let attempt = tokio::time::timeout(DEADLINE, self.try_lock(&base, &mut client)).await;
             let error = match attempt {
-                Ok(Ok(holding)) => return watched(holding),
+                Ok(Ok((stream, holding))) => return watched(self.clone(), stream, holding),
                 Ok(Err(error)) => error,
                 Err(_) => NotLocked::Unavailable("no answer in time".to_owned()),
             };
@@ -46,7 +52,12 @@ impl EventStore {
     }
 
     /// One attempt, with a client of its own: the lock must not be lost because somebody else's call failed.
-    async fn try_lock(&self, stream: &str, kept: &mut Option<Client>) -> Result<Holding, NotLocked> {
+    async fn try_lock(
+        &self,
+        base: &str,
+        kept: &mut Option<Client>,
+    ) -> Result<(OwnStream, Holding), NotLocked> {
+        let stream = self.own_stream(base).await.map_err(unreadable)?;
         let client = match kept {
             Some(client) => client.clone(),
             None => {
@@ -56,11 +67,11 @@ impl EventStore {
         };
         let mut missing = false;
         loop {
-            match consume(&client, stream).await {
-                Ok(subscription) => return Ok(Holding { subscription, _client: client }),
+            match consume(&client, stream.name()).await {
+                Ok(subscription) => return Ok((stream, Holding { subscription, _client: client })),
                 Err(Error::ResourceNotFound) if !missing => {
                     missing = true;
-                    create(&client, stream).await?;
+                    create(&client, stream.name()).await?;
                 }
                 // The client goes to the leader for its next call.
                 Err(Error::NotLeaderException(_)) if !missing => missing = true,
@@ -100,32 +111,58 @@ fn not_locked(error: &Error) -> NotLocked {
     match error {
         // The one consumer is there.
         Error::Grpc { code, .. } if is_failed_precondition(*code as i32) => NotLocked::HeldElsewhere,
-        error => match failed_read(error) {
-            EventStoreError::Unavailable(error) => NotLocked::Unavailable(error),
-            EventStoreError::Refused(error) => NotLocked::Refused(error),
-        },
+        error => unreadable(failed_read(error)),
     }
 }
 
-/// A task that notices when the subscription ends. Should the client panic over the way in which it ends, the lock is
-/// lost as well.
-fn watched(mut holding: Holding) -> Lock {
+fn unreadable(error: EventStoreError) -> NotLocked {
+    match error {
+        EventStoreError::Unavailable(error) => NotLocked::Unavailable(error),
+        EventStoreError::Refused(error) => NotLocked::Refused(error),
+        // Just now: the next attempt finds the successor.
+        error @ EventStoreError::Deleted => NotLocked::Unavailable(error.to_string()),
+    }
+}
+
+/// A task that notices when the subscription ends, or when the stream is closed. Should the client panic over the way in
+/// which it ends, the lock is lost as well.
+fn watched(store: EventStore, stream: OwnStream, mut holding: Holding) -> Lock {
     let (sender, lost) = watch::channel(None);
+    let lock_stream = stream.clone();
     let watching = tokio::spawn(async move {
-        let error = loop {
-            match holding.subscription.next_subscription_event().await {
-                // Nothing should be in that stream; whatever is, is no business of ours.
-                Ok(PersistentSubscriptionEvent::EventAppeared { event, .. }) => {
-                    if let Err(error) = holding.subscription.ack(&event).await {
-                        break error;
+        let ended = async {
+            loop {
+                match holding.subscription.next_subscription_event().await {
+                    // Nothing should be in that stream; whatever is, is no business of ours.
+                    Ok(PersistentSubscriptionEvent::EventAppeared { event, .. }) => {
+                        if let Err(error) = holding.subscription.ack(&event).await {
+                            break error.to_string();
+                        }
                     }
+                    Ok(PersistentSubscriptionEvent::Confirmed(_)) => {}
+                    Err(error) => break error.to_string(),
                 }
-                Ok(PersistentSubscriptionEvent::Confirmed(_)) => {}
-                Err(error) => break error,
             }
         };
+        let reason = tokio::select! {
+            reason = ended => reason,
+            () = closed(&store, stream.name()) => format!("somebody has deleted its stream `{stream}`"),
+        };
         // Nobody may want to know any more.
-        let _ = sender.send(Some(error.to_string()));
+        let _ = sender.send(Some(reason));
     });
-    Lock::new(lost, watching)
+    Lock::new(lock_stream, lost, watching)
+}
+
+/// Waits until somebody has closed the stream. A store that does not answer says nothing of that: then the subscription
+/// ends by itself.
+async fn closed(store: &EventStore, stream: &str) {
+    let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if matches!(store.is_closed(stream).await, Ok(true)) {
+            return;
+        }
+    }
 }

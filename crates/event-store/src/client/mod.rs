@@ -1,9 +1,12 @@
 //! The one place that knows the official client.
 
 mod appends;
+mod lag;
 mod locks;
+mod own_streams;
 mod raw;
 mod reads;
+mod skips;
 mod subscription;
 mod tail;
 mod translate;

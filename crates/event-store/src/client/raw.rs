@@ -74,6 +74,7 @@ impl EventStore {
                 Err(AppendError::Conflict)
             }
             Err(error) => Err(match failed_read(&error) {
+                error @ EventStoreError::Deleted => AppendError::Refused(error.to_string()),
                 EventStoreError::Refused(error) => AppendError::Refused(error),
                 EventStoreError::Unavailable(error) => {
                     self.discard(generation);

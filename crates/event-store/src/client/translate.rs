@@ -65,8 +65,8 @@ pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
 
 pub(super) fn failed_read(error: &Error) -> EventStoreError {
     match error {
+        Error::ResourceDeleted => EventStoreError::Deleted,
         Error::AccessDenied
-        | Error::ResourceDeleted
         | Error::UnsupportedFeature
         | Error::InternalParsingError(_)
         | Error::IllegalStateError(_) => EventStoreError::Refused(error.to_string()),

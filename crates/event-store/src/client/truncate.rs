@@ -18,6 +18,7 @@ impl EventStore {
         match client.set_stream_metadata(stream, &options, &metadata).await {
             Ok(_) => Ok(()),
             Err(error) => Err(match failed_read(&error) {
+                error @ EventStoreError::Deleted => AppendError::Refused(error.to_string()),
                 EventStoreError::Refused(error) => AppendError::Refused(error),
                 EventStoreError::Unavailable(error) => {
                     self.discard(generation);

@@ -4,6 +4,7 @@ mod kept_seals;
 mod proofs;
 
 use super::*;
+use crate::SEALS_STREAM;
 use crate::chain;
 use crate::key::SealingKey;
 use history::{EVENTS, History, Stored};
