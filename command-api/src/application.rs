@@ -4,7 +4,7 @@ use crate::fulfilment::FulfilmentRunner;
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::routes::{self, Shared};
-use crate::sealing::{Figures, PART as SEALING, SealingRunner};
+use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use axum::Router;
 use event_store::EventStore;
 use http_boundary::{Health, OperatorToken};
@@ -44,6 +44,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
+        executor.register(health);
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
@@ -86,6 +87,14 @@ impl Application {
         tokio::join!(sealing, self.run_fulfilment(stop));
     }
 
+    /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives
+    /// way: it has a connection of its own.
+    pub fn verify_history(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let config = self.config.sealing.verification(self.config.audit_signing_key.clone());
+        let (health, figures) = (self.health.clone(), self.sealing_figures.clone());
+        VerificationRunner::new(self.store.another(), config, health, figures).run(stop)
+    }
+
     fn sealing_runner(&self) -> SealingRunner {
         let config = self.config.sealing();
         SealingRunner::new(self.store.clone(), config, self.health.clone(), self.sealing_figures.clone())
@@ -112,7 +121,11 @@ impl Application {
         tracing::info!(address = %listener.local_addr()?, "command-api answers");
         let router = self.router().merge(self.health.routes());
         let serving = http_boundary::serve(listener, router, stop.clone());
+        let verifying = tokio::spawn(self.verify_history(stop.clone()));
         let (served, ()) = tokio::join!(serving, self.run_processes(stop));
+        if let Err(error) = verifying.await {
+            tracing::error!(%error, "the verification of the history has died");
+        }
         served
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod application;
+mod chains;
 mod config;
 pub mod executor;
 mod fulfilment;

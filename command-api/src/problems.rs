@@ -208,6 +208,16 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             );
             Problem::internal()
         }
+        // Told once, where it is found.
+        ExecuteError::Altered { stream, revision, .. } => Problem::new(
+            StatusCode::CONFLICT,
+            "history-altered",
+            "The history was altered",
+            "What happened here is not what the shop has recorded, so nothing more is taken for it: tell the shop. Asking \
+             again does not help.",
+        )
+        .with("stream", stream)
+        .with("revision", revision),
     }
 }
 

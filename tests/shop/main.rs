@@ -31,6 +31,7 @@ mod services;
 mod shipments;
 mod shopper_action;
 mod snapshots;
+mod tampering;
 mod time_travel;
 mod two_machines;
 mod written;

@@ -16,7 +16,7 @@ async fn open(pool: &PgPool) -> Shop {
 }
 
 /// The newest seal, once everything that is in the log now is sealed.
-async fn all_is_sealed(shop: &Shop) -> Seal {
+pub async fn all_is_sealed(shop: &Shop) -> Seal {
     let facts = verified(shop, vec![]).await.events;
     let asking = async {
         loop {
@@ -32,7 +32,7 @@ async fn all_is_sealed(shop: &Shop) -> Seal {
     tokio::time::timeout(DEADLINE, asking).await.expect("it is sealed in time")
 }
 
-async fn verified(shop: &Shop, kept: Vec<Seal>) -> Outcome {
+pub async fn verified(shop: &Shop, kept: Vec<Seal>) -> Outcome {
     let mut verifier = Verifier::new(PublicKeys::from(audit_signing_key().public()));
     kept.into_iter().for_each(|seal| verifier.expect(seal));
     let records = shop.events().read_log(None);

@@ -1,11 +1,13 @@
 //! A stream as it stands in memory.
 
+use super::guard::Guard;
 use super::{Envelope, ExecuteError, ViewError};
 use audit_seal::Digest;
-use audit_seal::chain::{self, Linked};
+use audit_seal::chain::{self, Linked, START};
+use audit_seal::stream::Chain;
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
-use event_store::{EventStore, ExpectedRevision, NewEvent, Position, RecordedEvent};
+use event_store::{EventStore, ExpectedRevision, NewEvent, Position};
 use futures::{StreamExt, pin_mut};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -17,8 +19,8 @@ use uuid::Uuid;
 pub(super) struct Loaded<A> {
     pub aggregate: A,
     pub end: Option<End>,
-    /// The link of the last event in the stream's chain.
-    pub link: Digest,
+    /// Where the stream's chain stands.
+    pub chain: Chain,
     answered: HashMap<Uuid, Answered>,
     read_at: Instant,
     /// Nobody has looked whether the stream has events: an append finds out.
@@ -54,7 +56,7 @@ impl<A: Aggregate> Loaded<A> {
         Self {
             aggregate: A::default(),
             end: None,
-            link: chain::START,
+            chain: Chain::EMPTY,
             answered: HashMap::new(),
             read_at: Instant::now(),
             is_assumed: false,
@@ -76,10 +78,12 @@ impl<A: Aggregate> Loaded<A> {
         bytes: usize,
     ) -> Self {
         let snapshot = (end.revision + 1, bytes);
+        // Whether the stream has links says the event that the snapshot names.
+        let chain = Chain { next_revision: end.revision + 1, link: Some(link), is_linked: false };
         Self {
             aggregate,
             end: Some(end),
-            link,
+            chain,
             answered,
             read_at: Instant::now(),
             is_assumed: false,
@@ -88,7 +92,15 @@ impl<A: Aggregate> Loaded<A> {
     }
 
     /// Reads what others have appended since. True when there was something.
-    pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<bool, ViewError> {
+    ///
+    /// # Errors
+    /// When the stream cannot be read, or an event in it is not one that a shop has written there.
+    pub async fn catch_up(
+        &mut self,
+        store: &EventStore,
+        guard: &Guard,
+        stream: &str,
+    ) -> Result<bool, ViewError> {
         let read_at = Instant::now();
         let from = self.next_revision();
         let events = store.read_stream(stream, from, usize::MAX);
@@ -96,6 +108,7 @@ impl<A: Aggregate> Loaded<A> {
         while let Some(event) = events.next().await {
             let event = event.map_err(ExecuteError::Store)?;
             let end = End { revision: event.revision, position: event.position };
+            guard.check(store, self, &event).await?;
             if event.event_type != COMMAND_NOTED {
                 let read = A::Event::read(&event.event_type, &event.data);
                 let fact = read.map_err(|source| ExecuteError::Unreadable {
@@ -106,7 +119,6 @@ impl<A: Aggregate> Loaded<A> {
                 self.evolve(&fact);
             }
             self.end = Some(end);
-            self.link = link_of(&self.link, &event);
             if let Ok(keyed) = serde_json::from_slice::<Keyed>(&event.metadata) {
                 self.remember(keyed.command_id, &keyed.fingerprint, end);
             }
@@ -156,6 +168,17 @@ impl<A: Aggregate> Loaded<A> {
         self.snapshot = (self.next_revision(), bytes);
     }
 
+    /// The link that the next event follows.
+    pub fn link(&self) -> Digest {
+        self.chain.link.unwrap_or(START)
+    }
+
+    /// Notes that an append took it so far.
+    pub fn appended(&mut self, end: End, link: Digest) {
+        self.end = Some(end);
+        self.chain = Chain { next_revision: end.revision + 1, link: Some(link), is_linked: true };
+    }
+
     pub fn next_revision(&self) -> u64 {
         self.end.map_or(0, |end| end.revision + 1)
     }
@@ -179,16 +202,6 @@ impl<A: Aggregate> Loaded<A> {
         self.read_at = Instant::now();
         self.is_assumed = false;
     }
-}
-
-/// The link of a stored event: its own, or for one from before there were chains the one that it would have.
-pub(crate) fn link_of(previous: &Digest, event: &RecordedEvent) -> Digest {
-    let (metadata, link) = chain::split(&event.metadata);
-    let compute = || {
-        let RecordedEvent { stream, revision, id, event_type, data, .. } = event;
-        chain::link(previous, &Linked { stream, revision: *revision, id: *id, event_type, data, metadata })
-    };
-    link.unwrap_or_else(compute)
 }
 
 /// A command's events, ready to be appended after the event with this revision and link; gives the new link too.

@@ -8,19 +8,24 @@
 //! A command with an idempotency key leaves its mark in the stream, also when it changes nothing: then a marker that
 //! means nothing to the aggregate. So every process knows for ever what it was answered.
 //!
+//! Each event that is read is held against the chain of its stream (`guard`): a stream whose history was altered takes no
+//! commands, and stops no other.
+//!
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
+mod guard;
 mod loaded;
 mod snapshot;
 mod stream;
 mod streams;
 
-pub(crate) use loaded::link_of;
 pub use streams::Streams;
 
+use guard::Guard;
 use snapshot::Snapshots;
 
+use audit_seal::stream::Fault;
 use chrono::{DateTime, Utc};
 use domain::cart::Cart;
 use domain::inventory::Inventory;
@@ -28,6 +33,7 @@ use domain::order::Order;
 use domain::product::Product;
 use domain::stored::UnreadableEvent;
 use event_store::{EventStore, EventStoreError, Metadata, Position};
+use http_boundary::Health;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +46,7 @@ pub struct Executor {
     pub stock: Streams<Inventory>,
     pub carts: Streams<Cart>,
     pub orders: Streams<Order>,
+    guard: Guard,
 }
 
 /// How many streams of each kind stay in memory.
@@ -52,12 +59,20 @@ impl Executor {
     /// An executor with nothing in memory yet.
     #[must_use]
     pub fn new(store: &EventStore, writers: Writers) -> Self {
+        let guard = Guard::default();
+        let guarded = || (writers, guard.clone());
         Self {
-            products: Streams::new(store.clone(), WARM_PRODUCTS, writers),
-            stock: Streams::new(store.clone(), WARM_STOCK, writers).with_snapshots(Snapshots::OF_STOCK),
-            carts: Streams::new(store.clone(), WARM_CARTS, writers),
-            orders: Streams::new(store.clone(), WARM_ORDERS, writers),
+            products: Streams::new(store.clone(), WARM_PRODUCTS, guarded()),
+            stock: Streams::new(store.clone(), WARM_STOCK, guarded()).with_snapshots(Snapshots::OF_STOCK),
+            carts: Streams::new(store.clone(), WARM_CARTS, guarded()),
+            orders: Streams::new(store.clone(), WARM_ORDERS, guarded()),
+            guard,
         }
+    }
+
+    /// Makes known which streams it refuses because their history was altered.
+    pub fn register(&self, health: &Health) {
+        self.guard.register(health);
     }
 }
 
@@ -139,6 +154,12 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
         #[source]
         source: Arc<UnreadableEvent>,
     },
+    /// An event of the stream is not one that a shop has written there.
+    #[error(
+        "the history of the stream `{stream}` was altered: event {revision} is not one that the shop has written there \
+         ({fault})"
+    )]
+    Altered { stream: String, revision: u64, fault: Fault },
 }
 
 /// Why a state cannot be looked at.
@@ -157,6 +178,7 @@ impl ViewError {
             Self::Unreadable { stream, revision, source } => {
                 ExecuteError::Unreadable { stream, revision, source }
             }
+            Self::Altered { stream, revision, fault } => ExecuteError::Altered { stream, revision, fault },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One stream's writer: a queue, and at most one task that works it off.
 
 use super::batch::Batch;
+use super::guard::Guard;
 use super::loaded::{End, Loaded};
 use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
@@ -25,6 +26,7 @@ pub(super) struct Stream<A: Aggregate> {
     name: String,
     store: EventStore,
     writers: Writers,
+    guard: Guard,
     snapshots: Option<Snapshots<A>>,
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
@@ -52,9 +54,14 @@ pub(super) struct Waiting<A: Aggregate> {
 }
 
 impl<A: Aggregate> Stream<A> {
-    pub fn new(name: String, store: EventStore, writers: Writers, snapshots: Option<Snapshots<A>>) -> Self {
+    pub fn new(
+        name: String,
+        store: EventStore,
+        (writers, guard): (Writers, Guard),
+        snapshots: Option<Snapshots<A>>,
+    ) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, store, writers, snapshots, queue, changed: Notify::new() }
+        Self { name, store, writers, guard, snapshots, queue, changed: Notify::new() }
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -171,12 +178,12 @@ impl<A: Aggregate> Stream<A> {
             None => None,
         };
         let mut loaded = restored.unwrap_or_else(Loaded::empty);
-        Box::pin(loaded.catch_up(&self.store, &self.name)).await?;
+        Box::pin(loaded.catch_up(&self.store, &self.guard, &self.name)).await?;
         Ok(loaded)
     }
 
     async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
-        if Box::pin(loaded.catch_up(&self.store, &self.name)).await? {
+        if Box::pin(loaded.catch_up(&self.store, &self.guard, &self.name)).await? {
             self.changed.notify_waiters();
         }
         Ok(())
@@ -230,8 +237,8 @@ impl<A: Aggregate> Stream<A> {
             match self.store.append(&self.name, batch.expected, std::mem::take(&mut batch.events)).await {
                 Ok(appended) => {
                     state.seen_now();
-                    state.end = Some(End { revision: appended.revision, position: appended.position });
-                    state.link = batch.link;
+                    let end = End { revision: appended.revision, position: appended.position };
+                    state.appended(end, batch.link);
                     batch.remember(commands, &mut state);
                     batch.reply(commands, state.end);
                     self.changed.notify_waiters();

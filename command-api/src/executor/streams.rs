@@ -1,5 +1,6 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
+use super::guard::Guard;
 use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
@@ -22,13 +23,14 @@ pub struct Streams<A: Aggregate> {
     store: EventStore,
     capacity: NonZeroUsize,
     writers: Writers,
+    guard: Guard,
     snapshots: Option<Snapshots<A>>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
-    pub(super) fn new(store: EventStore, capacity: NonZeroUsize, writers: Writers) -> Self {
-        Self { store, capacity, writers, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
+    pub(super) fn new(store: EventStore, capacity: NonZeroUsize, (writers, guard): (Writers, Guard)) -> Self {
+        Self { store, capacity, writers, guard, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
     }
 
     /// The same, for streams that become so long that snapshots are kept of them.
@@ -202,7 +204,12 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let stream = Arc::new(Stream::new(name.clone(), self.store.clone(), self.writers, self.snapshots));
+        let stream = Arc::new(Stream::new(
+            name.clone(),
+            self.store.clone(),
+            (self.writers, self.guard.clone()),
+            self.snapshots,
+        ));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

@@ -267,6 +267,7 @@ pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &Exe
         ExecuteError::Rejected(_)
         | ExecuteError::KeyReused
         | ExecuteError::TooLarge
-        | ExecuteError::Unreadable { .. } => SettleError::ForGood { order_id, why: error.to_string() },
+        | ExecuteError::Unreadable { .. }
+        | ExecuteError::Altered { .. } => SettleError::ForGood { order_id, why: error.to_string() },
     }
 }

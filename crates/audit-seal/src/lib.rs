@@ -17,6 +17,8 @@ pub mod merkle;
 mod pending;
 pub mod prove;
 pub mod seal;
+pub mod stream;
+pub mod verification;
 pub mod verify;
 
 /// A SHA-256 digest.
@@ -24,6 +26,10 @@ pub type Digest = [u8; 32];
 
 /// The stream that seals are appended to.
 pub const SEALS_STREAM: &str = "audit-seals";
+/// The stream that says how far the log was verified.
+pub const VERIFICATIONS_STREAM: &str = "audit-verifications";
+/// The event type of what came of a verification.
+pub const VERIFIED_TYPE: &str = "audit.verified.v1";
 /// The event type of a seal.
 pub const SEAL_TYPE: &str = "audit.sealed.v1";
 

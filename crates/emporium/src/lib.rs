@@ -12,3 +12,4 @@ pub mod projections_cli;
 mod secrets;
 pub mod serve;
 pub mod shop_client;
+mod store_password;

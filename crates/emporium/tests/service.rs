@@ -7,7 +7,9 @@ mod running;
 use reqwest::StatusCode;
 use running::{Service, emporium, head_passes};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// The retailer's file, where it is there; it is not part of the project.
 fn online_retail() -> Option<PathBuf> {
@@ -63,6 +65,47 @@ async fn two_services_on_one_folder_are_refused_with_a_sentence() {
     let error = String::from_utf8(second.stderr).unwrap();
     assert!(error.contains("error: "), "{error}");
     assert_eq!(service.status("/livez").await, StatusCode::OK);
+}
+
+/// Somebody has a product of the demo shop's first SKU already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]).await;
+    let product = serde_json::json!({
+        "sku": "TEA-001", "merchant_id": "somebody", "name": "Something else",
+        "price": { "amount": 1, "currency": "EUR" },
+    });
+    let posted = reqwest::Client::new().post(products_of(&service.printed)).json(&product);
+    let posted = posted.bearer_auth(service.token()).send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::CREATED);
+    service.terminate().await;
+
+    let mut command = tokio::process::Command::from(emporium());
+    command.args(["serve", "--demo-shop", "--listen", "127.0.0.1:0", "--event-store-listen", "127.0.0.1:0"]);
+    command.args(["--sandbox-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut logged = BufReader::new(child.stderr.take().unwrap()).lines();
+    let watching = async {
+        let url = loop {
+            let line = printed.next_line().await.unwrap().expect("it runs");
+            if line.contains("/products") {
+                break products_of(&line);
+            }
+        };
+        while !logged.next_line().await.unwrap().expect("it runs").contains("could not be filled") {}
+        url
+    };
+    let url = tokio::time::timeout(Duration::from_secs(90), watching).await.expect("it says so in time");
+    assert_eq!(reqwest::get(url.replace("/products", "/livez")).await.unwrap().status(), StatusCode::OK);
+    assert!(child.try_wait().unwrap().is_none());
+}
+
+fn products_of(printed: &str) -> String {
+    let products = printed.split_whitespace().find(|word| word.ends_with("/products"));
+    products.expect("where to look").to_owned()
 }
 
 #[test]

@@ -1,4 +1,3 @@
-use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
 use audit_seal::key::InvalidKey;
 use event_store::InvalidConnectionString;
@@ -42,7 +41,7 @@ pub enum ServeError {
     SandboxGateway(#[from] sandbox_gateway::StartError),
     #[error("the private Postgres cannot start")]
     Postgres(#[from] private_postgres::Error),
-    #[error("the threads of the projections cannot start")]
+    #[error("the threads that give way to others cannot start")]
     Background(#[source] io::Error),
     #[error("cannot listen on {address}: choose another address with --listen")]
     Listen {
@@ -58,6 +57,4 @@ pub enum ServeError {
     Queries(#[from] query_api::BuildError),
     #[error("HTTP can no longer be answered")]
     Http(#[source] io::Error),
-    #[error("the demo shop could not be filled")]
-    DemoShop(#[source] Box<FillError>),
 }
