@@ -89,7 +89,7 @@ impl Application {
 
     /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives
     /// way: it has a connection of its own.
-    pub fn verify_history(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+    pub fn verify_history(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
         let config = self.config.sealing.verification(self.config.audit_signing_key.clone());
         let (health, figures) = (self.health.clone(), self.sealing_figures.clone());
         VerificationRunner::new(self.store.another(), config, health, figures).run(stop)

@@ -55,7 +55,7 @@ impl Guard {
                 })
                 .collect();
             let detail = json!({ "streams": altered.len(), "first": first });
-            async { Finding { ready: true, detail } }.boxed()
+            async move { Finding { ready: true, detail } }.boxed()
         });
     }
 
