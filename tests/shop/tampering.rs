@@ -5,7 +5,6 @@ use crate::harness::{DEADLINE, Shop, Terms};
 use crate::sealing::{all_is_sealed, verified};
 use audit_seal::chain::with_link;
 use audit_seal::verify::{Finding, Which};
-use bytes::Bytes;
 use domain::product::{self, Defined};
 use domain::stored::StoredEvent;
 use domain::{ReceiptId, inventory};
@@ -110,8 +109,8 @@ async fn nothing_is_decided_on_forged_events_and_they_are_named_at_once(pool: Pg
         id: Uuid::now_v7(),
         event_type: "$metadata".to_owned(),
         is_json: true,
-        data: Bytes::from_static(b"{\"$maxCount\":100000}"),
-        metadata: Bytes::new(),
+        data: b"{\"$maxCount\":100000}".to_vec().into(),
+        metadata: Vec::new().into(),
     };
     let hides = append(&shop, "$$product-TEA", hidden).await;
 
