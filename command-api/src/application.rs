@@ -8,6 +8,7 @@ use crate::parked_report;
 use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use crate::unpaid::Unpaid;
+use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use axum::Router;
 use event_store::EventStore;
 use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
@@ -49,6 +50,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
+        executor.register(health);
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
@@ -113,6 +115,14 @@ impl Application {
             self.health.is_ill(SEALING, format!("it has stopped: {error}"));
         };
         tokio::join!(sealing, self.run_fulfilment(stop));
+    }
+
+    /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives
+    /// way: it has a connection of its own.
+    pub fn verify_history(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        let config = self.config.sealing.verification(self.config.audit_signing_key.clone());
+        let (health, figures) = (self.health.clone(), self.sealing_figures.clone());
+        VerificationRunner::new(self.store.another(), config, health, figures).run(stop)
     }
 
     fn sealing_runner(&self) -> SealingRunner {

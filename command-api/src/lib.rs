@@ -3,6 +3,7 @@
 mod admission;
 mod answer;
 mod application;
+mod chains;
 mod config;
 pub mod executor;
 mod fulfilment;

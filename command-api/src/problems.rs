@@ -1,6 +1,6 @@
 //! One exhaustive match from every failure to its problem document.
 
-use crate::executor::{ExecuteError, SkipError, ViewError};
+use crate::executor::{ExecuteError, Fault, SkipError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{OrderId, Sku, cart, inventory, order, product};
@@ -203,7 +203,10 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             )
             .retry_after(1)
         }
-        ExecuteError::Unreadable(at) => stream_unreadable(&at.stream),
+        ExecuteError::Unreadable(at) => match at.fault {
+            Fault::Altered(_) => history_altered(&at.stream),
+            Fault::Event(_) | Fault::Metadata(_) | Fault::Deleted => stream_unreadable(&at.stream),
+        },
     }
 }
 
@@ -224,6 +227,18 @@ fn stream_unreadable(stream: &str) -> Problem {
             "The shop cannot read the history of {what}: its operator has to look at it (GET /parked-streams). Until then \
              it cannot be changed."
         ),
+    )
+    .with("stream", stream)
+}
+
+/// The client can do nothing, and the operator is told by the log and `/readyz`.
+fn history_altered(stream: &str) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "history-altered",
+        "The history was altered",
+        "What happened here is not what the shop has recorded, so nothing more is taken for it: tell the shop. Asking \
+         again does not help.",
     )
     .with("stream", stream)
 }

@@ -36,6 +36,7 @@ mod shipments;
 mod shopper_action;
 mod snapshots;
 mod stock_holding;
+mod tampering;
 mod time_travel;
 mod times_and_places;
 mod two_machines;

@@ -1,7 +1,8 @@
 //! Order fulfilment after it was away for long: the log was written on, and deadlines have passed.
 
 use crate::every_step::{Ids, Machine, Process};
-use crate::written::{check_out, mugs, new_event, of, one, ours, pay, placed, told};
+use crate::written::{check_out, linked, mugs, new_event, of, one, ours, pay, placed, told};
+use audit_seal::chain::{START, split};
 use chrono::{DateTime, Utc};
 use domain::order::{self, ReservationsAnswered};
 use domain::stored::StoredEvent;
@@ -21,6 +22,7 @@ const CHECKPOINTS: &str = "process-order_fulfilment";
 async fn write_orders(store: &EventStore, orders: &[OrderId]) -> Position {
     let stock = store.read_stream_backwards("inventory-MUG", None, 1).try_collect::<Vec<_>>().await.unwrap();
     let mut revision = stock[0].revision;
+    let mut link = split(&stock[0].metadata).1.unwrap();
     for orders in orders.chunks(1_500) {
         let reserved = |order_id: &OrderId| {
             of(&inventory::Event::Reserved(inventory::Reserved {
@@ -29,7 +31,8 @@ async fn write_orders(store: &EventStore, orders: &[OrderId]) -> Position {
                 unpaid: false,
             }))
         };
-        let events = orders.iter().map(reserved).collect();
+        let (events, last) = linked("inventory-MUG", (revision + 1, link), orders.iter().map(reserved));
+        link = last;
         let appended = store.append("inventory-MUG", ExpectedRevision::Exact(revision), events).await;
         revision = appended.unwrap().revision;
     }
@@ -37,7 +40,8 @@ async fn write_orders(store: &EventStore, orders: &[OrderId]) -> Position {
     let answered = ReservationsAnswered { held: vec![mug], refused: vec![], at_payment: vec![] };
     let answered = order::Event::ReservationsAnswered(answered);
     let write = |order_id: &OrderId| {
-        let (stream, events) = (format!("order-{order_id}"), vec![of(&placed(*order_id)), of(&answered)]);
+        let stream = format!("order-{order_id}");
+        let events = linked(&stream, (0, START), [of(&placed(*order_id)), of(&answered)]).0;
         async move { store.append(&stream, ExpectedRevision::NoStream, events).await.unwrap().position }
     };
     let written = futures::stream::iter(orders).map(write).buffer_unordered(512);

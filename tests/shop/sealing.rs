@@ -16,7 +16,7 @@ async fn open(pool: &PgPool) -> Shop {
 }
 
 /// The newest seal, once everything that is in the log now is sealed.
-async fn all_is_sealed(shop: &Shop) -> Seal {
+pub async fn all_is_sealed(shop: &Shop) -> Seal {
     let facts = verified(shop, vec![]).await.events;
     let asking = async {
         loop {

@@ -44,6 +44,8 @@ impl Services {
                 sealing: command_api::SealingArgs {
                     audit_retired_keys: vec![],
                     audit_seal_seconds: terms.seal_seconds,
+                    audit_verify_every_hours: 0,
+                    audit_verify_whole: false,
                 },
                 order_hold_seconds: terms.hold_seconds,
                 unpaid: terms.unpaid,

@@ -1,7 +1,8 @@
 //! Snapshots of stock's streams, over a real event store: they are used when they are right, and only then.
 
 use crate::executor::{Bench, envelope, receive, reserve_one};
-use crate::written::metadata;
+use crate::written::{linked, metadata};
+use audit_seal::chain::{START, split};
 use command_api::executor::{Envelope, ExecuteError, Executor};
 use domain::inventory::{Event, Inventory, Received, Reserved};
 use domain::stored::StoredEvent;
@@ -40,6 +41,8 @@ async fn write_after(
     let metadata = metadata();
     let mut state = Inventory::default();
     let mut history = history.peekable();
+    let last = store.read_stream_backwards(stream, None, 1).try_collect::<Vec<_>>().await.unwrap();
+    let mut link = last.first().map_or(START, |last| split(&last.metadata).1.unwrap());
     while history.peek().is_some() {
         let events: Vec<_> = history.by_ref().take(1_500).collect();
         state = events.iter().fold(state, Inventory::evolve);
@@ -49,7 +52,13 @@ async fn write_after(
             data: event.payload(),
             metadata: metadata.to_json(),
         };
-        let appended = store.append(stream, expected, events.iter().map(new).collect()).await.unwrap();
+        let first_revision = match expected {
+            ExpectedRevision::NoStream => 0,
+            ExpectedRevision::Exact(last) => last + 1,
+        };
+        let (events, last) = linked(stream, (first_revision, link), events.iter().map(new));
+        link = last;
+        let appended = store.append(stream, expected, events).await.unwrap();
         expected = ExpectedRevision::Exact(appended.revision);
     }
     state

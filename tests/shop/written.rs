@@ -1,6 +1,8 @@
 //! What tests send and write themselves, beside what the services do: a shop with mugs.
 
 use crate::every_step::{Ids, Machine, Step};
+use audit_seal::Digest;
+use audit_seal::chain::{self, Linked};
 use chrono::Utc;
 use domain::order::{self, OrderLine, Placed};
 use domain::stored::StoredEvent;
@@ -61,6 +63,22 @@ pub fn ours() -> Vec<u8> {
 
 pub fn new_event(event_type: &'static str, data: Vec<u8>, metadata: Vec<u8>) -> NewEvent {
     NewEvent { id: Uuid::now_v7(), event_type, data, metadata }
+}
+
+/// Events that follow each other in a stream, with the links that a shop would give them; and the last of the links.
+pub fn linked(
+    stream: &str,
+    (first_revision, mut link): (u64, Digest),
+    events: impl IntoIterator<Item = NewEvent>,
+) -> (Vec<NewEvent>, Digest) {
+    let mut linked = Vec::new();
+    for (revision, event) in (first_revision..).zip(events) {
+        let open = chain::open(&event.metadata);
+        let NewEvent { id, event_type, ref data, .. } = event;
+        link = chain::link(&link, &Linked { stream, revision, id, event_type, data, metadata: open });
+        linked.push(NewEvent { metadata: chain::with_link(event.metadata.clone(), &link), ..event });
+    }
+    (linked, link)
 }
 
 pub fn of<E: StoredEvent>(event: &E) -> NewEvent {

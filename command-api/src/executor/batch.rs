@@ -43,7 +43,7 @@ impl<A: Aggregate> Batch<A> {
     /// Decides as many as fit into one append. The state then has their effects already.
     pub fn decide(stream: &str, state: &mut Loaded<A>, commands: &VecDeque<Waiting<A>>) -> Self {
         let mut batch =
-            Self { expected: state.expected(), events: Vec::new(), link: state.link, outcomes: Vec::new() };
+            Self { expected: state.expected(), events: Vec::new(), link: state.link(), outcomes: Vec::new() };
         let new_key = state.is_assumed().then(Uuid::new_v4);
         let mut taken = Taken::new();
         let mut bytes = 0;

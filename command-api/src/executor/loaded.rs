@@ -1,14 +1,16 @@
 //! A stream as it stands in memory.
 
+use super::guard::Guard;
 use super::unreadable::Unreadable;
 use super::{Envelope, ExecuteError, ViewError};
 use audit_seal::Digest;
-use audit_seal::chain::{self, Linked};
+use audit_seal::chain::{self, Linked, START};
+use audit_seal::stream::Chain;
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::{
-    EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position,
-    RecordedEvent, Skips,
+    EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position, RecordedEvent,
+    Skips,
 };
 use futures::{StreamExt, pin_mut};
 use std::collections::HashMap;
@@ -19,8 +21,8 @@ use uuid::Uuid;
 pub(super) struct Loaded<A> {
     pub aggregate: A,
     pub end: Option<End>,
-    /// The link of the last event in the stream's chain.
-    pub link: Digest,
+    /// Where the stream's chain stands.
+    pub chain: Chain,
     answered: HashMap<Uuid, Answered>,
     read_at: Instant,
     /// Nobody has looked whether the stream has events: an append finds out.
@@ -48,7 +50,7 @@ impl<A: Aggregate> Loaded<A> {
         Self {
             aggregate: A::default(),
             end: None,
-            link: chain::START,
+            chain: Chain::EMPTY,
             answered: HashMap::new(),
             read_at: Instant::now(),
             is_assumed: false,
@@ -70,10 +72,12 @@ impl<A: Aggregate> Loaded<A> {
         bytes: usize,
     ) -> Self {
         let snapshot = (end.revision + 1, bytes);
+        // Whether the stream has links says the event that the snapshot names.
+        let chain = Chain { next_revision: end.revision + 1, link: Some(link), is_linked: false };
         Self {
             aggregate,
             end: Some(end),
-            link,
+            chain,
             answered,
             read_at: Instant::now(),
             is_assumed: false,
@@ -81,9 +85,15 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    /// Reads what others have appended since. True when there was something. An event that cannot be read is passed over
-    /// if the operator says so further down the stream; otherwise the state is the one before it.
-    pub async fn catch_up(&mut self, store: &EventStore, stream: &str) -> Result<bool, ViewError> {
+    /// Reads what others have appended since. True when there was something. An event that cannot be read, or that no
+    /// shop has written there, is passed over if the operator says so further down the stream; otherwise the state is the
+    /// one before it.
+    pub async fn catch_up(
+        &mut self,
+        store: &EventStore,
+        guard: &Guard,
+        stream: &str,
+    ) -> Result<bool, ViewError> {
         let read_at = Instant::now();
         let from = self.next_revision();
         let mut skips = None;
@@ -91,43 +101,27 @@ impl<A: Aggregate> Loaded<A> {
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| of_store(error, stream))?;
-            if let Some((fact, metadata)) = self.read(store, &event, &mut skips).await? {
-                if let Some(fact) = fact {
-                    self.evolve(&fact);
-                }
-                let end = End { revision: event.revision, position: event.position };
+            let mut chain = self.chain;
+            let altered = guard.follow(store, &mut chain, &event).await.map_err(ExecuteError::Store)?;
+            let read = readable::<A>(&event).and_then(|read| altered.map_or(Ok(read), Err));
+            let (fact, metadata) = match read {
+                Ok(read) => read,
+                Err(_) if is_skipped(store, &event, &mut skips).await? => (None, None),
+                Err(unreadable) => return Err(unreadable.into()),
+            };
+            let end = End { revision: event.revision, position: event.position };
+            if let Some(fact) = fact {
+                self.evolve(&fact);
+            }
+            if let Some(metadata) = metadata {
                 self.remember(metadata.command_id, &metadata.fingerprint, end);
             }
-            self.end = Some(End { revision: event.revision, position: event.position });
-            self.link = link_of(&self.link, &event);
+            self.end = Some(end);
+            self.chain = chain;
         }
         self.read_at = read_at;
         self.is_assumed = false;
         Ok(self.next_revision() > from)
-    }
-
-    /// What an event says to the aggregate, if it says anything, and who wrote it. Nothing of one that is passed over.
-    async fn read(
-        &self,
-        store: &EventStore,
-        event: &RecordedEvent,
-        skips: &mut Option<Skips>,
-    ) -> Result<Option<(Option<A::Event>, Metadata)>, ViewError> {
-        if [COMMAND_NOTED, EVENT_SKIPPED].contains(&event.event_type.as_str()) {
-            return Ok(event.metadata().ok().map(|metadata| (None, metadata)));
-        }
-        let unreadable = match Unreadable::read::<A>(event) {
-            Ok((fact, metadata)) => return Ok(Some((Some(fact), metadata))),
-            Err(unreadable) => unreadable,
-        };
-        let skips = match skips {
-            Some(skips) => skips,
-            None => {
-                let found = Box::pin(store.skips(&event.stream, event.revision.saturating_add(1))).await;
-                skips.insert(found.map_err(|error| of_store(error, &event.stream))?)
-            }
-        };
-        if skips.has(event) { Ok(None) } else { Err(unreadable.into()) }
     }
 
     pub fn evolve(&mut self, fact: &A::Event) {
@@ -170,6 +164,17 @@ impl<A: Aggregate> Loaded<A> {
         self.snapshot = (self.next_revision(), bytes);
     }
 
+    /// The link that the next event follows.
+    pub fn link(&self) -> Digest {
+        self.chain.link.unwrap_or(START)
+    }
+
+    /// Notes that an append took it so far.
+    pub fn appended(&mut self, end: End, link: Digest) {
+        self.end = Some(end);
+        self.chain = Chain { next_revision: end.revision + 1, link: Some(link), is_linked: true };
+    }
+
     pub fn next_revision(&self) -> u64 {
         self.end.map_or(0, |end| end.revision + 1)
     }
@@ -195,21 +200,37 @@ impl<A: Aggregate> Loaded<A> {
     }
 }
 
+/// What an event says to the aggregate, if it says anything, and who wrote it.
+type Read<E> = (Option<E>, Option<Metadata>);
+
+fn readable<A: Aggregate>(event: &RecordedEvent) -> Result<Read<A::Event>, Unreadable> {
+    if [COMMAND_NOTED, EVENT_SKIPPED].contains(&event.event_type.as_str()) {
+        return Ok((None, event.metadata().ok()));
+    }
+    Unreadable::read::<A>(event).map(|(fact, metadata)| (Some(fact), Some(metadata)))
+}
+
+/// Whether the operator has the event passed over. The markers of a stream are looked for once.
+async fn is_skipped(
+    store: &EventStore,
+    event: &RecordedEvent,
+    skips: &mut Option<Skips>,
+) -> Result<bool, ViewError> {
+    let skips = match skips {
+        Some(skips) => skips,
+        None => {
+            let found = Box::pin(store.skips(&event.stream, event.revision.saturating_add(1))).await;
+            skips.insert(found.map_err(|error| of_store(error, &event.stream))?)
+        }
+    };
+    Ok(skips.has(event))
+}
+
 fn of_store(error: EventStoreError, stream: &str) -> ViewError {
     match error {
         EventStoreError::Deleted => Unreadable::deleted(stream).into(),
         error => ExecuteError::Store(error),
     }
-}
-
-/// The link of a stored event: its own, or for one from before there were chains the one that it would have.
-pub(crate) fn link_of(previous: &Digest, event: &RecordedEvent) -> Digest {
-    let (metadata, link) = chain::split(&event.metadata);
-    let compute = || {
-        let RecordedEvent { stream, revision, id, event_type, data, .. } = event;
-        chain::link(previous, &Linked { stream, revision: *revision, id: *id, event_type, data, metadata })
-    };
-    link.unwrap_or_else(compute)
 }
 
 /// A command's events, ready to be appended after the event with this revision and link; gives the new link too.

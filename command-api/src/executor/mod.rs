@@ -8,12 +8,14 @@
 //! A command with an idempotency key leaves its mark in the stream, also when it changes nothing: then a marker that
 //! means nothing to the aggregate. So every process knows for ever what it was answered.
 //!
-//! A stream with an event that is not one of ours is parked ([`ParkedStreams`]): commands for it are refused until the
-//! operator has the event passed over, by a marker in the same stream, or a program comes that can read it.
+//! Each event that is read is held against the chain of its stream (`guard`). A stream with an event that cannot be read,
+//! or that no shop has written there, is parked ([`ParkedStreams`]): commands for it are refused until the operator has the
+//! event passed over, by a marker in the same stream, or a program comes that can read it.
 //!
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
+mod guard;
 mod loaded;
 mod parked;
 mod skip;
@@ -22,12 +24,12 @@ mod stream;
 mod streams;
 mod unreadable;
 
-pub(crate) use loaded::link_of;
 pub use parked::{ParkedStream, ParkedStreams};
 pub use skip::SkipError;
 pub use streams::Streams;
 pub use unreadable::{Described, Fault, Unreadable};
 
+use guard::Guard;
 use snapshot::Snapshots;
 
 use chrono::{DateTime, Utc};
@@ -52,6 +54,15 @@ pub struct Executor {
     pub parked: Arc<ParkedStreams>,
 }
 
+/// What all streams of an executor share.
+#[derive(Clone)]
+struct Shared {
+    store: EventStore,
+    writers: Writers,
+    guard: Guard,
+    parked: Arc<ParkedStreams>,
+}
+
 /// How many streams of each kind stay in memory.
 const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 const WARM_STOCK: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
@@ -62,12 +73,13 @@ impl Executor {
     /// An executor with nothing in memory yet.
     #[must_use]
     pub fn new(store: &EventStore, writers: Writers) -> Self {
-        let parked = Arc::<ParkedStreams>::default();
+        let (guard, parked) = (Guard::default(), Arc::<ParkedStreams>::default());
+        let shared = Shared { store: store.clone(), writers, guard, parked: Arc::clone(&parked) };
         Self {
-            products: Streams::new(store, WARM_PRODUCTS, writers, &parked),
-            stock: Streams::new(store, WARM_STOCK, writers, &parked).with_snapshots(Snapshots::OF_STOCK),
-            carts: Streams::new(store, WARM_CARTS, writers, &parked),
-            orders: Streams::new(store, WARM_ORDERS, writers, &parked),
+            products: Streams::new(shared.clone(), WARM_PRODUCTS),
+            stock: Streams::new(shared.clone(), WARM_STOCK).with_snapshots(Snapshots::OF_STOCK),
+            carts: Streams::new(shared.clone(), WARM_CARTS),
+            orders: Streams::new(shared, WARM_ORDERS),
             parked,
         }
     }

@@ -1,10 +1,12 @@
 //! Passing over an event that cannot be read, because the operator says so: a marker in the event's own stream, chained
 //! and sealed like everything there, that every reader of the stream finds.
 
-use super::loaded::{Loaded, chained, link_of};
+use super::loaded::{Loaded, chained};
 use super::unreadable::Described;
-use super::{Accepted, Envelope, ExecuteError, Executor, Streams, ViewError};
-use audit_seal::chain;
+use super::{Accepted, Envelope, ExecuteError, Executor, Shared, Streams, ViewError};
+use crate::chains::found;
+use audit_seal::chain::START;
+use audit_seal::stream::Chain;
 use domain::Aggregate;
 use domain::cart::Cart;
 use domain::inventory::Inventory;
@@ -69,9 +71,9 @@ impl<A: Aggregate> Streams<A> {
         (revision, reason): (u64, &str),
         envelope: &Envelope,
     ) -> Result<Accepted, SkipError> {
-        let store = self.store();
+        let Shared { store, guard, .. } = self.shared();
         for _ in 0..ATTEMPTS {
-            let found = Loaded::<A>::empty().catch_up(store, stream).await;
+            let found = Loaded::<A>::empty().catch_up(store, guard, stream).await;
             let at = match found {
                 Err(ExecuteError::Unreadable(at)) if at.revision == TOMBSTONE_REVISION => {
                     return Err(SkipError::Deleted { stream: stream.to_owned() });
@@ -132,9 +134,10 @@ async fn repeated(store: &EventStore, stream: &str, revision: u64) -> Result<Acc
 /// The last revision of a stream that has events, and the link there.
 async fn end_of(store: &EventStore, stream: &str) -> Result<(u64, audit_seal::Digest), EventStoreError> {
     let mut events = pin!(store.read_stream(stream, 0, usize::MAX));
-    let mut end = (0, chain::START);
+    let (mut end, mut chain) = (0, Chain::EMPTY);
     while let Some(event) = events.try_next().await? {
-        end = (event.revision, link_of(&end.1, &event));
+        chain.take(&found(&event), false);
+        end = event.revision;
     }
-    Ok(end)
+    Ok((end, chain.link.unwrap_or(START)))
 }

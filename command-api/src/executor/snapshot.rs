@@ -5,6 +5,7 @@
 //! that is not of this very stream, costs a line in the log and a longer read.
 
 use super::loaded::{Answered, End, Loaded};
+use audit_seal::chain;
 use bytes::Bytes;
 use chrono::Utc;
 use domain::Aggregate;
@@ -103,13 +104,18 @@ impl<A: Aggregate> Snapshots<A> {
         let Some((head, content)) = newest(store, &name(stream)).await? else { return Ok(None) };
         let Head { revision, position, event_id, .. } = head;
         let named = event_at(store, stream, revision).await?;
-        if named.is_none_or(|event| event.id != event_id || event.position != position) {
-            return Err(Unusable::Foreign { revision });
-        }
+        let is_named = |event: &RecordedEvent| event.id == event_id && event.position == position;
+        let named = named.filter(is_named).ok_or(Unusable::Foreign { revision })?;
+        let named_link = chain::split(&named.metadata).1;
         let read = move || self.read_content(&content, End { revision, position });
         // A state of a million entries takes long enough to be in others' way.
         let restored = tokio::task::spawn_blocking(read).await;
-        Ok(Some(restored.unwrap_or(Err(UnreadableSnapshot::Damaged))?))
+        let mut restored: Loaded<A> = restored.unwrap_or(Err(UnreadableSnapshot::Damaged))?;
+        if named_link.is_some_and(|link| link != restored.link()) {
+            return Err(Unusable::Foreign { revision });
+        }
+        restored.chain.is_linked = named_link.is_some();
+        Ok(Some(restored))
     }
 
     fn read_content(self, content: &[u8], end: End) -> Result<Loaded<A>, UnreadableSnapshot> {
@@ -133,7 +139,7 @@ impl<A: Aggregate> Snapshots<A> {
 
     fn write_content(self, state: &Loaded<A>) -> Vec<u8> {
         let mut content = vec![VERSION];
-        content.extend_from_slice(&state.link);
+        content.extend_from_slice(&state.link());
         // A fingerprint is a short digest. One that is not is not remembered: the events still are.
         let answered: Vec<_> = state
             .answered()

@@ -2,11 +2,10 @@
 
 use super::batch::Batch;
 use super::loaded::{End, Loaded};
-use super::parked::ParkedStreams;
 use super::snapshot::{Snapshots, is_due};
-use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
+use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use domain::Aggregate;
-use event_store::{AppendError, EventStore, EventStoreError};
+use event_store::{AppendError, EventStoreError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,10 +23,8 @@ type Look<A> = Box<dyn FnOnce(Result<&Loaded<A>, ViewError>) + Send>;
 
 pub(super) struct Stream<A: Aggregate> {
     name: String,
-    store: EventStore,
-    writers: Writers,
+    shared: Shared,
     snapshots: Option<Snapshots<A>>,
-    parked: Arc<ParkedStreams>,
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
     pub(super) changed: Notify,
@@ -54,15 +51,9 @@ pub(super) struct Waiting<A: Aggregate> {
 }
 
 impl<A: Aggregate> Stream<A> {
-    pub fn new(
-        name: String,
-        store: EventStore,
-        writers: Writers,
-        snapshots: Option<Snapshots<A>>,
-        parked: Arc<ParkedStreams>,
-    ) -> Self {
+    pub fn new(name: String, shared: Shared, snapshots: Option<Snapshots<A>>) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, store, writers, snapshots, parked, queue, changed: Notify::new() }
+        Self { name, shared, snapshots, queue, changed: Notify::new() }
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -147,7 +138,7 @@ impl<A: Aggregate> Stream<A> {
                 loaded = self.answer_looks(loaded, at_least, looks).await;
             }
             if let (Some(snapshots), Some(state)) = (self.snapshots, loaded.take_if(|state| is_due(state))) {
-                loaded = Box::pin(snapshots.take(&self.store, &self.name, state)).await;
+                loaded = Box::pin(snapshots.take(&self.shared.store, &self.name, state)).await;
             }
         }
     }
@@ -176,7 +167,7 @@ impl<A: Aggregate> Stream<A> {
         }
         self.is_not_parked()?;
         let restored = match self.snapshots {
-            Some(snapshots) => Box::pin(snapshots.load(&self.store, &self.name)).await,
+            Some(snapshots) => Box::pin(snapshots.load(&self.shared.store, &self.name)).await,
             None => None,
         };
         let mut loaded = restored.unwrap_or_else(Loaded::empty);
@@ -194,14 +185,14 @@ impl<A: Aggregate> Stream<A> {
 
     /// A stream that could not be read a moment ago is not read again for each who asks.
     fn is_not_parked(&self) -> Result<(), ViewError> {
-        self.parked.just_now(&self.name).map_or(Ok(()), |at| Err(ExecuteError::Unreadable(at)))
+        self.shared.parked.just_now(&self.name).map_or(Ok(()), |at| Err(ExecuteError::Unreadable(at)))
     }
 
     async fn read_on(&self, loaded: &mut Loaded<A>) -> Result<bool, ViewError> {
-        let read = Box::pin(loaded.catch_up(&self.store, &self.name)).await;
+        let read = Box::pin(loaded.catch_up(&self.shared.store, &self.shared.guard, &self.name)).await;
         match &read {
-            Ok(_) => drop(self.parked.free(&self.name)),
-            Err(ExecuteError::Unreadable(at)) => self.parked.park(at),
+            Ok(_) => drop(self.shared.parked.free(&self.name)),
+            Err(ExecuteError::Unreadable(at)) => self.shared.parked.park(at),
             Err(_) => {}
         }
         read
@@ -210,7 +201,7 @@ impl<A: Aggregate> Stream<A> {
     /// The state for those who look at it.
     async fn fresh(&self, loaded: Option<Loaded<A>>, at_least: Option<u64>) -> Result<Loaded<A>, ViewError> {
         let mut loaded = self.load(loaded).await?;
-        let is_old = match self.writers {
+        let is_old = match self.shared.writers {
             Writers::OnlyUs => false,
             Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
         };
@@ -223,7 +214,7 @@ impl<A: Aggregate> Stream<A> {
     /// Whether others may have written something that these commands should have been decided on.
     fn is_behind(&self, state: &Loaded<A>, commands: &VecDeque<Waiting<A>>) -> bool {
         state.is_assumed()
-            || self.writers != Writers::OnlyUs
+            || self.shared.writers != Writers::OnlyUs
                 && commands.iter().any(|waiting| waiting.queued_at > state.read_at())
     }
 
@@ -252,11 +243,11 @@ impl<A: Aggregate> Stream<A> {
                 batch.reply(commands, state.end);
                 return Some(state);
             }
-            match self.store.append(&self.name, batch.expected, std::mem::take(&mut batch.events)).await {
+            match self.shared.store.append(&self.name, batch.expected, std::mem::take(&mut batch.events)).await {
                 Ok(appended) => {
                     state.seen_now();
-                    state.end = Some(End { revision: appended.revision, position: appended.position });
-                    state.link = batch.link;
+                    let end = End { revision: appended.revision, position: appended.position };
+                    state.appended(end, batch.link);
                     batch.remember(commands, &mut state);
                     batch.reply(commands, state.end);
                     self.changed.notify_waiters();

@@ -1,14 +1,12 @@
 //! All streams of one kind of aggregate: the writers that are warm, least recently used out.
 
 use super::loaded::Loaded;
-use super::parked::ParkedStreams;
 use super::snapshot::Snapshots;
 use super::stream::Stream;
 use super::unreadable::Unreadable;
-use super::{Accepted, Envelope, ExecuteError, ViewError, Writers};
+use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
-use event_store::EventStore;
 use futures::{StreamExt, pin_mut};
 use lru::LruCache;
 use std::fmt::Display;
@@ -21,27 +19,19 @@ const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
 
 /// The streams of one category.
 pub struct Streams<A: Aggregate> {
-    store: EventStore,
+    shared: Shared,
     capacity: NonZeroUsize,
-    writers: Writers,
     snapshots: Option<Snapshots<A>>,
-    parked: Arc<ParkedStreams>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
 }
 
 impl<A: Aggregate> Streams<A> {
-    pub(super) fn new(
-        store: &EventStore,
-        capacity: NonZeroUsize,
-        writers: Writers,
-        parked: &Arc<ParkedStreams>,
-    ) -> Self {
-        let (store, parked) = (store.clone(), Arc::clone(parked));
-        Self { store, capacity, writers, snapshots: None, parked, warm: Mutex::new(LruCache::unbounded()) }
+    pub(super) fn new(shared: Shared, capacity: NonZeroUsize) -> Self {
+        Self { shared, capacity, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
     }
 
-    pub(super) fn store(&self) -> &EventStore {
-        &self.store
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The same, for streams that become so long that snapshots are kept of them.
@@ -98,7 +88,7 @@ impl<A: Aggregate> Streams<A> {
         look: impl FnOnce(&A) -> T,
     ) -> Result<T, ViewError> {
         let mut loaded = Loaded::empty();
-        match loaded.catch_up(&self.store, &format!("{}-{id}", A::CATEGORY)).await {
+        match loaded.catch_up(&self.shared.store, &format!("{}-{id}", A::CATEGORY)).await {
             Ok(_) | Err(ViewError::Unreadable(_)) => Ok(look(&loaded.aggregate)),
             Err(error) => Err(error),
         }
@@ -115,7 +105,7 @@ impl<A: Aggregate> Streams<A> {
         is_wanted: impl Fn(&A::Event) -> bool,
     ) -> Result<Option<DateTime<Utc>>, ViewError> {
         let stream = format!("{}-{id}", A::CATEGORY);
-        let events = self.store.read_stream(&stream, 0, usize::MAX);
+        let events = self.shared.store.read_stream(&stream, 0, usize::MAX);
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = event.map_err(ViewError::Store)?;
@@ -149,7 +139,7 @@ impl<A: Aggregate> Streams<A> {
         envelope: Envelope,
     ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
         // No stream has this revision: whatever is new is read.
-        let at_least = match self.writers {
+        let at_least = match self.shared.writers {
             Writers::OnlyUs => None,
             Writers::Others { .. } => Some(u64::MAX),
         };
@@ -197,7 +187,7 @@ impl<A: Aggregate> Streams<A> {
                 if let Some(seen) = seen {
                     return Ok(seen);
                 }
-                at_least = match self.writers {
+                at_least = match self.shared.writers {
                     Writers::OnlyUs => {
                         changed.await;
                         None
@@ -224,8 +214,7 @@ impl<A: Aggregate> Streams<A> {
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }
-        let (store, parked) = (self.store.clone(), Arc::clone(&self.parked));
-        let stream = Arc::new(Stream::new(name.clone(), store, self.writers, self.snapshots, parked));
+        let stream = Arc::new(Stream::new(name.clone(), self.shared.clone(), self.snapshots));
         warm.put(name, Arc::clone(&stream));
         // A stream that is being worked on stays: a second writer for it would only make conflicts. Everybody
         // who holds one got it under this lock.

@@ -32,6 +32,9 @@ pub enum Fault {
     /// It says not who wrote it, when and why, as every event of ours does.
     #[error("its metadata is not ours")]
     Metadata(#[source] serde_json::Error),
+    /// No shop has written it there: it was altered, or somebody has added it.
+    #[error("the history was altered: {0}")]
+    Altered(audit_seal::stream::Fault),
     /// The stream is gone for good: no event can be passed over.
     #[error("somebody has deleted the stream for good")]
     Deleted,
@@ -49,16 +52,21 @@ pub struct Described {
 impl Unreadable {
     /// Reads an event as one of this aggregate.
     pub(super) fn read<A: Aggregate>(event: &RecordedEvent) -> Result<(A::Event, Metadata), Self> {
-        let of = |fault| Self {
+        let fact = A::Event::read(&event.event_type, &event.data);
+        let fact = fact.map_err(|error| Self::at(event, error.into()))?;
+        let metadata = event.metadata().map_err(|error| Self::at(event, Fault::Metadata(error)))?;
+        Ok((fact, metadata))
+    }
+
+    /// What is wrong with this event.
+    pub(super) fn at(event: &RecordedEvent, fault: Fault) -> Self {
+        Self {
             stream: event.stream.clone(),
             revision: event.revision,
             event_id: Some(event.id),
             event_type: event.event_type.clone(),
             fault,
-        };
-        let fact = A::Event::read(&event.event_type, &event.data).map_err(|error| of(error.into()))?;
-        let metadata = event.metadata().map_err(|error| of(Fault::Metadata(error)))?;
-        Ok((fact, metadata))
+        }
     }
 
     /// Of a stream that was deleted for good.

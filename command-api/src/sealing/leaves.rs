@@ -1,54 +1,53 @@
-//! The leaves of the tree, from events as they come.
+//! The leaves of the tree, from events as they come, and whether each is one that a shop has written.
 
-use crate::executor::link_of;
+use crate::chains::{self, FirstSeal, found};
 use audit_seal::Digest;
-use audit_seal::chain::{START, split};
+use audit_seal::chain::split;
 use audit_seal::merkle::leaf;
+use audit_seal::stream::{Chain, Fault};
 use event_store::{EventStore, EventStoreError, RecordedEvent};
-use futures::TryStreamExt;
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 
-/// Streams whose last event has no link of its own that are remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+/// Streams of which it is remembered where they stand: about 10 MB. Of any other, the event before is read again.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 
-/// Makes leaves. An event that was written since there are chains says its link itself. One from before them has the
-/// link that follows from all events before it in its stream: the last ones are remembered, and what is not is read
-/// again.
+/// Makes leaves. An event that was written since there are links says its link itself. One from before them has the
+/// link that follows from all events before it in its stream.
 pub struct Leaves {
     store: EventStore,
-    unlinked: LruCache<String, (u64, Digest)>,
+    first_seal: FirstSeal,
+    chains: LruCache<String, Chain>,
 }
 
 impl Leaves {
     pub fn new(store: EventStore) -> Self {
-        Self { store, unlinked: LruCache::new(REMEMBERED) }
+        Self { store, first_seal: FirstSeal::default(), chains: LruCache::new(REMEMBERED) }
     }
 
+    /// The event's leaf.
     pub async fn of(&mut self, event: &RecordedEvent) -> Result<Digest, EventStoreError> {
         if let (_, Some(link)) = split(&event.metadata) {
             return Ok(leaf(&link));
         }
-        let before = event.revision.checked_sub(1);
-        let remembered = self.unlinked.get(&event.stream).filter(|(revision, _)| Some(*revision) == before);
-        let previous = match (before, remembered) {
-            (None, _) => START,
-            (Some(_), Some((_, link))) => *link,
-            (Some(_), None) => self.read_link_before(event).await?,
-        };
-        let link = link_of(&previous, event);
-        self.unlinked.put(event.stream.clone(), (event.revision, link));
-        Ok(leaf(&link))
+        Ok(self.checked(event).await?.0)
     }
 
-    async fn read_link_before(&self, event: &RecordedEvent) -> Result<Digest, EventStoreError> {
-        let count = usize::try_from(event.revision).unwrap_or(usize::MAX);
-        let mut events = pin!(self.store.read_stream(&event.stream, 0, count));
-        let mut link = START;
-        while let Some(event) = events.try_next().await? {
-            link = link_of(&link, &event);
+    /// The event's leaf, and what is wrong with the event, if anything is. Either way it stands in the log, and is sealed.
+    pub async fn checked(
+        &mut self,
+        event: &RecordedEvent,
+    ) -> Result<(Digest, Option<Fault>), EventStoreError> {
+        let is_linked = split(&event.metadata).1.is_some();
+        let must_be_linked = !is_linked && self.first_seal.is_before(&self.store, event.position).await?;
+        let found = found(event);
+        if let Some(chain) = self.chains.get_mut(&event.stream) {
+            let taken = chain.take(&found, must_be_linked);
+            return Ok((leaf(&taken.link), taken.fault()));
         }
-        Ok(link)
+        let mut chain = chains::before(&self.store, &event.stream, event.revision).await?;
+        let taken = chain.take(&found, must_be_linked);
+        self.chains.put(event.stream.clone(), chain);
+        Ok((leaf(&taken.link), taken.fault()))
     }
 }

@@ -2,17 +2,20 @@
 
 use super::config::SealingConfig;
 use super::figures::Figures;
+use super::forged::Forged;
 use super::leaves::Leaves;
 use super::standing::{CannotSeal, Standing};
+use crate::chains::found_raw;
 use audit_seal::seal::Seal;
-use audit_seal::{Digest, SEAL_TYPE, is_fact};
+use audit_seal::stream::Fault;
+use audit_seal::{Digest, SEAL_TYPE, is_about_facts, is_fact, is_sealed};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
-    NotLocked, OwnStream, RecordedEvent, SubscriptionItem,
+    NotLocked, OwnStream, Position, RecordedEvent, SubscriptionItem,
 };
-use futures::{StreamExt, pin_mut};
+use futures::{StreamExt, TryStreamExt, pin_mut};
 use http_boundary::Health;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -45,6 +48,7 @@ pub struct SealingRunner {
     config: SealingConfig,
     health: Health,
     figures: Figures,
+    forged: Forged,
 }
 
 /// What is seen and not sealed yet.
@@ -52,13 +56,16 @@ struct Work {
     standing: Standing,
     leaves: Leaves,
     since: Vec<Digest>,
+    /// What was in the log at the start is behind it.
+    is_live: bool,
 }
 
 impl SealingRunner {
     /// Ready to work.
     pub fn new(store: EventStore, config: SealingConfig, health: Health, figures: Figures) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, config, health, figures }
+        let forged = Forged::new(health.clone(), figures.clone());
+        Self { store, config, health, figures, forged }
     }
 
     /// Works until told to stop, whenever it is this process's turn.
@@ -164,7 +171,8 @@ impl SealingRunner {
         let items = self.store.subscribe_all(standing.position);
         let lost = lock.lost();
         pin_mut!(items, lost);
-        let mut work = Work { standing, leaves: Leaves::new(self.store.clone()), since: Vec::new() };
+        let leaves = Leaves::new(self.store.clone());
+        let mut work = Work { standing, leaves, since: Vec::new(), is_live: false };
         let every = self.config.pace.every;
         let mut due = tokio::time::interval_at(Instant::now() + every, every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -196,11 +204,19 @@ impl SealingRunner {
     async fn take(&self, item: SubscriptionItem, work: &mut Work) -> Result<bool, EventStoreError> {
         match item {
             SubscriptionItem::Event(event) if is_fact(&event.stream, &event.event_type) => {
-                work.add(&event).await?;
+                if let Some(fault) = work.add(&event).await? {
+                    let position = event.position.value();
+                    self.forged.tell((&event.stream, event.revision, position), fault);
+                }
                 self.figures.waits(event.recorded_at);
                 return Ok(work.since.len() >= self.config.pace.events);
             }
-            SubscriptionItem::CaughtUp => self.health.is_well(PART),
+            SubscriptionItem::CaughtUp => {
+                work.is_live = true;
+                self.health.is_well(PART);
+            }
+            // There may be very many in what is behind, each a read: that part is left to the verification.
+            SubscriptionItem::Checkpoint(at) if work.is_live => self.look_at_servers_own(at).await?,
             SubscriptionItem::Disconnected { error } => {
                 self.health.is_well_so(PART, "the event store is away: it goes on after the last event");
                 tracing::warn!(
@@ -211,6 +227,22 @@ impl SealingRunner {
             SubscriptionItem::Event(_) | SubscriptionItem::Checkpoint(_) => {}
         }
         Ok(false)
+    }
+
+    /// Looks whether an event of the store's own deletes, shortens or hides facts, or stands among them.
+    async fn look_at_servers_own(&self, at: Position) -> Result<(), EventStoreError> {
+        let records = self.store.read_log(Some(at));
+        pin_mut!(records);
+        let Some(record) = records.try_next().await?.filter(|record| record.position == at) else {
+            return Ok(());
+        };
+        let found = found_raw(&record);
+        if is_about_facts(found.stream)
+            || (is_sealed(found.stream) && !is_fact(found.stream, found.event_type))
+        {
+            self.forged.tell((found.stream, found.revision, found.position), Fault::Foreign);
+        }
+        Ok(())
     }
 
     /// Seals what was seen since the last time, if it was anything.
@@ -249,12 +281,13 @@ impl SealingRunner {
 }
 
 impl Work {
-    async fn add(&mut self, event: &RecordedEvent) -> Result<(), EventStoreError> {
-        let leaf = self.leaves.of(event).await?;
+    /// Takes an event as it stands, and says what is wrong with it.
+    async fn add(&mut self, event: &RecordedEvent) -> Result<Option<Fault>, EventStoreError> {
+        let (leaf, fault) = self.leaves.checked(event).await?;
         self.standing.frontier.push(leaf);
         self.standing.position = Some(event.position);
         self.since.push(leaf);
-        Ok(())
+        Ok(fault)
     }
 }
 

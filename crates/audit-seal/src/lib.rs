@@ -17,6 +17,8 @@ pub mod merkle;
 mod pending;
 pub mod prove;
 pub mod seal;
+pub mod stream;
+pub mod verification;
 pub mod verify;
 
 /// A SHA-256 digest.
@@ -24,6 +26,13 @@ pub type Digest = [u8; 32];
 
 /// The stream that seals are appended to.
 pub const SEALS_STREAM: &str = "audit-seals";
+/// The stream that says how far the log was verified.
+pub const VERIFICATIONS_STREAM: &str = "audit-verifications";
+/// The event type of what came of a verification.
+pub const VERIFIED_TYPE: &str = "audit.verified.v1";
+/// The event type of a seal.
+pub const SEAL_TYPE: &str = "audit.sealed.v1";
+
 /// Whether seals are appended to this stream: the one above, or the successor of one that somebody has deleted
 /// (`audit-seals-2` and so on). The chain of seals goes on over them.
 #[must_use]
@@ -32,9 +41,6 @@ pub fn is_of_seals(stream: &str) -> bool {
     let number = rest.strip_prefix('-').and_then(|number| number.parse::<u32>().ok());
     rest.is_empty() || number.is_some_and(|number| number > 1 && rest == format!("-{number}"))
 }
-
-/// The event type of a seal.
-pub const SEAL_TYPE: &str = "audit.sealed.v1";
 
 /// Categories whose events are the facts of the shop. Only they are sealed: snapshots and checkpoints follow from them,
 /// are replaced and cut off, and may be lost.

@@ -2,70 +2,57 @@
 //! covered yet.
 
 use crate::Digest;
-use crate::chain::{self, Linked, START};
-use crate::verify::{Found, Which};
+use crate::stream::Chain;
+use crate::verify::Which;
 use indexmap::IndexMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// The streams, each with its number, and where its chain stands.
+/// The streams, and where the chain of each stands.
 #[derive(Default)]
-pub struct Chains(IndexMap<Box<str>, Chain>);
-
-/// Where a stream stands.
-pub struct Chain {
-    pub next_revision: u64,
-    pub link: Digest,
-    /// An event in it has a link of its own: then all later ones must.
-    pub is_linked: bool,
-}
+pub struct Chains(IndexMap<Arc<str>, Chain>);
 
 impl Chains {
-    /// The stream of this name, and its number.
-    pub fn of(&mut self, stream: &str) -> (usize, &mut Chain) {
+    /// The stream of this name.
+    pub fn of(&mut self, stream: &str) -> (Arc<str>, &mut Chain) {
         let number = match self.0.get_index_of(stream) {
             Some(number) => number,
-            None => {
-                self.0.insert_full(stream.into(), Chain { next_revision: 0, link: START, is_linked: false }).0
-            }
+            None => self.0.insert_full(stream.into(), Chain::EMPTY).0,
         };
-        (number, &mut self.0[number])
+        let name = self.0.get_index(number).map_or_else(|| stream.into(), |(name, _)| Arc::clone(name));
+        (name, &mut self.0[number])
     }
 
-    /// The name of the stream with this number.
-    fn name(&self, number: usize) -> &str {
-        self.0.get_index(number).map_or("", |(name, _)| name)
+    /// Where a stream stands that was seen, if it was.
+    pub fn is_known(&self, stream: &str) -> bool {
+        self.0.contains_key(stream)
     }
-}
 
-impl Chain {
-    /// The link that an event should have here, and the one that it has, if it has one.
-    pub fn link(&self, found: &Found<'_>) -> (Digest, Option<Digest>) {
-        let (metadata, stored) = chain::split(found.metadata);
-        let linked = Linked {
-            stream: found.stream,
-            revision: found.revision,
-            id: found.id,
-            event_type: found.event_type,
-            data: found.data,
-            metadata,
-        };
-        (chain::link(&self.link, &linked), stored)
+    pub fn set(&mut self, stream: &str, chain: Chain) {
+        self.0.insert(stream.into(), chain);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
 /// An event, small: there may be very many, when a long history is sealed for the first time.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Waiting {
     pub leaf: Digest,
-    pub stream: usize,
+    pub stream: Arc<str>,
     pub revision: u64,
     pub position: u64,
 }
 
 impl Waiting {
-    pub fn which(&self, chains: &Chains) -> Which {
-        let stream = chains.name(self.stream).to_owned();
-        Which { stream, revision: self.revision, position: self.position }
+    pub fn which(&self) -> Which {
+        Which { stream: self.stream.to_string(), revision: self.revision, position: self.position }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Proofs that a single event was sealed: they need nothing but the event, some digests and the public key.
 
 use crate::Digest;
-use crate::chain::is_as_written;
+use crate::chain::{START, is_as_written};
 use crate::key::PublicKeys;
 use crate::merkle::{Frontier, Proof, leaf};
-use crate::pending::{Chain, Chains, Pending, Waiting};
+use crate::pending::{Chains, Pending, Waiting};
 use crate::seal::{FalseSeal, Seal};
+use crate::stream::Chain;
 use crate::verify::Found;
 use crate::{SEAL_TYPE, is_fact, is_of_seals};
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,8 @@ impl InclusionProof {
         if !is_as_written(event.metadata) {
             return Err(FalseProof::Metadata);
         }
-        let before = Chain { next_revision: event.revision, link: self.previous_link, is_linked: false };
+        let before =
+            Chain { next_revision: event.revision, link: Some(self.previous_link), is_linked: false };
         let (computed, stored) = before.link(event);
         if stored.is_some_and(|stored| stored != computed) {
             return Err(FalseProof::Link);
@@ -136,9 +138,9 @@ impl Prover {
     fn add_fact(&mut self, found: &Found<'_>) {
         let is_wanted = self.is_wanted(found);
         let (stream, chain) = self.chains.of(found.stream);
-        let previous = chain.link;
+        let previous = chain.link.unwrap_or(START);
         let link = crate::chain::split(found.metadata).1.unwrap_or_else(|| chain.link(found).0);
-        chain.link = link;
+        chain.link = Some(link);
         if is_wanted {
             self.found = Some((self.frontier.size() + self.pending.len() as u64, previous));
         }

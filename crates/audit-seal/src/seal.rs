@@ -142,7 +142,7 @@ impl Seal {
 }
 
 /// RFC 3339 with exactly six decimals and a `Z`: as it is signed.
-mod microseconds {
+pub(crate) mod microseconds {
     use super::{DateTime, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -175,7 +175,7 @@ pub(crate) mod digest {
     }
 }
 
-mod signature {
+pub(crate) mod signature {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(signature: &[u8; 64], serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,4 +12,5 @@ pub mod projections_cli;
 mod secrets;
 pub mod serve;
 pub mod shop_client;
+mod store_password;
 pub mod streams_cli;

@@ -36,14 +36,22 @@ pub fn read_or_make(path: &Path) -> Result<String, SecretError> {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty { path: path.to_owned() }),
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut bytes = [0; 32];
-            OsRng.try_fill_bytes(&mut bytes).map_err(SecretError::Random)?;
-            let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let secret = random()?;
             write_whole(path, &secret).map_err(file_error)?;
             Ok(secret)
         }
         Err(error) => Err(file_error(error)),
     }
+}
+
+/// A secret that nobody knows, in 64 hexadecimal digits.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn random() -> Result<String, SecretError> {
+    let mut bytes = [0; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(SecretError::Random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Under another name first: a crash in between must not leave half a secret.

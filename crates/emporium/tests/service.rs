@@ -9,7 +9,9 @@ use running::{Service, emporium, head_passes};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// The retailer's file, where it is there; it is not part of the project.
 fn online_retail() -> Option<PathBuf> {
@@ -94,7 +96,7 @@ async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_o
     std::fs::set_permissions(&data_dir, Permissions::from_mode(0o755)).unwrap();
     let service = Service::start(&data_dir, &["--operations-listen", "127.0.0.1:0"]).await;
     assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
-    let health = service.printed().iter().find(|line| line.contains("health")).unwrap();
+    let health = service.printed.lines().find(|line| line.contains("health")).unwrap();
     let url = health.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned();
     let told: serde_json::Value = reqwest::get(url.as_str()).await.unwrap().json().await.unwrap();
     assert!(told["parts"]["connections"].is_object(), "{told}");
@@ -102,6 +104,45 @@ async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_o
     assert!(metrics.text().await.unwrap().contains("emporium_connections_open"));
     assert_eq!(service.status("/metrics").await, StatusCode::FORBIDDEN);
     service.terminate().await;
+/// Somebody has a product of the demo shop's first SKU already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]).await;
+    let product = serde_json::json!({
+        "sku": "TEA-001", "merchant_id": "somebody", "name": "Something else",
+        "price": { "amount": 1, "currency": "EUR" },
+    });
+    let posted = reqwest::Client::new().post(products_of(&service.printed)).json(&product);
+    let posted = posted.bearer_auth(service.token()).send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::CREATED);
+    service.terminate().await;
+
+    let mut command = tokio::process::Command::from(emporium());
+    command.args(["serve", "--demo-shop", "--listen", "127.0.0.1:0", "--event-store-listen", "127.0.0.1:0"]);
+    command.args(["--sandbox-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut logged = BufReader::new(child.stderr.take().unwrap()).lines();
+    let watching = async {
+        let url = loop {
+            let line = printed.next_line().await.unwrap().expect("it runs");
+            if line.contains("/products") {
+                break products_of(&line);
+            }
+        };
+        while !logged.next_line().await.unwrap().expect("it runs").contains("could not be filled") {}
+        url
+    };
+    let url = tokio::time::timeout(Duration::from_secs(90), watching).await.expect("it says so in time");
+    assert_eq!(reqwest::get(url.replace("/products", "/livez")).await.unwrap().status(), StatusCode::OK);
+    assert!(child.try_wait().unwrap().is_none());
+}
+
+fn products_of(printed: &str) -> String {
+    let products = printed.split_whitespace().find(|word| word.ends_with("/products"));
+    products.expect("where to look").to_owned()
 }
 
 #[test]

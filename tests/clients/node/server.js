@@ -52,7 +52,7 @@ export class Server {
 
   /** Starts the process and waits until it says on which address it listens. */
   async start() {
-    const parameters = ["event-store", "serve", "--data-dir", this.#folder, "--listen", this.address];
+    const parameters = ["event-store", "serve", "--open", "--data-dir", this.#folder, "--listen", this.address];
     const started = spawn(process.env.EMPORIUM, parameters, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     this.#output = "";

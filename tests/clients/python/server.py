@@ -14,7 +14,7 @@ class Server:
     """A server with a data folder that goes away with it: the event store, or another subcommand of the binary."""
 
     def __init__(self, *subcommand):
-        self._subcommand = subcommand or ("event-store", "serve")
+        self._subcommand = subcommand or ("event-store", "serve", "--open")
         self._folder = tempfile.TemporaryDirectory(prefix="emporium-clients-")
         self.address = f"127.0.0.1:{free_port()}"
         self._process = None

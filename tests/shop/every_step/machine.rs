@@ -251,7 +251,12 @@ impl Services {
             cart_id_secret: "a secret of the tests".to_owned(),
             audit_signing_key: crate::harness::audit_signing_key(),
             // Its seals would come between the steps.
-            sealing: command_api::SealingArgs { audit_retired_keys: vec![], audit_seal_seconds: 3600 },
+            sealing: command_api::SealingArgs {
+                audit_retired_keys: vec![],
+                audit_seal_seconds: 3600,
+                audit_verify_every_hours: 0,
+                audit_verify_whole: false,
+            },
             order_hold_seconds: hold_seconds,
             unpaid: command_api::UnpaidArgs {
                 payments_in_part: true,

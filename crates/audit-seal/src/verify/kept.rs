@@ -7,7 +7,7 @@ use super::difference::hint;
 use super::{Finding, KeptSeal, Which};
 use crate::Digest;
 use crate::merkle::Frontier;
-use crate::pending::{Chains, Waiting};
+use crate::pending::Waiting;
 use crate::seal::{HINT, Seal};
 use std::collections::VecDeque;
 
@@ -47,7 +47,7 @@ impl KeptSeals {
     }
 
     /// The next event.
-    pub fn see(&mut self, event: &Waiting, chains: &Chains) {
+    pub fn see(&mut self, event: &Waiting) {
         if self.waiting.is_empty() {
             return;
         }
@@ -57,11 +57,11 @@ impl KeptSeals {
         let start = first.seal.size.saturating_sub(first.hints.len() as u64);
         let wanted = index.checked_sub(start).and_then(|at| first.hints.get(usize::try_from(at).ok()?));
         if first.first_difference.is_none() && wanted.is_some_and(|wanted| *wanted != hint(&event.leaf)) {
-            first.first_difference = Some(event.which(chains));
+            first.first_difference = Some(event.which());
         }
         while self.waiting.front().is_some_and(|kept| kept.seal.size <= self.tree.size()) {
             let Some(kept) = self.waiting.pop_front() else { return };
-            self.compare(&kept, || event.which(chains));
+            self.compare(&kept, || event.which());
             self.reached.push(kept);
         }
     }

@@ -13,11 +13,12 @@ mod outcome;
 pub use finding::{Finding, KeptSeal, Which};
 pub use outcome::{KeyInUse, Outcome};
 
-use crate::chain::{START, is_as_written};
+use crate::chain::START;
 use crate::key::PublicKeys;
 use crate::merkle::{Frontier, leaf};
 use crate::pending::{Chains, Pending, Waiting};
 use crate::seal::{FalseSeal, Seal};
+use crate::stream::{Chain, Fault};
 use crate::{SEAL_TYPE, is_about_facts, is_fact, is_of_seals, is_sealed};
 use difference::{Difference, first_difference, hint};
 use kept::KeptSeals;
@@ -49,6 +50,8 @@ pub struct Verifier {
     frontier: Frontier,
     pending: Pending,
     last_seal: Option<Seal>,
+    /// A seal that was verified before, while it is not yet found: what is sealed before it counts as seen.
+    resumed: Option<Seal>,
     kept: KeptSeals,
     /// A chain has already told of something since the last seal: the root then says nothing new.
     has_told: bool,
@@ -65,10 +68,67 @@ impl Verifier {
             frontier: Frontier::default(),
             pending: Pending::default(),
             last_seal: None,
+            resumed: None,
             kept: KeptSeals::default(),
             has_told: false,
             outcome: Outcome::default(),
         }
+    }
+
+    /// Goes on after a seal that was verified before, or from the first event if there is none. The events are then given
+    /// from the one after the seal's last on. Where a stream stands must be told before its first event here: see
+    /// [`Self::needs`]. So what is kept in mind can be bounded: see [`Self::forget_streams`].
+    ///
+    /// # Errors
+    /// When the seal must not be believed itself.
+    pub fn resume(keys: PublicKeys, verified: Option<Seal>) -> Result<Self, FalseSeal> {
+        let frontier = verified.as_ref().map(|seal| seal.check(&keys)).transpose()?.unwrap_or_default();
+        Ok(Self { frontier, last_seal: verified.clone(), resumed: verified, ..Self::new(keys) })
+    }
+
+    /// Whether it must be told where the stream of this event stands before the event is given.
+    #[must_use]
+    pub fn needs(&self, found: &Found<'_>) -> bool {
+        found.revision > 0 && is_sealed(found.stream) && !self.chains.is_known(found.stream)
+    }
+
+    /// Tells where a stream stands before its next event.
+    pub fn stands(&mut self, stream: &str, chain: Chain) {
+        self.chains.set(stream, chain);
+    }
+
+    /// How many streams it keeps in mind.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.chains.len()
+    }
+
+    /// Forgets where all streams stand: it must be told again.
+    pub fn forget_streams(&mut self) {
+        self.chains.clear();
+    }
+
+    /// The last good seal up to which the events were given.
+    #[must_use]
+    pub fn last_seal(&self) -> Option<&Seal> {
+        self.last_seal.as_ref()
+    }
+
+    /// Events that were given, and are counted in the outcome.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.outcome.events
+    }
+
+    /// What there is to say when everything is given: that the seal which it has gone on from was not found.
+    #[must_use]
+    pub fn missing_seal(&self) -> Option<Finding> {
+        self.resumed.as_ref().map(|gone| Finding::SealReplaced { kept: kept::name(gone) })
+    }
+
+    /// Takes out what was found so far.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.outcome.findings)
     }
 
     /// A seal that was kept elsewhere: it must be one of those in the log, and cover what is found there. Given before
@@ -104,6 +164,7 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self) -> Outcome {
         self.outcome.unsealed = self.pending.len() as u64;
+        self.outcome.findings.extend(self.missing_seal());
         let (found, findings) = self.kept.finish(self.outcome.events);
         self.outcome.kept_seals_found = found;
         self.outcome.findings.extend(findings);
@@ -112,36 +173,37 @@ impl Verifier {
 
     fn add_fact(&mut self, found: &Found<'_>) {
         self.outcome.events += 1;
-        let (number, chain) = self.chains.of(found.stream);
-        let (computed, stored) = chain.link(found);
-        let misplaced = if found.revision > chain.next_revision {
-            Some(Finding::Dropped { before: which(found), revision: Some(chain.next_revision) })
-        } else if found.revision < chain.next_revision {
-            Some(Finding::Added { event: which(found) })
-        } else {
-            None
-        };
-        let has_other_link = misplaced.is_none() && stored.is_some_and(|stored| stored != computed);
-        let is_changed = has_other_link || !is_as_written(found.metadata);
-        let is_unlinked = stored.is_none() && chain.is_linked && !is_changed;
-        // What is stored is what later events were chained to; where it is wrong, that was told here.
-        let link = stored.unwrap_or(computed);
-        chain.link = link;
-        chain.is_linked |= stored.is_some() && !is_changed;
-        chain.next_revision = found.revision.saturating_add(1);
-        let changed = is_changed.then(|| Finding::Changed { event: which(found) });
+        let must_be_linked = self.outcome.seals > 0 || self.last_seal.is_some();
+        let (stream, chain) = self.chains.of(found.stream);
+        let taken = chain.take(found, must_be_linked);
+        let misplaced = taken.misplaced.map(|fault| match fault {
+            Fault::Dropped { revision } => {
+                Finding::Dropped { before: which(found), revision: Some(revision) }
+            }
+            Fault::Added | Fault::Changed | Fault::Unlinked | Fault::Foreign => {
+                Finding::Added { event: which(found) }
+            }
+        });
+        let changed = taken.is_changed.then(|| Finding::Changed { event: which(found) });
         misplaced.into_iter().chain(changed).for_each(|finding| self.tell(finding));
-        if is_unlinked {
+        if taken.is_unlinked {
             // The seal still has to tell whether it was sealed so.
             self.outcome.findings.push(Finding::Unlinked { event: which(found) });
         }
         let (revision, position) = (found.revision, found.position);
-        let event = Waiting { leaf: leaf(&link), stream: number, revision, position };
-        self.kept.see(&event, &self.chains);
+        let event = Waiting { leaf: leaf(&taken.link), stream, revision, position };
+        self.kept.see(&event);
         self.pending.push(event);
     }
 
     fn add_seal(&mut self, found: &Found<'_>) {
+        if let Some(resumed) = &self.resumed {
+            // Seals that stand between that one's last event and itself are older than it.
+            if serde_json::from_slice::<Seal>(found.data).is_ok_and(|seal| seal == *resumed) {
+                self.resumed = None;
+            }
+            return;
+        }
         self.outcome.seals += 1;
         let which = which(found);
         let seal = serde_json::from_slice::<Seal>(found.data).map_err(|error| error.to_string());
@@ -194,14 +256,14 @@ impl Verifier {
     }
 
     fn named(&self, difference: Difference) -> Option<Finding> {
-        let which = |at: usize| self.pending.get(at).map(|event| event.which(&self.chains));
+        let which = |at: usize| self.pending.get(at).map(Waiting::which);
         Some(match difference {
             Difference::Changed(at) => Finding::Changed { event: which(at)? },
             Difference::Added(at) => Finding::Added { event: which(at)? },
             Difference::Moved(at) => Finding::Moved { event: which(at)? },
             Difference::DroppedBefore(at) => Finding::Dropped { before: which(at)?, revision: None },
             Difference::DroppedAtTheEnd(events) => {
-                let after = self.pending.last().map(|event| event.which(&self.chains));
+                let after = self.pending.last().map(Waiting::which);
                 Finding::DroppedAtTheEnd { events, after }
             }
         })
@@ -210,7 +272,7 @@ impl Verifier {
     /// The seals before this one are gone or false, so that nothing says which event it was.
     fn named_roughly(&self, count: usize) -> Option<Finding> {
         let events = count.min(self.pending.len());
-        let which = |at: usize| self.pending.get(at).map(|event| event.which(&self.chains));
+        let which = |at: usize| self.pending.get(at).map(Waiting::which);
         let (first, last) = (which(0)?, which(events.checked_sub(1)?)?);
         Some(Finding::ChangedAmong { events: events as u64, first, last })
     }

@@ -1,6 +1,7 @@
 use crate::audit_cli::tamper_evidence::EvidenceError;
 use crate::import::ImportError;
 use crate::operator::OperatorError;
+use crate::secrets::SecretError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
@@ -21,6 +22,8 @@ pub enum BenchError {
     },
     #[error("the loopback cannot be measured")]
     Loopback(#[source] io::Error),
+    #[error(transparent)]
+    Password(#[from] SecretError),
     #[error("the embedded event store cannot start")]
     Start(#[from] StartError),
     #[error(transparent)]

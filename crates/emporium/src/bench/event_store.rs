@@ -5,6 +5,7 @@ use super::floors;
 use super::folder::Folder;
 use super::report::{self, Allowed, Way};
 use super::timing::{Laps, Measured, all_at_once, per_second};
+use crate::store_password;
 use bytes::Bytes;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore};
@@ -50,7 +51,7 @@ pub async fn run(args: EventStoreArgs) -> Result<(), BenchError> {
 
 async fn measure(args: &EventStoreArgs, folder: &Path) -> Result<(), BenchError> {
     let (url, embedded) = match &args.url {
-        Some(url) => (url.clone(), None),
+        Some(url) => (store_password::found_for(url).into_owned(), None),
         None => {
             let store = EmbeddedEventStore::start(Config::on_any_port(folder.join("store"))).await?;
             (store.connection_string(), Some(store))

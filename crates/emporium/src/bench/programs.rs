@@ -1,6 +1,7 @@
 //! The service and the payment gateway as processes of their own, so that one can be killed and the other survives.
 
 use super::error::BenchError;
+use crate::store_password;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -146,7 +147,8 @@ impl ServiceProcess {
     async fn run(folder: &Path, args: &[String]) -> Result<(Program, String), BenchError> {
         let mut program = Program::start("service", folder, args)?;
         let event_store = program.says("event store").await?;
-        Ok((program, event_store))
+        let user = store_password::user(&store_password::file(&folder.join("shop").join("event-store")))?;
+        Ok((program, store_password::with_user(&event_store, &user)))
     }
 
     /// kill -9: it hears nothing of it.

@@ -1,4 +1,5 @@
 use super::line::LineError;
+use crate::secrets::SecretError;
 use embedded_event_store::{OpenError, StartError, VerifyError};
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
 use std::io;
@@ -19,6 +20,8 @@ pub enum EventStoreCliError {
     },
     #[error("the users in `{}` cannot be read ({why}): give JSON as `--help` shows it", path.display())]
     Users { path: PathBuf, why: String },
+    #[error(transparent)]
+    Password(#[from] SecretError),
     #[error("the embedded event store cannot start")]
     Start(#[from] StartError),
     #[error("the embedded event store has died ({0}); start it again")]

@@ -8,6 +8,7 @@ use super::EventStoreCliError;
 use super::exported_file::ExportedFile;
 use super::progress::Progress;
 use super::target::Target;
+use crate::store_password;
 use clap::Args;
 use event_store::{EventStore, RawEvent, RawRecord};
 use futures::TryStreamExt;
@@ -30,7 +31,7 @@ pub struct ImportArgs {
 
 /// Imports the file and prints what became of its events.
 pub async fn run(args: ImportArgs) -> Result<(), EventStoreCliError> {
-    let store = EventStore::connect(&args.url)?;
+    let store = EventStore::connect(&store_password::found_for(&args.url))?;
     let mut lines = ExportedFile::open(&args.file)?;
     let mut target = Target::new(store.clone());
     let mut pending = find_where_to_go_on(&store, &mut lines, &mut target).await?;

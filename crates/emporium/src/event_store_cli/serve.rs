@@ -1,6 +1,7 @@
 //! `emporium event-store serve`: the embedded event store alone.
 
 use super::EventStoreCliError;
+use crate::store_password;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore, Role, Tls, User};
 use http_boundary::process;
@@ -18,9 +19,13 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
     pub listen: SocketAddr,
     /// Who may use the store, as JSON: [{"name":"ann","password":"…","role":"admin"}]; the other role is "read-only".
-    /// Without it, everybody may do everything
-    #[arg(long, value_name = "FILE")]
+    /// Without it, the first start makes a password for the user `admin` beside the data folder, in a file of its name with
+    /// `-password` behind it
+    #[arg(long, value_name = "FILE", conflicts_with = "open")]
     pub users: Option<PathBuf>,
+    /// Let every client in: everybody may do everything
+    #[arg(long)]
+    pub open: bool,
     /// The certificate for encrypted connections, in PEM form
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
@@ -48,16 +53,23 @@ enum ListedRole {
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     let stop = process::stop_signal();
+    let password_file = store_password::file(&args.data_dir);
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;
-    if let Some(path) = &args.users {
-        config.users = read_users(path)?;
-    }
+    config.users = match &args.users {
+        Some(path) => read_users(path)?,
+        None if args.open => Vec::new(),
+        None => vec![store_password::user(&password_file)?],
+    };
     if let (Some(certificate), Some(key)) = (args.tls_certificate, args.tls_key) {
         config.tls = Some(Tls { certificate, key });
     }
     let store = EmbeddedEventStore::start(config).await?;
     println!("event store   {}", store.connection_string());
+    if args.users.is_none() && !args.open {
+        let url = store_password::for_a_shell(&store.connection_string(), &password_file);
+        println!("password      of `admin` in {}; in a shell: \"{url}\"", password_file.display());
+    }
     let result = tokio::select! {
         () = stop.cancelled() => Ok(()),
         death = store.died() => Err(EventStoreCliError::Died(death.to_string())),

@@ -1,6 +1,7 @@
 //! Where events are read from: a running store, or a data folder that is opened for this alone.
 
 use super::EventStoreCliError;
+use crate::store_password;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::EventStore;
@@ -30,12 +31,19 @@ impl Source {
     /// Opens it.
     pub async fn open(args: &SourceArgs) -> Result<Self, EventStoreCliError> {
         match (&args.url, &args.data_dir) {
-            (Some(url), _) => Ok(Self { store: EventStore::connect(url)?, embedded: None }),
+            (Some(url), _) => {
+                let store = EventStore::connect(&store_password::found_for(url))?;
+                Ok(Self { store, embedded: None })
+            }
             (None, folder) => {
                 let folder = folder.as_deref().unwrap_or(Path::new("."));
                 must_hold_a_store(folder)?;
-                let embedded = EmbeddedEventStore::start(Config::on_any_port(folder)).await?;
-                let store = EventStore::connect(&embedded.connection_string())?;
+                // Nobody else is to read or write there meanwhile.
+                let user = store_password::user_of_this_process()?;
+                let config = Config { users: vec![user.clone()], ..Config::on_any_port(folder) };
+                let embedded = EmbeddedEventStore::start(config).await?;
+                let url = store_password::with_user(&embedded.connection_string(), &user);
+                let store = EventStore::connect(&url)?;
                 Ok(Self { store, embedded: Some(embedded) })
             }
         }

@@ -30,6 +30,11 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
     pub event_store_listen: SocketAddr,
 
+    /// Let every client into the embedded event store; without it, the first start makes a password for the user `admin` in
+    /// DATA_DIR/event-store-password
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_OPEN")]
+    pub event_store_open: bool,
+
     /// A Postgres to use, for example postgres://user@host/database; without it, a private server is started from
     /// the binaries on this machine
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]

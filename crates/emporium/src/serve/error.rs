@@ -1,4 +1,3 @@
-use crate::demo_shop::FillError;
 use crate::secrets::SecretError;
 use audit_seal::key::InvalidKey;
 use event_store::InvalidConnectionString;
@@ -42,7 +41,7 @@ pub enum ServeError {
     SandboxGateway(#[from] sandbox_gateway::StartError),
     #[error("the private Postgres cannot start")]
     Postgres(#[from] private_postgres::Error),
-    #[error("the threads of the projections cannot start")]
+    #[error("the threads that give way to others cannot start")]
     Background(#[source] io::Error),
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -52,6 +51,4 @@ pub enum ServeError {
     Projections(#[from] projections::BuildError),
     #[error("the query side cannot run")]
     Queries(#[from] query_api::BuildError),
-    #[error("the demo shop could not be filled")]
-    DemoShop(#[source] Box<FillError>),
 }

@@ -13,7 +13,7 @@ pub use args::{Profile, ServeArgs};
 pub use error::ServeError;
 pub use postgres::remove_elsewhere as remove_read_models_elsewhere;
 
-use crate::{demo_shop, secrets};
+use crate::{demo_shop, secrets, store_password};
 use audit_seal::key::SealingKey;
 use background::Background;
 use command_api::{AdmissionArgs, PaymentConfig};
@@ -35,8 +35,16 @@ const PASSED_THROUGH: u32 = 0o711;
 
 /// What is embedded in this process.
 struct Embedded {
-    event_store: Option<EmbeddedEventStore>,
+    event_store: Option<OwnEventStore>,
     postgres: Option<(PrivatePostgres, PathBuf)>,
+}
+
+/// The embedded event store, and where its password is unless it is open.
+struct OwnEventStore {
+    store: EmbeddedEventStore,
+    /// For this process: it may hold the password.
+    address: String,
+    password_file: Option<PathBuf>,
 }
 
 /// Where things are, and the secrets.
@@ -64,19 +72,19 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let sandbox = sandbox::start(&args, &settings.data_dir, address).await?;
     let payments = sandbox.as_ref().map_or_else(|| args.payments.clone(), |(_, payments)| payments.clone());
     let services = Services::start(&args, &settings, payments, embedded.postgres, listeners)?;
-    let shown = embedded.event_store.as_ref().map(EmbeddedEventStore::connection_string);
+    let shown = embedded.event_store.as_ref().map(OwnEventStore::for_people);
     let gateway = sandbox.as_ref().map(|(sandbox, _)| sandbox.address());
     let token_file = settings.token_file.as_deref();
     println!("{}", welcome::addresses(address, operations, shown.as_deref(), gateway, token_file));
     let died = async {
         match &embedded.event_store {
-            Some(event_store) => event_store.died().await,
+            Some(event_store) => event_store.store.died().await,
             None => std::future::pending().await,
         }
     };
     let working = async {
         if args.demo_shop {
-            fill_demo_shop(address, &settings).await?;
+            fill_demo_shop(address, &settings).await;
         }
         std::future::pending().await
     };
@@ -91,7 +99,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         sandbox.stop().await;
     }
     if let Some(event_store) = embedded.event_store {
-        event_store.stop().await;
+        event_store.store.stop().await;
     }
     result
 }
@@ -116,7 +124,7 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
         tokio::try_join!(start_event_store(args, &data_dir), start_postgres(args, &data_dir))?;
     let settings = Settings {
         event_store: match (&args.event_store, &event_store) {
-            (_, Some(event_store)) => EventStore::connect(&event_store.connection_string())?,
+            (_, Some(event_store)) => EventStore::connect(&event_store.address)?,
             (given, None) => EventStore::connect(given.as_deref().unwrap_or_default())?,
         },
         database_url: match (&args.database_url, &postgres) {
@@ -159,10 +167,7 @@ fn tighten(path: &Path) {
     }
 }
 
-async fn start_event_store(
-    args: &ServeArgs,
-    data_dir: &Path,
-) -> Result<Option<EmbeddedEventStore>, ServeError> {
+async fn start_event_store(args: &ServeArgs, data_dir: &Path) -> Result<Option<OwnEventStore>, ServeError> {
     if args.event_store.is_some() {
         return Ok(None);
     }
@@ -170,9 +175,33 @@ async fn start_event_store(
     let folder = event_store_folder(data_dir);
     let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
+    let password_file = (!args.event_store_open).then(|| store_password::file(&folder));
     let mut config = embedded_event_store::Config::new(folder);
     config.listen = args.event_store_listen;
-    Ok(Some(EmbeddedEventStore::start(config).await?))
+    let user = password_file.as_deref().map(store_password::user).transpose()?;
+    config.users.extend(user.clone());
+    let store = EmbeddedEventStore::start(config).await?;
+    let address = store.connection_string();
+    let address = user.map_or_else(|| address.clone(), |user| store_password::with_user(&address, &user));
+    Ok(Some(OwnEventStore { store, address, password_file }))
+}
+
+impl OwnEventStore {
+    /// The address, which a client of this machine may need the password for.
+    fn for_people(&self) -> String {
+        let url = self.store.connection_string();
+        match &self.password_file {
+            None => format!("{url} (open to every client)"),
+            Some(file) => {
+                let url_for_a_shell = store_password::for_a_shell(&url, file);
+                format!(
+                    "{url}\n                   with the password of `admin` in {}; in a shell:\n                   \
+                     \"{url_for_a_shell}\"",
+                    file.display()
+                )
+            }
+        }
+    }
 }
 
 async fn start_postgres(
@@ -185,12 +214,16 @@ async fn start_postgres(
     Ok(Some(postgres::start(data_dir).await?))
 }
 
-async fn fill_demo_shop(address: SocketAddr, settings: &Settings) -> Result<(), ServeError> {
+/// A shop that cannot be filled is served all the same: with what is in it.
+async fn fill_demo_shop(address: SocketAddr, settings: &Settings) {
     let url = format!("http://{address}");
-    let shop = demo_shop::fill(&url, &settings.operator_token).await;
-    let shop = shop.map_err(|error| ServeError::DemoShop(Box::new(error)))?;
-    println!("{}", welcome::purchase(address, &shop.first_sku, shop.first_price));
-    Ok(())
+    match demo_shop::fill(&url, &settings.operator_token).await {
+        Ok(shop) => println!("{}", welcome::purchase(address, &shop.first_sku, shop.first_price)),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the demo shop could not be filled: the service goes on without it");
+        }
+    }
 }
 
 /// The three services and what watches them, each stopped by a token of its own, in order.
@@ -239,7 +272,10 @@ impl Services {
             None => services.work_on("projections", &health, projecting),
         }
         let stop = services.work.clone();
+        let verifying = commands.verify_history(stop.clone());
         services.work_on("processes", &health, async move { commands.run_processes(stop).await });
+        let background = Background::start().map_err(ServeError::Background)?;
+        services.work_on("audit-verification", &health, background.run(verifying));
         let stop = services.requests.clone();
         let (token, http) = (OperatorToken::new(&settings.operator_token), args.http.clone());
         services.serving.spawn(async move { listeners.serve(router, &health, token, &http, stop).await });

@@ -22,7 +22,12 @@ pub struct Service {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     address: String,
-    printed: Vec<String>,
+    /// Where its event store answers, without a user.
+    #[allow(dead_code, reason = "not every test talks to it")]
+    pub event_store: String,
+    /// What it has said at its start.
+    #[allow(dead_code, reason = "not every test reads it")]
+    pub printed: String,
     data_dir: PathBuf,
     client: reqwest::Client,
 }
@@ -44,7 +49,8 @@ impl Service {
             child,
             lines,
             address: String::new(),
-            printed: Vec::new(),
+            event_store: String::new(),
+            printed: String::new(),
             data_dir: data_dir.to_owned(),
             client: reqwest::Client::new(),
         };
@@ -52,13 +58,11 @@ impl Service {
         let products = printed.iter().find(|line| line.contains("products")).expect("where to look");
         let url = products.split_whitespace().last().unwrap();
         service.address = url.trim_start_matches("http://").trim_end_matches("/products").to_owned();
-        service.printed = printed;
+        let event_store = printed.iter().find(|line| line.contains("event store")).expect("where it is");
+        let url = event_store.split_whitespace().find(|word| word.starts_with("esdb://"));
+        service.event_store = url.unwrap().to_owned();
+        service.printed = printed.join("\n");
         service
-    }
-
-    /// Where to look, as it printed it at its start.
-    pub fn printed(&self) -> &[String] {
-        &self.printed
     }
 
     /// What it prints, up to such a line.

@@ -42,9 +42,9 @@ pub struct StoreProcess {
 }
 
 impl StoreProcess {
-    /// On any free port.
+    /// On any free port, open to everybody.
     pub async fn start(data_dir: &Path) -> Self {
-        Self::start_with(data_dir, &[]).await
+        Self::start_with(data_dir, &["--open"]).await
     }
 
     pub async fn start_with(data_dir: &Path, args: &[&str]) -> Self {

@@ -95,6 +95,28 @@ fn an_event_without_a_link_after_linked_ones_is_told_and_does_not_hide_what_the_
     assert_eq!(findings[..2], expected);
 }
 
+/// Nobody knows the stream, and no link in it says that there should be one.
+#[test]
+fn an_event_without_a_link_in_a_stream_of_its_own_is_told_if_a_seal_stands_before_it() {
+    let mut history = History::written();
+    let foreign = Stored {
+        stream: "order-foreign".to_owned(),
+        revision: 0,
+        id: uuid::Uuid::from_u128(999),
+        metadata: vec![],
+        ..history.log[0].clone()
+    };
+    history.log.push(foreign.clone());
+    let event = history.which(history.log.len() - 1);
+    assert_eq!(history.verified().findings, [Finding::Unlinked { event }]);
+
+    // From before there were links.
+    history.log.pop();
+    history.log.insert(0, foreign);
+    history.seal_anew_with_first_linked();
+    assert_eq!(history.verified().findings, []);
+}
+
 #[test]
 fn a_proof_holds_for_an_event_as_it_was_written_alone() {
     for history in [History::written(), History::written_chained_from(20)] {

@@ -120,6 +120,19 @@ impl History {
         self.log = writer.log;
     }
 
+    /// The same where the first event is from before there were links.
+    pub fn seal_anew_with_first_linked(&mut self) {
+        let link = self.link(0);
+        let mut digest = START;
+        hex::decode_to_slice(link, &mut digest).unwrap();
+        self.log.retain(|event| event.stream != SEALS_STREAM);
+        let mut facts = std::mem::take(&mut self.log).into_iter();
+        let mut writer = Writer::new(self.key.clone());
+        writer.append_linked(facts.next().unwrap(), &digest);
+        facts.for_each(|event| writer.append(event));
+        self.log = writer.log;
+    }
+
     /// Where the event with this number stands.
     pub fn at(&self, number: u64) -> usize {
         self.log.iter().position(|event| event.id == Uuid::from_u128(number.into())).unwrap()
@@ -138,7 +151,7 @@ impl History {
             let chain = chains.of(found.stream).1;
             let (computed, stored) = chain.link(&found);
             last = stored.unwrap_or(computed);
-            chain.link = last;
+            chain.link = Some(last);
         }
         hex::encode(last)
     }
@@ -170,11 +183,12 @@ struct Writer {
     frontier: Frontier,
     since: Vec<Digest>,
     last: Option<Seal>,
+    seals: u64,
 }
 
 impl Writer {
     fn new(key: SealingKey) -> Self {
-        Self { key, log: vec![], frontier: Frontier::default(), since: vec![], last: None }
+        Self { key, log: vec![], frontier: Frontier::default(), since: vec![], last: None, seals: 0 }
     }
 
     fn append(&mut self, event: Stored) {
@@ -184,20 +198,23 @@ impl Writer {
 
     fn append_linked(&mut self, event: Stored, link: &Digest) {
         let position = self.log.len() as u64;
+        let is_chained = chain::split(&event.metadata).1.is_some();
         self.log.push(event);
         self.frontier.push(leaf(link));
         self.since.push(leaf(link));
-        if self.since.len() == BETWEEN_SEALS {
+        // The first seal is made by a shop that knows of links.
+        if self.since.len() >= BETWEEN_SEALS && is_chained {
             let at = (position, DateTime::UNIX_EPOCH);
             let seal = Seal::sign(&self.key, &self.frontier, self.last.as_ref(), &self.since, at);
             self.log.push(Stored {
                 stream: SEALS_STREAM.to_owned(),
-                revision: self.frontier.size() / BETWEEN_SEALS as u64 - 1,
+                revision: self.seals,
                 id: Uuid::from_u128(u128::from(position) << 64),
                 event_type: SEAL_TYPE.to_owned(),
                 data: serde_json::to_vec(&seal).unwrap(),
                 metadata: b"{}".to_vec(),
             });
+            self.seals += 1;
             self.last = Some(seal);
             self.since.clear();
         }

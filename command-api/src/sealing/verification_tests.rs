@@ -1,0 +1,155 @@
+//! The history is verified by the service itself, from where it was verified last.
+
+use super::Figures;
+use super::tests::{DEADLINE, History, Machine, key};
+use super::verification::{VerificationConfig, VerificationRunner};
+use audit_seal::chain::{self, Linked, START};
+use audit_seal::verification::Verification;
+use audit_seal::{VERIFICATIONS_STREAM, VERIFIED_TYPE};
+use chrono::TimeDelta;
+use event_store::{EventStore, ExpectedRevision, RawEvent, RawRecord, SubscriptionItem};
+use futures::{StreamExt, TryStreamExt, pin_mut};
+use http_boundary::Health;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Verifies once and is stopped; gives what it wrote down.
+async fn verified(history: &History, is_whole: bool) -> Verification {
+    let before = verifications(&history.store).await.len();
+    let store = EventStore::connect(&history.server.connection_string()).unwrap();
+    let config = VerificationConfig {
+        key: key(1),
+        keys: key(1).public().into(),
+        every: Some(TimeDelta::zero()),
+        is_whole,
+    };
+    let runner = VerificationRunner::new(store, config, Health::default(), Figures::default());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(runner.run(stop.clone()));
+    let items = history.store.subscribe_all(None);
+    pin_mut!(items);
+    let waiting = async {
+        let mut seen = 0;
+        loop {
+            let Some(SubscriptionItem::Event(event)) = items.next().await else { continue };
+            if event.stream == VERIFICATIONS_STREAM {
+                seen += 1;
+                if seen > before {
+                    return serde_json::from_slice(&event.data).unwrap();
+                }
+            }
+        }
+    };
+    let verification = tokio::time::timeout(DEADLINE, waiting).await.expect("it is verified in time");
+    stop.cancel();
+    running.await.unwrap();
+    verification
+}
+
+async fn verifications(store: &EventStore) -> Vec<RawRecord> {
+    store.read_raw_stream(VERIFICATIONS_STREAM, 0, usize::MAX).try_collect().await.unwrap()
+}
+
+/// Twenty events under four seals.
+async fn sealed() -> History {
+    let mut history = History::empty().await;
+    let machine = Machine::sealing_every(&history, 5);
+    history.append(20).await;
+    history.seals_of(20).await;
+    machine.stop().await.unwrap();
+    history
+}
+
+/// The same log in another store, where somebody has changed the event of this number and computed the stream's links
+/// anew: as if the data folder had been written over while the store was stopped.
+async fn changed_offline(history: &History, number: u64) -> History {
+    let forged = History::empty().await;
+    let records: Vec<RawRecord> = history.store.read_log(None).try_collect().await.unwrap();
+    let (mut link, mut fillers) = (START, 0);
+    for mut record in records {
+        if record.stream.starts_with('$') {
+            // The store has its own; this stands in their place, so that all others stand in theirs.
+            record = RawRecord {
+                stream: "filler".to_owned(),
+                revision: fillers,
+                event: raw("filler", vec![]),
+                ..record
+            };
+            fillers += 1;
+        }
+        if record.stream == "cart-1" {
+            if record.revision == number {
+                record.event.data = br#"{"number":1000000}"#.to_vec().into();
+            }
+            let RawEvent { id, event_type, data, metadata, .. } = &record.event;
+            let open = chain::split(metadata).0;
+            let stream = record.stream.as_str();
+            let revision = record.revision;
+            link =
+                chain::link(&link, &Linked { stream, revision, id: *id, event_type, data, metadata: open });
+            record.event.metadata = chain::with_link([open, b"}"].concat(), &link).into();
+        }
+        let expected =
+            record.revision.checked_sub(1).map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
+        forged.store.append_raw(&record.stream, expected, vec![record.event]).await.unwrap();
+    }
+    forged
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_sealed_is_written_down_and_gone_on_from() {
+    let mut history = sealed().await;
+    let first = verified(&history, false).await;
+    assert_eq!((first.size, first.findings, first.seal_revision), (20, 0, 3));
+    assert_eq!(first.check(&key(1).public().into()), Ok(()));
+
+    let machine = Machine::sealing_every(&history, 5);
+    history.append(10).await;
+    history.seals_of(30).await;
+    machine.stop().await.unwrap();
+    let next = verified(&history, false).await;
+    assert_eq!((next.size, next.findings, next.seal_revision), (30, 0, 5));
+    assert_eq!(verified(&history, false).await.size, 30);
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_while_the_store_was_stopped_is_found() {
+    let forged = changed_offline(&sealed().await, 7).await;
+    let found = verified(&forged, false).await;
+    assert_eq!(found.findings, 3, "{:?}", found.first_findings);
+    assert!(found.first_findings[0].starts_with("CHANGED  event 7 of cart-1 "), "{:?}", found.first_findings);
+    // It does not go away because the next run begins after it.
+    let next = verified(&forged, false).await;
+    assert_eq!((next.findings, &next.first_findings), (3, &found.first_findings));
+    assert_eq!(verified(&forged, true).await.findings, 3);
+}
+
+#[tokio::test]
+async fn what_lies_before_the_last_verified_seal_is_looked_at_when_it_is_asked_for() {
+    let history = sealed().await;
+    verified(&history, false).await;
+    let forged = changed_offline(&history, 7).await;
+    assert_eq!(verified(&forged, false).await.findings, 0);
+    assert_eq!(verified(&forged, true).await.findings, 3);
+}
+
+#[tokio::test]
+async fn nobody_without_the_key_can_say_that_everything_is_verified() {
+    let history = sealed().await;
+    let last = history.seals_of(20).await.pop().unwrap();
+    let said = Verification::sign(&key(2), (&last, 3), (0, vec![]), chrono::Utc::now());
+    let event = raw(VERIFIED_TYPE, serde_json::to_vec(&said).unwrap());
+    let forged = changed_offline(&history, 7).await;
+    forged.store.append_raw(VERIFICATIONS_STREAM, ExpectedRevision::NoStream, vec![event]).await.unwrap();
+    assert_eq!(verified(&forged, false).await.findings, 3);
+}
+
+fn raw(event_type: &str, data: Vec<u8>) -> RawEvent {
+    RawEvent {
+        id: Uuid::new_v4(),
+        event_type: event_type.to_owned(),
+        is_json: true,
+        data: data.into(),
+        metadata: b"{}".to_vec().into(),
+    }
+}
