@@ -36,9 +36,9 @@ async fn until_refused(request: impl Fn() -> Request) -> reqwest::Response {
 
 /// How often a kind of refusal was counted.
 async fn refused(shop: &Shop, problem: &str) -> u64 {
-    let metrics = shop.get("/metrics").await.body;
+    let metrics = shop.metrics().await;
     let line = format!("emporium_refused_requests_total{{reason=\"{problem}\"}} ");
-    let count = metrics.as_str().unwrap().lines().find_map(|text| text.strip_prefix(&line));
+    let count = metrics.lines().find_map(|text| text.strip_prefix(&line));
     count.map_or(0, |count| count.parse().unwrap())
 }
 
@@ -184,11 +184,11 @@ async fn a_disk_that_fills_up_takes_no_new_carts_and_ends_what_was_begun(pool: P
     let paid = shop.pay_by("pm_card_visa", order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(paid["status"], "processing");
 
-    let health = shop.get("/readyz").await.body;
+    let health = shop.health().await.body;
     let disk = &health["parts"]["disk"];
     assert_eq!((&disk["ready"], &disk["detail"]["shoppers"]), (&json!(true), &json!("cannot fill carts")));
-    let metrics = shop.get("/metrics").await.body;
-    assert!(metrics.as_str().unwrap().contains("\nemporium_disk_free_bytes "));
+    let metrics = shop.metrics().await;
+    assert!(metrics.contains("\nemporium_disk_free_bytes "));
 }
 
 #[sqlx::test(migrations = false)]
@@ -224,9 +224,9 @@ async fn a_flood_of_queries_is_refused_beyond_its_share_and_another_visitor_is_a
 
 /// Queries that wait for their turn.
 async fn waiting(shop: &Shop) -> u64 {
-    let metrics = shop.get("/metrics").await.body;
+    let metrics = shop.metrics().await;
     let count =
-        metrics.as_str().unwrap().lines().find_map(|text| text.strip_prefix("emporium_queries_waiting "));
+        metrics.lines().find_map(|text| text.strip_prefix("emporium_queries_waiting "));
     count.unwrap().parse().unwrap()
 }
 

@@ -51,15 +51,11 @@ async fn is_refused(shop: &Shop, sku: &str) {
     }
 }
 
-async fn metrics(shop: &Shop) -> String {
-    reqwest::get(format!("{}/metrics", shop.url())).await.unwrap().text().await.unwrap()
-}
-
 /// So many forged events of each kind, by the sealer's own count.
 async fn are_counted(shop: &Shop, expected: &[(&str, u64)]) {
     let counting = async {
         loop {
-            let metrics = metrics(shop).await;
+            let metrics = shop.metrics().await;
             let is_there = |(fault, events): &(&str, u64)| {
                 metrics
                     .contains(&format!("emporium_audit_forged_events_total{{fault=\"{fault}\"}} {events}\n"))
@@ -76,7 +72,7 @@ async fn are_counted(shop: &Shop, expected: &[(&str, u64)]) {
 async fn part(shop: &Shop, part: &str) -> Value {
     let asking = async {
         loop {
-            let health = shop.get("/readyz").await;
+            let health = shop.health().await;
             if health.status == StatusCode::OK {
                 return health.body["parts"][part].clone();
             }
