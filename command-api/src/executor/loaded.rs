@@ -23,6 +23,8 @@ pub(super) struct Loaded<A> {
     read_at: Instant,
     /// Nobody has looked whether the stream has events: an append finds out.
     is_assumed: bool,
+    /// Markers of commands that changed nothing, as far as they are known: a snapshot does not count them.
+    pub noted: u32,
     /// The newest snapshot that this state knows of: the revision after it, and its bytes.
     snapshot: (u64, usize),
 }
@@ -58,6 +60,7 @@ impl<A: Aggregate> Loaded<A> {
             answered: HashMap::new(),
             read_at: Instant::now(),
             is_assumed: false,
+            noted: 0,
             snapshot: (0, 0),
         }
     }
@@ -83,6 +86,7 @@ impl<A: Aggregate> Loaded<A> {
             answered,
             read_at: Instant::now(),
             is_assumed: false,
+            noted: 0,
             snapshot,
         }
     }
@@ -96,7 +100,9 @@ impl<A: Aggregate> Loaded<A> {
         while let Some(event) = events.next().await {
             let event = event.map_err(ExecuteError::Store)?;
             let end = End { revision: event.revision, position: event.position };
-            if event.event_type != COMMAND_NOTED {
+            if event.event_type == COMMAND_NOTED {
+                self.noted = self.noted.saturating_add(1);
+            } else {
                 let read = A::Event::read(&event.event_type, &event.data);
                 let fact = read.map_err(|source| ExecuteError::Unreadable {
                     stream: stream.to_owned(),

@@ -266,6 +266,7 @@ pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &Exe
         ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
         ExecuteError::Rejected(_)
         | ExecuteError::KeyReused
+        | ExecuteError::NotedTooOften { .. }
         | ExecuteError::TooLarge
         | ExecuteError::Unreadable { .. } => SettleError::ForGood { order_id, why: error.to_string() },
     }
