@@ -21,6 +21,7 @@ fn addresses() -> BTreeSet<String> {
         analytics_database_url: None,
         operator_token: TOKEN.to_owned(),
         live_heartbeat: 1,
+        live: query_api::LiveArgs::DEFAULT,
     };
     let router = query_api::Application::build(config, &Health::default()).unwrap().router();
     // A router shows its addresses to debuggers only.

@@ -77,6 +77,7 @@ impl Services {
                 analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
                 live_heartbeat: terms.live_heartbeat,
+                live: terms.live,
             },
             &health,
         )

@@ -287,5 +287,6 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
         live_heartbeat: args.live_heartbeat,
+        live: args.live,
     }
 }
