@@ -182,6 +182,16 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             "The request changes too much at once",
             "The request makes more events than can be stored at once: send it in parts.",
         ),
+        ExecuteError::NotedTooOften { max } => Problem::new(
+            StatusCode::CONFLICT,
+            "nothing-changed-too-often",
+            "Too many requests have changed nothing here",
+            format!(
+                "{max} requests with an Idempotency-Key have changed nothing here, and no more of them are remembered: \
+                 leave the key out of what changes nothing."
+            ),
+        )
+        .with("max", max),
         ExecuteError::Contended { stream } => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "contended",
@@ -354,6 +364,9 @@ pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {
         | cart::Rejection::Total(_) => Problem::invalid(sentence(rejection)),
         cart::Rejection::TooManyLines { max } => {
             conflict("too-many-lines", "The cart is full", rejection).with("max", *max)
+        }
+        cart::Rejection::TooManyChanges { max } => {
+            conflict("too-many-changes", "The cart takes no more changes", rejection).with("max", *max)
         }
         cart::Rejection::Changed => conflict("cart-changed", "The cart has changed", rejection),
         cart::Rejection::PriceChanged { expected, total, shipping, lines } => {

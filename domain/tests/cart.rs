@@ -6,7 +6,7 @@ mod scenario;
 use domain::Aggregate;
 use domain::cart::{
     Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, LinePrice,
-    MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection, ShippingSet,
+    MAX_CHANGES, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection, ShippingSet,
 };
 use domain::money::InvalidMoney;
 use domain::{LineId, Money};
@@ -241,6 +241,48 @@ fn unseen(expected: Money, total: i64, (mugs, mug): (u32, i64), shipping: Option
     };
     let lines = vec![of_line(1, "MUG", mugs, 10, mug), of_line(2, "BOWL", 1, 25, 25)];
     Rejection::PriceChanged { expected, total: gbp(total), shipping, lines }
+}
+
+/// A mug whose quantity goes to and fro so often that the cart was changed so many times.
+fn changed_so_often(changes: u32) -> Vec<Event> {
+    let again = (1..changes).map(|change| changed(1, 1 + change % 2));
+    with(&[line(1, "MUG", 1, 10)]).into_iter().chain(again).collect()
+}
+
+fn too_often() -> Rejection {
+    Rejection::TooManyChanges { max: MAX_CHANGES }
+}
+
+#[rstest]
+#[case::the_last_change(changed_so_often(MAX_CHANGES - 1), put(&[line(2, "BOWL", 1, 25)]), &[added(&line(2, "BOWL", 1, 25))])]
+#[case::no_change(changed_so_often(MAX_CHANGES), put(&[line(1, "MUG", 2, 10)]), &[])]
+#[case::a_line_goes_out(changed_so_often(MAX_CHANGES), remove(&[1]), &[removed(1)])]
+#[case::it_is_given_up(changed_so_often(MAX_CHANGES), Command::Abandon, &[abandoned()])]
+#[case::a_longer_one_of_old_is_checked_out(
+    changed_so_often(MAX_CHANGES + 500), check_out(gbp(20), &[price(1, gbp(10))]),
+    &[checked_out(20, &[price(1, gbp(10))])],
+)]
+fn a_cart_that_was_changed_often_still_takes(
+    #[case] history: Vec<Event>,
+    #[case] command: Command,
+    #[case] events: &[Event],
+) {
+    given::<Cart>(&history).when(command).then(events);
+}
+
+#[rstest]
+#[case::another_line(changed_so_often(MAX_CHANGES), put(&[line(2, "BOWL", 1, 25)]))]
+#[case::another_quantity(changed_so_often(MAX_CHANGES), put(&[line(1, "MUG", 7, 10)]))]
+#[case::more_than_are_left(
+    changed_so_often(MAX_CHANGES - 1), put(&[line(2, "BOWL", 1, 25), line(3, "JUG", 1, 25)]),
+)]
+#[case::a_charge(changed_so_often(MAX_CHANGES), ship_for(gbp(4)))]
+#[case::a_line_after_one_went_out(
+    [changed_so_often(MAX_CHANGES), vec![removed(1)]].concat(), put(&[line(2, "BOWL", 1, 25)]),
+)]
+#[case::a_longer_one_of_old(changed_so_often(MAX_CHANGES + 500), put(&[line(2, "BOWL", 1, 25)]))]
+fn a_cart_that_was_changed_too_often_refuses(#[case] history: Vec<Event>, #[case] command: Command) {
+    given::<Cart>(&history).when(command).then_refused(&too_often());
 }
 
 #[rstest]

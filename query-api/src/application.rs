@@ -2,6 +2,7 @@ use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
 use crate::database::Database;
+use crate::history::Readers;
 use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
@@ -71,6 +72,7 @@ impl Application {
             client_limits,
             database: database_args,
             live_heartbeat,
+            live,
         } = config;
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         let analytics = analytics_database_url.map(|url| url.parse()).transpose();
@@ -89,8 +91,9 @@ impl Application {
             None => Analytics::beside(database.clone(), &checkpoints),
             Some(apart) => Analytics::apart(apart, &store, health),
         };
-        let log = live::Log::new(store.clone());
+        let log = live::Log::new(store.clone(), live);
         let shared = Shared {
+            readers: Readers::new(live.histories_at_once),
             live_events: live::Events::new(log.clone()),
             live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
             checkpoints,

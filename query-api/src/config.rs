@@ -1,4 +1,5 @@
 use crate::database::DatabaseArgs;
+use crate::places::Limits;
 use event_store::EventStore;
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use std::net::SocketAddr;
@@ -39,6 +40,74 @@ pub struct Config {
     /// After how many seconds without an event a live order sends a sign of life
     #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = Config::LIVE_HEARTBEAT)]
     pub live_heartbeat: u64,
+
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// How much may be watched, waited for and looked back at, at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct LiveArgs {
+    /// How many may watch live pages at once
+    #[arg(long, env = "EMPORIUM_LIVE_PLACES", default_value_t = LiveArgs::DEFAULT.live_places)]
+    pub live_places: usize,
+
+    /// How many of them may come from one address; the operator may have all
+    #[arg(long, env = "EMPORIUM_LIVE_PLACES_OF_ADDRESS", default_value_t = LiveArgs::DEFAULT.live_places_of_address)]
+    pub live_places_of_address: usize,
+
+    /// How many of them may come over one connection; the operator may have all
+    #[arg(
+        long,
+        env = "EMPORIUM_LIVE_PLACES_OF_CONNECTION",
+        default_value_t = LiveArgs::DEFAULT.live_places_of_connection
+    )]
+    pub live_places_of_connection: usize,
+
+    /// How many of them only the operator may have; as many requests more may wait for a `min-position` of the log
+    #[arg(long, env = "EMPORIUM_LIVE_PLACES_RESERVED", default_value_t = LiveArgs::DEFAULT.live_places_reserved)]
+    pub live_places_reserved: usize,
+
+    /// How many histories, differences and pages of the past may be read at once; the operator has as many more
+    #[arg(long, env = "EMPORIUM_HISTORIES_AT_ONCE", default_value_t = LiveArgs::DEFAULT.histories_at_once)]
+    pub histories_at_once: usize,
+}
+
+impl LiveArgs {
+    /// What is not given.
+    pub const DEFAULT: Self = Self {
+        live_places: 10_000,
+        live_places_of_address: 500,
+        live_places_of_connection: 50,
+        live_places_reserved: 500,
+        histories_at_once: 8,
+    };
+
+    /// For those who watch.
+    pub(crate) fn for_watching(&self) -> Limits {
+        Limits {
+            in_all: self.live_places,
+            for_operator: self.live_places_reserved,
+            for_address: self.live_places_of_address,
+            over_connection: self.live_places_of_connection,
+        }
+    }
+
+    /// For those who wait for a position. They wait for seconds.
+    pub(crate) fn for_waiting(&self) -> Limits {
+        Limits {
+            in_all: 2 * self.live_places_reserved,
+            for_operator: self.live_places_reserved,
+            for_address: self.live_places_reserved.min(self.live_places_of_address).div_ceil(2),
+            over_connection: self.live_places_of_connection,
+        }
+    }
+}
+
+impl Default for LiveArgs {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl Config {

@@ -3,12 +3,13 @@
 //!
 //! Every query takes both, and each handler takes them from here, together with its own filter.
 
-use axum::extract::{FromRequestParts, Query};
+use crate::asker::Asker;
+use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use event_store::Position;
 use form_urlencoded::Serializer;
-use http_boundary::{Problem, Wait};
+use http_boundary::{OperatorToken, Problem, Wait};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct NoFilter {}
 #[derive(Debug, Clone, Copy)]
 pub struct Freshness {
     pub wanted: Option<MinPosition>,
+    /// Who waits for it.
+    pub asker: Asker,
     wait: Option<Wait>,
 }
 
@@ -53,10 +56,16 @@ pub struct Reached {
     wait: Option<Wait>,
 }
 
-impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+impl<T, S> FromRequestParts<S> for Asked<T>
+where
+    T: DeserializeOwned,
+    OperatorToken: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(asker) = Asker::from_request_parts(parts, state).await;
         let (mut wanted, mut filter) = (None, Serializer::new("/?".to_owned()));
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             if name != MIN_POSITION {
@@ -68,7 +77,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
         let filter = filter.finish().parse::<Uri>().map_err(|error| Problem::malformed(error.to_string()))?;
         let filter = Query::<T>::try_from_uri(&filter);
         let Query(filter) = filter.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-        Ok(Self { filter, freshness: Freshness { wanted, wait: Wait::read(&parts.headers) } })
+        Ok(Self { filter, freshness: Freshness { wanted, asker, wait: Wait::read(&parts.headers) } })
     }
 }
 
@@ -156,7 +165,7 @@ mod tests {
 
     async fn asked(uri: &str) -> Result<Asked<Filter>, Problem> {
         let (mut parts, ()) = Request::get(uri).header("prefer", "wait=7").body(()).unwrap().into_parts();
-        Asked::from_request_parts(&mut parts, &()).await
+        Asked::from_request_parts(&mut parts, &OperatorToken::new("of the tests")).await
     }
 
     #[tokio::test]
@@ -188,9 +197,11 @@ mod tests {
     fn only_who_wants_a_position_is_told_how_long_it_would_have_waited() {
         let wait =
             Wait::read(&[("prefer".parse().unwrap(), "wait=7".parse().unwrap())].into_iter().collect());
+        let client = http_boundary::Client { address: [127, 0, 0, 1].into(), connection: 1 };
+        let asker = Asker { client, is_operator: false };
         let headers = |wanted| {
             let mut headers = HeaderMap::new();
-            Freshness { wanted, wait }.reached(Some(Position::new(9))).write(&mut headers);
+            Freshness { wanted, asker, wait }.reached(Some(Position::new(9))).write(&mut headers);
             headers.into_iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(headers(Some(MinPosition::Head)), ["9", "wait=7"]);

@@ -10,17 +10,20 @@
 mod analytics;
 mod answer;
 mod application;
+pub mod asker;
 mod audit;
 mod checkpoints;
 mod config;
 mod database;
 mod freshness;
+mod gate;
 mod history;
 pub mod live;
 mod page;
 mod parameters;
+mod places;
 mod routes;
 
 pub use application::{Application, BuildError};
-pub use config::Config;
+pub use config::{Config, LiveArgs};
 pub use database::DatabaseArgs;

@@ -1,9 +1,9 @@
 //! The executor against a real event store: batches, conflicts, many at once.
 
 use chrono::Utc;
-use command_api::executor::{Envelope, ExecuteError, Executor, Writers};
+use command_api::executor::{Envelope, ExecuteError, Executor, MAX_NOTED, Writers};
 use domain::inventory::{Command, Rejection};
-use domain::{OrderId, Quantity, ReceiptId};
+use domain::{LineId, OrderId, Quantity, ReceiptId, cart};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::EventStore;
 use futures::StreamExt;
@@ -131,4 +131,33 @@ async fn waiting_sees_a_change_that_comes_later() {
     let (seen, sold) = tokio::join!(waiting, selling);
     sold.unwrap();
     assert_eq!(seen.unwrap(), Some(()));
+}
+
+/// Anybody can ask for what changes nothing, each time with a key of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_takes_only_so_many_marks_of_commands_that_change_nothing() {
+    let bench = Bench::start().await;
+    let executor = bench.executor();
+    let by = |actor: &str| {
+        let fingerprint = "of a body".to_owned();
+        Envelope { actor: actor.to_owned(), fingerprint, ..envelope() }
+    };
+    let nothing = || cart::Command::RemoveLines { line_ids: vec![LineId(Uuid::now_v7())] };
+    let open = cart::Command::Open { currency: "GBP".parse().unwrap(), customer_id: None };
+    executor.carts.execute("one", open, by("shopper")).await.unwrap();
+    let marks = u64::from(MAX_NOTED);
+    join_all((0..marks).map(|_| executor.carts.execute("one", nothing(), by("shopper")))).await;
+    assert_eq!(bench.events_of("cart-one").await, 1 + MAX_NOTED as usize);
+
+    // Another process counts the same.
+    for executor in [&executor, &bench.executor()] {
+        let refused = executor.carts.execute("one", nothing(), by("shopper")).await;
+        assert!(matches!(refused, Err(ExecuteError::NotedTooOften { max: MAX_NOTED })), "{refused:?}");
+        let without_a_key = executor.carts.execute("one", nothing(), envelope()).await.unwrap();
+        assert_eq!(without_a_key.revision, marks);
+    }
+    let of_operator = executor.carts.execute("one", nothing(), by("operator")).await.unwrap();
+    assert_eq!(of_operator.revision, marks + 1);
+    let given_up = executor.carts.execute("one", cart::Command::Abandon, by("shopper")).await.unwrap();
+    assert_eq!(given_up.revision, marks + 2);
 }

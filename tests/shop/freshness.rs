@@ -24,6 +24,7 @@ fn addresses() -> BTreeSet<String> {
         client_limits: http_boundary::ClientLimitArgs::without_limits(),
         database: query_api::DatabaseArgs::default(),
         live_heartbeat: 1,
+        live: query_api::LiveArgs::DEFAULT,
     };
     let router = query_api::Application::build(config, &Health::default()).unwrap().router();
     // A router shows its addresses to debuggers only.

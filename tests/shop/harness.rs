@@ -46,6 +46,8 @@ pub struct Terms {
     pub tells_of_refunds: bool,
     /// After how long without an event a live order sends a sign of life, in seconds.
     pub live_heartbeat: u64,
+    /// How many may watch live pages.
+    pub live: query_api::LiveArgs,
     /// How long an event waits for its seal, in seconds.
     pub seal_seconds: u64,
     pub limits: Limits,
@@ -60,6 +62,7 @@ impl Default for Terms {
             keeps_keys: 24 * 60 * 60,
             tells_of_refunds: true,
             live_heartbeat: query_api::Config::LIVE_HEARTBEAT,
+            live: query_api::LiveArgs::DEFAULT,
             seal_seconds: 10,
             limits: Limits::default(),
             unpaid: UnpaidArgs { payments_in_part: true, ..UnpaidArgs::unlimited() },

@@ -88,6 +88,7 @@ impl Services {
                 client_limits: terms.limits.of_clients(),
                 database: query_api::DatabaseArgs { queries_waiting: terms.limits.queries_waiting },
                 live_heartbeat: terms.live_heartbeat,
+                live: terms.live,
             },
             &health,
         )

@@ -260,6 +260,16 @@ async fn a_time_is_business_time(pool: PgPool) {
     assert_eq!(price_at("2011-03-01T01:00:00%2B01:00").await, 1200);
     let before = as_of(&shop, "/products/MUG", "2010-12-31T23:59:59Z").await;
     before.expect_problem(StatusCode::NOT_FOUND, "not-found");
+
+    // The history of prices says the same of each moment: 1100 was never asked for.
+    let prices = shop.get_now("/products/MUG/prices").await.expect(StatusCode::OK);
+    let told: Vec<_> = prices["items"].as_array().unwrap().iter().collect();
+    let told = told.iter().map(|price| (&price["price"]["amount"], &price["from"], &price["until"]));
+    let (begin, change) = (json!("2011-01-01T00:00:00Z"), json!("2011-03-01T00:00:00Z"));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(&json!(1000), &begin, &change), (&json!(1200), &change, &Value::Null)]
+    );
 }
 
 #[sqlx::test(migrations = false)]
@@ -319,7 +329,9 @@ async fn the_past_is_open_to_those_to_whom_the_page_is_and_bad_points_are_refuse
     ] {
         shop.get(path).await.expect_problem(StatusCode::FORBIDDEN, "operator-only");
     }
-    shop.get("/stock/MUG?min-position=head").await.expect(StatusCode::OK);
+    // A shop that has just been opened makes its tables first.
+    let stock = shop.request(Method::GET, "/stock/MUG?min-position=head").header("prefer", "wait=25");
+    stock.send().await.expect(StatusCode::OK);
     let (missing, unknown) = ("revision:99", "018f3c6e-7a10-7c3d-9b42-0c5a1e2d3f02");
     for (path, status, problem) in [
         (format!("/orders/{order}?as_of=noon"), StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),

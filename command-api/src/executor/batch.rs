@@ -2,7 +2,7 @@
 
 use super::loaded::{End, Loaded, new_events, noted};
 use super::stream::Waiting;
-use super::{Accepted, ExecuteError};
+use super::{Accepted, ExecuteError, MAX_NOTED};
 use audit_seal::Digest;
 use domain::Aggregate;
 use event_store::{ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
@@ -55,6 +55,13 @@ impl<A: Aggregate> Batch<A> {
                     Ok(facts) if facts.is_empty() && waiting.envelope.fingerprint.is_empty() => {
                         Outcome::AlreadySo
                     }
+                    Ok(facts)
+                        if facts.is_empty()
+                            && state.noted >= MAX_NOTED
+                            && !waiting.envelope.is_of_operator() =>
+                    {
+                        Outcome::Refused(ExecuteError::NotedTooOften { max: MAX_NOTED })
+                    }
                     Ok(facts) => {
                         let after = (state.next_revision() + batch.events.len() as u64, &batch.link);
                         let (events, link) = if facts.is_empty() {
@@ -68,6 +75,7 @@ impl<A: Aggregate> Batch<A> {
                             break;
                         }
                         bytes += size;
+                        state.noted += u32::from(facts.is_empty());
                         facts.iter().for_each(|fact| state.evolve(fact));
                         batch.events.extend(events);
                         batch.link = link;

@@ -27,6 +27,8 @@ pub(super) struct Loaded<A> {
     read_at: Instant,
     /// Nobody has looked whether the stream has events: an append finds out.
     is_assumed: bool,
+    /// Markers of commands that changed nothing, as far as they are known: a snapshot does not count them.
+    pub noted: u32,
     /// The newest snapshot that this state knows of: the revision after it, and its bytes.
     snapshot: (u64, usize),
 }
@@ -54,6 +56,7 @@ impl<A: Aggregate> Loaded<A> {
             answered: HashMap::new(),
             read_at: Instant::now(),
             is_assumed: false,
+            noted: 0,
             snapshot: (0, 0),
         }
     }
@@ -81,6 +84,7 @@ impl<A: Aggregate> Loaded<A> {
             answered,
             read_at: Instant::now(),
             is_assumed: false,
+            noted: 0,
             snapshot,
         }
     }
@@ -116,6 +120,7 @@ impl<A: Aggregate> Loaded<A> {
             if let Some(metadata) = metadata {
                 self.remember(metadata.command_id, &metadata.fingerprint, end);
             }
+            self.noted = self.noted.saturating_add(u32::from(event.event_type == COMMAND_NOTED));
             self.end = Some(end);
             self.chain = chain;
         }

@@ -6,7 +6,8 @@
 //! append is not known, the stream is read again and everything is decided again.
 //!
 //! A command with an idempotency key leaves its mark in the stream, also when it changes nothing: then a marker that
-//! means nothing to the aggregate. So every process knows for ever what it was answered.
+//! means nothing to the aggregate. So every process knows for ever what it was answered. Anybody can ask for what changes
+//! nothing, so a stream takes no more than [`MAX_NOTED`] such marks of callers who are not the operator.
 //!
 //! Each event that is read is held against the chain of its stream (`guard`). A stream with an event that cannot be read,
 //! or that no shop has written there, is parked ([`ParkedStreams`]): commands for it are refused until the operator has the
@@ -38,6 +39,7 @@ use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::product::Product;
 use event_store::{EventStore, EventStoreError, Metadata, Position};
+use http_boundary::Caller;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +64,9 @@ struct Shared {
     guard: Guard,
     parked: Arc<ParkedStreams>,
 }
+
+/// Markers of commands that changed nothing that a stream takes from anybody.
+pub const MAX_NOTED: u32 = 1_000;
 
 /// How many streams of each kind stay in memory.
 const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
@@ -113,6 +118,10 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    fn is_of_operator(&self) -> bool {
+        self.actor == Caller::Operator.name()
+    }
+
     fn metadata(&self) -> Metadata {
         Metadata {
             correlation_id: self.correlation_id,
@@ -146,6 +155,11 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
     /// The idempotency key came before, with another body.
     #[error("the idempotency key was used before with another request: use a new key")]
     KeyReused,
+    /// The command changes nothing, as did so many others with an idempotency key of their own.
+    #[error(
+        "{max} commands with an idempotency key have changed nothing here: no more of them are remembered"
+    )]
+    NotedTooOften { max: u32 },
     /// The command makes more bytes of events than one append may have.
     #[error("the request is too large to be taken at once: send it in parts")]
     TooLarge,
@@ -170,6 +184,7 @@ impl ViewError {
         match self {
             Self::Rejected(never) => match never {},
             Self::KeyReused => ExecuteError::KeyReused,
+            Self::NotedTooOften { max } => ExecuteError::NotedTooOften { max },
             Self::TooLarge => ExecuteError::TooLarge,
             Self::Contended { stream } => ExecuteError::Contended { stream },
             Self::Store(error) => ExecuteError::Store(error),

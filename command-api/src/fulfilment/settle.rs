@@ -333,9 +333,10 @@ fn of_view(order_id: OrderId, error: &ViewError) -> SettleError {
 pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
     match error {
         ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
-        ExecuteError::Rejected(_) | ExecuteError::KeyReused | ExecuteError::TooLarge => {
-            SettleError::ForGood { order_id, why: error.to_string() }
-        }
+        ExecuteError::Rejected(_)
+        | ExecuteError::KeyReused
+        | ExecuteError::NotedTooOften { .. }
+        | ExecuteError::TooLarge => SettleError::ForGood { order_id, why: error.to_string() },
         ExecuteError::Unreadable(at) => SettleError::Unreadable { order_id, at: Arc::clone(at) },
     }
 }

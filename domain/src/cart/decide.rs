@@ -1,6 +1,7 @@
 use super::{
     Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, Line,
-    LinePrice, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection, ShippingSet,
+    LinePrice, MAX_CHANGES, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, OpenCart, Opened, PricedLine, Rejection,
+    ShippingSet,
 };
 use crate::{Aggregate, LineId, Money, Quantity};
 use std::collections::{HashMap, HashSet};
@@ -105,7 +106,18 @@ fn put_lines(cart: &OpenCart, lines: &[NewLine]) -> Result<Vec<Event>, Rejection
     if count > MAX_LINES {
         return Err(Rejection::TooManyLines { max: MAX_LINES });
     }
+    check_changes(cart, events.len())?;
     Ok(events)
+}
+
+/// Whoever fills a cart may be anybody, and all that is done to it is kept and read again.
+fn check_changes(cart: &OpenCart, more: usize) -> Result<(), Rejection> {
+    let left = MAX_CHANGES.saturating_sub(cart.changes);
+    if u32::try_from(more).is_ok_and(|more| more <= left) {
+        Ok(())
+    } else {
+        Err(Rejection::TooManyChanges { max: MAX_CHANGES })
+    }
 }
 
 fn added(line: &NewLine) -> ItemAdded {
@@ -134,6 +146,7 @@ fn set_shipping(cart: &OpenCart, charge: Money) -> Result<Vec<Event>, Rejection>
     if cart.shipping == Some(charge) {
         return Ok(vec![]);
     }
+    check_changes(cart, 1)?;
     Ok(vec![Event::ShippingSet(ShippingSet { charge })])
 }
 

@@ -21,5 +21,8 @@ pub use state::{Cart, CheckedOutCart, Line, OpenCart};
 
 /// Lines that a cart may have.
 pub const MAX_LINES: usize = 2_000;
+/// Changes that an open cart takes: lines that came in, other quantities, charges for sending. Lines can always go out,
+/// of which there are no more than came in.
+pub const MAX_CHANGES: u32 = 10_000;
 /// Units that a line may have.
 pub const MAX_UNITS_OF_A_LINE: u32 = 1_000_000;

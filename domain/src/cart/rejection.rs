@@ -62,6 +62,12 @@ pub enum Rejection {
         /// The limit.
         max: usize,
     },
+    /// It was changed as often as a cart may be.
+    #[error("the cart was changed {max} times: check it out, take lines out, or begin another cart")]
+    TooManyChanges {
+        /// The limit.
+        max: u32,
+    },
     /// The lines of one SKU together are more than can be reserved.
     #[error("the cart has too many units of SKU {sku} in all its lines together")]
     TooManyUnits {

@@ -26,6 +26,8 @@ pub struct OpenCart {
     pub lines: Vec<Line>,
     /// For sending it, if known.
     pub shipping: Option<Money>,
+    /// How often a line came in or got another quantity, or the charge was set.
+    pub changes: u32,
 }
 
 /// A cart that became an order.
@@ -70,6 +72,11 @@ impl OpenCart {
     pub fn line(&self, line_id: LineId) -> Option<&Line> {
         self.lines.iter().find(|line| line.line_id == line_id)
     }
+
+    fn changed(mut self) -> Cart {
+        self.changes = self.changes.saturating_add(1);
+        Cart::Open(self)
+    }
 }
 
 impl Cart {
@@ -80,6 +87,7 @@ impl Cart {
                 customer_id: opened.customer_id.clone(),
                 lines: Vec::new(),
                 shipping: None,
+                changes: 0,
             }),
             (Self::Open(mut cart), Event::ItemAdded(added)) => {
                 cart.lines.push(Line {
@@ -89,11 +97,12 @@ impl Cart {
                     unit_price: added.unit_price,
                     agreed: added.agreed,
                 });
-                Self::Open(cart)
+                cart.changed()
             }
             (Self::Open(mut cart), Event::ItemQuantityChanged(changed)) => {
                 if let Some(line) = cart.lines.iter_mut().find(|line| line.line_id == changed.line_id) {
                     line.quantity = changed.quantity;
+                    return cart.changed();
                 }
                 Self::Open(cart)
             }
@@ -103,7 +112,7 @@ impl Cart {
             }
             (Self::Open(mut cart), Event::ShippingSet(set)) => {
                 cart.shipping = Some(set.charge);
-                Self::Open(cart)
+                cart.changed()
             }
             (Self::Open(cart), Event::CheckedOut(checked_out)) => Self::CheckedOut(lock(cart, checked_out)),
             (Self::Open(_), Event::Abandoned(_)) => Self::Abandoned,

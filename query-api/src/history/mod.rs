@@ -3,7 +3,8 @@
 //! Nothing here looks at a read model. A thing's stream is read from the event store up to the point (`stream`), and
 //! folded by the domain's own code into the same page that the read model shows now (`carts`, `orders`, `products`,
 //! `stock`). What the domain does not keep, such as when a parcel left, is taken from the events beside the state.
-//! It costs the reading of the stream up to the point; for a point in time also of what came after it.
+//! It costs the reading of the stream up to the point; for a point in time also of what came after it. So only a few read
+//! at once (`readers`).
 
 mod carts;
 mod changes;
@@ -12,8 +13,10 @@ mod orders;
 mod point;
 mod prices;
 mod products;
+mod readers;
 mod stock;
 mod stream;
+mod timeline;
 
 pub use carts::CartFold;
 pub use changes::{Change, changes};
@@ -22,6 +25,7 @@ pub use orders::OrderFold;
 pub use point::Point;
 pub use prices::{PricePeriod, price_periods};
 pub use products::ProductFold;
+pub use readers::Readers;
 pub use stock::StockFold;
 pub use stream::{HistoryError, Upto, last_at};
 

@@ -1,4 +1,5 @@
-use super::stream::{HistoryError, Reader};
+use super::stream::{HistoryError, Reader, happened_at};
+use super::timeline::{Period, Timeline};
 use crate::answer::MoneyView;
 use chrono::{DateTime, Utc};
 use domain::product::Product;
@@ -6,55 +7,68 @@ use domain::{Aggregate, Money, Sku};
 use event_store::{EventStore, Position};
 use futures::{TryStreamExt, pin_mut};
 use serde::Serialize;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A price, from when to when it was asked for, and who set it.
 #[derive(Debug, Serialize)]
 pub struct PricePeriod {
-    /// Of the event that set it.
-    pub revision: u64,
-    pub position: Position,
-    pub event_id: Uuid,
-    pub actor: String,
-    pub command_id: Uuid,
-    pub price: MoneyView,
+    #[serde(flatten)]
+    pub set: PriceSet,
     /// Business time, itself inside.
     pub from: DateTime<Utc>,
     /// Itself outside; none if it still stands.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Every price that a product had, oldest first.
-pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Vec<PricePeriod>, HistoryError> {
+/// The event that set a price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PriceSet {
+    pub revision: u64,
+    pub position: Position,
+    pub event_id: Uuid,
+    pub actor: String,
+    pub command_id: Uuid,
+    pub price: MoneyView,
+}
+
+/// Every price that a product had at some moment, oldest first, as `as_of` shows it at that moment. One that was set with
+/// a business time at or after that of a later change was never asked for: its event is in the product's history.
+/// None if there is no such product.
+pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<PricePeriod>>, HistoryError> {
     let events = store.read_stream(&format!("{}-{sku}", Product::CATEGORY), 0, usize::MAX);
     pin_mut!(events);
     let (mut product, mut reader) = (Product::default(), Reader::default());
-    let mut periods: Vec<PricePeriod> = Vec::new();
+    let mut set: Option<Arc<PriceSet>> = None;
+    let mut timeline = Timeline::default();
+    let mut is_known = false;
     while let Some(event) = events.try_next().await? {
-        let Some((fact, known)) = reader.read::<Product>(store, &event).await? else { continue };
-        let before = price_of(&product);
-        product = product.evolve(&fact);
-        let now = price_of(&product);
-        if now == before {
-            continue;
+        is_known = true;
+        // A command that changed nothing was decided upon the prices before it, too.
+        if let Some((fact, known)) = reader.read::<Product>(store, &event).await? {
+            let before = price_of(&product);
+            product = product.evolve(&fact);
+            let now = price_of(&product);
+            if now != before {
+                set = now.map(|price| {
+                    Arc::new(PriceSet {
+                        revision: event.revision,
+                        position: event.position,
+                        event_id: event.id,
+                        actor: known.actor,
+                        command_id: known.command_id,
+                        price: MoneyView::new(price.amount(), price.currency().code()),
+                    })
+                });
+            }
         }
-        if let Some(last) = periods.last_mut().filter(|last| last.until.is_none()) {
-            last.until = Some(known.occurred_at);
-        }
-        if let Some(price) = now {
-            periods.push(PricePeriod {
-                revision: event.revision,
-                position: event.position,
-                event_id: event.id,
-                actor: known.actor,
-                command_id: known.command_id,
-                price: MoneyView::new(price.amount(), price.currency().code()),
-                from: known.occurred_at,
-                until: None,
-            });
-        }
+        timeline.take(happened_at(&event), set.clone());
     }
-    Ok(periods)
+    let priced = |period: Period<Option<Arc<PriceSet>>>| {
+        let set = period.state?.as_ref().clone();
+        Some(PricePeriod { set, from: period.from, until: period.until })
+    };
+    Ok(is_known.then(|| timeline.periods().into_iter().filter_map(priced).collect()))
 }
 
 /// What is asked for it; nothing for one that is not on sale.

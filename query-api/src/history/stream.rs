@@ -2,6 +2,7 @@
 
 use super::{Moment, Point};
 use crate::answer::failed_read;
+use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
 use event_store::{EVENT_SKIPPED, EventStore, EventStoreError, RecordedEvent, Skips};
@@ -114,10 +115,7 @@ pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> 
             None => true,
             Some(Point::Revision(_)) => return Ok(Upto::OnlyUpTo(event.revision)),
             Some(Point::Position(position)) => event.position <= position,
-            // What is not ours happened when the store took it.
-            Some(Point::Time(time)) => {
-                event.metadata().map_or(event.recorded_at, |known| known.occurred_at) <= time
-            }
+            Some(Point::Time(time)) => happened_at(&event) <= time,
         };
         if is_within {
             return Ok(Upto::Revision(event.revision));
@@ -132,6 +130,11 @@ fn count_of(point: Option<Point>) -> usize {
         None | Some(Point::Revision(_)) => 1,
         Some(Point::Position(_) | Point::Time(_)) => usize::MAX,
     }
+}
+
+/// An event's business time. What is not ours happened when the store took it.
+pub(super) fn happened_at(event: &RecordedEvent) -> DateTime<Utc> {
+    event.metadata().map_or(event.recorded_at, |known| known.occurred_at)
 }
 
 fn metadata(event: &RecordedEvent) -> Result<event_store::Metadata, HistoryError> {

@@ -1,4 +1,4 @@
-use super::events::Told;
+use super::told::Told;
 use crate::answer::MoneyView;
 use domain::cart::{Cart, OpenCart};
 use domain::{CartId, OrderId};

@@ -1,7 +1,11 @@
 //! The log from now on, followed once for all who watch, and only while somebody does.
 
 use crate::answer::failed_read;
+use crate::asker::Asker;
+use crate::config::LiveArgs;
 use crate::freshness::{Freshness, MinPosition, Reached};
+use crate::places::{NoPlace, Place, Places};
+use axum::http::StatusCode;
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Problem;
@@ -11,8 +15,6 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Those who watch, or wait, in this process at once.
-const MAX_LISTENERS: usize = 10_000;
 /// How often it is looked whether anybody watches still.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -23,6 +25,10 @@ type Taker = Arc<dyn Fn(&Arc<RecordedEvent>) + Send + Sync>;
 #[derive(Clone)]
 pub struct Log {
     store: EventStore,
+    /// For those who watch.
+    watching: Places,
+    /// For those who wait for a position.
+    waiting: Places,
     shared: Arc<Mutex<Shared>>,
     stop: CancellationToken,
 }
@@ -49,10 +55,12 @@ struct Followed {
 pub enum NotFollowed {
     #[error("there is no such thing")]
     Unknown,
-    #[error("too many listen at once")]
-    TooMany,
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     #[error("the read models do not answer")]
     NoAnswer,
+    #[error("it cannot be told how it stands")]
+    NotTold,
     #[error(transparent)]
     Store(#[from] EventStoreError),
 }
@@ -61,22 +69,52 @@ impl From<NotFollowed> for Problem {
     fn from(error: NotFollowed) -> Self {
         match error {
             NotFollowed::Unknown => Self::not_found("There is no such thing."),
-            NotFollowed::TooMany => {
-                Self::unavailable("Too many listen at the moment: ask again in a moment.")
-            }
+            NotFollowed::NoPlace(error) => no_place(error),
             NotFollowed::NoAnswer => {
                 Self::unavailable("The read models cannot be read at the moment: ask again in a moment.")
+            }
+            NotFollowed::NotTold => {
+                Self::unavailable("How it stands cannot be read at the moment: ask again in a moment.")
             }
             NotFollowed::Store(error) => failed_read(error),
         }
     }
 }
 
+fn no_place(error: NoPlace) -> Problem {
+    let too_many = |max: usize, whose: &str| {
+        let title = "You watch or wait for too much at once";
+        let detail = format!(
+            "{max} live pages and waiting requests are all that {whose} may have: close one of them."
+        );
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-live-pages", title, detail)
+            .with("max", max)
+            .retry_after(10)
+    };
+    match error {
+        NoPlace::InAll => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too much is asked at once",
+            "All places for live pages and waiting requests are taken: ask again in a moment.",
+        )
+        .retry_after(2),
+        NoPlace::ForAddress { max } => too_many(max, "one address"),
+        NoPlace::OverConnection { max } => too_many(max, "one connection"),
+    }
+}
+
 impl Log {
     /// Nobody watches yet.
     #[must_use]
-    pub fn new(store: EventStore) -> Self {
-        Self { store, shared: Arc::default(), stop: CancellationToken::new() }
+    pub fn new(store: EventStore, limits: LiveArgs) -> Self {
+        Self {
+            store,
+            watching: Places::new(limits.for_watching()),
+            waiting: Places::new(limits.for_waiting()),
+            shared: Arc::default(),
+            stop: CancellationToken::new(),
+        }
     }
 
     /// The store that holds it.
@@ -95,11 +133,12 @@ impl Log {
     }
 
     /// One more who watches. From when it is on, each event is handed on.
-    pub(super) fn join(&self) -> Result<Place, NotFollowed> {
+    pub(super) fn join(&self, asker: Asker) -> Result<Following, NotFollowed> {
+        Ok(self.follow_from(self.watching.take(asker)?))
+    }
+
+    fn follow_from(&self, place: Place) -> Following {
         let mut shared = self.lock();
-        if shared.listeners >= MAX_LISTENERS {
-            return Err(NotFollowed::TooMany);
-        }
         shared.listeners += 1;
         let followed = match &shared.followed {
             Some(followed) => followed.clone(),
@@ -111,7 +150,23 @@ impl Log {
             }
         };
         drop(shared);
-        Ok(Place { log: self.clone(), followed })
+        Following { log: self.clone(), followed, _place: place }
+    }
+
+    /// Waits until events are handed on. Gives the position up to which a listener has heard everything, if that is a
+    /// position of this log: what was said by another log, or by one that has lost its end, says nothing here.
+    pub(super) async fn known(
+        &self,
+        following: &mut Following,
+        after: Option<Position>,
+    ) -> Result<Option<Position>, NotFollowed> {
+        let upto = following.is_on().await?;
+        if after <= upto {
+            return Ok(after);
+        }
+        // Another process may be a little ahead of what is handed on here.
+        let head = self.store.head().await?;
+        Ok(after.filter(|after| Some(*after) <= head))
     }
 
     /// Waits until the log is as long as is wanted; at once if nothing is.
@@ -124,13 +179,14 @@ impl Log {
         if head >= Some(wanted) {
             return Ok(freshness.reached(head));
         }
-        let mut place = self.join()?;
-        place.is_on().await?;
-        let reached = place.followed.wait_for(|followed| followed.upto >= Some(wanted));
+        let place = self.waiting.take(freshness.asker).map_err(no_place)?;
+        let mut following = self.follow_from(place);
+        following.is_on().await?;
+        let reached = following.followed.wait_for(|followed| followed.upto >= Some(wanted));
         let reached = tokio::time::timeout(freshness.patience(), reached).await;
         match reached.map(|followed| followed.map(|followed| followed.upto)) {
             Ok(Ok(upto)) => Ok(freshness.reached(upto)),
-            _ => Err(freshness.not_reached(wanted, place.upto().max(head))),
+            _ => Err(freshness.not_reached(wanted, following.upto().max(head))),
         }
     }
 
@@ -185,13 +241,14 @@ impl Log {
     }
 }
 
-/// The place of one who watches.
-pub(super) struct Place {
+/// One for whom the log is followed.
+pub(super) struct Following {
     log: Log,
     followed: watch::Receiver<Followed>,
+    _place: Place,
 }
 
-impl Place {
+impl Following {
     /// Waits until events are handed on. What is not handed on from now on is at this position or before it.
     pub async fn is_on(&mut self) -> Result<Option<Position>, NotFollowed> {
         match self.followed.wait_for(|followed| followed.is_on).await {
@@ -205,7 +262,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Following {
     fn drop(&mut self) {
         self.log.lock().listeners -= 1;
     }

@@ -14,8 +14,11 @@ pub mod states;
 
 mod carts;
 mod orders;
+mod replay;
 mod sales;
 mod stock;
+mod telling;
+pub mod told;
 
 pub use events::Events;
 pub use log::{Log, NotFollowed};

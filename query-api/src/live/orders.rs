@@ -1,4 +1,4 @@
-use super::events::Told;
+use super::told::Told;
 use domain::OrderId;
 use domain::order::Order;
 use serde::Serialize;

@@ -3,14 +3,17 @@
 //! The log says that something was touched; when the read model has come to that position, it is read again. What is
 //! told has the position up to which it is true at least, and positions only rise.
 
-use super::log::{Log, NotFollowed, Place};
+use super::log::{Following, Log, NotFollowed};
 use super::{sales, stock};
+use crate::answer::{failed_read, nothing};
 use crate::checkpoints::{Checkpoints, ReadModel};
+use crate::freshness::Freshness;
 use async_stream::stream;
 use chrono::{Days, NaiveTime, Utc};
 use domain::Sku;
 use event_store::{Position, RecordedEvent};
 use futures::Stream;
+use http_boundary::Problem;
 use http_boundary::process::with_causes;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -58,8 +61,8 @@ impl State {
 #[derive(Debug, Clone)]
 enum Known {
     NotYet,
-    /// It is not in the read model.
-    Nothing,
+    /// It is not in the read model, which had come so far when it was read.
+    Nothing(Option<Position>),
     State(Arc<State>),
 }
 
@@ -105,7 +108,7 @@ impl Watched {
         touched.into_iter().flatten()
     }
 
-    fn model(&self) -> ReadModel {
+    pub fn model(&self) -> ReadModel {
         match self {
             Self::Stock(_) | Self::Available(_) => ReadModel::Stock,
             Self::Sales => ReadModel::Sales,
@@ -127,30 +130,47 @@ impl States {
         Self { pool, checkpoints, log, topics }
     }
 
-    /// How it stands, and then each new state. Those who have heard what was up to a position hear only what is newer.
+    /// How it stands, and then each new state. Those who have heard what was up to a position hear only what is newer,
+    /// unless that position is not in the log yet: then it is one of another log, and says nothing.
     ///
     /// # Errors
-    /// When there is no such thing, when too many watch, or when the store or the database does not answer.
+    /// When there is no such thing, when there is no place, or when the store or the database does not answer.
     pub async fn follow(
         &self,
         watched: Watched,
         after: Option<Position>,
-    ) -> Result<impl Stream<Item = Arc<State>> + Send + use<>, NotFollowed> {
-        let mut listener = self.topics.join(&watched, self.log.join()?);
+        freshness: Freshness,
+    ) -> Result<impl Stream<Item = Arc<State>> + Send + use<>, Problem> {
+        let mut following = self.log.join(freshness.asker)?;
+        let after = self.log.known(&mut following, after).await?;
         // What happens from now on touches it; what happened before may not be in the read model yet either.
-        let upto = listener.place.is_on().await?;
-        if let Some(known) = &mut listener.known {
-            if matches!(*known.borrow(), Known::NotYet) {
-                self.topics.touch(&watched, None, upto);
-            }
-            let first = known.wait_for(|known| !matches!(known, Known::NotYet));
-            match tokio::time::timeout(FIRST_WITHIN, first).await {
-                Ok(Ok(known)) if matches!(*known, Known::State(_)) => {}
-                Ok(Ok(_)) => return Err(NotFollowed::Unknown),
-                _ => return Err(NotFollowed::NoAnswer),
-            }
+        let upto = following.is_on().await?;
+        let mut listener = self.topics.join(&watched, following);
+        if listener.is_without_state() {
+            self.topics.touch(&watched, None, upto);
+        }
+        if !listener.has_state(None).await? {
+            self.first_state(&mut listener, freshness).await?;
         }
         Ok(states(listener, after))
+    }
+
+    /// What has just come into being is in the log, and not in the read model yet: waits for it as `min-position` does.
+    async fn first_state(&self, listener: &mut Listener, freshness: Freshness) -> Result<(), Problem> {
+        let model = listener.watched.model();
+        let Some(head) = self.log.store().head().await.map_err(failed_read)? else {
+            return Err(NotFollowed::Unknown.into());
+        };
+        let reached = self.checkpoints.reach(model, freshness.at(head)).await?;
+        self.topics.touch(&listener.watched, None, Some(head));
+        if listener.has_state(Some(head)).await? {
+            return Ok(());
+        }
+        let (what, id) = match &listener.watched {
+            Watched::Stock(sku) | Watched::Available(sku) => ("stock", sku.as_str()),
+            Watched::Sales => ("sales", "sales"),
+        };
+        Err(nothing(what, id, reached))
     }
 
     /// Reads what was touched, until told to stop.
@@ -209,6 +229,8 @@ impl States {
 
     async fn read(&self, due: &[Watched]) -> Result<(), sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
+        // Before it is read: so far at least.
+        let stock_reached = self.checkpoints.position(ReadModel::Stock);
         let skus: Vec<&str> = due.iter().filter_map(Watched::sku).collect();
         if !skus.is_empty() {
             let stock = stock::read(&mut connection, &skus).await?;
@@ -220,11 +242,11 @@ impl States {
                     }
                     Watched::Sales => continue,
                 };
-                self.topics.tell(watched, state.transpose()?);
+                self.topics.tell(watched, state.transpose()?.ok_or(stock_reached));
             }
         }
         if due.contains(&Watched::Sales) {
-            self.topics.tell(&Watched::Sales, Some(sales::read(&mut connection).await?));
+            self.topics.tell(&Watched::Sales, Ok(sales::read(&mut connection).await?));
         }
         Ok(())
     }
@@ -240,14 +262,14 @@ impl Watched {
 }
 
 impl Topics {
-    fn join(self: &Arc<Self>, watched: &Watched, place: Place) -> Listener {
+    fn join(self: &Arc<Self>, watched: &Watched, following: Following) -> Listener {
         let mut topics = self.lock();
         let topic = topics
             .entry(watched.clone())
             .or_insert_with(|| Topic { known: watch::Sender::new(Known::NotYet), unread: None });
         let known = Some(topic.known.subscribe());
         drop(topics);
-        Listener { watched: watched.clone(), known, topics: Arc::clone(self), place }
+        Listener { watched: watched.clone(), known, topics: Arc::clone(self), _following: following }
     }
 
     /// It is to be read again when the read model has come to `from`, and once more when it has come to `upto`.
@@ -281,15 +303,19 @@ impl Topics {
         due
     }
 
-    /// What was read. Tells it if it is another than before.
-    fn tell(&self, watched: &Watched, state: Option<State>) {
+    /// What was read, or how far the read model was that did not have it. Tells it if it is another than before.
+    fn tell(&self, watched: &Watched, state: Result<State, Option<Position>>) {
         let topics = self.lock();
         let Some(topic) = topics.get(watched) else { return };
         topic.known.send_if_modified(|known| match (&known, state) {
-            (Known::State(old), Some(new)) if old.json == new.json || old.position > new.position => false,
-            (Known::State(_), None) => false,
-            (_, new) => {
-                *known = new.map_or(Known::Nothing, |state| Known::State(Arc::new(state)));
+            (Known::State(old), Ok(new)) if old.json == new.json || old.position > new.position => false,
+            (Known::State(_), Err(_)) => false,
+            (_, Ok(new)) => {
+                *known = Known::State(Arc::new(new));
+                true
+            }
+            (_, Err(reached)) => {
+                *known = Known::Nothing(reached);
                 true
             }
         });
@@ -306,7 +332,27 @@ struct Listener {
     watched: Watched,
     known: Option<watch::Receiver<Known>>,
     topics: Arc<Topics>,
-    place: Place,
+    _following: Following,
+}
+
+impl Listener {
+    fn is_without_state(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| !matches!(*known.borrow(), Known::State(_)))
+    }
+
+    /// Whether there is a state, as soon as that is known: from a read model that has come so far at least.
+    async fn has_state(&mut self, at_least: Option<Position>) -> Result<bool, NotFollowed> {
+        let Some(known) = &mut self.known else { return Ok(false) };
+        let first = known.wait_for(|known| match known {
+            Known::NotYet => false,
+            Known::Nothing(reached) => *reached >= at_least,
+            Known::State(_) => true,
+        });
+        match tokio::time::timeout(FIRST_WITHIN, first).await {
+            Ok(Ok(known)) => Ok(matches!(*known, Known::State(_))),
+            _ => Err(NotFollowed::NoAnswer),
+        }
+    }
 }
 
 impl Drop for Listener {
@@ -326,7 +372,7 @@ fn states(mut listener: Listener, after: Option<Position>) -> impl Stream<Item =
             let Some(known) = &mut listener.known else { return };
             let state = match &*known.borrow_and_update() {
                 Known::State(state) => Some(Arc::clone(state)),
-                Known::NotYet | Known::Nothing => None,
+                Known::NotYet | Known::Nothing(_) => None,
             };
             // Another process may have been further ahead when it told the last one.
             let is_new = |state: &State| match after {

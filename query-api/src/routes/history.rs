@@ -52,6 +52,7 @@ pub async fn page_as_of<F: Fold>(
     allow::<F>(caller)?;
     let id = id.to_string();
     let head = head(shared, freshness, &[point]).await?;
+    let _reader = shared.readers.enter(freshness.asker).await?;
     let upto = reached::<F>(shared, &id, Some(point), head).await?;
     let page = match upto {
         Some(upto) => fold::<F>(&shared.store, &id, upto).await?,
@@ -116,6 +117,7 @@ async fn history<F: Fold, Id: Display>(
     let head = head(&shared, freshness, &[]).await?;
     let id = id.to_string();
     let from = page.after.map_or(0, |after| after.saturating_add(1));
+    let _reader = shared.readers.enter(freshness.asker).await?;
     let told = entries(&shared.store, &stream_of::<F>(&id), from, page.limit + 1).await?;
     if told.is_empty() && page.after.is_none() {
         return Err(nothing(F::WHAT, &id, head));
@@ -153,6 +155,7 @@ async fn diff<F: Fold, Id: Display>(
     let id = id.to_string();
     let points: Vec<Point> = [Some(between.from), between.to].into_iter().flatten().collect();
     let head = head(&shared, freshness, &points).await?;
+    let _reader = shared.readers.enter(freshness.asker).await?;
     // That there is such a thing at all, before it is said how it was.
     reached::<F>(&shared, &id, None, head).await?;
     let from = reached::<F>(&shared, &id, Some(between.from), head).await?;

@@ -2,13 +2,12 @@
 
 use super::Shared;
 use crate::answer::nothing;
-use crate::checkpoints::ReadModel;
-use crate::freshness::{Asked, Reached};
+use crate::freshness::{Asked, Freshness, Reached};
 use crate::live::NotFollowed;
-use crate::live::events::{CURRENT, Moment, Told};
 use crate::live::states::Watched;
+use crate::live::told::{BrokenOff, CURRENT, Moment, Told};
 use axum::Router;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -20,7 +19,6 @@ use domain::{CartId, OrderId, Sku};
 use event_store::Position;
 use futures::{Stream, StreamExt};
 use http_boundary::{Caller, PathParams, Problem, Stopping};
-use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -66,48 +64,38 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
 }
 
 async fn cart(
-    State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
 ) -> Result<Response, Problem> {
-    let reached = shared.log.reach(freshness).await?;
-    listener.tell_events::<Cart>("cart", cart_id, reached).await
+    listener.tell_events::<Cart>("cart", cart_id, freshness).await
 }
 
 async fn order(
-    State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
 ) -> Result<Response, Problem> {
-    let reached = shared.log.reach(freshness).await?;
-    listener.tell_events::<Order>("order", order_id, reached).await
+    listener.tell_events::<Order>("order", order_id, freshness).await
 }
 
 async fn stock(
-    State(shared): State<Shared>,
     caller: Caller,
     PathParams(sku): PathParams<Sku>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
 ) -> Result<Response, Problem> {
-    let reached = shared.checkpoints.reach(ReadModel::Stock, freshness).await?;
-    let watched =
-        if caller.is_operator() { Watched::Stock(sku.clone()) } else { Watched::Available(sku.clone()) };
-    let answer = listener.tell_states(watched, reached).await;
-    answer.map_err(|error| refused(error, "stock", sku, reached))
+    let watched = if caller.is_operator() { Watched::Stock(sku) } else { Watched::Available(sku) };
+    listener.tell_states(watched, freshness).await
 }
 
 async fn sales(
-    State(shared): State<Shared>,
     caller: Caller,
     Asked { freshness, .. }: Asked,
     listener: Listener,
 ) -> Result<Response, Problem> {
     caller.require_operator()?;
-    let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
-    Ok(listener.tell_states(Watched::Sales, reached).await?)
+    listener.tell_states(Watched::Sales, freshness).await
 }
 
 impl Listener {
@@ -116,14 +104,20 @@ impl Listener {
         self,
         what: &str,
         id: T::Id,
-        reached: Reached,
+        freshness: Freshness,
     ) -> Result<Response, Problem> {
-        let moments = self.shared.live_events.follow::<T>(id, self.after).await;
+        let reached = self.shared.log.reach(freshness).await?;
+        let moments = self.shared.live_events.follow::<T>(id, self.after, freshness.asker).await;
         let moments = moments.map_err(|error| refused(error, what, id, reached))?;
         let events = moments.map(move |moment| match moment {
-            Ok(moment) => as_event(&moment),
+            Ok(moment) => Ok(as_event(&moment)),
             Err(error) => {
-                tracing::warn!(%id, %error, "a live page ends: its listener comes back");
+                // Anybody can be too slow.
+                if matches!(error, BrokenOff::TooSlow) {
+                    tracing::debug!(%id, %error, "a live page ends: its listener comes back");
+                } else {
+                    tracing::warn!(%id, %error, "a live page ends: its listener comes back");
+                }
                 Err(axum::Error::new(error))
             }
         });
@@ -131,8 +125,9 @@ impl Listener {
     }
 
     /// Each new state of a thing.
-    async fn tell_states(self, watched: Watched, reached: Reached) -> Result<Response, NotFollowed> {
-        let states = self.shared.live_states.follow(watched, self.after).await?;
+    async fn tell_states(self, watched: Watched, freshness: Freshness) -> Result<Response, Problem> {
+        let reached = self.shared.checkpoints.reach(watched.model(), freshness).await?;
+        let states = self.shared.live_states.follow(watched, self.after, freshness).await?;
         let events = states.map(|state| {
             let event = Event::default().id(state.position.value().to_string()).event(CURRENT);
             Ok::<_, Infallible>(event.retry(COME_BACK_AFTER).data(&state.json))
@@ -169,7 +164,7 @@ fn refused(error: NotFollowed, what: &str, id: impl std::fmt::Display, reached: 
     }
 }
 
-fn as_event<V: Serialize>(moment: &Moment<V>) -> Result<Event, axum::Error> {
+fn as_event(moment: &Moment) -> Event {
     let event = Event::default().id(moment.position.value().to_string()).event(&moment.name);
-    event.retry(COME_BACK_AFTER).json_data(moment)
+    event.retry(COME_BACK_AFTER).data(&moment.json)
 }

@@ -16,6 +16,7 @@ pub mod stock;
 use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::database::Database;
+use crate::history::Readers;
 use crate::live::{Events, Log, States};
 use axum::Router;
 use axum::extract::FromRef;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub store: EventStore,
     /// The log as it grows.
     pub log: Log,
+    /// Those who read histories.
+    pub readers: Readers,
     pub live_events: Events,
     pub live_states: States,
     pub live_heartbeat: Duration,

@@ -2,9 +2,10 @@
 
 use super::{SNAPSHOT_OF_ORDERS, Shared};
 use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::asker::Asker;
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
-use crate::history::{HistoryError, PricePeriod, price_periods};
+use crate::history::{PricePeriod, price_periods};
 use crate::page::{Page, PageRequest};
 use axum::Router;
 use axum::extract::State;
@@ -52,7 +53,7 @@ struct Sold {
     others: i64,
 }
 
-/// Every price that the product ever had, oldest first.
+/// Every price that the product had at some moment, oldest first.
 async fn list(
     State(shared): State<Shared>,
     client: Client,
@@ -63,29 +64,28 @@ async fn list(
     caller.require_operator()?;
     let page = PageRequest::<u64>::read(wanted.limit, wanted.cursor.as_deref())?;
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
-    let periods = periods(&shared, &sku).await?;
-    if periods.is_empty() {
-        return Err(nothing("product", &sku, position));
-    }
-    let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.revision > after);
+    let periods =
+        periods(&shared, &sku, freshness.asker).await?.ok_or_else(|| nothing("product", &sku, position))?;
+    let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.set.revision > after);
     let periods: Vec<_> = periods.into_iter().filter(is_next).take(page.limit + 1).collect();
     let mut database = shared.database.connection(client).await?;
     let sold = sold(&mut database, &sku, &periods).await.map_err(failed_query)?;
     let view = |period: PricePeriod| {
-        let sold = sold.get(&period.revision).copied().unwrap_or_default();
+        let sold = sold.get(&period.set.revision).copied().unwrap_or_default();
         PriceView {
             orders: sold.orders,
             units: sold.units,
-            revenue: MoneyView::new(sold.revenue, &period.price.currency),
+            revenue: MoneyView::new(sold.revenue, &period.set.price.currency),
             orders_at_other_prices: sold.others,
             period,
         }
     };
-    Ok(Answer::new(page.page(periods, |period| period.revision, view), position))
+    Ok(Answer::new(page.page(periods, |period| period.set.revision, view), position))
 }
 
-async fn periods(shared: &Shared, sku: &Sku) -> Result<Vec<PricePeriod>, HistoryError> {
-    price_periods(&shared.store, sku).await
+async fn periods(shared: &Shared, sku: &Sku, asker: Asker) -> Result<Option<Vec<PricePeriod>>, Problem> {
+    let _reader = shared.readers.enter(asker).await?;
+    Ok(price_periods(&shared.store, sku).await?)
 }
 
 async fn sold(
@@ -94,8 +94,8 @@ async fn sold(
     periods: &[PricePeriod],
 ) -> Result<HashMap<u64, Sold>, sqlx::Error> {
     let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await?;
-    let revisions: Vec<i64> = periods.iter().map(|period| period.revision.cast_signed()).collect();
-    let prices: Vec<i64> = periods.iter().map(|period| period.price.amount).collect();
+    let revisions: Vec<i64> = periods.iter().map(|period| period.set.revision.cast_signed()).collect();
+    let prices: Vec<i64> = periods.iter().map(|period| period.set.price.amount).collect();
     let from: Vec<DateTime<Utc>> = periods.iter().map(|period| period.from).collect();
     let until: Vec<Option<DateTime<Utc>>> = periods.iter().map(|period| period.until).collect();
     let rows = sqlx::query!(
@@ -158,8 +158,8 @@ async fn orders(
     caller.require_operator()?;
     let page = PageRequest::<Key>::read(wanted.limit, wanted.cursor.as_deref())?;
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
-    let period = periods(&shared, &sku).await?.into_iter().find(|period| period.revision == revision);
-    let period = period.ok_or_else(|| {
+    let mut periods = periods(&shared, &sku, freshness.asker).await?.unwrap_or_default().into_iter();
+    let period = periods.find(|period| period.set.revision == revision).ok_or_else(|| {
         let id = format!("{sku}/{revision}");
         nothing("price", &id, position)
     })?;
@@ -184,7 +184,7 @@ async fn orders(
     .await
     .map_err(failed_query)?;
     snapshot.commit().await.map_err(failed_query)?;
-    let price = period.price.amount;
+    let price = period.set.price.amount;
     let page = page.page(
         rows,
         |row| (row.placed_at, row.order_id, row.number),

@@ -3,6 +3,7 @@
 mod carts;
 mod many;
 mod orders;
+mod places;
 mod states;
 
 use crate::harness::{DEADLINE, Shop, TOKEN};

@@ -7,6 +7,9 @@ use domain::stored::StoredEvent;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent};
 use futures::{StreamExt, pin_mut};
+use http_boundary::Client;
+use query_api::LiveArgs;
+use query_api::asker::Asker;
 use query_api::live::{Events, Log, NotFollowed};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -109,15 +112,19 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
     let store = EventStore::connect(&server.connection_string()).unwrap();
-    let live = Events::new(Log::new(store.clone()));
+    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT));
+    let asker = Asker {
+        client: Client { address: [127, 0, 0, 1].into(), connection: 1 },
+        is_operator: false,
+    };
     let order_id = domain::OrderId(Uuid::new_v4());
-    assert!(matches!(live.follow::<Order>(order_id, None).await, Err(NotFollowed::Unknown)));
+    assert!(matches!(live.follow::<Order>(order_id, None, asker).await, Err(NotFollowed::Unknown)));
 
     let stream = format!("order-{order_id}");
     let first = store.append(&stream, ExpectedRevision::NoStream, vec![placed()]).await.unwrap();
     let (slow, quick) = (
-        live.follow::<Order>(order_id, None).await.unwrap(),
-        live.follow::<Order>(order_id, None).await.unwrap(),
+        live.follow::<Order>(order_id, None, asker).await.unwrap(),
+        live.follow::<Order>(order_id, None, asker).await.unwrap(),
     );
     pin_mut!(slow, quick);
     assert_eq!(slow.next().await.unwrap().unwrap().position, first.position);

@@ -123,6 +123,45 @@ async fn the_sales_are_told_with_each_paid_order(pool: PgPool) {
     assert_eq!(up_to_date.next().await.unwrap().data["all"], sold(3, 6));
 }
 
+/// Of another log, or of one that has lost its end: nobody knows what its listener has heard.
+#[sqlx::test(migrations = false)]
+async fn who_has_heard_more_than_there_is_in_the_log_hears_how_it_stands(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
+    let cart_id = shop.cart(&[("MUG", 1)]).await;
+    let beyond = Some(u64::from(u32::MAX));
+    let mut stock = Listener::connect(shop.url(), "/stock/MUG/live", beyond).await;
+    assert_eq!(stock.next().await.unwrap().data["available"], 10);
+    let mut sales = Listener::connect(shop.url(), "/sales/live", beyond).await;
+    assert_eq!(sales.next().await.unwrap().data["all"], json!([]));
+    let path = format!("/carts/{cart_id}/live");
+    let mut cart = Listener::connect(shop.url(), &path, beyond).await;
+    let current = cart.next().await.unwrap();
+    assert_eq!((current.name.as_str(), &current.data["line_count"]), ("current", &json!(1)));
+    // And goes on from there.
+    receive(&shop, "MUG", 5).await;
+    assert_eq!(stock.next().await.unwrap().data["available"], 15);
+    shop.request(Method::DELETE, &format!("/carts/{cart_id}")).new_key().send().await;
+    assert_eq!(cart.next().await.unwrap().data["status"], "abandoned");
+}
+
+#[sqlx::test(migrations = false)]
+async fn stock_that_was_just_received_is_waited_for_and_not_unknown(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("CUP", 500, 1).await;
+    shop.get_now("/stock/CUP").await.expect(StatusCode::OK);
+    // The read model cannot go on.
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE stock IN SHARE MODE").execute(&mut *held).await.unwrap();
+    shop.define("MUG", 1000, 7).await;
+    let request = shop.request(Method::GET, "/stock/MUG/live").header("prefer", "wait=1");
+    request.send().await.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached");
+    held.rollback().await.unwrap();
+    let mut listener = Listener::connect(shop.url(), "/stock/MUG/live", None).await;
+    assert_eq!(listener.next().await.unwrap().data["available"], 7);
+}
+
 #[sqlx::test(migrations = false)]
 async fn another_version_with_other_figures_is_seen_although_nothing_has_happened(pool: PgPool) {
     let shop = Shop::open(&pool).await;

@@ -81,6 +81,9 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_LIVE_HEARTBEAT", default_value_t = query_api::Config::LIVE_HEARTBEAT)]
     pub live_heartbeat: u64,
 
+    #[command(flatten)]
+    pub live: query_api::LiveArgs,
+
     /// How often everything is held against the log, in hours; 0 for never
     #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
     pub reconcile_every_hours: u32,

@@ -364,5 +364,6 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
         client_limits: args.client_limits.clone(),
         database: args.queries.clone(),
         live_heartbeat: args.live_heartbeat,
+        live: args.live,
     }
 }

@@ -1,0 +1,115 @@
+//! Listeners who come back after a long time: what they have missed is told as they read it, and held nowhere.
+
+use domain::cart::{Cart, Event, ItemAdded, ItemQuantityChanged, Opened};
+use domain::stored::StoredEvent;
+use domain::{CartId, LineId, Money, Quantity};
+use embedded_event_store::{Config, EmbeddedEventStore};
+use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
+use futures::{Stream, StreamExt};
+use http_boundary::Peer;
+use query_api::LiveArgs;
+use query_api::asker::Asker;
+use query_api::live::told::{BrokenOff, Moment};
+use query_api::live::{Events, Log};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+const EVENTS: u32 = 10_000;
+const LINES: u32 = 200;
+/// Listeners of ten addresses.
+const LISTENERS: u8 = 100;
+/// What they may take together: if each held what it has missed, it would be ten times as much.
+const BYTES: u64 = 60 * 1024 * 1024;
+
+fn new_event(event: &Event) -> NewEvent {
+    let id = Uuid::now_v7();
+    let metadata = Metadata {
+        correlation_id: id,
+        causation_id: id,
+        command_id: id,
+        actor: "shopper".to_owned(),
+        occurred_at: chrono::Utc::now(),
+        fingerprint: String::new(),
+    };
+    NewEvent { id, event_type: event.type_name(), data: event.payload(), metadata: metadata.to_json() }
+}
+
+/// A cart with some lines, whose quantities go to and fro.
+fn history() -> Vec<NewEvent> {
+    let currency = "GBP".parse().unwrap();
+    let line_id = |number: u32| LineId(Uuid::from_u128(number.into()));
+    let quantity = |units: u32| Quantity::new(i64::from(units)).unwrap();
+    let opened = Event::Opened(Opened { currency, customer_id: None });
+    let added = (0..LINES).map(|number| {
+        Event::ItemAdded(ItemAdded {
+            line_id: line_id(number),
+            sku: format!("SKU-{number}").parse().unwrap(),
+            quantity: quantity(1),
+            unit_price: Money::new(100, currency).unwrap(),
+            agreed: false,
+        })
+    });
+    let changed = (LINES + 1..EVENTS).map(|number| {
+        let changed =
+            ItemQuantityChanged { line_id: line_id(number % LINES), quantity: quantity(1 + number % 9) };
+        Event::ItemQuantityChanged(changed)
+    });
+    std::iter::once(opened).chain(added).chain(changed).map(|event| new_event(&event)).collect()
+}
+
+/// What this process has in memory, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+/// The revisions of the next moments.
+async fn revisions(moments: impl Stream<Item = Result<Arc<Moment>, BrokenOff>>, count: usize) -> Vec<u64> {
+    let revisions = moments.take(count).map(|moment| moment.unwrap().revision);
+    tokio::time::timeout(Duration::from_secs(60), revisions.collect()).await.expect("it is told in time")
+}
+
+fn asker(number: u8) -> Asker {
+    Asker::at(Peer { address: [192, 0, 2, number % 10].into(), connection: number.into() }, false)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_who_missed_ten_thousand_events_each_take_little_and_hear_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+    let store = EventStore::connect(&server.connection_string()).unwrap();
+    let cart_id = CartId(Uuid::new_v4());
+    let stream = format!("cart-{cart_id}");
+    // Something else is before it: the cart's first event is one that they have missed.
+    store.append("cart-other", ExpectedRevision::NoStream, history()[..1].to_vec()).await.unwrap();
+    let mut expected = ExpectedRevision::NoStream;
+    for events in history().chunks(500) {
+        let appended = store.append(&stream, expected, events.to_vec()).await.unwrap();
+        expected = ExpectedRevision::Exact(appended.revision);
+    }
+    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT));
+    let missed_all = async |number| {
+        let moments = live.follow::<Cart>(cart_id, Some(Position::new(0)), asker(number)).await.unwrap();
+        Box::pin(moments)
+    };
+    // One who reads at once; it also warms up what is needed in any case.
+    let all: Vec<u64> = (0..u64::from(EVENTS)).collect();
+    assert_eq!(revisions(missed_all(0).await, all.len()).await, all);
+
+    let before = resident();
+    let mut slow = Vec::new();
+    for number in 1..=LISTENERS {
+        let mut moments = missed_all(number).await;
+        assert_eq!(moments.next().await.unwrap().unwrap().revision, 0);
+        slow.push(moments);
+    }
+    let taken = resident().saturating_sub(before);
+    assert!(taken < BYTES, "{LISTENERS} listeners take {taken} bytes");
+    // They are in nobody's way, and one of them that reads on hears the rest.
+    let quick = Asker { is_operator: true, ..asker(0) };
+    let mut current = Box::pin(live.follow::<Cart>(cart_id, None, quick).await.unwrap());
+    assert_eq!(current.next().await.unwrap().unwrap().revision, u64::from(EVENTS) - 1);
+    assert_eq!(revisions(slow.pop().unwrap(), all.len() - 1).await, all[1..]);
+}
