@@ -31,7 +31,7 @@ type SoldOrders = BTreeMap<Uuid, Sold>;
 
 impl Projection for AnalyticsSales {
     const NAME: &'static str = "analytics_sales";
-    const VERSION: i32 = 1;
+    const VERSION: i32 = 2;
     const WANTS: &'static [&'static str] = &[
         "order.placed",
         "order.reservations_answered",
