@@ -4,6 +4,7 @@
 //! finds the checked-out cart and places its order.
 
 use super::Shared;
+use super::payments::check_payable;
 use crate::answer::Answer;
 use crate::executor::{Accepted, Envelope, ExecuteError};
 use crate::ids::order_id_of;
@@ -15,7 +16,7 @@ use axum::routing::post;
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
-use domain::{CartId, Country, Money, OrderId, Sku, fulfilment};
+use domain::{Aggregate, CartId, Country, Money, OrderId, Sku, fulfilment};
 use futures::future::try_join_all;
 use http_boundary::{Caller, PathParams, Problem};
 use serde::Deserialize;
@@ -94,25 +95,31 @@ async fn lock_cart(
             Cart::Open(cart) => Some(cart.clone()),
             Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
         });
-        let prices = match cart.await.map_err(problems::of_view)? {
-            Some(cart) => match shared.offer(&cart).await {
-                Ok(prices) => prices,
-                // Another process may have taken this very request, and what it saw has changed since.
-                Err(problem) => {
-                    let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id.0));
-                    let known = carts.replayed_anywhere(cart_id, envelope).await;
-                    return known.map_err(problems::of_cart)?.ok_or(problem);
-                }
-            },
-            // The cart itself says why not, or that it is done.
-            None => vec![],
-        };
-        let command = Command::CheckOut {
+        let cart = cart.await.map_err(problems::of_view)?;
+        let command = |prices| Command::CheckOut {
             order_id,
             country: body.country.clone(),
             expected_total: body.total,
             prices,
             hold_seconds: Some(body.hold_seconds.unwrap_or(shared.hold_seconds)),
+        };
+        let priced = match cart {
+            Some(cart) => shared.offer(&cart).await.map(command).and_then(|command| {
+                shared
+                    .can_be_paid(body.total, context.caller, || Cart::Open(cart).decide(&command).is_ok())?;
+                Ok(command)
+            }),
+            // The cart itself says why not, or that it is done.
+            None => Ok(command(vec![])),
+        };
+        let command = match priced {
+            Ok(command) => command,
+            // Another process may have taken this very request, and what it saw has changed since.
+            Err(problem) => {
+                let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id.0));
+                let known = carts.replayed_anywhere(cart_id, envelope).await;
+                return known.map_err(problems::of_cart)?.ok_or(problem);
+            }
         };
         match shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await {
             Err(ExecuteError::Rejected(Rejection::Changed)) => {}
@@ -148,6 +155,20 @@ impl Shared {
     async fn offer(&self, cart: &OpenCart) -> Result<Vec<PricedLine>, Problem> {
         self.check_stock(cart).await?;
         self.price(cart).await
+    }
+
+    /// That the payment gateway can take the total, if that is what the cart comes to: where it is not, the cart says
+    /// so. An operator need not pay through the gateway.
+    fn can_be_paid(
+        &self,
+        total: Money,
+        caller: Caller,
+        is_total: impl FnOnce() -> bool,
+    ) -> Result<(), Problem> {
+        match (caller, check_payable(self, total)) {
+            (Caller::Shopper, Err(problem)) if is_total() => Err(problem),
+            _ => Ok(()),
+        }
     }
 
     /// The current price of each line, and who sells it.

@@ -5,6 +5,7 @@ mod book;
 pub mod command_line;
 mod config;
 mod connections;
+mod currency;
 mod failure;
 mod intent;
 mod journal;
