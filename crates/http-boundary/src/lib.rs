@@ -8,6 +8,7 @@ mod access;
 mod extract;
 mod health;
 mod metrics;
+pub mod output;
 mod peer;
 mod prefer;
 mod problem;
