@@ -3,10 +3,10 @@
 use crate::executor::{ExecuteError, Fault, SkipError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
-use domain::{OrderId, Sku, cart, inventory, order, product};
+use domain::{Currency, Money, OrderId, Sku, cart, inventory, order, product};
 use event_store::EventStoreError;
 use http_boundary::{Caller, Problem, Seldom};
-use payment_gateway::InvalidWebhook;
+use payment_gateway::{InvalidWebhook, UnfitAmount};
 use serde::Serialize;
 use serde_json::json;
 
@@ -95,6 +95,41 @@ pub fn no_payment_gateway() -> Problem {
         "No payment gateway is configured",
         "This shop has no payment gateway: an operator can record payments with a method and a reference.",
     )
+}
+
+/// The payment gateway could not take this amount, or give it back.
+pub fn amount_not_payable(amount: Money, why: &UnfitAmount) -> Problem {
+    let currency = amount.currency();
+    let detail = match why {
+        UnfitAmount::Currency { .. } => {
+            format!(
+                "The payment gateway takes no {currency}: pay {amount} another way, or in another currency."
+            )
+        }
+        UnfitAmount::Step { step, .. } => format!(
+            "The payment gateway takes multiples of {} only, and {amount} is none: choose such an amount.",
+            currency.written(*step)
+        ),
+        UnfitAmount::TooLarge { max, .. } => format!(
+            "The payment gateway takes at most {} at once, and {amount} is more: choose a smaller amount.",
+            currency.written(*max)
+        ),
+    };
+    let title = "The payment gateway cannot take this amount";
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "amount-not-payable", title, detail)
+        .with("amount", json!(amount));
+    match why {
+        UnfitAmount::Currency { .. } => problem,
+        UnfitAmount::Step { step, .. } => problem.with("multiple_of", *step),
+        UnfitAmount::TooLarge { max, .. } => problem.with("max", *max),
+    }
+}
+
+/// Nobody can pay in it.
+fn unknown_currency(currency: Currency, rejection: &impl std::error::Error) -> Problem {
+    let title = "The currency is not known";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-currency", title, sentence(rejection))
+        .with("currency", currency.code())
 }
 
 /// It does not come from the payment gateway, or not just now.
@@ -277,6 +312,7 @@ pub fn of_product(error: ExecuteError<product::Rejection>) -> Problem {
         product::Rejection::Retired => {
             conflict("product-retired", "The product is no longer sold", rejection)
         }
+        product::Rejection::UnknownCurrency { currency } => unknown_currency(*currency, rejection),
         product::Rejection::CurrencyMismatch { product, price } => {
             conflict("currency-mismatch", "The currencies differ", rejection)
                 .with("expected", product.code())
@@ -348,6 +384,7 @@ pub fn of_cart(error: ExecuteError<cart::Rejection>) -> Problem {
         }
         cart::Rejection::Abandoned => conflict("cart-abandoned", "The cart is abandoned", rejection),
         cart::Rejection::Empty => conflict("cart-empty", "The cart is empty", rejection),
+        cart::Rejection::UnknownCurrency { currency } => unknown_currency(*currency, rejection),
         cart::Rejection::CurrencyMismatch { cart, line } => {
             conflict("currency-mismatch", "The currencies differ", rejection)
                 .with("expected", cart.code())

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod money;
 pub mod order;
 pub mod product;
+pub mod proration;
 pub mod quantity;
 pub mod stored;
 pub mod summary;

@@ -1,80 +1,11 @@
 //! Money: whole minor units (pence, cents) and an ISO 4217 currency. Never a float.
 
+mod currency;
+
+pub use currency::{Currency, InvalidCurrency};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-/// An ISO 4217 alphabetic code, such as `GBP`. Only its form is checked: three upper-case letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Currency([u8; 3]);
-
-/// The text is not a currency code.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` is not a currency: give three upper-case letters, such as GBP")]
-pub struct InvalidCurrency(pub String);
-
-impl Currency {
-    /// The code, three letters.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
-    }
-
-    /// How many decimals an amount has: two, but for the currencies of which ISO 4217 says otherwise (list one, 2024).
-    #[must_use]
-    pub fn decimals(&self) -> usize {
-        match &self.0 {
-            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
-            | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
-            b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
-            b"CLF" | b"UYW" => 4,
-            _ => 2,
-        }
-    }
-
-    /// So many minor units as people write them, for example `19.99 GBP`.
-    #[must_use]
-    pub fn written(&self, amount: i64) -> String {
-        let decimals = self.decimals();
-        let sign = if amount < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", amount.unsigned_abs(), width = decimals + 1);
-        match digits.split_at(digits.len() - decimals) {
-            (whole, "") => format!("{sign}{whole} {self}"),
-            (whole, fraction) => format!("{sign}{whole}.{fraction} {self}"),
-        }
-    }
-}
-
-impl std::str::FromStr for Currency {
-    type Err = InvalidCurrency;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.as_bytes() {
-            &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
-            _ => Err(InvalidCurrency(text.chars().take(16).collect())),
-        }
-    }
-}
-
-impl TryFrom<String> for Currency {
-    type Error = InvalidCurrency;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.code().to_owned()
-    }
-}
-
-impl std::fmt::Display for Currency {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.code())
-    }
-}
 
 /// An amount that is never negative: `amount` in minor units of `currency`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

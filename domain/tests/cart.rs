@@ -290,6 +290,12 @@ fn a_cart_that_was_changed_too_often_refuses(#[case] history: Vec<Event>, #[case
 #[case::removal_before_it_is_open(vec![], remove(&[]), Rejection::NotFound)]
 #[case::checkout_before_it_is_open(vec![], check_out(gbp(0), &[]), Rejection::NotFound)]
 #[case::abandonment_before_it_is_open(vec![], Command::Abandon, Rejection::NotFound)]
+#[case::a_currency_that_nobody_knows(
+    vec![], open("ZZZ", None), Rejection::UnknownCurrency { currency: currency("ZZZ") },
+)]
+#[case::a_currency_that_is_no_more(
+    vec![], open("HRK", None), Rejection::UnknownCurrency { currency: currency("HRK") },
+)]
 #[case::a_second_currency(vec![opened()], open("EUR", None), Rejection::AlreadyOpen)]
 #[case::a_second_customer(vec![opened()], open("GBP", Some("ada")), Rejection::AlreadyOpen)]
 #[case::a_line_twice(

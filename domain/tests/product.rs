@@ -6,7 +6,7 @@ mod scenario;
 use domain::Aggregate;
 use domain::product::{Command, Defined, Event, Product, Rejection, Repriced, Retired};
 use rstest::rstest;
-use samples::{currency, eur, gbp, merchant, name, sku};
+use samples::{currency, eur, gbp, merchant, money, name, sku};
 use scenario::given;
 
 fn defined(price: i64) -> Event {
@@ -53,6 +53,13 @@ fn a_product(#[case] history: &[Event], #[case] command: Command, #[case] events
 #[rstest]
 #[case::a_price_for_nothing(&[], reprice(90), Rejection::Undefined)]
 #[case::retiring_nothing(&[], Command::Retire, Rejection::Undefined)]
+#[case::a_currency_that_nobody_knows(
+    &[],
+    Command::Define {
+        sku: sku("MUG"), merchant_id: merchant("pottery"), name: name("Mug"), price: money(5, "ZZZ"),
+    },
+    Rejection::UnknownCurrency { currency: currency("ZZZ") },
+)]
 #[case::another_merchant(&[defined(100)], define_as("forge", "Mug", 100), Rejection::AlreadyDefined)]
 #[case::another_name(&[defined(100)], define_as("pottery", "Cup", 100), Rejection::AlreadyDefined)]
 #[case::another_first_price(&[defined(100)], define(90), Rejection::AlreadyDefined)]

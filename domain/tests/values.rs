@@ -61,6 +61,28 @@ fn money_is_written_with_the_decimals_of_its_currency(
 }
 
 #[rstest]
+#[case::pounds("GBP", true, 2)]
+#[case::yen("JPY", true, 0)]
+#[case::kronur("ISK", true, 0)]
+#[case::dinars("KWD", true, 3)]
+#[case::ariary("MGA", true, 2)]
+#[case::unidades_de_fomento("CLF", true, 4)]
+#[case::the_guilder_of_today("XCG", true, 2)]
+#[case::kuna("HRK", false, 2)]
+#[case::leva("BGN", false, 2)]
+#[case::gold("XAU", false, 2)]
+#[case::for_tests("XTS", false, 2)]
+#[case::nobodys("ZZZ", false, 2)]
+fn a_currency_can_be_read_whether_it_is_known_or_not(
+    #[case] code: &str,
+    #[case] is_known: bool,
+    #[case] decimals: usize,
+) {
+    let currency: Currency = serde_json::from_value(code.into()).unwrap();
+    assert_eq!((currency.is_known(), currency.decimals()), (is_known, decimals));
+}
+
+#[rstest]
 #[case::an_empty_text("")]
 #[case::two_letters("GB")]
 #[case::four_letters("GBPS")]

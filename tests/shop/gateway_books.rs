@@ -100,7 +100,8 @@ async fn an_answer_that_is_an_error_for_ever_is_looked_up(pool: PgPool) {
     let other = shop.order(&[("MUG", 1)], 1000).await;
     let paid = shop.pay_by("pm_sandbox_capture_answers_500", &other, 1000).await.expect(StatusCode::OK);
     assert_eq!((&paid["payment_status"], &paid["status"]), (&json!("captured"), &json!("processing")));
-    let received: Vec<i64> = shop.intents().await.iter().map(|intent| intent.amount_received).collect();
+    let received: Vec<i64> =
+        shop.intents().await.iter().map(|intent| intent.amount_received.unwrap()).collect();
     assert_eq!(received, [1000, 1000]);
 }
 
@@ -137,7 +138,7 @@ async fn what_people_take_at_the_gateway_is_booked_as_they_took_it(pool: PgPool)
     let (shop, order_id) = shop_with_order(&pool).await;
     shop.pay_by("pm_card_visa", &order_id, 400).await.expect(StatusCode::OK);
     let [intent] = &shop.intents().await[..] else { panic!("one payment is one intent") };
-    shop.gateway_client().capture(&intent.id, 100, "by hand").await.unwrap();
+    shop.gateway_client().capture(&intent.id, (100, "GBP"), "by hand").await.unwrap();
     let order = order_when(&shop, &order_id, |order| order["paid"] == gbp(100)).await;
     assert_eq!((&order["status"], &order["payments"][0]["amount"]), (&json!("pending"), &gbp(100)));
     shop.pay_by("pm_card_visa", &order_id, 901).await.expect_problem(StatusCode::CONFLICT, "payment-not-due");
@@ -166,7 +167,7 @@ async fn an_intent_that_only_says_to_be_the_payment_is_not_believed(pool: PgPool
         return_url: None,
     };
     let penny = shop.gateway_client().authorize(&penny).await.unwrap();
-    shop.gateway_client().capture(&penny.id, 1, "by hand").await.unwrap();
+    shop.gateway_client().capture(&penny.id, (1, "GBP"), "by hand").await.unwrap();
     // The payment itself, which the gateway has not answered, is found by its amount.
     shop.is_ready("payment-gateway", Some("1 payment waits for the payment gateway: the log says more"))
         .await;
@@ -181,7 +182,8 @@ async fn money_that_people_give_back_at_the_gateway_keeps_the_goods_in_the_house
     shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
     let [intent] = &shop.intents().await[..] else { panic!("one payment is one intent") };
     let gateway = shop.gateway_client();
-    let back = |amount| RefundRequest { intent_id: &intent.id, refund_id: Uuid::new_v4(), amount };
+    let (intent_id, currency) = (intent.id.as_str(), "GBP");
+    let back = |amount| RefundRequest { intent_id, refund_id: Uuid::new_v4(), amount, currency };
     gateway.refund(&back(300)).await.unwrap();
     let order = order_when(&shop, &order_id, |order| order["refunded"] == gbp(300)).await;
     assert_eq!((&order["status"], &order["refunds"][0]["status"]), (&json!("processing"), &json!("done")));
@@ -199,7 +201,8 @@ async fn a_cancellation_finds_what_people_gave_back_unheard(pool: PgPool) {
     let order_id = shop.order(&[("MUG", 1)], 1000).await;
     shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
     let [intent] = &shop.intents().await[..] else { panic!("one payment is one intent") };
-    let back = RefundRequest { intent_id: &intent.id, refund_id: Uuid::new_v4(), amount: 400 };
+    let (intent_id, refund_id) = (intent.id.as_str(), Uuid::new_v4());
+    let back = RefundRequest { intent_id, refund_id, amount: 400, currency: "GBP" };
     shop.gateway_client().refund(&back).await.unwrap();
     cancel(&shop, &order_id).await;
     let order = order_when(&shop, &order_id, |order| order["status"] == "refunded").await;
@@ -211,7 +214,7 @@ async fn a_cancellation_finds_what_people_gave_back_unheard(pool: PgPool) {
         .unwrap()
         .items
         .iter()
-        .map(|back| back.amount)
+        .map(|back| back.amount.unwrap())
         .collect();
     assert_eq!(amounts, [600, 400]);
 }

@@ -242,10 +242,15 @@ impl Shop {
         self.gateway_client().intents(None).await.unwrap().items
     }
 
+    /// Where the gateway answers.
+    pub fn gateway_url(&self) -> String {
+        format!("http://{}", self.gateway.address())
+    }
+
     /// Talks to the gateway as the shop does.
     pub fn gateway_client(&self) -> Gateway {
         let config = GatewayConfig {
-            base_url: format!("http://{}", self.gateway.address()),
+            base_url: self.gateway_url(),
             secret_key: sandbox_gateway::DEFAULT_SECRET_KEY.to_owned(),
             timeout: DEADLINE,
             keeps_keys: GatewayConfig::STRIPE_KEEPS_KEYS,

@@ -7,6 +7,7 @@ mod access;
 mod analytics;
 mod audit_trail;
 mod bad_input;
+mod currencies;
 mod databases;
 mod deleted_streams;
 mod every_step;

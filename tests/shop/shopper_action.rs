@@ -71,7 +71,8 @@ async fn a_shopper_who_approves_has_paid(pool: PgPool) {
     let payment = &paid["payments"][0];
     assert_eq!((&payment["status"], payment.get("redirect_url")), (&json!("captured"), None));
     goes_back(&back, &payment["intent"], "succeeded");
-    let received: Vec<i64> = shop.intents().await.iter().map(|intent| intent.amount_received).collect();
+    let received: Vec<i64> =
+        shop.intents().await.iter().map(|intent| intent.amount_received.unwrap()).collect();
     assert_eq!(received, [1000]);
     // Pressing the button once more changes nothing.
     let form = "application/x-www-form-urlencoded";

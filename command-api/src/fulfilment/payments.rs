@@ -22,6 +22,8 @@ use uuid::Uuid;
 const UNKNOWN: &str = "unknown_to_gateway";
 /// The code of a payment of which the gateway held something else than was asked for.
 const DIFFERS: &str = "amount_differs";
+/// The code of a payment that the gateway was not asked for, because it cannot take the amount.
+const UNFIT: &str = "amount_not_taken";
 
 /// The HTTP status of what is not there.
 const NOT_FOUND: u16 = 404;
@@ -90,7 +92,8 @@ pub async fn ask(
             // Money is taken once, whatever the key; and an error of the gateway's own must not be repeated to the next
             // attempt.
             let key = format!("capture-{}", Uuid::new_v4());
-            let captured = gateway.capture(intent.as_str(), amount.amount(), &key).await;
+            let captured =
+                gateway.capture(intent.as_str(), (amount.amount(), amount.currency().code()), &key).await;
             after_change(gateway, executor, which, (intent, *amount), captured).await
         }
         PaymentRequest::Void { intent } => {
@@ -250,6 +253,7 @@ async fn authorize(
         Err(GatewayError::Refused { code, message, .. }) => {
             declined(code.as_deref().unwrap_or_default(), &message)?
         }
+        Err(GatewayError::Unfit(unfit)) => declined(UNFIT, &unfit.to_string())?,
         // It may answer the same for ever under this key: what the request made stands in its books.
         Err(error @ (GatewayError::Unknown { .. } | GatewayError::OtherRequest { .. })) => {
             let found = gateway.find(charge).await;
@@ -304,9 +308,9 @@ async fn believe(
     let is_currency = intent.currency == asked.currency().code();
     let answer = match &intent.status {
         IntentStatus::Succeeded => {
-            let is_less = (1..=asked.amount()).contains(&intent.amount_received);
-            match Money::new(intent.amount_received, asked.currency()) {
-                Ok(amount) if is_currency && is_less => GatewayAnswer::Captured { intent: id, amount },
+            let taken = intent.amount_received.filter(|amount| (1..=asked.amount()).contains(amount));
+            match taken.and_then(|amount| Money::new(amount, asked.currency()).ok()) {
+                Some(amount) if is_currency => GatewayAnswer::Captured { intent: id, amount },
                 _ => return Err(disagrees(intent, asked)),
             }
         }
@@ -315,7 +319,7 @@ async fn believe(
             Some(decline) => declined(&decline.code, &decline.message)?,
             None => declined("declined", "the payment gateway declined the payment")?,
         },
-        _ if !is_currency || intent.amount != asked.amount() => {
+        _ if !is_currency || intent.amount != Some(asked.amount()) => {
             tracing::error!(
                 order_id = %which.order_id, payment_id = %which.payment_id, intent = %intent.id,
                 error = &disagrees(intent, asked) as &dyn std::error::Error,
@@ -343,7 +347,9 @@ async fn believe(
 
 fn disagrees(intent: &Intent, asked: Money) -> PaymentError {
     let Intent { id, status, amount, amount_received, currency, .. } = intent;
-    let said = format!("{amount} {currency} ({amount_received} taken, {status:?})");
+    let minor_units = |amount: &Option<i64>| amount.map_or("no whole number".to_owned(), |it| it.to_string());
+    let (amount, taken) = (minor_units(amount), minor_units(amount_received));
+    let said = format!("{amount} minor units of {currency} ({taken} taken, {status:?})");
     PaymentError::Disagrees { id: id.clone(), said, asked: asked.to_string() }
 }
 
@@ -352,9 +358,10 @@ pub fn of_gateway(error: GatewayError) -> PaymentError {
         GatewayError::Unknown { .. } | GatewayError::Busy { .. } | GatewayError::OtherRequest { .. } => {
             PaymentError::Unknown(error)
         }
-        GatewayError::Declined { .. } | GatewayError::Refused { .. } | GatewayError::LockedOut { .. } => {
-            PaymentError::Refused(error)
-        }
+        GatewayError::Declined { .. }
+        | GatewayError::Refused { .. }
+        | GatewayError::Unfit(_)
+        | GatewayError::LockedOut { .. } => PaymentError::Refused(error),
     }
 }
 

@@ -26,11 +26,12 @@ pub async fn give_back(
     intent: &IntentId,
     (refund_id, amount): (RefundId, Money),
 ) -> Result<(), PaymentError> {
-    let payment_id = which.payment_id;
+    let (payment_id, currency) = (which.payment_id, amount.currency());
     let request = RefundRequest {
         intent_id: intent.as_str(),
         refund_id: name_of(refund_id, payment_id),
         amount: amount.amount(),
+        currency: currency.code(),
     };
     let recorded_at = executor.orders.recorded_at(which.order_id, move |event| {
         let asked =
@@ -48,6 +49,11 @@ pub async fn give_back(
             // Perhaps because people have given it back already.
             find(gateway, executor, which, intent).await?;
             let message = reason(&message)?;
+            let refused = order::Command::RecordRefundRefused { refund_id, payment_id, message };
+            return tell(executor, which, refused).await;
+        }
+        Err(GatewayError::Unfit(unfit)) => {
+            let message = reason(&unfit.to_string())?;
             let refused = order::Command::RecordRefundRefused { refund_id, payment_id, message };
             return tell(executor, which, refused).await;
         }
@@ -119,12 +125,17 @@ pub async fn find(
 }
 
 fn amount_of(refund: &Refund, currency: Currency) -> Result<Money, PaymentError> {
-    let amount = Money::new(refund.amount, currency).ok().filter(|amount| amount.amount() > 0);
+    let amount = refund.amount.filter(|amount| *amount > 0 && refund.currency == currency.code());
+    let amount = amount.and_then(|amount| Money::new(amount, currency).ok());
     amount.ok_or_else(|| disagrees(refund, "money".to_owned()))
 }
 
 fn disagrees(refund: &Refund, asked: String) -> PaymentError {
-    PaymentError::Disagrees { id: refund.id.clone(), said: format!("a refund of {}", refund.amount), asked }
+    let said = match refund.amount {
+        Some(amount) => format!("a refund of {amount} minor units of {}", refund.currency),
+        None => format!("a refund of no whole number of minor units of {}", refund.currency),
+    };
+    PaymentError::Disagrees { id: refund.id.clone(), said, asked }
 }
 
 /// What we call a refund that people made at the gateway.

@@ -4,6 +4,7 @@
 //! finds the checked-out cart and places its order.
 
 use super::Shared;
+use super::payments::check_payable;
 use crate::admission::Class;
 use crate::answer::Answer;
 use crate::executor::{Accepted, Envelope, ExecuteError};
@@ -17,9 +18,9 @@ use axum::{Extension, Router};
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
-use domain::{CartId, CountryCode, Money, OrderId, Sku, fulfilment};
+use domain::{Aggregate, CartId, CountryCode, Money, OrderId, Sku, fulfilment};
 use futures::future::try_join_all;
-use http_boundary::{Caller, PathParams, Peer, Problem};
+use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ struct Offer {
 async fn check_out(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
-    peer: Peer,
+    client: Client,
     CommandRequest { body, context }: CommandRequest<CheckOut>,
 ) -> Result<Answer, Problem> {
     context.require_key()?;
@@ -81,7 +82,7 @@ async fn check_out(
         return Err(problems::hold_too_long(longest, context.caller));
     }
     let order_id = order_id_of(cart_id);
-    let checkout = Checkout { cart_id, order_id, body: &body, context: &context, address: peer.address };
+    let checkout = Checkout { cart_id, order_id, body: &body, context: &context, address: client.address };
     let checked_out = lock_cart(&shared, &checkout).await?;
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
@@ -115,15 +116,11 @@ async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted,
             Cart::Open(cart) => Some(cart.clone()),
             Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => None,
         });
-        let offer = match cart.await.map_err(problems::of_view)? {
-            Some(cart) => match shared.offer(&cart, checkout, asked_seconds).await {
+        let cart = cart.await.map_err(problems::of_view)?;
+        let offer = match &cart {
+            Some(cart) => match shared.offer(cart, checkout, asked_seconds).await {
                 Ok(offer) => offer,
-                // Another process may have taken this very request, and what it saw has changed since.
-                Err(problem) => {
-                    let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id.0));
-                    let known = carts.replayed_anywhere(cart_id, envelope).await;
-                    return known.map_err(problems::of_cart)?.ok_or(problem);
-                }
+                Err(problem) => return shared.known_or(checkout, problem).await,
             },
             // The cart itself says why not, or that it is done.
             None => Offer { prices: vec![], hold_seconds: asked_seconds, is_counted: false },
@@ -136,6 +133,15 @@ async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted,
             hold_seconds: Some(offer.hold_seconds),
             anonymous: context.caller == Caller::Shopper,
         };
+        if let Some(cart) = cart {
+            let is_total = || Cart::Open(cart).decide(&command).is_ok();
+            if let Err(problem) = shared.can_be_paid(body.total, context.caller, is_total) {
+                if offer.is_counted {
+                    shared.unpaid.orders.forget(order_id);
+                }
+                return shared.known_or(checkout, problem).await;
+            }
+        }
         let answer = shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await;
         if offer.is_counted && matches!(answer, Err(ExecuteError::Rejected(_))) {
             shared.unpaid.orders.forget(order_id);
@@ -170,6 +176,14 @@ async fn place_order(
 }
 
 impl Shared {
+    /// The answer that this very request has had before, perhaps from another process: what that one saw may have changed
+    /// since. Otherwise the problem.
+    async fn known_or(&self, checkout: &Checkout<'_>, problem: Problem) -> Result<Accepted, Problem> {
+        let envelope = checkout.context.envelope(checkout.order_id.0);
+        let known = self.executor.carts.replayed_anywhere(checkout.cart_id, envelope).await;
+        known.map_err(problems::of_cart)?.ok_or(problem)
+    }
+
     /// What the cart costs now, if all of it can be had and the shopper may have it.
     async fn offer(
         &self,
@@ -226,6 +240,20 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// That the payment gateway can take the total, if that is what the cart comes to: where it is not, the cart says
+    /// so. An operator need not pay through the gateway.
+    fn can_be_paid(
+        &self,
+        total: Money,
+        caller: Caller,
+        is_total: impl FnOnce() -> bool,
+    ) -> Result<(), Problem> {
+        match (caller, check_payable(self, total)) {
+            (Caller::Shopper, Err(problem)) if is_total() => Err(problem),
+            _ => Ok(()),
+        }
     }
 
     /// The current price of each line, and who sells it.

@@ -1,6 +1,6 @@
 use super::Shared;
 use super::checkout::standing;
-use super::refunds::with_refund;
+use super::refunds::{check_refund, with_refund};
 use crate::answer::Answer;
 use crate::problems;
 use crate::request::{CommandRequest, Context, NoBody};
@@ -74,6 +74,7 @@ async fn cancel_rest(
     let refund_id = RefundId(context.new_id(&format!("refund {order_id}")));
     let CancelRest { reason, merchant_id, refund } = body;
     let command = Command::CancelRest { refund_id, merchant_id, refund, reason };
+    check_refund(&shared, order_id, &command).await?;
     let answer = change(&shared, order_id, command, &context, json!({})).await?;
     with_refund(&shared, order_id, refund_id, answer).await
 }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::orders::change;
-use super::refunds::with_refund;
+use super::refunds::{check_refund, with_refund};
 use crate::answer::Answer;
 use crate::fulfilment::payments::is_web;
 use crate::problems;
@@ -15,6 +15,7 @@ use domain::{
     Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, WebAddress, fulfilment,
 };
 use http_boundary::{PathParams, Problem};
+use payment_gateway::check_amount;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -86,6 +87,9 @@ async fn through_gateway(
     if shared.gateway.is_none() {
         return Err(problems::no_payment_gateway());
     }
+    if let Command::RequestPayment { amount, .. } = &command {
+        check_payable(shared, *amount)?;
+    }
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(wait) = context.wait {
@@ -105,6 +109,15 @@ async fn through_gateway(
         fields.insert("order_id".to_owned(), json!(order_id));
     }
     Ok(Answer::of_order(order_id, is_decided, accepted, body).waited(context.wait))
+}
+
+/// That the payment gateway, if there is one, can take this amount at once, or give it back.
+pub fn check_payable(shared: &Shared, amount: Money) -> Result<(), Problem> {
+    if shared.gateway.is_none() {
+        return Ok(());
+    }
+    let checked = check_amount(amount.amount(), amount.currency().code());
+    checked.map_err(|why| problems::amount_not_payable(amount, &why))
 }
 
 /// Whether there is something to say that the shopper waits for: the outcome, or what they are to do.
@@ -190,6 +203,7 @@ async fn give_back(
         None if shared.gateway.is_none() => return Err(problems::no_payment_gateway()),
         None => Command::RequestRefund { refund_id, amount },
     };
+    check_refund(&shared, order_id, &command).await?;
     let answer = change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await?;
     with_refund(&shared, order_id, refund_id, answer).await
 }

@@ -1,11 +1,29 @@
 //! How a refund stands, in the answer to whoever asked for it: the gateway may have refused it by then.
 
 use super::Shared;
+use super::payments::check_payable;
 use crate::answer::Answer;
-use domain::order::{PlacedOrder, Refund, RefundPhase};
-use domain::{OrderId, RefundId};
+use crate::problems;
+use domain::order::{Command, Event, Order, PlacedOrder, Refund, RefundPhase};
+use domain::{Aggregate, Money, OrderId, RefundId};
 use http_boundary::Problem;
 use serde_json::{Value, json};
+
+/// That the payment gateway can give back what the command would ask of it, as the order stands now. What people give
+/// back may be any amount; and what the command itself is refused for, the order says.
+pub async fn check_refund(shared: &Shared, order_id: OrderId, command: &Command) -> Result<(), Problem> {
+    let command = command.clone();
+    let asked = shared.executor.orders.view_at_least(order_id, 0, move |order: &Order| {
+        let events = order.decide(&command).unwrap_or_default();
+        let asked = events.into_iter().filter_map(|event| match event {
+            Event::RefundRequested(refund) => Some(refund.amount),
+            _ => None,
+        });
+        asked.collect::<Vec<Money>>()
+    });
+    let asked = asked.await.map_err(problems::of_view)?;
+    asked.into_iter().try_for_each(|amount| check_payable(shared, amount))
+}
 
 /// The answer with how this refund stands now, if there is one.
 pub async fn with_refund(

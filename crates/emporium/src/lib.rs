@@ -1,6 +1,10 @@
 //! The one binary of the shop, as a library: its command line, the services in one process, the importer of real
 //! orders and the demo shop.
 
+// Before all others, which print with its macros.
+#[macro_use]
+mod output;
+
 pub mod audit_cli;
 pub mod bench;
 pub mod cli;

@@ -72,6 +72,26 @@ fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// As in `emporium … | head`: the reader has what it wanted and goes.
+#[rstest]
+#[case::of_a_store(&["event-store", "info", "--data-dir"])]
+#[case::of_its_soundness(&["event-store", "verify", "--data-dir"])]
+#[case::of_its_events(&["event-store", "export", "--data-dir"])]
+#[tokio::test]
+async fn a_report_whose_reader_goes_ends_quietly(#[case] command: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreProcess::start(folder.path()).await;
+    fill(&store.client()).await;
+    store.terminate().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut reporting = emporium();
+    let ended = reporting.args(command).arg(folder.path()).stdout(writer).stderr(Stdio::piped()).output();
+    let ended = ended.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success() && said.is_empty(), "{}: {said}", ended.status);
+}
+
 #[rstest]
 #[case::plain("history.ndjson")]
 #[case::packed("history.ndjson.zst")]

@@ -15,6 +15,7 @@ mod health;
 mod limits;
 mod listeners;
 mod metrics;
+pub mod output;
 mod peer;
 mod prefer;
 mod problem;

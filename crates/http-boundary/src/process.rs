@@ -1,7 +1,9 @@
 //! What every service's `main` does: a log, an orderly stop, an exit code with a sentence.
 
+use crate::output;
 use connection_limits::Descriptors;
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -43,9 +45,11 @@ pub fn stop_signal() -> CancellationToken {
 /// Runs a service; a failure becomes one line for a person, with its causes.
 pub async fn exit_code(service: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
     match service.await {
+        Ok(()) if output::has_failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", with_causes(error.as_ref()));
+            // If nobody reads that, the exit code is all there is.
+            let _ = writeln!(std::io::stderr(), "error: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,3 +1,4 @@
+use crate::amount::UnfitAmount;
 use thiserror::Error;
 
 /// The configuration of the gateway is not usable.
@@ -40,6 +41,9 @@ pub enum GatewayError {
         /// Why, for people.
         message: String,
     },
+    /// It cannot take this amount, and was not asked.
+    #[error(transparent)]
+    Unfit(#[from] UnfitAmount),
     /// The gateway does not let us in (401, 403). This request was not done. It says nothing about an earlier one under
     /// the same key, so a payment must not be given up for it: it goes on when the key is right again.
     #[error("the payment gateway does not let us in ({status}): check the secret key; it says: {message}")]
@@ -78,7 +82,7 @@ impl GatewayError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Declined { .. } | Self::Refused { .. } => true,
+            Self::Declined { .. } | Self::Refused { .. } | Self::Unfit(_) => true,
             Self::LockedOut { .. } | Self::Busy { .. } | Self::OtherRequest { .. } | Self::Unknown { .. } => {
                 false
             }

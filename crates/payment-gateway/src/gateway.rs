@@ -1,3 +1,4 @@
+use crate::amount::to_gateway;
 use crate::error::{GatewayError, InvalidGateway, UnknownOutcome};
 use crate::model::{Charge, Intent, IntentStatus, Page, Refund, RefundRequest};
 use crate::wire::{self, IntentBody, ListBody, ORDER_ID, PAYMENT_ID, REFUND_ID, RefundBody};
@@ -86,11 +87,13 @@ impl Gateway {
     /// [`IntentStatus::RequiresAction`]; a webhook tells when the outcome is there.
     ///
     /// # Errors
-    /// [`GatewayError::Declined`] when the issuer says no, and the others.
+    /// [`GatewayError::Declined`] when the issuer says no, [`GatewayError::Unfit`] when the gateway cannot take the
+    /// amount, and the others.
     pub async fn authorize(&self, charge: &Charge<'_>) -> Result<Intent, GatewayError> {
         let (order_name, order_id) = (metadata(ORDER_ID), charge.order_id.to_string());
         let (payment_name, payment_id) = (metadata(PAYMENT_ID), charge.payment_id.to_string());
-        let (amount, currency) = (charge.amount.to_string(), charge.currency.to_ascii_lowercase());
+        let amount = to_gateway(charge.amount, charge.currency)?.to_string();
+        let currency = charge.currency.to_ascii_lowercase();
         let mut form = vec![
             ("amount", amount.as_str()),
             ("currency", currency.as_str()),
@@ -165,18 +168,23 @@ impl Gateway {
         }
     }
 
-    /// Takes the money of an authorised payment, minor units; what is held above it is let go. A payment of which
+    /// Takes the money of an authorised payment, minor units of its currency; what is held above it is let go. A payment of which
     /// exactly this has been taken already counts as done.
     ///
     /// # Errors
     /// [`GatewayError::Refused`] when it is not authorised or the amount is too large, [`GatewayError::Declined`] when
     /// the issuer does not give the money after all, and the others.
-    pub async fn capture(&self, intent_id: &str, amount: i64, key: &str) -> Result<Intent, GatewayError> {
-        let form = [("amount_to_capture", amount.to_string())];
+    pub async fn capture(
+        &self,
+        intent_id: &str,
+        (amount, currency): (i64, &str),
+        key: &str,
+    ) -> Result<Intent, GatewayError> {
+        let form = [("amount_to_capture", to_gateway(amount, currency)?.to_string())];
         let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
         let captured = self.post::<IntentBody>(&["payment_intents", intent_id, "capture"], key, &form).await;
         done_before(captured, |intent| {
-            intent.status == IntentStatus::Succeeded && intent.amount_received == amount
+            intent.status == IntentStatus::Succeeded && intent.amount_received == Some(amount)
         })
     }
 
@@ -196,11 +204,12 @@ impl Gateway {
     /// Gives back money that was taken, all of it or a part.
     ///
     /// # Errors
-    /// [`GatewayError::Refused`] when there is not so much to give back, and the others.
+    /// [`GatewayError::Refused`] when there is not so much to give back, [`GatewayError::Unfit`] when the gateway cannot
+    /// give back this amount, and the others.
     pub async fn refund(&self, request: &RefundRequest<'_>) -> Result<Refund, GatewayError> {
         let form = [
             ("payment_intent", request.intent_id),
-            ("amount", &request.amount.to_string()),
+            ("amount", &to_gateway(request.amount, request.currency)?.to_string()),
             (&metadata(REFUND_ID), &request.refund_id.to_string()),
         ];
         let key = format!("refund-{}-{}", request.intent_id, request.refund_id);

@@ -8,12 +8,14 @@
 //! it will never be done as it is; or nobody knows yet. Only the gateway can resolve the last one, when it is asked
 //! again under the same key.
 
+mod amount;
 mod error;
 mod gateway;
 mod model;
 mod webhooks;
 mod wire;
 
+pub use amount::{UnfitAmount, check_amount};
 pub use error::{GatewayError, InvalidGateway, UnknownOutcome};
 pub use gateway::{Gateway, GatewayConfig};
 pub use model::{Charge, Decline, Intent, IntentStatus, Page, Refund, RefundRequest, RefundStatus};

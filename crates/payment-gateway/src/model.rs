@@ -17,7 +17,8 @@ pub struct Charge<'a> {
     pub return_url: Option<&'a str>,
 }
 
-/// A payment at the gateway, as it is now. Amounts are in minor units of the currency.
+/// A payment at the gateway, as it is now. Amounts are in minor units of the currency, whatever the gateway's own units
+/// are; one that has no whole number of them is none, and was not made by us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// The gateway's name for it.
@@ -25,11 +26,11 @@ pub struct Intent {
     /// How far it is.
     pub status: IntentStatus,
     /// What was asked for.
-    pub amount: i64,
+    pub amount: Option<i64>,
     /// What is held and can be taken.
-    pub amount_capturable: i64,
+    pub amount_capturable: Option<i64>,
     /// What was taken. Refunds do not lessen it.
-    pub amount_received: i64,
+    pub amount_received: Option<i64>,
     /// The currency's ISO code in capitals.
     pub currency: String,
     /// The order that it is for, when it was made by us.
@@ -49,7 +50,7 @@ impl Intent {
     pub fn is_of(&self, charge: &Charge<'_>) -> bool {
         self.order_id == Some(charge.order_id)
             && self.payment_id == Some(charge.payment_id)
-            && self.amount == charge.amount
+            && self.amount == Some(charge.amount)
             && self.currency.eq_ignore_ascii_case(charge.currency)
     }
 }
@@ -93,6 +94,8 @@ pub struct RefundRequest<'a> {
     pub refund_id: Uuid,
     /// Minor units of the payment's currency, above zero.
     pub amount: i64,
+    /// The payment's currency: its ISO code, in capitals or not.
+    pub currency: &'a str,
 }
 
 /// Money given back, as far as it is now.
@@ -102,8 +105,10 @@ pub struct Refund {
     pub id: String,
     /// How far it is.
     pub status: RefundStatus,
-    /// Minor units of the payment's currency.
-    pub amount: i64,
+    /// Minor units of the payment's currency; none if it is no whole number of them, and so was not made by us.
+    pub amount: Option<i64>,
+    /// The currency's ISO code in capitals.
+    pub currency: String,
     /// The payment that it is taken from.
     pub intent_id: Option<String>,
     /// The refund that it is, when it was made by us.

@@ -1,5 +1,6 @@
 //! The gateway's JSON, and what it means.
 
+use crate::amount::from_gateway;
 use crate::error::{GatewayError, UnknownOutcome};
 use crate::model::{Decline, Intent, IntentStatus, Page, Refund, RefundStatus};
 use serde::Deserialize;
@@ -58,6 +59,7 @@ pub(crate) struct RefundBody {
     /// Old accounts have refunds without one.
     status: Option<String>,
     amount: i64,
+    currency: String,
     payment_intent: Option<String>,
     metadata: Option<Metadata>,
 }
@@ -87,9 +89,9 @@ impl From<IntentBody> for Intent {
     fn from(body: IntentBody) -> Self {
         Self {
             status: IntentStatus::read(&body.status),
-            amount: body.amount,
-            amount_capturable: body.amount_capturable,
-            amount_received: body.amount_received,
+            amount: from_gateway(body.amount, &body.currency),
+            amount_capturable: from_gateway(body.amount_capturable, &body.currency),
+            amount_received: from_gateway(body.amount_received, &body.currency),
             currency: body.currency.to_ascii_uppercase(),
             order_id: body.metadata.id(ORDER_ID),
             payment_id: body.metadata.id(PAYMENT_ID),
@@ -105,7 +107,8 @@ impl From<RefundBody> for Refund {
         Self {
             id: body.id,
             status: RefundStatus::read(body.status.as_deref().unwrap_or("succeeded")),
-            amount: body.amount,
+            amount: from_gateway(body.amount, &body.currency),
+            currency: body.currency.to_ascii_uppercase(),
             intent_id: body.payment_intent,
             refund_id: body.metadata.and_then(|metadata| metadata.id(REFUND_ID)),
         }
@@ -232,7 +235,7 @@ mod tests {
             GatewayError::LockedOut { .. } => "locked out".to_owned(),
             GatewayError::Busy { .. } => "busy".to_owned(),
             GatewayError::OtherRequest { .. } => "other request".to_owned(),
-            GatewayError::Unknown { .. } => "unknown".to_owned(),
+            GatewayError::Unfit(_) | GatewayError::Unknown { .. } => "unknown".to_owned(),
         };
         assert_eq!(meaning, expected);
         assert_eq!(error.is_final(), meaning.starts_with("declined") || meaning.starts_with("refused"));
@@ -255,6 +258,17 @@ mod tests {
         let intent = Intent::from(read::<IntentBody>(200, body.as_bytes()).unwrap());
         assert_eq!(intent.status, IntentStatus::RequiresAction);
         assert_eq!(intent.redirect_url.as_deref(), expected);
+    }
+
+    #[test]
+    fn amounts_are_read_in_the_units_of_the_gateway() {
+        let body = br#"{"id":"pi_1","status":"succeeded","amount":500,"amount_capturable":0,"amount_received":450,"currency":"isk"}"#;
+        let intent = Intent::from(read::<IntentBody>(200, body).unwrap());
+        let amounts = (intent.amount, intent.amount_capturable, intent.amount_received);
+        assert_eq!(amounts, (Some(5), Some(0), None), "nobody can take half a krona");
+        let body = br#"{"id":"re_1","status":"succeeded","amount":7,"currency":"mga"}"#;
+        let refund = Refund::from(read::<RefundBody>(200, body).unwrap());
+        assert_eq!((refund.amount, refund.currency.as_str()), (Some(700), "MGA"));
     }
 
     #[test]

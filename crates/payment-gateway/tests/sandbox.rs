@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use payment_gateway::{
-    Charge, Gateway, GatewayConfig, GatewayError, IntentStatus, RefundRequest, RefundStatus, UnknownOutcome,
-    WebhookEvent, Webhooks,
+    Charge, Gateway, GatewayConfig, GatewayError, IntentStatus, RefundRequest, RefundStatus, UnfitAmount,
+    UnknownOutcome, WebhookEvent, Webhooks, check_amount,
 };
 use rstest::rstest;
 use sandbox_gateway::{DEFAULT_SECRET_KEY, Delays, SandboxConfig, SandboxGateway, Webhook};
@@ -108,7 +108,7 @@ async fn a_shopper_who_must_act_is_sent_to_a_page_and_may_be_given_up() {
     let charge =
         Charge { return_url: Some("https://shop.example/paid"), ..charge("pm_card_authenticationRequired") };
     let intent = gateway.authorize(&charge).await.unwrap();
-    assert_eq!((&intent.status, intent.amount_capturable), (&IntentStatus::RequiresAction, 0));
+    assert_eq!((&intent.status, intent.amount_capturable), (&IntentStatus::RequiresAction, Some(0)));
     let page = format!("http://{}/authenticate/{}", world.sandbox.address(), intent.id);
     assert_eq!(intent.redirect_url, Some(page));
     let told = world.told_of("payment_intent.requires_action").await;
@@ -126,7 +126,7 @@ async fn a_payment_and_its_refunds_are_found_by_our_own_ids() {
     gateway.authorize(&other).await.unwrap();
     let made = gateway.authorize(&wanted).await.unwrap();
     assert_eq!(gateway.find(&wanted).await.unwrap(), Some(made.clone()));
-    let captured = gateway.capture(&made.id, 4_200, "key").await.unwrap();
+    let captured = gateway.capture(&made.id, (4_200, "GBP"), "key").await.unwrap();
     assert_eq!(gateway.find(&wanted).await.unwrap(), Some(captured));
 
     // Also when it is none of the newest.
@@ -141,7 +141,7 @@ async fn a_payment_and_its_refunds_are_found_by_our_own_ids() {
     let mut refunds = Vec::new();
     for _ in 0..101 {
         let refund_id = Uuid::new_v4();
-        let request = RefundRequest { intent_id: &made.id, refund_id, amount: 1 };
+        let request = RefundRequest { intent_id: &made.id, refund_id, amount: 1, currency: "GBP" };
         refunds.push((refund_id, gateway.refund(&request).await.unwrap()));
     }
     for (refund_id, refund) in [refunds.remove(100), refunds.remove(0)] {
@@ -161,23 +161,29 @@ async fn a_payment_is_authorised_captured_and_refunded(#[case] token: &str) {
     let charge = charge(token);
     let intent = gateway.authorize(&charge).await.unwrap();
     assert_eq!(intent.status, IntentStatus::RequiresCapture);
-    assert_eq!((intent.amount, intent.amount_capturable, intent.amount_received), (4_200, 4_200, 0));
+    let amounts = (intent.amount, intent.amount_capturable, intent.amount_received);
+    assert_eq!(amounts, (Some(4_200), Some(4_200), Some(0)));
     assert_eq!(intent.currency, "GBP");
     assert_eq!((intent.order_id, intent.payment_id), (Some(charge.order_id), Some(charge.payment_id)));
     assert_eq!(gateway.authorize(&charge).await.unwrap(), intent, "the same payment is authorised once");
     assert_eq!(gateway.retrieve(&intent.id).await.unwrap(), intent);
 
-    let captured = gateway.capture(&intent.id, 4_000, "capture-1").await.unwrap();
+    let captured = gateway.capture(&intent.id, (4_000, "GBP"), "capture-1").await.unwrap();
     assert_eq!(captured.status, IntentStatus::Succeeded);
-    assert_eq!((captured.amount_capturable, captured.amount_received), (0, 4_000));
-    assert_eq!(gateway.capture(&intent.id, 4_000, "capture-1").await.unwrap(), captured);
-    assert_eq!(gateway.capture(&intent.id, 4_000, "capture-2").await.unwrap(), captured, "done before");
-    let more = gateway.capture(&intent.id, 4_100, "capture-3").await;
+    assert_eq!((captured.amount_capturable, captured.amount_received), (Some(0), Some(4_000)));
+    assert_eq!(gateway.capture(&intent.id, (4_000, "GBP"), "capture-1").await.unwrap(), captured);
+    assert_eq!(
+        gateway.capture(&intent.id, (4_000, "GBP"), "capture-2").await.unwrap(),
+        captured,
+        "done before"
+    );
+    let more = gateway.capture(&intent.id, (4_100, "GBP"), "capture-3").await;
     assert!(matches!(more, Err(GatewayError::Refused { status: 400, .. })), "{more:?}");
 
-    let request = RefundRequest { intent_id: &intent.id, refund_id: Uuid::new_v4(), amount: 3_000 };
+    let (intent_id, refund_id) = (intent.id.as_str(), Uuid::new_v4());
+    let request = RefundRequest { intent_id, refund_id, amount: 3_000, currency: "GBP" };
     let refund = gateway.refund(&request).await.unwrap();
-    assert_eq!((refund.status.clone(), refund.amount), (RefundStatus::Succeeded, 3_000));
+    assert_eq!((refund.status.clone(), refund.amount), (RefundStatus::Succeeded, Some(3_000)));
     assert_eq!((refund.intent_id.as_deref(), refund.refund_id), (Some(&*intent.id), Some(request.refund_id)));
     assert_eq!(gateway.refund(&request).await.unwrap(), refund);
     assert_eq!(gateway.retrieve_refund(&refund.id).await.unwrap(), refund);
@@ -228,7 +234,7 @@ async fn a_slow_payment_is_told_when_it_is_there_also_across_a_restart(
     let mut world = World::new().await;
     let charge = charge(token);
     let intent = world.gateway().authorize(&charge).await.unwrap();
-    assert_eq!((intent.status, intent.amount_capturable), (IntentStatus::Processing, 0));
+    assert_eq!((intent.status, intent.amount_capturable), (IntentStatus::Processing, Some(0)));
     if restarts {
         world = world.restart().await;
     }
@@ -285,7 +291,7 @@ async fn a_payment_that_answers_twice_tells_everything_twice_and_once_before_the
     let created = "payment_intent.created";
     assert_eq!(kinds, [created, "payment_intent.amount_capturable_updated", created]);
     assert_eq!(others.remove(1), early, "the very same event");
-    gateway.capture(&intent.id, 4_200, "capture").await.unwrap();
+    gateway.capture(&intent.id, (4_200, "GBP"), "capture").await.unwrap();
     let early = world.received.try_recv().expect("a webhook before the answer");
     assert_eq!(early.kind, "payment_intent.succeeded");
     assert_eq!(world.told().await, early);
@@ -296,11 +302,11 @@ async fn a_capture_that_fails_is_a_decline() {
     let world = World::new().await;
     let gateway = world.gateway();
     let intent = gateway.authorize(&charge("pm_sandbox_capture_fails")).await.unwrap();
-    let declined = gateway.capture(&intent.id, 4_200, "capture").await.unwrap_err();
+    let declined = gateway.capture(&intent.id, (4_200, "GBP"), "capture").await.unwrap_err();
     assert!(matches!(declined, GatewayError::Declined { intent_id: Some(_), .. }), "{declined:?}");
     let intent = gateway.retrieve(&intent.id).await.unwrap();
     assert_eq!(intent.status, IntentStatus::RequiresPaymentMethod);
-    assert_eq!((intent.amount_capturable, intent.amount_received), (0, 0));
+    assert_eq!((intent.amount_capturable, intent.amount_received), (Some(0), Some(0)));
     assert_eq!(gateway.cancel(&intent.id).await.unwrap().status, IntentStatus::Canceled);
 }
 
@@ -310,9 +316,9 @@ async fn a_cancelled_payment_is_cancelled_once_and_cannot_be_captured() {
     let gateway = world.gateway();
     let intent = gateway.authorize(&charge("pm_card_visa")).await.unwrap();
     let cancelled = gateway.cancel(&intent.id).await.unwrap();
-    assert_eq!((cancelled.status.clone(), cancelled.amount_capturable), (IntentStatus::Canceled, 0));
+    assert_eq!((cancelled.status.clone(), cancelled.amount_capturable), (IntentStatus::Canceled, Some(0)));
     assert_eq!(gateway.cancel(&intent.id).await.unwrap(), cancelled);
-    let captured = gateway.capture(&intent.id, 4_200, "capture").await.unwrap_err();
+    let captured = gateway.capture(&intent.id, (4_200, "GBP"), "capture").await.unwrap_err();
     let GatewayError::Refused { status: 400, code: Some(code), .. } = captured else {
         panic!("{captured:?}")
     };
@@ -366,4 +372,55 @@ async fn the_books_are_read_page_by_page() {
     assert_eq!((first.items.len(), first.has_more, second.has_more), (100, true, false));
     let read: Vec<_> = first.items.into_iter().chain(second.items).map(|intent| intent.id).collect();
     assert_eq!(read, made);
+}
+
+/// The adapter's table of currencies and the sandbox's own are the same, and so are the amounts that they take.
+#[tokio::test]
+async fn what_the_adapter_says_can_be_paid_is_what_the_gateway_takes() {
+    let world = World::new().await;
+    let gateway = world.gateway();
+    let url = format!("http://{}/v1/payment_intents", world.sandbox.address());
+    let asking = reqwest::Client::new().post(url).bearer_auth(DEFAULT_SECRET_KEY);
+    let refused = asking.form(&[("amount", "5"), ("currency", "none")]).send().await.unwrap();
+    let refused = refused.text().await.unwrap();
+    let (_, listed) = refused.split_once("these currencies: ").unwrap();
+    let listed: Vec<&str> = listed.split('"').next().unwrap().split(", ").collect();
+    assert!(listed.len() > 130, "{listed:?}");
+    let letters = || 'a'..='z';
+    let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+    for code in codes.map(String::from_iter) {
+        assert_eq!(check_amount(100_000, &code).is_ok(), listed.contains(&code.as_str()), "{code}");
+    }
+    for currency in listed {
+        let charge = Charge { currency, amount: 123_400, ..charge("pm_card_visa") };
+        let intent = gateway.authorize(&charge).await.unwrap();
+        assert!(intent.is_of(&charge), "{intent:?}");
+        let captured = gateway.capture(&intent.id, (charge.amount, currency), currency).await.unwrap();
+        assert_eq!(captured.amount_received, Some(charge.amount));
+    }
+}
+
+#[rstest]
+#[case::a_thousandth_of_a_dinar("KWD", 1_005, UnfitAmount::Step { amount: 1_005, currency: "KWD".to_owned(), step: 10 })]
+#[case::half_an_ariary("MGA", 1_050, UnfitAmount::Step { amount: 1_050, currency: "MGA".to_owned(), step: 100 })]
+#[case::iraqi_dinars("IQD", 1_000, UnfitAmount::Currency { currency: "IQD".to_owned() })]
+#[tokio::test]
+async fn what_the_gateway_cannot_take_it_is_not_asked_for(
+    #[case] currency: &str,
+    #[case] amount: i64,
+    #[case] why: UnfitAmount,
+) {
+    let world = World::new().await;
+    let gateway = world.gateway();
+    let charge = Charge { currency, amount, ..charge("pm_card_visa") };
+    let refund = RefundRequest { intent_id: "pi_1", refund_id: Uuid::new_v4(), amount, currency };
+    let unfit = [
+        gateway.authorize(&charge).await.unwrap_err(),
+        gateway.capture("pi_1", (amount, currency), "key").await.unwrap_err(),
+        gateway.refund(&refund).await.unwrap_err(),
+    ];
+    for error in unfit {
+        assert!(error.is_final() && matches!(&error, GatewayError::Unfit(said) if *said == why), "{error:?}");
+    }
+    assert!(gateway.intents(None).await.unwrap().items.is_empty());
 }

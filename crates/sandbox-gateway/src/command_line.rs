@@ -3,7 +3,7 @@
 use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
-use http_boundary::{HttpLimits, process};
+use http_boundary::{HttpLimits, output, process};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl From<SandboxArgs> for SandboxConfig {
 pub async fn run(args: SandboxArgs) -> Result<(), StartError> {
     let stop = process::stop_signal();
     let gateway = SandboxGateway::start(args.into()).await?;
-    println!("sandbox gateway   http://{}", gateway.address());
+    output::print(format_args!("sandbox gateway   http://{}\n", gateway.address()));
     stop.cancelled().await;
     tracing::info!("stopping");
     gateway.stop().await;

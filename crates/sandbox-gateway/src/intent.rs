@@ -1,5 +1,6 @@
 //! A payment intent and its rules, without I/O and without a clock.
 
+use crate::currency;
 use crate::failure::Failure;
 use crate::methods::{Behaviour, Reason};
 use crate::refund::{Refund, RefundStatus};
@@ -53,7 +54,7 @@ pub(crate) enum Happening {
     RefundFailed,
 }
 
-/// A payment intent. Amounts are in minor units.
+/// A payment intent. Amounts are in the units of the currency that Stripe has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Intent {
     pub id: String,
@@ -188,6 +189,7 @@ impl Intent {
             let message = format!("Only {} can be captured, not {amount}.", self.amount);
             return Err(Failure::invalid(message).code("amount_too_large").param("amount_to_capture"));
         }
+        currency::check_amount(amount, &self.currency, "amount_to_capture")?;
         if self.behaviour() == Some(Behaviour::FailCapture) {
             return Ok(self.decline(Reason::Unsaid));
         }
@@ -231,6 +233,7 @@ impl Intent {
             let message = format!("Only {left} can be refunded, not {amount}.");
             return Err(Failure::invalid(message).code("amount_too_large").param("amount"));
         }
+        currency::check_amount(amount, &self.currency, "amount")?;
         self.amount_refunded += amount;
         Ok(amount)
     }

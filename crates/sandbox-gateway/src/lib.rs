@@ -4,6 +4,7 @@ mod answer;
 mod book;
 pub mod command_line;
 mod config;
+mod currency;
 mod failure;
 mod intent;
 mod journal;

@@ -1,5 +1,6 @@
 //! What a request asks for, read from its address and its parameters.
 
+use crate::currency;
 use crate::failure::Failure;
 use crate::intent::CaptureMethod;
 use crate::methods::Behaviour;
@@ -81,9 +82,8 @@ impl Operation {
     fn read_create(params: &mut Params) -> Result<Self, Failure> {
         let amount = params.amount("amount")?.ok_or_else(|| Failure::missing_parameter("amount"))?;
         let currency = params.required("currency")?.to_ascii_lowercase();
-        if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_lowercase()) {
-            return Err(Failure::invalid(format!("Invalid currency: {currency}")).param("currency"));
-        }
+        currency::check(&currency)?;
+        currency::check_amount(amount, &currency, "amount")?;
         let methods = ["automatic", "automatic_async", "manual"];
         let capture_method = match one_of(params, "capture_method", &methods)?.as_deref() {
             Some("manual") => CaptureMethod::Manual,
@@ -156,6 +156,9 @@ mod tests {
     #[case(Endpoint::Create, "currency=gbp", Err("amount"))]
     #[case(Endpoint::Create, "amount=5", Err("currency"))]
     #[case(Endpoint::Create, "amount=5&currency=pounds", Err("currency"))]
+    #[case(Endpoint::Create, "amount=5&currency=iqd", Err("currency"))]
+    #[case(Endpoint::Create, "amount=5&currency=isk", Err("amount"))]
+    #[case(Endpoint::Create, "amount=500&currency=ISK", Ok(()))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&confirm=yes", Err("confirm"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&confirm=true", Err("payment_method"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&payment_method=pm_other", Err("payment_method"))]

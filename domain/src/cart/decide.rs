@@ -15,6 +15,9 @@ impl Aggregate for Cart {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         match (self, command) {
+            (Self::Unopened, Command::Open { currency, .. }) if !currency.is_known() => {
+                Err(Rejection::UnknownCurrency { currency: *currency })
+            }
             (Self::Unopened, Command::Open { currency, customer_id }) => {
                 Ok(vec![Event::Opened(Opened { currency: *currency, customer_id: customer_id.clone() })])
             }

@@ -26,6 +26,12 @@ pub enum Rejection {
     /// There is nothing to buy.
     #[error("the cart is empty: put a line into it first")]
     Empty,
+    /// It was to be opened in a currency that nobody knows.
+    #[error("`{currency}` is no currency that can be paid with: give a code of ISO 4217, such as GBP")]
+    UnknownCurrency {
+        /// Which.
+        currency: Currency,
+    },
     /// A line or a charge in another currency.
     #[error("the cart is in {cart} and the amount in {line}: a cart has one currency")]
     CurrencyMismatch {

@@ -10,6 +10,9 @@ impl Aggregate for Product {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         match (self, command) {
+            (Self::Undefined, Command::Define { price, .. }) if !price.currency().is_known() => {
+                Err(Rejection::UnknownCurrency { currency: price.currency() })
+            }
             (Self::Undefined, Command::Define { sku, merchant_id, name, price }) => {
                 Ok(vec![Event::Defined(Defined {
                     sku: sku.clone(),

@@ -13,6 +13,12 @@ pub enum Rejection {
     /// It is no longer sold.
     #[error("the product is retired: define a new SKU instead")]
     Retired,
+    /// It was to be defined with a price in a currency that nobody knows.
+    #[error("`{currency}` is no currency that can be paid with: give a code of ISO 4217, such as GBP")]
+    UnknownCurrency {
+        /// Which.
+        currency: Currency,
+    },
     /// A product keeps its currency.
     #[error("the product is priced in {product}: its price cannot be given in {price}")]
     CurrencyMismatch {

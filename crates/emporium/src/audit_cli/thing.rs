@@ -1,6 +1,7 @@
 use super::AuditError;
 use crate::shop_client::ShopClient;
 use clap::{Args, ValueEnum};
+use http_boundary::output::{self, Stdout};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -47,7 +48,7 @@ pub fn line(event: &Value) -> String {
 
 /// Prints a line.
 pub fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
+    writeln!(Stdout, "{line}")
 }
 
 /// Gives every item of a list to a function, page by page.
@@ -66,8 +67,8 @@ pub async fn each_item(
             tell(item)?;
         }
         match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut cursor),
-            None => return Ok(()),
+            Some(next) if !output::reader_is_gone() => next.clone_into(&mut cursor),
+            _ => return Ok(()),
         }
     }
 }

@@ -3,6 +3,7 @@ use super::selection::Selection;
 use super::thing::{line, say, text};
 use crate::shop_client::ShopClient;
 use clap::Args;
+use http_boundary::output;
 use serde_json::Value;
 
 /// Events of one page.
@@ -50,8 +51,8 @@ pub async fn run(shop: &ShopClient, args: &TrailArgs) -> Result<(), AuditError> 
             left -= 1;
         }
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
-            None => break,
+            Some(next) if !output::reader_is_gone() => cursor = next.to_owned(),
+            _ => break,
         }
     }
     Ok(())

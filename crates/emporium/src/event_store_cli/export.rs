@@ -7,6 +7,7 @@ use super::source::{Source, SourceArgs};
 use clap::Args;
 use event_store::{EventStore, Position};
 use futures::TryStreamExt;
+use http_boundary::output::{self, Stdout};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,8 @@ async fn export(store: &EventStore, args: &ExportArgs) -> Result<(u64, f64), Eve
     let mut count = 0;
     let mut line = Vec::new();
     while let Some(record) = events.try_next().await? {
-        if record.position > last {
+        let nobody_reads = args.file == Path::new(STDOUT) && output::reader_is_gone();
+        if record.position > last || nobody_reads {
             break;
         }
         if args.stream.as_deref().is_none_or(|wanted| belongs_to(&record.stream, wanted)) {
@@ -97,7 +99,7 @@ impl Sink for File {
     }
 }
 
-impl Sink for io::Stdout {
+impl Sink for Stdout {
     fn keep(&self) -> io::Result<()> {
         Ok(())
     }
@@ -106,7 +108,7 @@ impl Sink for io::Stdout {
 impl Output {
     fn create(path: &Path) -> io::Result<Self> {
         if path == Path::new(STDOUT) {
-            let writer = BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout()) as Box<dyn Sink>);
+            let writer = BufWriter::with_capacity(BUFFER_BYTES, Box::new(Stdout) as Box<dyn Sink>);
             return Ok(Self { writer: Writer::Plain(writer), names: None });
         }
         let mut part = path.as_os_str().to_owned();

@@ -1,6 +1,6 @@
 //! What an order sells, and which part of it each refund takes back.
 
-use domain::order;
+use domain::{order, proration};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,25 +47,11 @@ impl Sale {
     }
 
     /// The parts of a sum of refunds that fall to each line and, at the end, to the charge for sending: in proportion to
-    /// the price, and together the sum to the last minor unit. All of the money back is the price of each line.
+    /// the price, and together the sum to the last minor unit. All of the money back is the price of each line, and no
+    /// part shrinks while the sum grows. Money that goes back for nothing goes off the charge for sending.
     pub fn parts(&self, refunded: i64) -> Vec<i64> {
-        let weights = || self.lines.iter().map(|line| line.amount).chain([self.shipping]);
-        let total: i128 = weights().map(i128::from).sum();
-        let (mut weight_before, mut part_before) = (0_i128, 0_i64);
-        let mut parts: Vec<i64> = weights()
-            .map(|weight| {
-                weight_before += i128::from(weight);
-                let upto = (i128::from(refunded) * weight_before).checked_div_euclid(total).unwrap_or(0);
-                // Between zero and the sum of the refunds.
-                let upto = i64::try_from(upto).unwrap_or(refunded);
-                upto - std::mem::replace(&mut part_before, upto)
-            })
-            .collect();
-        // Money that goes back for nothing: there is no price to divide it by.
-        if let Some(shipping) = parts.last_mut() {
-            *shipping += refunded - part_before;
-        }
-        parts
+        let weights: Vec<i64> = self.lines.iter().map(|line| line.amount).chain([self.shipping]).collect();
+        proration::parts(refunded, &weights)
     }
 }
 
@@ -87,10 +73,20 @@ mod tests {
     #[test]
     fn parts_are_in_proportion_and_add_up() {
         assert_eq!(sale(&[100, 200], 100).parts(40), [10, 20, 10]);
-        assert_eq!(sale(&[1, 1, 1], 0).parts(2), [0, 1, 1, 0]);
+        assert_eq!(sale(&[1, 1, 1], 0).parts(2), [1, 0, 1, 0]);
         for refunded in -5..=305 {
             let parts = sale(&[99, 1, 101, 0, 3], 101).parts(refunded);
             assert_eq!(parts.iter().sum::<i64>(), refunded, "{parts:?}");
+        }
+    }
+
+    /// A refund by SKU was once -1: what a line has of the sum shrank while the sum grew.
+    #[test]
+    fn a_refund_takes_nothing_back_from_an_earlier_one() {
+        let sale = sale(&[99, 1, 101, 0, 3], 101);
+        for refunded in 0..305 {
+            let (before, after) = (sale.parts(refunded), sale.parts(refunded + 1));
+            assert!(before.iter().zip(&after).all(|(before, after)| before <= after), "{before:?} {after:?}");
         }
     }
 

@@ -65,7 +65,8 @@ pub async fn books(url: &str, secret_key: &str) -> Result<Vec<Charge>, BenchErro
         before = page.items.last().map(|refund| refund.id.clone());
         for refund in page.items {
             if !matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) {
-                *refunded.entry(refund.intent_id.unwrap_or_default()).or_default() += refund.amount;
+                *refunded.entry(refund.intent_id.unwrap_or_default()).or_default() +=
+                    refund.amount.unwrap_or_default();
             }
         }
         if !page.has_more {
@@ -91,7 +92,7 @@ fn charge(intent: &Intent, refunded: &HashMap<String, i64>) -> Charge {
     );
     Charge {
         order_id: intent.order_id,
-        received: intent.amount_received,
+        received: intent.amount_received.unwrap_or_default(),
         refunded: refunded.get(&intent.id).copied().unwrap_or(0),
         is_open: !is_over,
     }
