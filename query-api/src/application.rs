@@ -6,9 +6,7 @@ use crate::history::Readers;
 use crate::live;
 use crate::routes::{self, Shared};
 use axum::Router;
-use http_boundary::{
-    ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken,
-};
+use http_boundary::{ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
 use std::time::Duration;

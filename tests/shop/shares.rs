@@ -225,8 +225,7 @@ async fn a_flood_of_queries_is_refused_beyond_its_share_and_another_visitor_is_a
 /// Queries that wait for their turn.
 async fn waiting(shop: &Shop) -> u64 {
     let metrics = shop.metrics().await;
-    let count =
-        metrics.lines().find_map(|text| text.strip_prefix("emporium_queries_waiting "));
+    let count = metrics.lines().find_map(|text| text.strip_prefix("emporium_queries_waiting "));
     count.unwrap().parse().unwrap()
 }
 

@@ -49,7 +49,9 @@ pub async fn before(store: &EventStore, stream: &str, revision: u64) -> Result<C
         Ok(Some(event)) => event,
         Ok(None) => return Ok(Chain::EMPTY),
         // A stream that was deleted or hidden can be read no more; the log has its events.
-        Err(EventStoreError::Refused(_) | EventStoreError::Deleted) => return Ok(Chain::unknown_before(revision)),
+        Err(EventStoreError::Refused(_) | EventStoreError::Deleted) => {
+            return Ok(Chain::unknown_before(revision));
+        }
         Err(error) => return Err(error),
     };
     if let Some(chain) = Chain::after(&found(&event)) {

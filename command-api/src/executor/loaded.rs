@@ -9,8 +9,8 @@ use audit_seal::stream::Chain;
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
 use event_store::{
-    EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position, RecordedEvent,
-    Skips,
+    EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, Position,
+    RecordedEvent, Skips,
 };
 use futures::{StreamExt, pin_mut};
 use std::collections::HashMap;

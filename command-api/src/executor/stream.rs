@@ -243,7 +243,12 @@ impl<A: Aggregate> Stream<A> {
                 batch.reply(commands, state.end);
                 return Some(state);
             }
-            match self.shared.store.append(&self.name, batch.expected, std::mem::take(&mut batch.events)).await {
+            match self
+                .shared
+                .store
+                .append(&self.name, batch.expected, std::mem::take(&mut batch.events))
+                .await
+            {
                 Ok(appended) => {
                     state.seen_now();
                     let end = End { revision: appended.revision, position: appended.position };

@@ -26,8 +26,8 @@ pub use metadata::Metadata;
 pub use own_stream::OwnStream;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
-pub use time::{read_time, without_leap_second};
 pub use skip::{EVENT_SKIPPED, Skip, Skips};
+pub use time::{read_time, without_leap_second};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
 /// some of that goes into names and framing.

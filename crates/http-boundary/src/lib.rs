@@ -26,13 +26,13 @@ mod usage;
 
 pub use access::{Caller, OperatorToken};
 pub use arguments::{HttpArgs, HttpLimits, seconds};
+pub use client::{Client, ForwardedIn, ProxyArgs};
 pub use connection_limits::Share;
 pub use connections::{HangUp, serve_alone};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
-pub use listeners::{ListenError, Listeners};
-pub use client::{Client, ForwardedIn, ProxyArgs};
 pub use limits::{ClientLimitArgs, ClientLimits, limit_clients};
+pub use listeners::{ListenError, Listeners};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use prefer::Wait;

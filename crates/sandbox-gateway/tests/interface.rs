@@ -163,6 +163,7 @@ async fn a_connection_without_a_request_in_time_is_closed() {
     let change = |config: &mut SandboxConfig| config.limits.request_head_seconds = Duration::from_millis(100);
     let sandbox = Sandbox::start_with(tempfile::tempdir().unwrap(), change).await;
     let mut silent = TcpStream::connect(sandbox.gateway.address()).await.unwrap();
-    let read = tokio::time::timeout(world::DEADLINE, silent.read(&mut [0])).await.expect("it is closed in time");
+    let read =
+        tokio::time::timeout(world::DEADLINE, silent.read(&mut [0])).await.expect("it is closed in time");
     assert_eq!(read.unwrap(), 0);
 }

@@ -157,7 +157,13 @@ impl Machine {
 
     /// The figures, as text.
     pub async fn metrics(&self) -> String {
-        let response = self.client.get(format!("{}/metrics", self.services.url)).bearer_auth(TOKEN).send().await.unwrap();
+        let response = self
+            .client
+            .get(format!("{}/metrics", self.services.url))
+            .bearer_auth(TOKEN)
+            .send()
+            .await
+            .unwrap();
         response.text().await.unwrap()
     }
 
