@@ -6,7 +6,6 @@ use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
 use crate::routes::{self, Shared};
-use crate::sealing::{Figures, PART as SEALING, SealingRunner};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
 use axum::Router;
@@ -50,7 +49,6 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
-        executor.register(health);
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();

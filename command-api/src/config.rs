@@ -48,6 +48,8 @@ pub struct Config {
 
     #[command(flatten)]
     pub unpaid: UnpaidArgs,
+
+    #[command(flatten)]
     pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]

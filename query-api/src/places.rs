@@ -74,10 +74,10 @@ impl Places {
             if taken.in_all - taken.by_operator >= in_all.saturating_sub(for_operator) {
                 return Err(NoPlace::InAll);
             }
-            if count(&taken.by_address, asker.client.address) >= for_address {
+            if count(&taken.by_address, &asker.client.address) >= for_address {
                 return Err(NoPlace::ForAddress { max: for_address });
             }
-            if count(&taken.over_connection, asker.client) >= over_connection {
+            if count(&taken.over_connection, &asker.client) >= over_connection {
                 return Err(NoPlace::OverConnection { max: over_connection });
             }
             *taken.by_address.entry(asker.client.address).or_default() += 1;
@@ -101,8 +101,8 @@ impl Drop for Place {
     }
 }
 
-fn count<K: Eq + Hash>(taken: &HashMap<K, usize>, by: K) -> usize {
-    taken.get(&by).copied().unwrap_or_default()
+fn count<K: Eq + Hash>(taken: &HashMap<K, usize>, by: &K) -> usize {
+    taken.get(by).copied().unwrap_or_default()
 }
 
 /// Nothing is kept of those who take none.

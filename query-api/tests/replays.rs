@@ -6,7 +6,7 @@ use domain::{CartId, LineId, Money, Quantity};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{Stream, StreamExt};
-use http_boundary::Peer;
+use http_boundary::Client;
 use query_api::LiveArgs;
 use query_api::asker::Asker;
 use query_api::live::told::{BrokenOff, Moment};
@@ -72,7 +72,8 @@ async fn revisions(moments: impl Stream<Item = Result<Arc<Moment>, BrokenOff>>, 
 }
 
 fn asker(number: u8) -> Asker {
-    Asker::at(Peer { address: [192, 0, 2, number % 10].into(), connection: number.into() }, false)
+    let client = Client { address: [192, 0, 2, number % 10].into(), connection: number.into() };
+    Asker { client, is_operator: false }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,7 +88,8 @@ impl<A: Aggregate> Streams<A> {
         look: impl FnOnce(&A) -> T,
     ) -> Result<T, ViewError> {
         let mut loaded = Loaded::empty();
-        match loaded.catch_up(&self.shared.store, &format!("{}-{id}", A::CATEGORY)).await {
+        let Shared { store, guard, .. } = &self.shared;
+        match loaded.catch_up(store, guard, &format!("{}-{id}", A::CATEGORY)).await {
             Ok(_) | Err(ViewError::Unreadable(_)) => Ok(look(&loaded.aggregate)),
             Err(error) => Err(error),
         }

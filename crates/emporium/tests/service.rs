@@ -104,6 +104,8 @@ async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_o
     assert!(metrics.text().await.unwrap().contains("emporium_connections_open"));
     assert_eq!(service.status("/metrics").await, StatusCode::FORBIDDEN);
     service.terminate().await;
+}
+
 /// Somebody has a product of the demo shop's first SKU already.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {

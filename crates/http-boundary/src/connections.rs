@@ -29,7 +29,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The headers of an HTTP/2 request.
-const HEAD_BYTES: usize = 16 * 1024;
+const HEAD_BYTES: u32 = 16 * 1024;
 /// What is read ahead of an HTTP/1.1 connection, at most; a head has to fit into it. Far below the limit of hyper itself.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -113,7 +113,7 @@ fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WITHIN)
         .max_concurrent_streams(http.http2_streams)
-        .max_header_list_size(HEAD_BYTES as u32)
+        .max_header_list_size(HEAD_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(SEND_AHEAD_BYTES)

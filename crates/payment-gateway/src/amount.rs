@@ -75,7 +75,7 @@ impl Units {
     }
 
     /// The gateway's units of minor units that are a multiple of the step.
-    fn from_minor_units(self, amount: i64) -> i64 {
+    fn of_minor_units(self, amount: i64) -> i64 {
         match self {
             Self::Iso | Self::Tens => amount,
             Self::Hundredths => amount.saturating_mul(100),
@@ -111,7 +111,7 @@ pub(crate) fn to_gateway(amount: i64, currency: &str) -> Result<i64, UnfitAmount
     if amount % step != 0 {
         return Err(UnfitAmount::Step { amount, currency: code(), step });
     }
-    let told = units.from_minor_units(amount);
+    let told = units.of_minor_units(amount);
     if told > MAX {
         let max = units.to_minor_units(MAX).unwrap_or(MAX / 100);
         return Err(UnfitAmount::TooLarge { amount, currency: code(), max });

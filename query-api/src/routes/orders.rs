@@ -107,7 +107,6 @@ impl From<OrderRow> for OrderView {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn invalid(error: impl std::fmt::Display) -> Problem {
     Problem::invalid(error.to_string())
 }
