@@ -1,5 +1,7 @@
 //! What the shop of a test refuses for want of room: nothing, unless the test is about that.
 
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use command_api::AdmissionArgs;
 use http_boundary::{ClientLimitArgs, ProxyArgs};
 use std::num::NonZeroU32;
@@ -48,4 +50,21 @@ impl Limits {
             disk_kept_for_orders: Some(self.kept_for_orders),
         }
     }
+}
+
+/// The benchmarks name these two, and operators write the networks into one variable.
+#[test]
+fn limits_are_settings_of_the_program() {
+    emporium::cli::CommandLine::command().debug_assert();
+    let serve = |arguments: &[&str]| {
+        let arguments = ["emporium", "serve"].iter().chain(arguments);
+        emporium::cli::CommandLine::try_parse_from(arguments).map(drop).map_err(|error| error.kind())
+    };
+    let lifted = ["--reads-per-second-by-address=0", "--writes-per-second-by-address=0"];
+    assert_eq!(serve(&lifted), Ok(()));
+    assert_eq!(
+        serve(&["--trusted-proxies=10.0.0.0/8,192.0.2.1,fd00::/8", "--forwarded-in=forwarded"]),
+        Ok(())
+    );
+    assert_eq!(serve(&["--trusted-proxies=our-proxy"]), Err(ErrorKind::ValueValidation));
 }

@@ -275,7 +275,7 @@ async fn a_history_in_another_store_is_sealed_on_where_it_was_left() {
     history.seals_of(8).await;
     machine.stop().await.unwrap();
 
-    // In the copy everything stands elsewhere, for something else stands before it.
+    // In the copy everything stands elsewhere, for more stands before it than the store's own events here.
     let mut copy = History::empty().await;
     let strangers = (0..20).map(|_| raw("note.v1", b"{}")).collect();
     copy.store.append_raw("notes", ExpectedRevision::NoStream, strangers).await.unwrap();

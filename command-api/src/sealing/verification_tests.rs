@@ -5,7 +5,7 @@ use super::tests::{DEADLINE, History, Machine, key};
 use super::verification::{VerificationConfig, VerificationRunner};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::verification::Verification;
-use audit_seal::{VERIFICATIONS_STREAM, VERIFIED_TYPE};
+use audit_seal::{Digest, VERIFICATIONS_STREAM, VERIFIED_TYPE};
 use chrono::TimeDelta;
 use event_store::{EventStore, ExpectedRevision, RawEvent, RawRecord, SubscriptionItem};
 use futures::{StreamExt, TryStreamExt, pin_mut};
@@ -60,9 +60,9 @@ async fn sealed() -> History {
     history
 }
 
-/// The same log in another store, where somebody has changed the event of this number and computed the stream's links
-/// anew: as if the data folder had been written over while the store was stopped.
-async fn changed_offline(history: &History, number: u64) -> History {
+/// The same log in another store, where somebody has changed the event of this number: as if the data folder had been
+/// written over while the store was stopped. A skilled forger computes the stream's links anew.
+async fn changed_offline(history: &History, number: u64, is_skilled: bool) -> History {
     let forged = History::empty().await;
     let records: Vec<RawRecord> = history.store.read_log(None).try_collect().await.unwrap();
     let (mut link, mut fillers) = (START, 0);
@@ -81,19 +81,24 @@ async fn changed_offline(history: &History, number: u64) -> History {
             if record.revision == number {
                 record.event.data = br#"{"number":1000000}"#.to_vec().into();
             }
-            let RawEvent { id, event_type, data, metadata, .. } = &record.event;
-            let open = chain::split(metadata).0;
-            let stream = record.stream.as_str();
-            let revision = record.revision;
-            link =
-                chain::link(&link, &Linked { stream, revision, id: *id, event_type, data, metadata: open });
-            record.event.metadata = chain::with_link([open, b"}"].concat(), &link).into();
+            if is_skilled {
+                link = chained_anew(&mut record, &link);
+            }
         }
         let expected =
             record.revision.checked_sub(1).map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
         forged.store.append_raw(&record.stream, expected, vec![record.event]).await.unwrap();
     }
     forged
+}
+
+fn chained_anew(record: &mut RawRecord, previous: &Digest) -> Digest {
+    let RawEvent { id, event_type, data, metadata, .. } = &record.event;
+    let (stream, revision, open) = (record.stream.as_str(), record.revision, chain::split(metadata).0);
+    let linked = Linked { stream, revision, id: *id, event_type, data, metadata: open };
+    let link = chain::link(previous, &linked);
+    record.event.metadata = chain::with_link([open, b"}"].concat(), &link).into();
+    link
 }
 
 #[tokio::test]
@@ -114,7 +119,7 @@ async fn what_is_as_it_was_sealed_is_written_down_and_gone_on_from() {
 
 #[tokio::test]
 async fn a_change_that_was_made_while_the_store_was_stopped_is_found() {
-    let forged = changed_offline(&sealed().await, 7).await;
+    let forged = changed_offline(&sealed().await, 7, true).await;
     let found = verified(&forged, false).await;
     assert_eq!(found.findings, 3, "{:?}", found.first_findings);
     assert!(found.first_findings[0].starts_with("CHANGED  event 7 of cart-1 "), "{:?}", found.first_findings);
@@ -128,9 +133,12 @@ async fn a_change_that_was_made_while_the_store_was_stopped_is_found() {
 async fn what_lies_before_the_last_verified_seal_is_looked_at_when_it_is_asked_for() {
     let history = sealed().await;
     verified(&history, false).await;
-    let forged = changed_offline(&history, 7).await;
+    let forged = changed_offline(&history, 7, false).await;
     assert_eq!(verified(&forged, false).await.findings, 0);
-    assert_eq!(verified(&forged, true).await.findings, 3);
+    assert_eq!(verified(&forged, true).await.findings, 1);
+    // Whoever computes the links anew has changed the last verified event too.
+    let forged = changed_offline(&history, 7, true).await;
+    assert_eq!(verified(&forged, false).await.findings, 3);
 }
 
 #[tokio::test]
@@ -139,7 +147,7 @@ async fn nobody_without_the_key_can_say_that_everything_is_verified() {
     let last = history.seals_of(20).await.pop().unwrap();
     let said = Verification::sign(&key(2), (&last, 3), (0, vec![]), chrono::Utc::now());
     let event = raw(VERIFIED_TYPE, serde_json::to_vec(&said).unwrap());
-    let forged = changed_offline(&history, 7).await;
+    let forged = changed_offline(&history, 7, true).await;
     forged.store.append_raw(VERIFICATIONS_STREAM, ExpectedRevision::NoStream, vec![event]).await.unwrap();
     assert_eq!(verified(&forged, false).await.findings, 3);
 }
