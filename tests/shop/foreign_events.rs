@@ -2,9 +2,9 @@
 //! and the operator has them passed over.
 
 use crate::every_step::{Ids, Machine, Process};
-use crate::harness::Shop;
+use crate::harness::{Shop, Terms, gbp};
 use crate::parked::{
-    FOREIGN, books, buys, buys_with, foreign, happens, is_ready, last_revision, orders_are_parked,
+    DEADLINE, FOREIGN, books, buys, buys_with, foreign, happens, is_ready, last_revision, orders_are_parked,
     parked_when, post, skip, types,
 };
 use crate::written::{check_out, mugs, new_event, pay, placed, step, told};
@@ -12,6 +12,7 @@ use audit_seal::verify::Finding;
 use domain::stored::StoredEvent;
 use domain::{CartId, OrderId};
 use event_store::{EVENT_SKIPPED, EventStore, ExpectedRevision, NewEvent, Position};
+use payment_gateway::RefundRequest;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -257,4 +258,46 @@ async fn histories_and_proofs_say_that_an_event_was_passed_over(pool: PgPool) {
     let is_it =
         |finding: &Finding| matches!(finding, Finding::Unlinked { event } if event.revision == revision);
     assert!(findings.iter().all(is_it), "{findings:?}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn money_that_people_gave_back_while_the_order_could_not_be_read_is_found(pool: PgPool) {
+    // The gateway never tells of it, as if it had given up telling.
+    let shop = Shop::open_on(&pool, Terms { tells_of_refunds: false, ..Terms::default() }).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);
+    let stream = format!("order-{order_id}");
+    let revision = foreign(&shop.events(), &stream).await;
+    let intent = shop.intents().await.remove(0);
+    let refund = RefundRequest { intent_id: &intent.id, refund_id: Uuid::now_v7(), amount: 400 };
+    shop.gateway_client().refund(&refund).await.unwrap();
+    let body = json!({ "revision": revision, "reason": "a script wrote it by mistake" });
+    let skipped = shop.post_as_operator(&format!("/parked-streams/{stream}/skip"), body).await;
+    skipped.expect(StatusCode::OK);
+    shop.get_when(&format!("/orders/{order_id}"), |order| order["refunded"] == gbp(400)).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_passed_over_at_one_machine_is_passed_over_at_the_others(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    shop.pay(&order_id, 1000).await.expect(StatusCode::OK);
+    let second = shop.second().await;
+    let stream = format!("order-{order_id}");
+    let revision = foreign(&shop.events(), &stream).await;
+    let shipment = format!("/orders/{order_id}/shipment");
+    for refused in [
+        shop.post_as_operator(&shipment, json!({})).await,
+        second.post_as_operator(&shipment, json!({})).await,
+    ] {
+        refused.expect_problem(StatusCode::CONFLICT, "stream-unreadable");
+    }
+    let body = json!({ "revision": revision, "reason": "a script wrote it by mistake" });
+    let skip = format!("/parked-streams/{stream}/skip");
+    second.post_as_operator(&skip, body).await.expect(StatusCode::OK);
+    let shipped =
+        async { while shop.post_as_operator(&shipment, json!({})).await.status != StatusCode::OK {} };
+    tokio::time::timeout(DEADLINE, shipped).await.expect("it is known there in time");
 }

@@ -2,9 +2,12 @@
 
 use crate::harness::DEADLINE;
 use crate::harness::{Shop, Terms, audit_signing_key};
+use crate::parked::{foreign, last_revision};
+use audit_seal::SEALS_STREAM;
 use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
-use audit_seal::verify::{Found, Outcome, Verifier};
+use audit_seal::verify::{Finding, Found, Outcome, Verifier};
+use event_store::ExpectedRevision;
 use futures::{TryStreamExt, pin_mut};
 use reqwest::{Method, StatusCode};
 use sqlx::PgPool;
@@ -112,4 +115,28 @@ async fn the_key_is_everybodys_and_seals_are_the_operators(pool: PgPool) {
         }
     };
     tokio::time::timeout(DEADLINE, asking).await.expect("the figures come to that in time");
+}
+
+#[sqlx::test(migrations = false)]
+async fn seals_go_on_over_foreign_events_and_over_the_deletion_of_their_stream(pool: PgPool) {
+    let shop = open(&pool).await;
+    shop.define("MUG", 1000, 100).await;
+    buys(&shop).await;
+    let mut kept = vec![all_is_sealed(&shop).await];
+    let store = shop.events();
+    foreign(&store, SEALS_STREAM).await;
+    assert_eq!(all_is_sealed(&shop).await, kept[0], "what is no seal is not told as one");
+    buys(&shop).await;
+    kept.push(all_is_sealed(&shop).await);
+    let last = last_revision(&store, SEALS_STREAM).await.unwrap();
+    store.tombstone(SEALS_STREAM, ExpectedRevision::Exact(last)).await.unwrap();
+    buys(&shop).await;
+    kept.push(all_is_sealed(&shop).await);
+    let how = "somebody has deleted `audit-seals`: `audit-seals-2` is used in its place";
+    shop.is_ready("audit-sealing: deleted streams", Some(how)).await;
+    let outcome = verified(&shop, kept).await;
+    assert_eq!(outcome.kept_seals_found, 3);
+    let is_the_deletion =
+        |finding: &Finding| matches!(finding, Finding::Foreign { event } if event.stream == SEALS_STREAM);
+    assert!(outcome.findings.len() == 1 && is_the_deletion(&outcome.findings[0]), "{:?}", outcome.findings);
 }

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 
 /// For so long nobody looks again whether the stream can be read by now, however many ask.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(1);
-/// Streams that are kept by name; more than these are in the log only.
+/// Streams that are kept by name. Somebody who writes into more has other aims, and must not fill memory or log.
 const MAX_KEPT: usize = 10_000;
 /// Streams that can be read again and that a slow listener has not heard of.
 const WAITING: usize = 1_024;
@@ -63,6 +63,10 @@ impl ParkedStreams {
             known.looked_at = looked_at;
             return;
         }
+        if kept.len() >= MAX_KEPT && !kept.contains_key(&at.stream) {
+            tracing::debug!(stream = at.stream, revision = at.revision, "one more stream cannot be read");
+            return;
+        }
         tracing::error!(
             stream = at.stream,
             revision = at.revision,
@@ -70,11 +74,9 @@ impl ParkedStreams {
             error = &at.fault as &dyn std::error::Error,
             "a stream cannot be read: it is parked, and everything else goes on"
         );
-        if kept.len() < MAX_KEPT || kept.contains_key(&at.stream) {
-            let parked = Kept { at: Arc::clone(at), since: Utc::now(), looked_at };
-            kept.insert(at.stream.clone(), parked);
-            self.count.store(kept.len(), Ordering::Relaxed);
-        }
+        let parked = Kept { at: Arc::clone(at), since: Utc::now(), looked_at };
+        kept.insert(at.stream.clone(), parked);
+        self.count.store(kept.len(), Ordering::Relaxed);
     }
 
     /// Looks again at once when the stream is next asked for, and tells those who wait for it. Gives whether it was parked.
@@ -88,10 +90,15 @@ impl ParkedStreams {
         drop(kept);
         if was_parked {
             tracing::info!(stream, "a parked stream is read again");
-            // Nobody may be waiting.
-            let _ = self.freed.send(stream.to_owned());
+            self.wake(stream);
         }
         was_parked
+    }
+
+    /// Tells those who wait for a stream to try again.
+    pub fn wake(&self, stream: &str) {
+        // Nobody may be waiting.
+        let _ = self.freed.send(stream.to_owned());
     }
 
     /// Hears the names of streams that were freed.

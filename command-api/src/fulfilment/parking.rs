@@ -59,6 +59,12 @@ impl ParkedOrders {
         self.lock().clear();
     }
 
+    /// Whether an order waits for this stream.
+    #[must_use]
+    pub fn wait_for(&self, stream: &str) -> bool {
+        self.lock().values().any(|parked| parked.stream == stream)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -62,7 +62,9 @@ struct Checkout<'request> {
 struct Offer {
     prices: Vec<PricedLine>,
     hold_seconds: u32,
-    /// Whether the order counts as one more unpaid one.
+    /// Whose unpaid order it is, if that counts.
+    whose: Vec<Whose>,
+    /// Whether this request counted it.
     is_counted: bool,
 }
 
@@ -123,7 +125,7 @@ async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted,
                 Err(problem) => return shared.known_or(checkout, problem).await,
             },
             // The cart itself says why not, or that it is done.
-            None => Offer { prices: vec![], hold_seconds: asked_seconds, is_counted: false },
+            None => Offer { prices: vec![], hold_seconds: asked_seconds, whose: vec![], is_counted: false },
         };
         let command = Command::CheckOut {
             order_id,
@@ -143,8 +145,13 @@ async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted,
             }
         }
         let answer = shared.executor.carts.execute(cart_id, command, context.envelope(order_id.0)).await;
-        if offer.is_counted && matches!(answer, Err(ExecuteError::Rejected(_))) {
-            shared.unpaid.orders.forget(order_id);
+        match answer {
+            Err(ExecuteError::Rejected(_)) if offer.is_counted => shared.unpaid.orders.forget(order_id),
+            Ok(_) if !offer.is_counted => {
+                let hold = Duration::from_secs(offer.hold_seconds.into());
+                shared.unpaid.orders.keep(order_id, offer.whose, hold, Instant::now());
+            }
+            _ => {}
         }
         match answer {
             Err(ExecuteError::Rejected(Rejection::Changed)) => {}
@@ -202,24 +209,24 @@ impl Shared {
         let is_scarce = self.check_stock(asked).await?;
         let prices = self.price(cart).await?;
         if !is_shopper {
-            return Ok(Offer { prices, hold_seconds: asked_seconds, is_counted: false });
+            return Ok(Offer { prices, hold_seconds: asked_seconds, whose: vec![], is_counted: false });
         }
         let hold_seconds = self.unpaid.hold_seconds(asked_seconds, is_scarce);
-        let is_counted = self.count_unpaid(cart, checkout, hold_seconds).await?;
-        Ok(Offer { prices, hold_seconds, is_counted })
+        let customer = cart.customer_id.clone().map(Whose::Customer);
+        let whose: Vec<Whose> = customer.into_iter().chain([Whose::at(checkout.address)]).collect();
+        let is_counted = self.count_unpaid(checkout.order_id, &whose, hold_seconds).await?;
+        Ok(Offer { prices, hold_seconds, whose, is_counted })
     }
 
     /// Counts the order as one more that waits for its money. Gives whether it was not counted before.
     async fn count_unpaid(
         &self,
-        cart: &OpenCart,
-        checkout: &Checkout<'_>,
+        order_id: OrderId,
+        whose: &[Whose],
         hold_seconds: u32,
     ) -> Result<bool, Problem> {
         let hold = Duration::from_secs(hold_seconds.into());
-        let customer = cart.customer_id.clone().map(Whose::Customer);
-        let whose: Vec<Whose> = customer.into_iter().chain([Whose::at(checkout.address)]).collect();
-        let add = || self.unpaid.orders.add(checkout.order_id, whose.clone(), hold, Instant::now());
+        let add = || self.unpaid.orders.add(order_id, whose.to_vec(), hold, Instant::now());
         match add() {
             Err(too_many) if !too_many.look_at.is_empty() => {
                 self.forget_settled(&too_many).await?;

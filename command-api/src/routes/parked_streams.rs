@@ -48,7 +48,7 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Parke
     Ok(Json(Parked { streams: streams.collect(), orders: shared.parked_orders.all() }))
 }
 
-/// The next one who asks for the stream has it read again.
+/// The next one who asks for the stream has it read again, and orders that wait for it try again.
 async fn retry(
     State(shared): State<Shared>,
     caller: Caller,
@@ -56,7 +56,10 @@ async fn retry(
 ) -> Result<Json<Value>, Problem> {
     caller.require_operator()?;
     if !shared.executor.parked.free(&stream) {
-        return Err(Problem::not_found(format!("The stream `{stream}` is not parked.")));
+        if !shared.parked_orders.wait_for(&stream) {
+            return Err(Problem::not_found(format!("The stream `{stream}` is not parked.")));
+        }
+        shared.executor.parked.wake(&stream);
     }
     Ok(Json(json!({ "stream": stream })))
 }

@@ -79,9 +79,7 @@ impl History {
                 let Some(SubscriptionItem::Event(event)) = items.next().await else { continue };
                 if is_of_seals(&event.stream) && event.event_type == SEAL_TYPE {
                     // Somebody may have written what is none.
-                    seals.extend(
-                        serde_json::from_slice::<Seal>(&event.data).ok().filter(|seal| is_signed(seal)),
-                    );
+                    seals.extend(serde_json::from_slice::<Seal>(&event.data).ok().filter(is_signed));
                 }
             }
             seals

@@ -86,7 +86,7 @@ impl UnpaidOrders {
         hold: Duration,
         now: Instant,
     ) -> Result<bool, TooMany> {
-        let whose: Vec<Whose> = whose.into_iter().filter(|whose| self.limit(whose) > 0).collect();
+        let whose = self.limited(whose);
         if whose.is_empty() {
             return Ok(false);
         }
@@ -105,11 +105,28 @@ impl UnpaidOrders {
         Ok(true)
     }
 
+    /// Counts an order that was placed although another request, which counted it, gave it up meanwhile.
+    pub fn keep(&self, order_id: OrderId, whose: Vec<Whose>, hold: Duration, now: Instant) {
+        let whose = self.limited(whose);
+        if whose.is_empty() {
+            return;
+        }
+        let mut known = self.known();
+        if !known.orders.contains_key(&order_id) {
+            known.add(order_id, Order { until: now + hold, whose });
+        }
+    }
+
     /// The order is paid or called off, or was never placed.
     pub fn forget(&self, order_id: OrderId) {
         if self.of_address > 0 || self.of_customer > 0 {
             self.known().forget(order_id);
         }
+    }
+
+    fn limited(&self, mut whose: Vec<Whose>) -> Vec<Whose> {
+        whose.retain(|whose| self.limit(whose) > 0);
+        whose
     }
 
     fn limit(&self, whose: &Whose) -> u32 {
@@ -214,6 +231,21 @@ mod tests {
         assert_eq!(add(3, &[at("10.0.0.2")]), Ok(true), "what was refused is nobody's");
         orders.forget(order(2));
         assert_eq!(add(4, &[at("10.0.0.1"), customer("ada")]), Ok(true));
+    }
+
+    /// Two checkouts of one cart at once: the one that counted is refused, and the other one is taken.
+    #[test]
+    fn an_order_that_one_request_gives_up_and_another_places_counts() {
+        let (orders, now) = (UnpaidOrders::new(1, 0), Instant::now());
+        let whose = || vec![at("10.0.0.1")];
+        assert_eq!(orders.add(order(1), whose(), HOLD, now), Ok(true));
+        assert_eq!(orders.add(order(1), whose(), HOLD, now), Ok(false));
+        orders.forget(order(1));
+        orders.keep(order(1), whose(), HOLD, now);
+        orders.keep(order(1), whose(), HOLD, now);
+        assert!(orders.add(order(2), whose(), HOLD, now).is_err());
+        orders.forget(order(1));
+        assert_eq!(orders.add(order(2), whose(), HOLD, now), Ok(true));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! What clients can do to a service that do not behave, over connections of their own.
+//! What a service puts up with from clients that do not behave, each over a connection of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -202,7 +202,7 @@ async fn update_carts(
         ids.push(cart_id.0);
         statuses.push(cart.status());
         orders.push(cart.checked_out.map(|checked_out| checked_out.order_id.0));
-        countries.push(cart.checked_out.map(|checked_out| checked_out.country.as_str()));
+        countries.push(cart.checked_out.map(|checked_out| checked_out.country.code().as_str()));
         shipping.push(cart.shipping);
         totals.push(cart.checked_out.map(|checked_out| checked_out.total.amount()));
         changed_at.push(cart.last.occurred_at);

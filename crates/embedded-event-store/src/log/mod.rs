@@ -4,6 +4,7 @@
 //! to see as a damaged one. Records, index and heads live in one database of ordered key spaces, written together by one
 //! thread in `writer`. A record becomes visible to readers when the disk has it, and not before.
 
+mod change;
 mod confirmed;
 pub mod database;
 mod decide;
