@@ -78,7 +78,7 @@ impl Default for UnpaidArgs {
         Self {
             max_units_of_a_sku: 100,
             unpaid_share: 50,
-            unpaid_orders_of_address: 30,
+            unpaid_orders_of_address: 100,
             unpaid_orders_of_customer: 20,
             scarce_below: 60,
             scarce_hold_seconds: 180,
