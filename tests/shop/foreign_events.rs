@@ -270,7 +270,8 @@ async fn money_that_people_gave_back_while_the_order_could_not_be_read_is_found(
     let stream = format!("order-{order_id}");
     let revision = foreign(&shop.events(), &stream).await;
     let intent = shop.intents().await.remove(0);
-    let refund = RefundRequest { intent_id: &intent.id, refund_id: Uuid::now_v7(), amount: 400 };
+    let refund =
+        RefundRequest { intent_id: &intent.id, refund_id: Uuid::now_v7(), amount: 400, currency: "GBP" };
     shop.gateway_client().refund(&refund).await.unwrap();
     let body = json!({ "revision": revision, "reason": "a script wrote it by mistake" });
     let skipped = shop.post_as_operator(&format!("/parked-streams/{stream}/skip"), body).await;
