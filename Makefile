@@ -8,8 +8,10 @@ export SQLX_OFFLINE := true
 
 # For example: make run ARGS="serve --port 9000"
 ARGS ?= serve --demo-shop
+# For example: make bench-attack ATTACK="--mixed --minutes 60"
+ATTACK ?=
 
-.PHONY: help prerequisites run test test-clients check sqlx-prepare
+.PHONY: help prerequisites run test test-clients bench-attack check sqlx-prepare
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +28,9 @@ test: prerequisites ## Run all tests, with a Postgres server that lives as long 
 test-clients: ## Run the scenarios of the official clients against the embedded event store and the sandbox gateway
 	@scripts/install-prerequisites --for-clients
 	scripts/test-clients
+
+bench-attack: prerequisites ## Attack a shop of its own, on the loopback, while shoppers shop on (other arguments: ATTACK="…")
+	cargo run --release -p emporium -- bench attack $(ATTACK)
 
 check: prerequisites ## Check formatting, lints, documentation and dependencies
 	scripts/check

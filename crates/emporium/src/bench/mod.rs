@@ -1,5 +1,6 @@
 //! `emporium bench`: how fast it is on this machine, next to what the machine itself can do.
 
+mod attack;
 mod audit_verify;
 mod dashboard;
 mod error;
@@ -36,6 +37,8 @@ pub enum BenchCommand {
     /// All shoppers come from this machine, and every unit can be held unpaid: the service runs with --unpaid-share=100,
     /// --unpaid-orders-of-address=0, --unpaid-orders-of-customer=0, --max-units-of-a-sku=0 and --scarce-below=0.
     FlashSale(flash_sale::FlashSaleArgs),
+    /// What strangers can do to it: attacks of our own on a service that is started for them, while shoppers shop on
+    Attack(attack::AttackArgs),
     /// Ordinary purchases of shoppers that shop side by side, and adding to carts
     ///
     /// All shoppers come from this machine: the service runs without limits on unpaid orders, as in `flash-sale`.
@@ -59,6 +62,7 @@ impl BenchCommand {
             BenchCommand::EventStore(args) => event_store::run(args).await,
             BenchCommand::AuditVerify(args) => audit_verify::run(args).await,
             BenchCommand::FlashSale(args) => flash_sale::run(args).await,
+            BenchCommand::Attack(args) => attack::run(args).await,
             BenchCommand::Purchases(args) => purchases::run(args).await,
             BenchCommand::Rebuild(args) => rebuild::run(args).await,
             BenchCommand::ReadYourWrites(args) => read_your_writes::run(args).await,

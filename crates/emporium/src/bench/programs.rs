@@ -42,11 +42,26 @@ struct Program {
 
 impl Program {
     /// Starts this very binary with other arguments, without the settings of whoever runs the benchmark.
-    fn start(name: &'static str, folder: &Path, args: &[String]) -> Result<Self, BenchError> {
+    /// It may have so many descriptors, or as many as we have.
+    fn start(
+        name: &'static str,
+        folder: &Path,
+        args: &[String],
+        descriptors: Option<u64>,
+    ) -> Result<Self, BenchError> {
         let failed = |source| BenchError::Run { program: name, source };
         let log = folder.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).map_err(failed)?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let program = std::env::current_exe().map_err(failed)?;
+        let mut command = match descriptors {
+            None => Command::new(program),
+            // Only a process can lower its own limit before it begins: a shell does, and becomes the program.
+            Some(descriptors) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")).arg(program);
+                shell
+            }
+        };
         for (variable, _) in std::env::vars_os() {
             let is_setting = variable.to_str().is_some_and(|name| name.starts_with("EMPORIUM_"));
             if is_setting || variable == "DATABASE_URL" {
@@ -75,7 +90,7 @@ impl Program {
     }
 
     /// Asks it to end, and makes it end when it does not.
-    async fn stop(mut self) -> Result<(), BenchError> {
+    async fn terminate(&mut self) -> Result<(), BenchError> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let is_asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
         if is_asked && tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await.is_ok() {
@@ -107,14 +122,15 @@ impl SandboxProcess {
             format!("--webhook-url=http://{service}/webhooks/payments"),
             format!("--webhook-secret={secret}"),
         ];
-        let mut program = Program::start("sandbox-gateway", folder, &args)?;
+        let mut program = Program::start("sandbox-gateway", folder, &args, None)?;
         let url = program.says("sandbox gateway").await?;
         Ok(Self { program, url })
     }
 
     /// In order.
     pub async fn stop(self) -> Result<(), BenchError> {
-        self.program.stop().await
+        let mut program = self.program;
+        program.terminate().await
     }
 }
 
@@ -123,6 +139,7 @@ pub struct ServiceProcess {
     program: Program,
     folder: PathBuf,
     args: Vec<String>,
+    descriptors: Option<u64>,
     /// Where it answers.
     pub address: SocketAddr,
     /// Where its event store answers; another one after each start.
@@ -132,6 +149,25 @@ pub struct ServiceProcess {
 impl ServiceProcess {
     /// Starts it with its data in the folder.
     pub async fn start(folder: &Path, address: SocketAddr, more: Vec<String>) -> Result<Self, BenchError> {
+        Self::start_as(folder, address, more, None).await
+    }
+
+    /// The same with so many descriptors.
+    pub async fn start_with_descriptors(
+        folder: &Path,
+        address: SocketAddr,
+        more: Vec<String>,
+        descriptors: u64,
+    ) -> Result<Self, BenchError> {
+        Self::start_as(folder, address, more, Some(descriptors)).await
+    }
+
+    async fn start_as(
+        folder: &Path,
+        address: SocketAddr,
+        more: Vec<String>,
+        descriptors: Option<u64>,
+    ) -> Result<Self, BenchError> {
         let mut args = vec![
             "serve".to_owned(),
             format!("--listen={address}"),
@@ -140,12 +176,16 @@ impl ServiceProcess {
             format!("--data-dir={}", folder.join(SHOP).display()),
         ];
         args.extend(more);
-        let (program, event_store) = Self::run(folder, &args).await?;
-        Ok(Self { program, folder: folder.to_owned(), args, address, event_store })
+        let (program, event_store) = Self::run(folder, &args, descriptors).await?;
+        Ok(Self { program, folder: folder.to_owned(), args, descriptors, address, event_store })
     }
 
-    async fn run(folder: &Path, args: &[String]) -> Result<(Program, String), BenchError> {
-        let mut program = Program::start("service", folder, args)?;
+    async fn run(
+        folder: &Path,
+        args: &[String],
+        descriptors: Option<u64>,
+    ) -> Result<(Program, String), BenchError> {
+        let mut program = Program::start("service", folder, args, descriptors)?;
         let event_store = program.says("event store").await?;
         let user = store_password::user(&store_password::file(&folder.join("shop").join("event-store")))?;
         Ok((program, store_password::with_user(&event_store, &user)))
@@ -156,15 +196,27 @@ impl ServiceProcess {
         self.program.kill().await
     }
 
-    /// Starts it again on the same data and address.
-    pub async fn restart(&mut self) -> Result<(), BenchError> {
-        (self.program, self.event_store) = Self::run(&self.folder, &self.args).await?;
+    /// Starts it again on the same data and address, this time with more settings.
+    pub async fn restart(&mut self, more: &[String]) -> Result<(), BenchError> {
+        let args = [&self.args[..], more].concat();
+        (self.program, self.event_store) = Self::run(&self.folder, &args, self.descriptors).await?;
         Ok(())
+    }
+
+    /// Its process id; 0 when it has ended.
+    pub fn id(&self) -> u32 {
+        self.program.child.id().unwrap_or_default()
+    }
+
+    /// In order, to be started again.
+    pub async fn terminate(&mut self) -> Result<(), BenchError> {
+        self.program.terminate().await
     }
 
     /// In order.
     pub async fn stop(self) -> Result<(), BenchError> {
-        self.program.stop().await
+        let mut program = self.program;
+        program.terminate().await
     }
 
     /// The operator's token, which the first start made.

@@ -181,7 +181,7 @@ async fn open_the_doors(
                 is_killed = true;
                 service.kill().await?;
                 sale.web.killed();
-                service.restart().await?;
+                service.restart(&[]).await?;
             }
         }
     }
