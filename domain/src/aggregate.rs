@@ -26,6 +26,11 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     #[must_use]
     fn evolve(self, event: &Self::Event) -> Self;
 
+    /// How many parts of the same size the state has: what it takes to keep it in memory grows with them.
+    fn parts(&self) -> usize {
+        1
+    }
+
     /// The state after a whole history.
     #[must_use]
     fn fold<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self {

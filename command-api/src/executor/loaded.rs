@@ -153,6 +153,11 @@ impl<A: Aggregate> Loaded<A> {
         Some(if is_same { Ok(answered.end) } else { Err(ExecuteError::KeyReused) })
     }
 
+    /// How many parts it has: what it takes to keep it in memory grows with them.
+    pub fn parts(&self) -> usize {
+        self.aggregate.parts() + self.answered.len()
+    }
+
     /// The commands that came with an idempotency key, and what was said to them.
     pub fn answered(&self) -> &HashMap<Uuid, Answered> {
         &self.answered

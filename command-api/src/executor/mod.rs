@@ -44,6 +44,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// The streams of all aggregates.
@@ -63,6 +64,8 @@ struct Shared {
     writers: Writers,
     guard: Guard,
     parked: Arc<ParkedStreams>,
+    /// For the parts of large states that wait in memory.
+    room: Arc<Semaphore>,
 }
 
 /// Markers of commands that changed nothing that a stream takes from anybody.
@@ -72,6 +75,8 @@ pub const MAX_NOTED: u32 = 1_000;
 const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 const WARM_STOCK: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 const WARM_CARTS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
+/// Parts of all large states that stay in memory together: about 100 bytes each.
+const LARGE_STATES_PARTS: usize = 500_000;
 const WARM_ORDERS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 
 impl Executor {
@@ -79,7 +84,8 @@ impl Executor {
     #[must_use]
     pub fn new(store: &EventStore, writers: Writers) -> Self {
         let (guard, parked) = (Guard::default(), Arc::<ParkedStreams>::default());
-        let shared = Shared { store: store.clone(), writers, guard, parked: Arc::clone(&parked) };
+        let room = Arc::new(Semaphore::new(LARGE_STATES_PARTS));
+        let shared = Shared { store: store.clone(), writers, guard, parked: Arc::clone(&parked), room };
         Self {
             products: Streams::new(shared.clone(), WARM_PRODUCTS),
             stock: Streams::new(shared.clone(), WARM_STOCK).with_snapshots(Snapshots::OF_STOCK),

@@ -9,10 +9,12 @@ use event_store::{AppendError, EventStoreError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 /// Requests that may wait for one stream; one more is told to come back.
 const MAX_WAITING: usize = 20_000;
+/// A state with so many parts is kept whatever room there is.
+const FEW_PARTS: usize = 100;
 /// How often everything is decided again because others wrote in between.
 const ATTEMPTS: usize = 20;
 /// How often everything is decided again because an append got no answer.
@@ -33,9 +35,16 @@ pub(super) struct Stream<A: Aggregate> {
 struct Queue<A: Aggregate> {
     waiting: VecDeque<Request<A>>,
     /// The state, when nobody works on it.
-    idle: Option<Loaded<A>>,
+    idle: Option<Idle<A>>,
     /// Whether a task works the queue off.
     busy: bool,
+}
+
+/// A state that waits in memory for the next request.
+struct Idle<A: Aggregate> {
+    loaded: Loaded<A>,
+    /// A large one takes room from all others of its size.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 enum Request<A: Aggregate> {
@@ -92,7 +101,7 @@ impl<A: Aggregate> Stream<A> {
         queue.waiting.push_back(request);
         if !queue.busy {
             queue.busy = true;
-            let loaded = queue.idle.take();
+            let loaded = queue.idle.take().map(|idle| idle.loaded);
             drop(queue);
             tokio::spawn(Arc::clone(self).work_off(loaded));
         }
@@ -113,7 +122,7 @@ impl<A: Aggregate> Stream<A> {
                 let mut queue = self.lock();
                 if queue.waiting.is_empty() {
                     queue.busy = false;
-                    queue.idle = loaded;
+                    queue.idle = loaded.and_then(|loaded| self.keep(loaded));
                     worker.is_done = true;
                     return;
                 }
@@ -141,6 +150,18 @@ impl<A: Aggregate> Stream<A> {
                 loaded = Box::pin(snapshots.take(&self.shared.store, &self.name, state)).await;
             }
         }
+    }
+
+    /// Keeps a state in memory, if there is room for it. Without room it is read again when it is asked for, so nobody
+    /// fills the memory with carts of thousands of lines. Stock stays in any case: it is read by everybody.
+    fn keep(&self, loaded: Loaded<A>) -> Option<Idle<A>> {
+        let parts = loaded.parts();
+        if parts <= FEW_PARTS || self.snapshots.is_some() {
+            return Some(Idle { loaded, _room: None });
+        }
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.shared.room).try_acquire_many_owned(parts).ok()?;
+        Some(Idle { loaded, _room: Some(room) })
     }
 
     async fn answer_looks(
@@ -317,5 +338,41 @@ impl<A: Aggregate> Drop for Worker<'_, A> {
             queue.busy = false;
             queue.waiting.clear();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::super::guard::Guard;
+    use super::super::parked::ParkedStreams;
+    use super::*;
+    use domain::cart::Cart;
+    use event_store::{EventStore, Position};
+    use tokio::sync::Semaphore;
+    use uuid::Uuid;
+
+    fn large() -> Loaded<Cart> {
+        let mut loaded = Loaded::empty();
+        let end = End { revision: 0, position: Position::new(0) };
+        (0..=FEW_PARTS).for_each(|_| loaded.remember(Uuid::new_v4(), "a request", end));
+        loaded
+    }
+
+    #[test]
+    fn large_states_share_the_room_that_there_is_and_small_ones_need_none() {
+        let shared = Shared {
+            store: EventStore::connect("esdb://127.0.0.1:1?tls=false").unwrap(),
+            writers: Writers::OnlyUs,
+            guard: Guard::default(),
+            parked: Arc::<ParkedStreams>::default(),
+            room: Arc::new(Semaphore::new(large().parts())),
+        };
+        let stream = Stream::<Cart>::new("cart-1".to_owned(), shared, None);
+        let first = stream.keep(large());
+        assert!(first.is_some() && stream.keep(large()).is_none());
+        assert!(stream.keep(Loaded::empty()).is_some());
+        drop(first);
+        assert!(stream.keep(large()).is_some());
     }
 }

@@ -126,6 +126,6 @@ mod tests {
             assert_eq!(changed.check(&keys), Err(FalseSeal::Signature), "{changed:?}");
         }
         let other = SealingKey::from_bytes(&[8; 32]).public().into();
-        assert_eq!(signed.check(&other), Err(FalseSeal::UnknownKey(signed.key.clone())));
+        assert_eq!(signed.check(&other), Err(FalseSeal::UnknownKey(signed.key)));
     }
 }

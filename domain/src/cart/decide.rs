@@ -13,6 +13,14 @@ impl Aggregate for Cart {
     type Event = Event;
     type Rejection = Rejection;
 
+    fn parts(&self) -> usize {
+        match self {
+            Self::Unopened | Self::Abandoned => 1,
+            Self::Open(cart) => cart.lines.len(),
+            Self::CheckedOut(cart) => cart.lines.len(),
+        }
+    }
+
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         match (self, command) {
             (Self::Unopened, Command::Open { currency, .. }) if !currency.is_known() => {

@@ -14,6 +14,13 @@ impl Aggregate for Order {
     type Event = Event;
     type Rejection = Rejection;
 
+    fn parts(&self) -> usize {
+        match self {
+            Self::Unplaced => 1,
+            Self::Placed(order) => order.lines.len(),
+        }
+    }
+
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         match (self, command) {
             (Self::Unplaced, Command::Place(placed)) => Ok(vec![Event::Placed(placed.clone())]),

@@ -197,7 +197,7 @@ impl Shop {
         let country = Country::new(["GB", "France", "EIRE"].choose(&mut self.random).unwrap()).unwrap();
         let hold_seconds = Some(900);
         // Few: most orders of the stories are to go on.
-        let anonymous = order_id.0.as_u128() % 8 == 0;
+        let anonymous = order_id.0.as_u128().is_multiple_of(8);
         let command = cart::Command::CheckOut {
             order_id,
             country,

@@ -26,8 +26,7 @@ pub async fn hold(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
 async fn one_after_the_other(attack: Attack, http: Client, number: usize) {
     let stop = attack.stop.clone();
     let holding = async {
-        let mut units = UNITS.iter().cycle().skip(number % UNITS.len());
-        while let Some(units) = units.next() {
+        for units in UNITS.iter().cycle().skip(number % UNITS.len()) {
             let _ = one(&attack, &http, *units).await;
             tokio::time::sleep(PAUSE).await;
         }
