@@ -17,7 +17,7 @@ use audit_seal::{SEALS_STREAM, VERIFICATIONS_STREAM, VERIFIED_TYPE, is_of_seals}
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent, NotLocked,
-    Position, RecordedEvent,
+    OwnStream, Position, RecordedEvent,
 };
 use futures::TryStreamExt;
 use http_boundary::Health;
@@ -68,6 +68,8 @@ pub struct VerificationRunner {
 struct Known {
     last: Option<Verification>,
     expected: ExpectedRevision,
+    /// Where it is noted: somebody may have deleted the first stream for it.
+    stream: OwnStream,
 }
 
 impl VerificationRunner {
@@ -134,8 +136,9 @@ impl VerificationRunner {
     /// The last run that one of our keys has signed. An event that nobody has signed is passed over, and what it says is
     /// verified again.
     async fn known(&self) -> Result<Known, EventStoreError> {
-        let mut events = pin!(self.store.read_stream_backwards(VERIFICATIONS_STREAM, None, 100));
-        let mut known = Known { last: None, expected: ExpectedRevision::NoStream };
+        let stream = self.store.own_stream(VERIFICATIONS_STREAM).await?;
+        let mut events = pin!(self.store.read_stream_backwards(stream.name(), None, 100));
+        let mut known = Known { last: None, expected: ExpectedRevision::NoStream, stream: stream.clone() };
         let mut not_ours = 0;
         while let Some(event) = events.try_next().await? {
             if known.expected == ExpectedRevision::NoStream {
@@ -247,7 +250,7 @@ impl VerificationRunner {
         let findings = (run.findings(), run.first_findings().to_vec());
         let verification = Verification::sign(&self.config.key, (seal, *revision), findings, Utc::now());
         let event = new_event(&verification).map_err(|error| error.to_string())?;
-        let appended = self.store.append(VERIFICATIONS_STREAM, known.expected, vec![event]).await;
+        let appended = self.store.append(known.stream.name(), known.expected, vec![event]).await;
         let appended = appended.map_err(|error: AppendError| error.to_string())?;
         known.expected = ExpectedRevision::Exact(appended.revision);
         self.report(Some(&verification));

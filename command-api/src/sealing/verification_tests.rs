@@ -32,7 +32,7 @@ async fn verified(history: &History, is_whole: bool) -> Verification {
         let mut seen = 0;
         loop {
             let Some(SubscriptionItem::Event(event)) = items.next().await else { continue };
-            if event.stream == VERIFICATIONS_STREAM {
+            if event.stream.starts_with(VERIFICATIONS_STREAM) && event.event_type == VERIFIED_TYPE {
                 seen += 1;
                 if seen > before {
                     return serde_json::from_slice(&event.data).unwrap();
@@ -47,7 +47,11 @@ async fn verified(history: &History, is_whole: bool) -> Verification {
 }
 
 async fn verifications(store: &EventStore) -> Vec<RawRecord> {
-    store.read_raw_stream(VERIFICATIONS_STREAM, 0, usize::MAX).try_collect().await.unwrap()
+    let records: Vec<RawRecord> = store.read_log(None).try_collect().await.unwrap();
+    let is_one = |record: &RawRecord| {
+        record.stream.starts_with(VERIFICATIONS_STREAM) && record.event.event_type == VERIFIED_TYPE
+    };
+    records.into_iter().filter(is_one).collect()
 }
 
 /// Twenty events under four seals.
@@ -99,6 +103,17 @@ fn chained_anew(record: &mut RawRecord, previous: &Digest) -> Digest {
     let link = chain::link(previous, &linked);
     record.event.metadata = chain::with_link([open, b"}"].concat(), &link).into();
     link
+}
+
+#[tokio::test]
+async fn verification_goes_on_in_a_successor_when_its_stream_is_deleted() {
+    let history = sealed().await;
+    verified(&history, false).await;
+    history.store.tombstone(VERIFICATIONS_STREAM, ExpectedRevision::Exact(0)).await.unwrap();
+    let again = verified(&history, false).await;
+    assert_eq!((again.size, again.findings), (20, 0));
+    let noted = verifications(&history.store).await;
+    assert_eq!(noted.last().unwrap().stream, format!("{VERIFICATIONS_STREAM}-2"));
 }
 
 #[tokio::test]

@@ -92,6 +92,12 @@ impl State {
         is_quiet.then(|| self.quiet_since.load(Ordering::Relaxed))
     }
 
+    /// Since when it has had a whole request, or for longer than that; nothing while it has none, or is cut already.
+    pub fn busy_since(&self) -> Option<u64> {
+        let whole = self.under_way.load(Ordering::Relaxed) > self.arriving.load(Ordering::Relaxed);
+        (whole && !self.cut.is_cancelled()).then(|| self.quiet_since.load(Ordering::Relaxed))
+    }
+
     pub fn cut(&self, why: Cut) {
         if self.why.compare_exchange(0, why as u8 + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.port.count(why);

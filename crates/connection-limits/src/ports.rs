@@ -1,7 +1,7 @@
 //! The ports of this process and what became of their connections.
 
 use crate::acceptor::Limits;
-use crate::clock;
+use crate::clock::{self, has_lasted};
 use crate::connection::{Connection, Cut, State};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 /// When there is no place left, this part of all places is made free at once: looking for the quietest costs more than
 /// giving up a few.
 const EVICTED_AT_ONCE: usize = 64;
+/// A request that is under way for longer keeps its place only as long as nobody else needs it.
+const LONG_REQUEST: Duration = Duration::from_secs(5);
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 static PORTS: Mutex<Vec<Weak<Port>>> = Mutex::new(Vec::new());
@@ -127,15 +129,26 @@ impl Port {
         Some(Connection::new(state))
     }
 
-    /// Tells the quietest connections to make place for one from this address. False if there is none that could.
+    /// Tells connections to make place for one from this address. False if there is none that could. The quietest go
+    /// first. If all have a request under way, those go that an address has more of than the newcomer's, and those whose
+    /// request takes long: live pages, and answers that are not read, must not keep everybody else out.
     pub fn make_place(&self, address: IpAddr) -> bool {
         let peer = peer(address);
         let open = self.lock();
+        let now = clock::now();
+        let takes_long = |since: &u64| has_lasted(*since, LONG_REQUEST, now);
         if self.has_its_share(&open, peer) {
-            open.evict(1, Some(peer))
-        } else {
-            open.evict((self.most / EVICTED_AT_ONCE).max(1), None)
+            let own = |state: &State| state.peer == peer;
+            return open.evict(1, |state, _| state.quiet_since().filter(|_| own(state)))
+                || open.evict(1, |state, _| state.busy_since().filter(takes_long).filter(|_| own(state)));
         }
+        let of_newcomer = open.by_peer.get(&peer).copied().unwrap_or_default();
+        let count = (self.most / EVICTED_AT_ONCE).max(1);
+        open.evict(count, |state, _| state.quiet_since())
+            || open.evict(count, |state, of_its_peer| {
+                let since = state.busy_since()?;
+                (of_its_peer > of_newcomer.saturating_add(1) || takes_long(&since)).then_some(since)
+            })
     }
 
     fn is_full(&self, open: &Open) -> bool {
@@ -217,23 +230,23 @@ impl Port {
 }
 
 impl Open {
-    /// Closes up to `count` connections without a whole request: first those of the peer that has the most, and of
-    /// these the quietest. False if there is none.
-    fn evict(&self, count: usize, of_peer: Option<IpAddr>) -> bool {
-        let is_eligible = |state: &&Arc<State>| of_peer.is_none_or(|peer| state.peer == peer);
-        let quiet = self.connections.values().filter(is_eligible);
-        let mut quiet: Vec<_> = quiet
+    /// Closes up to `count` connections that may be closed: first those of the peer that has the most, and of these those
+    /// for which it has been so for the longest time. False if there is none.
+    fn evict(&self, count: usize, since: impl Fn(&State, usize) -> Option<u64>) -> bool {
+        let mut found: Vec<_> = self
+            .connections
+            .values()
             .filter_map(|state| {
                 let of_its_peer = self.by_peer.get(&state.peer).copied().unwrap_or_default();
-                Some(((Reverse(of_its_peer), state.quiet_since()?, state.number), state))
+                Some(((Reverse(of_its_peer), since(state, of_its_peer)?, state.number), state))
             })
             .collect();
-        if quiet.len() > count {
-            quiet.select_nth_unstable_by_key(count, |(rank, _)| *rank);
-            quiet.truncate(count);
+        if found.len() > count {
+            found.select_nth_unstable_by_key(count, |(rank, _)| *rank);
+            found.truncate(count);
         }
-        quiet.iter().for_each(|(_, state)| state.cut(Cut::Evicted));
-        !quiet.is_empty()
+        found.iter().for_each(|(_, state)| state.cut(Cut::Evicted));
+        !found.is_empty()
     }
 }
 
@@ -281,6 +294,18 @@ mod tests {
         let port = Port::open("test", 3, 3);
         let ordinary = port.place(address(1)).unwrap();
         let many = [2, 2].map(|last| port.place(address(last)).unwrap());
+        assert!(port.make_place(address(3)));
+        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::Evicted)));
+    }
+
+    #[test]
+    fn when_all_have_requests_under_way_the_peer_with_the_most_makes_place_for_others() {
+        let port = Port::open("test", 4, 4);
+        let ordinary = port.place(address(1)).unwrap();
+        let many = [2, 2, 2].map(|last| port.place(address(last)).unwrap());
+        let _requests: Vec<_> = many.iter().chain([&ordinary]).map(Connection::request).collect();
+        // Not for one more of its own, as long as none takes long.
+        assert!(!port.make_place(address(2)));
         assert!(port.make_place(address(3)));
         assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::Evicted)));
     }

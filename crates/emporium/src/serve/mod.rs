@@ -357,7 +357,8 @@ fn query_config(args: &ServeArgs, settings: &Settings) -> query_api::Config {
     query_api::Config {
         listen: args.listen,
         http: args.http.clone(),
-        event_store: settings.event_store.clone(),
+        // Anybody's histories and live pages may break their connection: commands and processes have another one.
+        event_store: settings.event_store.another(),
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
