@@ -110,7 +110,8 @@ impl Application {
                 Some(Ok(Ok(()))) | None => return,
             };
             tracing::error!(error = &*error, "the sealing of the history has stopped");
-            self.health.is_ill(SEALING, format!("it has stopped: {error}"));
+            // It keeps nobody from buying: the shop stays in service.
+            self.health.is_well_so(SEALING, format!("it has stopped: {error}"));
         };
         tokio::join!(sealing, self.run_fulfilment(stop));
     }

@@ -16,13 +16,16 @@ use serde_json::Value;
 /// # Errors
 /// 415 for another encoding, type or charset, 400 for what is no JSON, 422 for what is not what is asked for.
 pub fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
-    let encoding = only(headers, &header::CONTENT_ENCODING)?;
-    if encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity")) {
+    let is_other = |name, plain: &str| {
+        let encoding = only(headers, name)?;
+        Ok::<_, Problem>(encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case(plain)))
+    };
+    if is_other(&header::CONTENT_ENCODING, "identity")? || is_other(&header::TRANSFER_ENCODING, "chunked")? {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-encoding",
             "The body is encoded",
-            "Bodies are read as they are: send it without Content-Encoding.",
+            "Bodies are read as they are: send it without Content-Encoding, and with no Transfer-Encoding but chunked.",
         ));
     }
     // A request without a body is one with an empty object; whether that is enough, its type says.
@@ -57,21 +60,19 @@ fn check_type(content_type: &str) -> Result<(), Problem> {
             "Send the body with `Content-Type: application/json`.",
         ));
     }
-    let charset = parts.find_map(|parameter| {
+    let mut charsets = parts.filter_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then_some(value.trim().trim_matches('"'))
     });
-    match charset {
-        Some(charset) if !["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8)) => {
-            Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-charset",
-                "The body is in another charset",
-                "JSON is read as UTF-8: send it so, with `Content-Type: application/json`.",
-            ))
-        }
-        _ => Ok(()),
+    if charsets.all(|charset| ["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8))) {
+        return Ok(());
     }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-charset",
+        "The body is in another charset",
+        "JSON is read as UTF-8: send it so, with `Content-Type: application/json`.",
+    ))
 }
 
 fn unreadable(rejection: &JsonRejection) -> Problem {
@@ -242,6 +243,11 @@ mod tests {
     #[case::as_it_is(&[JSON, (header::CONTENT_ENCODING, "identity")], "read")]
     #[case::packed(&[JSON, (header::CONTENT_ENCODING, "gzip")], "unsupported-encoding")]
     #[case::packed_twice(&[JSON, (header::CONTENT_ENCODING, "identity, gzip")], "unsupported-encoding")]
+    #[case::two_charsets(
+        &[(header::CONTENT_TYPE, "application/json; charset=utf-8; charset=utf-16")], "unsupported-charset"
+    )]
+    #[case::packed_on_its_way(&[JSON, (header::TRANSFER_ENCODING, "gzip, chunked")], "unsupported-encoding")]
+    #[case::in_chunks(&[JSON, (header::TRANSFER_ENCODING, "chunked")], "read")]
     #[case::another_charset(
         &[(header::CONTENT_TYPE, "application/json; charset=utf-16")], "unsupported-charset"
     )]

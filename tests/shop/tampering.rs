@@ -3,6 +3,7 @@
 
 use crate::harness::{DEADLINE, Shop, Terms};
 use crate::sealing::{all_is_sealed, verified};
+use audit_seal::SEALS_STREAM;
 use audit_seal::chain::with_link;
 use audit_seal::verify::{Finding, Which};
 use domain::product::{self, Defined};
@@ -135,4 +136,26 @@ async fn nothing_is_decided_on_forged_events_and_they_are_named_at_once(pool: Pg
         Finding::Foreign { event: hides },
     ];
     assert_eq!(verified(&shop, vec![]).await.findings, expected);
+}
+
+/// It may be the seal of a machine with a newer key, so nothing is sealed after it; and nobody is kept from buying.
+#[sqlx::test(migrations = false)]
+async fn a_seal_of_an_unknown_key_stops_the_sealing_and_not_the_shop(pool: PgPool) {
+    let shop = Shop::open_on(&pool, Terms { seal_seconds: 1, ..Terms::default() }).await;
+    shop.define("MUG", 1000, 100).await;
+    all_is_sealed(&shop).await;
+    let sealed = shop.events().read_raw_stream_end(SEALS_STREAM).try_collect::<Vec<_>>().await.unwrap();
+    let mut seal: Value = serde_json::from_slice(&sealed[0].event.data).unwrap();
+    seal["key"] = "somebody's".into();
+    let forged = RawEvent { id: Uuid::now_v7(), data: seal.to_string().into(), ..sealed[0].event.clone() };
+    append(&shop, SEALS_STREAM, forged).await;
+    // The next seal finds it.
+    shop.define("CUP", 1000, 100).await;
+    let stopped = async {
+        while !part(&shop, "audit-sealing").await["how"].as_str().is_some_and(|how| how.contains("stopped")) {
+        }
+    };
+    tokio::time::timeout(DEADLINE, stopped).await.expect("it says so in time");
+    let order_id = shop.order(&[("MUG", 2)], 2000).await;
+    assert_eq!(shop.pay(&order_id, 2000).await.expect(StatusCode::OK)["status"], "processing");
 }
