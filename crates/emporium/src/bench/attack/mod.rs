@@ -66,7 +66,7 @@ pub struct AttackArgs {
     /// Descriptors that the service may have (`ulimit -n`)
     #[arg(long, default_value_t = 1_024)]
     pub descriptors: u64,
-    /// Do not judge how long shoppers wait, because the machine is busy with something else
+    /// Do not judge how long shoppers wait, nor what memory stays, because the machine is busy with something else
     #[arg(long)]
     pub no_times: bool,
     /// Where everything is kept meanwhile; removed in the end, unless a verdict is bad
@@ -120,7 +120,7 @@ async fn attack(args: &AttackArgs, strength: Strength, folder: &Folder) -> Resul
         super::report::load(),
     );
     let quiet = quiet(&crowd, Duration::from_secs(args.quiet_seconds)).await;
-    let judge = Judge { quiet_p99: quiet.p99, with_times: !args.no_times, memory_comes_back: true };
+    let judge = Judge { quiet_p99: quiet.p99, with_times: !args.no_times, memory_comes_back: !args.no_times };
     let mut siege = Siege { service, gateway, target, memory, judge, wrong: quiet_failures(&quiet) };
     if args.mixed {
         mixed::attack(&mut siege, &crowd, strength, args.minutes).await?;
