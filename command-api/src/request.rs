@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use chrono::{DateTime, SubsecRound, Utc};
 use event_store::read_time;
-use http_boundary::{Caller, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
+use http_boundary::{Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -97,12 +97,13 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let Ok(client) = Client::from_request_parts(&mut parts, state).await;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
-        let body = json::read(&parts.headers, &bytes)?;
         let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
-        // Only now: who is slow to send takes no place from others.
-        let place = Admission::from_ref(state).admit(class, caller)?;
+        // Only now: a client that is slow to send takes no place from others.
+        let place = Admission::from_ref(state).admit(class, caller, client).await?;
+        let body = json::read(&parts.headers, &bytes)?;
         let context = Context::of(caller, place, &parts, &bytes)?;
         context.take_key(&parts, &Keys::from_ref(state))?;
         Ok(Self { body, context })

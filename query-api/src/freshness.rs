@@ -197,7 +197,7 @@ mod tests {
     fn only_who_wants_a_position_is_told_how_long_it_would_have_waited() {
         let wait =
             Wait::read(&[("prefer".parse().unwrap(), "wait=7".parse().unwrap())].into_iter().collect());
-        let client = http_boundary::Client { address: [127, 0, 0, 1].into(), connection: 1 };
+        let client = http_boundary::Client { address: [127, 0, 0, 1].into(), connection: 1, is_busy: false };
         let asker = Asker { client, is_operator: false };
         let headers = |wanted| {
             let mut headers = HeaderMap::new();

@@ -127,7 +127,10 @@ mod tests {
     const LIMITS: Limits = Limits { in_all: 10, for_operator: 2, for_address: 4, over_connection: 3 };
 
     fn shopper(address: u8, connection: u64) -> Asker {
-        Asker { client: Client { address: [192, 0, 2, address].into(), connection }, is_operator: false }
+        Asker {
+            client: Client { address: [192, 0, 2, address].into(), connection, is_busy: false },
+            is_operator: false,
+        }
     }
 
     fn operator() -> Asker {

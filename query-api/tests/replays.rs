@@ -74,7 +74,8 @@ async fn revisions(moments: impl Stream<Item = Result<Arc<Moment>, BrokenOff>>, 
 }
 
 fn asker(number: u8) -> Asker {
-    let client = Client { address: [192, 0, 2, number % 10].into(), connection: number.into() };
+    let client =
+        Client { address: [192, 0, 2, number % 10].into(), connection: number.into(), is_busy: false };
     Asker { client, is_operator: false }
 }
 

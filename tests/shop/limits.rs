@@ -48,6 +48,7 @@ impl Limits {
             // On the disk that every shop of the tests is on.
             event_store_folder: Some(std::env::temp_dir()),
             disk_kept_for_orders: Some(self.kept_for_orders),
+            ..AdmissionArgs::without_limits()
         }
     }
 }

@@ -86,7 +86,10 @@ impl Services {
                 analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
                 client_limits: terms.limits.of_clients(),
-                database: query_api::DatabaseArgs { queries_waiting: terms.limits.queries_waiting },
+                database: query_api::DatabaseArgs {
+                    queries_waiting: terms.limits.queries_waiting,
+                    ..query_api::DatabaseArgs::default()
+                },
                 live_heartbeat: terms.live_heartbeat,
                 live: terms.live,
             },

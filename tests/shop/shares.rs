@@ -72,6 +72,29 @@ async fn who_sends_too_much_is_told_when_to_come_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    shop.define("MUG", 1000, 1_000).await;
+    let cart = shop.cart(&[]).await;
+    let path = format!("/carts/{cart}/lines");
+    let lines = |count| json!({ "lines": vec![json!({ "sku": "MUG", "quantity": 1 }); count] });
+    // Twenty at once, of which busy connections have sixteen.
+    let put = |count| ask(&shop, Method::POST, &path).new_key().json(&lines(count)).send();
+    put(12).await.expect(StatusCode::OK);
+    let refused = put(12).await;
+    refused.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    put(1).await.expect(StatusCode::OK);
+    // A request with more lines than a burst has is not refused for good; and the operator is not counted.
+    ask(&shop, Method::POST, &path)
+        .operator()
+        .new_key()
+        .json(&lines(100))
+        .send()
+        .await
+        .expect(StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
 async fn queries_are_counted_by_address_too(pool: PgPool) {
     let shop = open(&pool, Limits { reads_per_second: 2, ..Limits::default() }).await;
     shop.define("MUG", 1000, 10).await;

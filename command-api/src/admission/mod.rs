@@ -9,16 +9,21 @@ use axum::http::StatusCode;
 use clap::Args;
 use disk::Disk;
 use futures::FutureExt;
-use http_boundary::{Caller, Finding, Health, Problem};
+use http_boundary::{Caller, Client, Finding, Health, Problem, Turn, TurnLimits, Turns};
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The name of the disk in `/readyz`.
 const DISK: &str = "disk";
+/// How many commands of a busy connection wait; an HTTP/1 client sends one after the other.
+const WAITING_OF_A_CONNECTION: usize = 64;
+/// How long a command of a busy connection waits. It comes sooner unless the event store is away or very slow.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How much is taken on at once.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +32,11 @@ pub struct AdmissionArgs {
     /// payments and operators last; 0 for any number
     #[arg(long, env = "EMPORIUM_COMMANDS_IN_WORK", default_value_t = 2_000, value_name = "N")]
     pub commands_in_work: usize,
+
+    /// Commands that are in work at once for busy connections of one address: those that send more than a person does.
+    /// Their other commands wait, and leave the processor to others
+    #[arg(long, env = "EMPORIUM_COMMANDS_IN_WORK_BY_BUSY_ADDRESS", default_value_t = Self::BY_BUSY_ADDRESS, value_name = "N")]
+    pub commands_in_work_by_busy_address: usize,
 
     /// The folder on this machine where the event store keeps its log, to notice in time that its disk fills up; not
     /// needed for the embedded event store
@@ -40,10 +50,17 @@ pub struct AdmissionArgs {
 }
 
 impl AdmissionArgs {
+    const BY_BUSY_ADDRESS: usize = 2;
+
     /// Everything is taken on.
     #[must_use]
     pub fn without_limits() -> Self {
-        Self { commands_in_work: 0, event_store_folder: None, disk_kept_for_orders: None }
+        Self {
+            commands_in_work: 0,
+            commands_in_work_by_busy_address: usize::MAX,
+            event_store_folder: None,
+            disk_kept_for_orders: None,
+        }
     }
 }
 
@@ -84,6 +101,8 @@ struct Places {
     /// Zero: any number.
     all: usize,
     taken: AtomicUsize,
+    /// Only for busy connections: of all places together there are others above.
+    of_the_busy: Turns,
     disk: Option<Disk>,
 }
 
@@ -91,29 +110,55 @@ struct Places {
 pub struct Place {
     admission: Admission,
     has_left: AtomicBool,
+    /// Of a busy connection.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Admission {
     /// Places, none of which is taken.
     pub fn new(args: &AdmissionArgs, health: &Health) -> Self {
         let disk = args.event_store_folder.as_ref().map(|folder| Disk::of(folder, args.disk_kept_for_orders));
-        let admission =
-            Self(Arc::new(Places { all: args.commands_in_work, taken: AtomicUsize::new(0), disk }));
+        let of_the_busy = Turns::new(TurnLimits {
+            places: usize::MAX,
+            places_of_a_busy_address: args.commands_in_work_by_busy_address,
+            waiting_of_a_connection: WAITING_OF_A_CONNECTION,
+            waiting_of_an_address: args.commands_in_work.div_ceil(4),
+            waiting: args.commands_in_work.div_ceil(2),
+            patience: TURN_WITHIN,
+        });
+        let (all, taken) = (args.commands_in_work, AtomicUsize::new(0));
+        let admission = Self(Arc::new(Places { all, taken, of_the_busy, disk }));
         admission.report(health);
         admission
     }
 
-    /// Takes a command on.
+    /// Takes a command on, of a busy connection when it is its turn.
     ///
     /// # Errors
     /// 503 `overloaded` when too many are in work, 503 `storage-nearly-full` for carts when the disk fills up.
-    pub fn admit(&self, class: Class, caller: Caller) -> Result<Place, Problem> {
-        let Places { all, taken, disk } = &*self.0;
+    pub async fn admit(&self, class: Class, caller: Caller, client: Client) -> Result<Place, Problem> {
+        let turn = if client.is_busy {
+            Some(self.0.of_the_busy.take(client).await.map_err(|_| overloaded())?)
+        } else {
+            None
+        };
+        let place = self.admit_now(class, caller)?;
+        *place.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        Ok(place)
+    }
+
+    /// Takes a command on that is nobody's flood.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn admit_now(&self, class: Class, caller: Caller) -> Result<Place, Problem> {
+        let Places { all, taken, disk, .. } = &*self.0;
         let is_first_of_all = caller.is_operator();
         let percent = if is_first_of_all { 100 } else { class.percent() };
         let before = taken.fetch_add(1, Ordering::Relaxed);
         // Dropped with a refusal.
-        let place = Place { admission: self.clone(), has_left: AtomicBool::new(false) };
+        let place =
+            Place { admission: self.clone(), has_left: AtomicBool::new(false), turn: Mutex::default() };
         // At least one place is everybody's.
         if *all > 0 && before >= (all.saturating_mul(percent) / 100).max(1) {
             return Err(overloaded());
@@ -160,6 +205,8 @@ impl Place {
     pub fn leave(&self) {
         if !self.has_left.swap(true, Ordering::Relaxed) {
             self.admission.0.taken.fetch_sub(1, Ordering::Relaxed);
+            // Nothing panics while it holds the lock.
+            drop(self.turn.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
     }
 }
@@ -223,26 +270,26 @@ mod tests {
         #[case] last: usize,
     ) {
         let admission = admission(100);
-        let mut places: Vec<_> = (0..last).map(|_| admission.admit(class, caller).unwrap()).collect();
-        assert_eq!(refusal(admission.admit(class, caller)), Some("overloaded"));
+        let mut places: Vec<_> = (0..last).map(|_| admission.admit_now(class, caller).unwrap()).collect();
+        assert_eq!(refusal(admission.admit_now(class, caller)), Some("overloaded"));
         // A refusal takes no place, and one that is given back is free.
         places.pop();
-        assert_eq!(refusal(admission.admit(class, caller)), None);
+        assert_eq!(refusal(admission.admit_now(class, caller)), None);
     }
 
     #[test]
     fn who_only_waits_has_no_place() {
         let admission = admission(1);
-        let first = admission.admit(Class::Payments, Caller::Shopper).unwrap();
-        assert_eq!(refusal(admission.admit(Class::Payments, Caller::Shopper)), Some("overloaded"));
+        let first = admission.admit_now(Class::Payments, Caller::Shopper).unwrap();
+        assert_eq!(refusal(admission.admit_now(Class::Payments, Caller::Shopper)), Some("overloaded"));
         first.leave();
-        let second = admission.admit(Class::Payments, Caller::Shopper).unwrap();
+        let second = admission.admit_now(Class::Payments, Caller::Shopper).unwrap();
         // Left once, however often it is said.
         first.leave();
         drop(first);
-        assert_eq!(refusal(admission.admit(Class::Payments, Caller::Shopper)), Some("overloaded"));
+        assert_eq!(refusal(admission.admit_now(Class::Payments, Caller::Shopper)), Some("overloaded"));
         drop(second);
-        assert_eq!(refusal(admission.admit(Class::NewCarts, Caller::Shopper)), None);
+        assert_eq!(refusal(admission.admit_now(Class::NewCarts, Caller::Shopper)), None);
     }
 
     #[rstest]
@@ -263,8 +310,31 @@ mod tests {
             ..AdmissionArgs::without_limits()
         };
         let nearly_full = Admission::new(&args(u64::MAX), &Health::default());
-        assert_eq!(refusal(nearly_full.admit(class, caller)), expected);
+        assert_eq!(refusal(nearly_full.admit_now(class, caller)), expected);
         let roomy = Admission::new(&args(0), &Health::default());
-        assert_eq!(refusal(roomy.admit(class, caller)), None);
+        assert_eq!(refusal(roomy.admit_now(class, caller)), None);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_one_address_waits_for_itself_and_for_nobody_else() {
+        let args = AdmissionArgs { commands_in_work_by_busy_address: 2, ..AdmissionArgs::without_limits() };
+        let args = AdmissionArgs { commands_in_work: 2_000, ..args };
+        let admission = Admission::new(&args, &Health::default());
+        let client = |address: u8, connection, is_busy| Client {
+            address: [192, 0, 2, address].into(),
+            connection,
+            is_busy,
+        };
+        let admit = |client| admission.admit(Class::NewCarts, Caller::Shopper, client);
+        let first = admit(client(1, 1, true)).now_or_never().unwrap().unwrap();
+        let _second = admit(client(1, 2, true)).now_or_never().unwrap().unwrap();
+        let mut third = Box::pin(admit(client(1, 3, true)));
+        assert!((&mut third).now_or_never().is_none());
+        for other in [client(1, 4, false), client(2, 5, true)] {
+            assert!(admit(other).now_or_never().is_some(), "{other:?}");
+        }
+        // Once it only waits for an outcome, the next one is taken on.
+        first.leave();
+        assert!(matches!(third.now_or_never(), Some(Ok(_))));
     }
 }

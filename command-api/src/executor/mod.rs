@@ -75,8 +75,8 @@ pub const MAX_NOTED: u32 = 1_000;
 const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 const WARM_STOCK: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 const WARM_CARTS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
-/// Parts of all large states that stay in memory together: about 100 bytes each.
-const LARGE_STATES_PARTS: usize = 500_000;
+/// Parts of all large states that stay in memory together: 100 to 500 bytes each.
+const LARGE_STATES_PARTS: usize = 100_000;
 const WARM_ORDERS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 
 impl Executor {

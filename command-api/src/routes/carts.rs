@@ -10,7 +10,7 @@ use axum::{Extension, Router};
 use domain::cart::{Command, NewLine};
 use domain::product::{Definition, Product};
 use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
-use http_boundary::{PathParams, Problem};
+use http_boundary::{ClientShare, PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -71,9 +71,11 @@ impl PutLine {
 async fn put_lines(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
+    share: ClientShare,
     CommandRequest { body, context }: CommandRequest<PutLines>,
 ) -> Result<Answer, Problem> {
     check_count(body.lines.len())?;
+    charge(&share, body.lines.len())?;
     if body.lines.iter().any(|line| line.agreed_unit_price.is_some()) {
         context.caller.require_operator()?;
     }
@@ -111,6 +113,11 @@ async fn put_lines(
         .collect();
     let line_ids: Vec<LineId> = lines.iter().map(|line| line.line_id).collect();
     change(&shared, cart_id, Command::PutLines { lines }, &context, json!({ "line_ids": line_ids })).await
+}
+
+/// Each line is work for all who read the events, so each counts as a command. The first one was counted with the request.
+fn charge(share: &ClientShare, lines: usize) -> Result<(), Problem> {
+    share.charge(lines.saturating_sub(1))
 }
 
 fn check_count(lines: usize) -> Result<(), Problem> {

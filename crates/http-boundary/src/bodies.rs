@@ -58,6 +58,10 @@ impl Pool {
         has_room
     }
 
+    fn has_room(&self, bytes: usize) -> bool {
+        self.taken.load(Ordering::Relaxed).saturating_add(bytes) <= self.bytes
+    }
+
     fn give_back(&self, bytes: usize) {
         self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -74,6 +78,12 @@ impl Room {
     pub fn new(bytes: usize, within: Duration) -> Self {
         let ordinary = bytes / ORDINARY_PART;
         Self { within, ordinary: Pool::new(ordinary), large: Pool::new(bytes - ordinary) }
+    }
+
+    /// Whether a body of so many bytes would find room now.
+    fn has_room(&self, bytes: usize) -> bool {
+        let (ordinary, large) = parts(0, bytes);
+        self.ordinary.has_room(ordinary) && self.large.has_room(large)
     }
 
     /// Whole while at least half of the room is free, then ever less.
@@ -166,6 +176,8 @@ pub(crate) struct ArrivingBody {
     timer: Option<Pin<Box<Sleep>>>,
     arrival: Arc<Arrival>,
     arriving: Option<Arriving>,
+    /// How many bytes its head announced, until it was looked whether there is room for them.
+    announced: Option<usize>,
 }
 
 impl ArrivingBody {
@@ -173,9 +185,9 @@ impl ArrivingBody {
     pub fn new(body: Incoming, request: &Request, room: &Arc<Room>) -> (Self, Arc<Arrival>) {
         let (received, failed) = (AtomicUsize::new(0), AtomicU8::new(0));
         let arrival = Arc::new(Arrival { room: Arc::clone(room), received, failed });
-        let arriving = Some(request.arriving());
-        let body =
-            Self { body, started: Instant::now(), timer: None, arrival: Arc::clone(&arrival), arriving };
+        let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+        let (arriving, started) = (Some(request.arriving()), Instant::now());
+        let body = Self { body, started, timer: None, arrival: Arc::clone(&arrival), arriving, announced };
         (body, arrival)
     }
 
@@ -206,6 +218,10 @@ impl Body for ArrivingBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        // Refused before any of it is read: what comes of it would be thrown away.
+        if self.announced.take().is_some_and(|bytes| !self.arrival.room.has_room(bytes)) {
+            return Poll::Ready(Some(Err(self.arrival.fail(NO_ROOM).into())));
+        }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -259,6 +275,7 @@ mod tests {
         let room = Arc::new(Room::new(4 * 64 * 1024, Duration::from_secs(60)));
         let large = arrival(&room);
         assert!(large.take(ORDINARY_BYTES) && large.take(3 * 64 * 1024) && !large.take(1));
+        assert!(room.has_room(ORDINARY_BYTES) && !room.has_room(ORDINARY_BYTES + 1));
         let ordinary = [arrival(&room), arrival(&room), arrival(&room)];
         assert!(ordinary.iter().all(|body| body.take(ORDINARY_BYTES)));
         let next = arrival(&room);

@@ -56,6 +56,9 @@ pub struct Client {
     pub address: IpAddr,
     /// The connection to this process that its request came over. Behind a proxy, others may share it.
     pub connection: u64,
+    /// Whether this connection sends more than a person does. Known behind [`limit_clients`](crate::limit_clients); nobody
+    /// is busy without limits, and no operator is.
+    pub is_busy: bool,
 }
 
 impl ProxyArgs {
@@ -68,7 +71,7 @@ impl ProxyArgs {
             hint_at_proxies(peer.address, headers);
             peer.address
         };
-        Client { address: counted(address), connection: peer.connection }
+        Client { address: counted(address), connection: peer.connection, is_busy: false }
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {
@@ -108,7 +111,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
         }
         // Routes without limits, and routers that are asked without a connection.
         let Ok(peer) = Peer::from_request_parts(parts, state).await;
-        Ok(Self { address: counted(peer.address), connection: peer.connection })
+        Ok(Self { address: counted(peer.address), connection: peer.connection, is_busy: false })
     }
 }
 

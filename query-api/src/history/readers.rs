@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// For each that reads, so many may wait.
 const WAITING_FOR_EACH: usize = 16;
+/// Of one address, busy connections read one after the other: a long history takes a processor for itself.
+const OF_BUSY_ADDRESS: usize = 1;
 /// How long one waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,7 +40,10 @@ impl Readers {
             for_address: in_line.div_ceil(4),
             over_connection: in_line.div_ceil(4),
         };
-        Self { line: Places::new(limits), gate: Arc::new(Gate::new(at_once, of_address, at_once)) }
+        Self {
+            line: Places::new(limits),
+            gate: Arc::new(Gate::new(at_once, of_address, OF_BUSY_ADDRESS, at_once)),
+        }
     }
 
     /// Waits for its turn to read.
@@ -71,7 +76,8 @@ mod tests {
     use http_boundary::Client;
 
     fn asker(address: u8, is_operator: bool) -> Asker {
-        let client = Client { address: [192, 0, 2, address].into(), connection: address.into() };
+        let client =
+            Client { address: [192, 0, 2, address].into(), connection: address.into(), is_busy: false };
         Asker { client, is_operator }
     }
 

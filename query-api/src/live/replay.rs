@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 /// Replays that are alive at once, and of them those of one address. The operator has as many as one address more.
 const ALIVE: (usize, usize) = (128, 16);
-/// Pages that are read and folded at once, and of them those of one address.
-const FOLDING: (usize, usize) = (4, 2);
+/// Pages that are read and folded at once, of them those of one address, and of them those of its busy connections.
+const FOLDING: (usize, usize, usize) = (4, 2, 1);
 /// Events of a page, and moments.
 const PAGE_EVENTS: usize = 1_000;
 const PAGE_MOMENTS: usize = 128;
@@ -49,11 +49,11 @@ struct Page {
 
 impl Replays {
     pub fn new(store: EventStore) -> Self {
-        let ((alive, of_one), (folding, folding_of_one)) = (ALIVE, FOLDING);
+        let ((alive, of_one), (folding, folding_of_one, folding_of_busy)) = (ALIVE, FOLDING);
         Self {
             store,
-            alive: Gate::new(alive, of_one, of_one),
-            folding: Gate::new(folding, folding_of_one, folding_of_one),
+            alive: Gate::new(alive, of_one, of_one, of_one),
+            folding: Gate::new(folding, folding_of_one, folding_of_busy, folding_of_one),
         }
     }
 

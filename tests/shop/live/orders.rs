@@ -113,8 +113,10 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
     let store = EventStore::connect(&server.connection_string()).unwrap();
     let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT));
-    let asker =
-        Asker { client: Client { address: [127, 0, 0, 1].into(), connection: 1 }, is_operator: false };
+    let asker = Asker {
+        client: Client { address: [127, 0, 0, 1].into(), connection: 1, is_busy: false },
+        is_operator: false,
+    };
     let order_id = domain::OrderId(Uuid::new_v4());
     assert!(matches!(live.follow::<Order>(order_id, None, asker).await, Err(NotFollowed::Unknown)));
 

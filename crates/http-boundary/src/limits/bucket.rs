@@ -5,7 +5,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 use lru::LruCache;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
@@ -20,8 +20,10 @@ const KNOWN: usize = 32 * 1024;
 const PARTS: usize = 16;
 /// Of what an address may send, its busy connections together have all but a fifth.
 const SHARE_OF_THE_BUSY: f64 = 0.8;
+/// And so many seconds' worth at once: a flood is to be over soon, not after all that an office may send at once.
+const BURST_SECONDS_OF_THE_BUSY: f64 = 1.0;
 /// A connection is busy that sends more at once than this part of its address's burst,
-const BURST_OF_A_CONNECTION: f64 = 0.01;
+const BURST_OF_A_CONNECTION: f64 = 0.004;
 /// and for long more than this part of what its address may send for long. A hundred busy ones are to leave something.
 const RATE_OF_A_CONNECTION: f64 = 0.001;
 
@@ -33,33 +35,74 @@ pub struct Bucket<C: Clock = DefaultClock> {
     by_address: Limiter<IpAddr, C>,
     of_the_busy: Limiter<IpAddr, C>,
     by_connection: Limiter<Client, C>,
+    burst: NonZeroU32,
+    burst_of_the_busy: NonZeroU32,
+}
+
+/// Whether a connection sends more than a person does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IsBusy(pub bool);
+
+/// A request that was not counted, because the share is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Until there is enough of it again.
+    pub wait: Duration,
+    /// Whether its connection is busy.
+    pub is_busy: bool,
 }
 
 impl<C: Clock + Clone> Bucket<C> {
     /// So many requests a second, and so many seconds' worth at once.
     pub fn new(a_second: NonZeroU32, burst_seconds: NonZeroU32, clock: &C) -> Self {
         let burst = f64::from(a_second.saturating_mul(burst_seconds).get());
-        let quota = |share_of_rate: f64, share_of_burst: f64| {
+        let quota = |share_of_rate: f64, burst: f64| {
             let every = Duration::from_secs_f64(1.0 / (f64::from(a_second.get()) * share_of_rate));
             let quota = Quota::with_period(every).unwrap_or(Quota::per_second(a_second));
-            quota.allow_burst(whole(burst * share_of_burst))
+            quota.allow_burst(whole(burst))
         };
-        let of_the_busy = quota(SHARE_OF_THE_BUSY, SHARE_OF_THE_BUSY);
-        let of_a_connection = quota(RATE_OF_A_CONNECTION, BURST_OF_A_CONNECTION);
+        let burst_of_the_busy = f64::from(a_second.get()) * SHARE_OF_THE_BUSY * BURST_SECONDS_OF_THE_BUSY;
+        let of_the_busy = quota(SHARE_OF_THE_BUSY, burst_of_the_busy);
+        let of_a_connection = quota(RATE_OF_A_CONNECTION, burst * BURST_OF_A_CONNECTION);
         Self {
-            by_address: RateLimiter::new(quota(1.0, 1.0), Known::default(), clock.clone()),
+            by_address: RateLimiter::new(quota(1.0, burst), Known::default(), clock.clone()),
             of_the_busy: RateLimiter::new(of_the_busy, Known::default(), clock.clone()),
             by_connection: RateLimiter::new(of_a_connection, Known::default(), clock.clone()),
+            burst: whole(burst),
+            burst_of_the_busy: of_the_busy.burst_size(),
         }
     }
 
-    /// Counts a request, or says how long to wait before the next one.
-    pub fn take(&self, client: Client) -> Result<(), Duration> {
-        let waiting = |refused: NotUntil<C::Instant>| refused.wait_time_from(self.by_address.clock().now());
-        if self.by_connection.check_key(&client).is_err() {
-            self.of_the_busy.check_key(&client.address).map_err(waiting)?;
+    /// Counts a request, and says whether its connection is busy; or how long to wait before the next one.
+    pub fn take(&self, client: Client) -> Result<IsBusy, Refused> {
+        self.take_many(client, NonZeroU32::MIN)
+    }
+
+    /// Counts a request that does the work of so many; of a whole burst at most.
+    pub fn take_many(&self, client: Client, requests: NonZeroU32) -> Result<IsBusy, Refused> {
+        let connection = Client { is_busy: false, ..client };
+        let is_busy = check(&self.by_connection, &connection, requests, NonZeroU32::MAX).is_err();
+        let refused = |wait| Refused { wait, is_busy };
+        if is_busy {
+            check(&self.of_the_busy, &client.address, requests, self.burst_of_the_busy).map_err(refused)?;
         }
-        self.by_address.check_key(&client.address).map_err(waiting)
+        check(&self.by_address, &client.address, requests, self.burst).map_err(refused)?;
+        Ok(IsBusy(is_busy))
+    }
+}
+
+/// Takes so many, or as many as a burst has; or says how long to wait for them.
+fn check<K: Hash + Eq + Clone, C: Clock + Clone>(
+    limiter: &Limiter<K, C>,
+    key: &K,
+    requests: NonZeroU32,
+    burst: NonZeroU32,
+) -> Result<(), Duration> {
+    match limiter.check_key_n(key, requests.min(burst)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(refused)) => Err(refused.wait_time_from(limiter.clock().now())),
+        // More than a burst: no time would be enough.
+        Err(_) => Err(Duration::MAX),
     }
 }
 
@@ -114,7 +157,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn client(address: u32, connection: u64) -> Client {
-        Client { address: Ipv4Addr::from_bits(address).into(), connection }
+        Client { address: Ipv4Addr::from_bits(address).into(), connection, is_busy: false }
     }
 
     fn bucket(a_second: u32) -> (Bucket<FakeRelativeClock>, FakeRelativeClock) {
@@ -130,13 +173,14 @@ mod tests {
     #[test]
     fn a_connection_has_its_burst_and_what_comes_back() {
         let (bucket, clock) = bucket(100);
-        // A hundredth of the burst as an ordinary connection, and four fifths of it as a busy one.
-        assert_eq!(taken(&bucket, client(1, 1), 2_000), 810);
-        let wait = bucket.take(client(1, 1)).unwrap_err();
+        // A part of the burst as an ordinary connection, and a second's worth as a busy one.
+        assert_eq!(taken(&bucket, client(1, 1), 2_000), 84);
+        let Refused { wait, is_busy } = bucket.take(client(1, 1)).unwrap_err();
+        assert!(is_busy);
         assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
         clock.advance(Duration::from_secs(1));
         assert_eq!(taken(&bucket, client(1, 1), 2_000), 80);
-        assert_eq!(taken(&bucket, client(2, 2), 2_000), 810);
+        assert_eq!(taken(&bucket, client(2, 2), 2_000), 84);
     }
 
     #[test]
@@ -147,7 +191,7 @@ mod tests {
                 taken(&bucket, client(1, connection), 500);
             });
             // A person who has just connected.
-            assert_eq!(taken(&bucket, client(1, 1_000 + second), 1), usize::from(second > 0));
+            assert_eq!(taken(&bucket, client(1, 1_000 + second), 1), 1);
             clock.advance(Duration::from_secs(1));
         }
     }
@@ -155,7 +199,7 @@ mod tests {
     #[test]
     fn an_address_cannot_have_more_by_opening_connections() {
         let (bucket, _) = bucket(100);
-        let taken: usize = (0..200).map(|connection| taken(&bucket, client(1, connection), 40)).sum();
+        let taken: usize = (0..500).map(|connection| taken(&bucket, client(1, connection), 40)).sum();
         assert_eq!(taken, 1_000);
     }
 
@@ -167,5 +211,28 @@ mod tests {
             parts.iter().map(|part| part.lock().unwrap().len()).sum()
         };
         assert_eq!(known(&bucket.by_address.into_state_store().parts), KNOWN);
+    }
+
+    #[test]
+    fn a_connection_is_busy_after_its_burst_and_a_request_that_does_much_makes_it_so() {
+        let (bucket, _) = bucket(100);
+        let busy: Vec<bool> = (0..12).map(|_| bucket.take(client(1, 1)).unwrap().0).collect();
+        assert_eq!(busy.iter().position(|busy| *busy), Some(4));
+        assert_eq!(bucket.take_many(client(2, 2), NonZeroU32::new(50).unwrap()), Ok(IsBusy(true)));
+    }
+
+    #[test]
+    fn a_request_that_does_the_work_of_many_is_charged_for_them_and_is_never_refused_for_good() {
+        let (bucket, clock) = bucket(100);
+        let many = |number| bucket.take_many(client(1, 1), NonZeroU32::new(number).unwrap());
+        assert_eq!(many(60), Ok(IsBusy(true)));
+        let Refused { wait, .. } = many(60).unwrap_err();
+        assert_eq!(wait.as_millis(), 500);
+        clock.advance(wait);
+        assert_eq!(many(60), Ok(IsBusy(true)));
+        // More than there ever is: all that there is.
+        clock.advance(Duration::from_secs(20));
+        assert_eq!(many(5_000), Ok(IsBusy(true)));
+        assert!(many(1).is_err());
     }
 }

@@ -8,12 +8,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bucket::Bucket;
+use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A busy connection that goes on when it is refused gets its refusals no faster than this: thousands of them in a second
+/// would take the processor from others. It is told to wait for longer in any case.
+const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
 
 /// How many requests a client without the operator's token may send.
 #[derive(Debug, Clone, Args)]
@@ -94,7 +99,6 @@ impl ClientLimits {
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => None,
             Err(problem) => return Err(problem),
         };
-        parts.extensions.insert(client);
         if let Some(caller) = caller {
             parts.extensions.insert(caller);
         }
@@ -140,11 +144,53 @@ pub async fn limit_clients(State(limits): State<ClientLimits>, request: Request,
         Ok(identified) => identified,
         Err(problem) => return problem.into_response(),
     };
-    if !caller.is_some_and(Caller::is_operator)
-        && let Some(limit) = limits.limit(&parts.method)
-        && let Err(wait) = limit.bucket.take(client)
-    {
-        return limit.refusal(wait).into_response();
-    }
+    let limit = limits.limit(&parts.method).filter(|_| !caller.is_some_and(Caller::is_operator));
+    let client = match limit.map(|limit| (limit, limit.bucket.take(client))) {
+        Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
+        Some((limit, Err(Refused { wait, is_busy }))) => {
+            if is_busy {
+                tokio::time::sleep(wait.min(BEFORE_A_REFUSAL)).await;
+            }
+            return limit.refusal(wait).into_response();
+        }
+        None => client,
+    };
+    let share = limit.is_some().then(|| (limits.clone(), parts.method.clone()));
+    parts.extensions.insert(client);
+    parts.extensions.insert(ClientShare { share, client });
     next.run(Request::from_parts(parts, body)).await
+}
+
+/// What the client of a request may ask for. A request that does the work of many is charged for them.
+#[derive(Clone)]
+pub struct ClientShare {
+    /// None: there is no limit.
+    share: Option<(ClientLimits, Method)>,
+    client: Client,
+}
+
+impl ClientShare {
+    /// Charges the client for so many requests more.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge(&self, requests: usize) -> Result<(), Problem> {
+        let requests = NonZeroU32::new(u32::try_from(requests).unwrap_or(u32::MAX));
+        let limit = self.share.as_ref().and_then(|(limits, method)| limits.limit(method));
+        let (Some(limit), Some(requests)) = (limit, requests) else { return Ok(()) };
+        let taken = limit.bucket.take_many(self.client, requests);
+        taken.map(drop).map_err(|refused| limit.refusal(refused.wait))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ClientShare {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        if let Some(share) = parts.extensions.get::<Self>() {
+            return Ok(share.clone());
+        }
+        // A route without limits.
+        Ok(Self { share: None, client: Client::from_request_parts(parts, state).await? })
+    }
 }

@@ -1,18 +1,15 @@
 //! The database of the shop's pages: its connections are given out in turn.
 
-mod turns;
-
 use crate::answer::failed_query;
 use axum::http::StatusCode;
 use clap::Args;
 use futures::FutureExt;
-use http_boundary::{Client, Health, Problem};
+use http_boundary::{Client, Health, Problem, Turn, TurnLimits, Turns};
 use prometheus_client::metrics::gauge::Gauge;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
-use turns::{Full, Turn, Turns, Waiting};
 
 /// How many may wait of one connection: a browser asks for a few things at once.
 const WAITING_OF_A_CONNECTION: usize = 64;
@@ -26,16 +23,25 @@ pub struct DatabaseArgs {
     /// refused with 503
     #[arg(long, env = "EMPORIUM_QUERIES_WAITING", default_value_t = Self::QUERIES_WAITING, value_name = "N")]
     pub queries_waiting: usize,
+
+    /// Queries that the database answers at once for busy connections of one address: those that send more than a person
+    /// does. Their other queries wait, and leave the processor to others
+    #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_BUSY_ADDRESS", default_value_t = Self::QUERIES_AT_ONCE, value_name = "N")]
+    pub queries_at_once_by_busy_address: usize,
 }
 
 impl DatabaseArgs {
     /// Some milliseconds' worth of small queries, and some megabytes of memory.
     pub const QUERIES_WAITING: usize = 2_000;
+    const QUERIES_AT_ONCE: usize = 2;
 }
 
 impl Default for DatabaseArgs {
     fn default() -> Self {
-        Self { queries_waiting: Self::QUERIES_WAITING }
+        Self {
+            queries_waiting: Self::QUERIES_WAITING,
+            queries_at_once_by_busy_address: Self::QUERIES_AT_ONCE,
+        }
     }
 }
 
@@ -55,12 +61,14 @@ pub struct Connection {
 impl Database {
     /// Places for as many as the pool has connections for.
     pub fn new(pool: PgPool, places: u32, args: &DatabaseArgs, health: &Health) -> Self {
-        let at_most = Waiting {
-            of_a_connection: WAITING_OF_A_CONNECTION,
-            of_an_address: args.queries_waiting.div_ceil(2),
-            of_all: args.queries_waiting,
-        };
-        let turns = Turns::new(usize::try_from(places).unwrap_or(1), at_most);
+        let turns = Turns::new(TurnLimits {
+            places: usize::try_from(places).unwrap_or(1),
+            places_of_a_busy_address: args.queries_at_once_by_busy_address,
+            waiting_of_a_connection: WAITING_OF_A_CONNECTION,
+            waiting_of_an_address: args.queries_waiting.div_ceil(2),
+            waiting: args.queries_waiting,
+            patience: TURN_WITHIN,
+        });
         let gauge = Gauge::<i64>::default();
         let help = "Queries that wait until the database has answered others";
         health.metrics().register(|registry| registry.register("queries_waiting", help, gauge.clone()));
@@ -77,8 +85,7 @@ impl Database {
     /// # Errors
     /// 503 `overloaded` when too many wait, 503 `unavailable` when the database is away.
     pub async fn connection(&self, client: Client) -> Result<Connection, Problem> {
-        let turn = tokio::time::timeout(TURN_WITHIN, self.turns.take(client)).await;
-        let turn = turn.map_err(|_| overloaded())?.map_err(|Full| overloaded())?;
+        let turn = self.turns.take(client).await.map_err(|_| overloaded())?;
         let connection = self.pool.acquire().await.map_err(failed_query)?;
         Ok(Connection { connection, _turn: turn })
     }

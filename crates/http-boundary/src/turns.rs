@@ -1,0 +1,412 @@
+//! Whose turn it is. As many as there are places; the others wait, in turn by address and, behind one address, by
+//! connection: a client that sends a thousand requests at once delays its own, and another's by one or two.
+//!
+//! Busy connections, which send more than a person does, have only a few places for each address, even if more are free:
+//! the processor is shared by all, and a place that a flood may not have leaves it to others.
+
+use crate::Client;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How many have a place, and how many wait.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnLimits {
+    /// How many have a place at once.
+    pub places: usize,
+    /// Of these, the busy connections of one address. At least one, whatever it says.
+    pub places_of_a_busy_address: usize,
+    /// How many requests of one connection wait.
+    pub waiting_of_a_connection: usize,
+    /// How many requests from one address wait.
+    pub waiting_of_an_address: usize,
+    /// How many wait in all.
+    pub waiting: usize,
+    /// How long one waits.
+    pub patience: Duration,
+}
+
+/// The places. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Turns {
+    room: Arc<Mutex<Room>>,
+    limits: TurnLimits,
+}
+
+/// A place, until it is dropped.
+pub struct Turn {
+    turns: Option<Turns>,
+    client: Client,
+}
+
+/// Too many wait already, or the turn did not come in time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoTurn;
+
+#[derive(Default)]
+struct Room {
+    free: usize,
+    waiting: usize,
+    /// Places that busy connections have, by address.
+    busy: HashMap<IpAddr, usize>,
+    addresses: Line<IpAddr, Address>,
+}
+
+/// Those behind one address.
+#[derive(Default)]
+struct Address {
+    waiting: usize,
+    /// Connections that are not busy come first.
+    ordinary: Line<u64, VecDeque<Call>>,
+    busy: Line<u64, VecDeque<Call>>,
+}
+
+/// How one that waits is called.
+struct Call {
+    client: Client,
+    call: oneshot::Sender<Turn>,
+}
+
+/// Some of whom each has their own that wait, and who of them is next.
+struct Line<K, W> {
+    next: VecDeque<K>,
+    waiting: HashMap<K, W>,
+}
+
+impl<K, W> Default for Line<K, W> {
+    fn default() -> Self {
+        Self { next: VecDeque::new(), waiting: HashMap::new() }
+    }
+}
+
+impl Turns {
+    /// All places are free.
+    #[must_use]
+    pub fn new(limits: TurnLimits) -> Self {
+        let room = Room { free: limits.places, ..Room::default() };
+        Self { room: Arc::new(Mutex::new(room)), limits }
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// At once when as many wait as may, and later when the turn did not come in time.
+    pub async fn take(&self, client: Client) -> Result<Turn, NoTurn> {
+        let called = {
+            let mut room = self.lock();
+            if room.has_place_for(client, &self.limits) {
+                return Ok(self.give(&mut room, client));
+            }
+            room.wait(client, &self.limits)?
+        };
+        // The place that is given to one that waits is never dropped without a call to somebody.
+        let called = tokio::time::timeout(self.limits.patience, called).await;
+        called.ok().and_then(Result::ok).ok_or(NoTurn)
+    }
+
+    fn give(&self, room: &mut Room, client: Client) -> Turn {
+        room.free -= 1;
+        if client.is_busy {
+            *room.busy.entry(client.address).or_default() += 1;
+        }
+        Turn { turns: Some(self.clone()), client }
+    }
+
+    fn give_back(&self, client: Client) {
+        let mut room = self.lock();
+        room.take_back(client);
+        while let Some(next) = room.call(&self.limits) {
+            let turn = self.give(&mut room, next.client);
+            // If nobody is there any more, the next one is called, without coming here again.
+            if let Err(turn) = next.call.send(turn) {
+                room.take_back(next.client);
+                turn.forget();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        // Nothing panics while it holds the lock.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+}
+
+impl Turn {
+    fn forget(mut self) {
+        self.turns = None;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(turns) = self.turns.take() {
+            turns.give_back(self.client);
+        }
+    }
+}
+
+impl Room {
+    fn has_place_for(&self, client: Client, limits: &TurnLimits) -> bool {
+        self.free > 0 && (!client.is_busy || self.busy_may_have_more(client.address, limits))
+    }
+
+    fn busy_may_have_more(&self, address: IpAddr, limits: &TurnLimits) -> bool {
+        self.busy.get(&address).copied().unwrap_or_default() < limits.places_of_a_busy_address.max(1)
+    }
+
+    fn take_back(&mut self, client: Client) {
+        self.free += 1;
+        if client.is_busy
+            && let Some(busy) = self.busy.get_mut(&client.address)
+        {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&client.address);
+            }
+        }
+    }
+
+    fn wait(&mut self, client: Client, limits: &TurnLimits) -> Result<oneshot::Receiver<Turn>, NoTurn> {
+        let address = self.addresses.waiting.get(&client.address);
+        let of_an_address = address.map_or(0, |address| address.waiting);
+        let of_a_connection = address.map_or(0, |address| address.of(client.connection));
+        if self.waiting >= limits.waiting
+            || of_an_address >= limits.waiting_of_an_address
+            || of_a_connection >= limits.waiting_of_a_connection
+        {
+            return Err(NoTurn);
+        }
+        let (call, called) = oneshot::channel();
+        self.waiting += 1;
+        let address = self.addresses.of(client.address);
+        address.waiting += 1;
+        let line = if client.is_busy { &mut address.busy } else { &mut address.ordinary };
+        line.of(client.connection).push_back(Call { client, call });
+        Ok(called)
+    }
+
+    /// The next one that may have a place, if one is free. Of the addresses that wait, those whose busy connections have
+    /// all that they may have are passed over; each of them has a place, so there are no more of them than places.
+    fn call(&mut self, limits: &TurnLimits) -> Option<Call> {
+        if self.free == 0 {
+            return None;
+        }
+        for _ in 0..self.addresses.next.len() {
+            let next = self.addresses.next.front().copied()?;
+            let busy_too = self.busy_may_have_more(next, limits);
+            if let Some(called) = self.addresses.turn(|address| address.call(busy_too)) {
+                self.waiting = self.waiting.saturating_sub(1);
+                return Some(called);
+            }
+        }
+        None
+    }
+}
+
+impl Address {
+    /// How many wait of one connection.
+    fn of(&self, connection: u64) -> usize {
+        let lines = [&self.ordinary, &self.busy];
+        lines.into_iter().filter_map(|line| line.waiting.get(&connection)).map(VecDeque::len).sum()
+    }
+
+    fn call(&mut self, busy_too: bool) -> (Option<Call>, bool) {
+        let next = |calls: &mut VecDeque<Call>| (calls.pop_front(), calls.is_empty());
+        let called = self.ordinary.turn(next).or_else(|| busy_too.then(|| self.busy.turn(next)).flatten());
+        self.waiting -= usize::from(called.is_some());
+        (called, self.waiting == 0)
+    }
+}
+
+impl<K: Copy + Eq + std::hash::Hash, W: Default> Line<K, W> {
+    /// What waits of this one, who takes part from now on.
+    fn of(&mut self, key: K) -> &mut W {
+        self.waiting.entry(key).or_insert_with(|| {
+            self.next.push_back(key);
+            W::default()
+        })
+    }
+
+    /// The next one's turn: what is taken from those that wait, and whether that was the last of them.
+    fn turn<C>(&mut self, take: impl FnOnce(&mut W) -> (Option<C>, bool)) -> Option<C> {
+        let key = self.next.pop_front()?;
+        let (called, is_last) = take(self.waiting.get_mut(&key)?);
+        if is_last {
+            self.waiting.remove(&key);
+        } else {
+            self.next.push_back(key);
+        }
+        called
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use std::net::Ipv4Addr;
+
+    const LIMITS: TurnLimits = TurnLimits {
+        places: 1,
+        places_of_a_busy_address: 2,
+        waiting_of_a_connection: 100,
+        waiting_of_an_address: 1_000,
+        waiting: 2_000,
+        patience: Duration::from_secs(5),
+    };
+
+    fn client(address: u32, connection: u64) -> Client {
+        Client { address: Ipv4Addr::from_bits(address).into(), connection, is_busy: false }
+    }
+
+    fn busy(address: u32, connection: u64) -> Client {
+        Client { is_busy: true, ..client(address, connection) }
+    }
+
+    type Waiter = BoxFuture<'static, Result<Turn, NoTurn>>;
+
+    /// Somebody who has asked for a place and waits.
+    fn waiter(turns: &Turns, client: Client) -> Waiter {
+        let turns = turns.clone();
+        let mut waiter = async move { turns.take(client).await }.boxed();
+        assert!((&mut waiter).now_or_never().is_none(), "{client:?} has a place");
+        waiter
+    }
+
+    /// Gives the place back until this one has it: so many had it before.
+    async fn before(mut place: Turn, mut others: Vec<Waiter>, mut waiter: Waiter) -> usize {
+        for served in 0.. {
+            drop(place);
+            if (&mut waiter).now_or_never().is_some_and(|turn| turn.is_ok()) {
+                return served;
+            }
+            let called = |(at, other): (usize, &mut Waiter)| Some((at, other.now_or_never()?));
+            let (at, turn) = others.iter_mut().enumerate().find_map(called).expect("somebody has it");
+            drop(others.swap_remove(at));
+            place = turn.expect("there was room");
+        }
+        unreachable!("a turn comes")
+    }
+
+    async fn take(turns: &Turns) -> Turn {
+        turns.take(client(9, 9)).await.expect("a place is free")
+    }
+
+    #[tokio::test]
+    async fn a_flood_over_one_connection_delays_another_by_one() {
+        let turns = Turns::new(LIMITS);
+        let place = take(&turns).await;
+        let flood: Vec<_> = (0..100).map(|_| waiter(&turns, client(1, 1))).collect();
+        let visitor = waiter(&turns, client(1, 2));
+        assert_eq!(before(place, flood, visitor).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_over_many_connections_delays_another_address_by_one() {
+        let turns = Turns::new(LIMITS);
+        let place = take(&turns).await;
+        let flood: Vec<_> = (0..500).map(|connection| waiter(&turns, client(1, connection))).collect();
+        let visitor = waiter(&turns, client(2, 7_777));
+        assert_eq!(before(place, flood, visitor).await, 1);
+    }
+
+    #[tokio::test]
+    async fn connections_of_one_address_have_their_turns() {
+        let turns = Turns::new(LIMITS);
+        let place = take(&turns).await;
+        let flood: Vec<_> = (0..300).map(|number| waiter(&turns, client(1, number % 100))).collect();
+        let visitor = waiter(&turns, client(1, 7_777));
+        assert_eq!(before(place, flood, visitor).await, 100);
+    }
+
+    #[tokio::test]
+    async fn each_bound_refuses_at_once_and_nobody_else() {
+        let turns = Turns::new(TurnLimits {
+            waiting_of_a_connection: 2,
+            waiting_of_an_address: 3,
+            waiting: 4,
+            ..LIMITS
+        });
+        let _place = take(&turns).await;
+        let _waiting = [waiter(&turns, client(1, 1)), waiter(&turns, client(1, 1))];
+        assert!(matches!(turns.take(client(1, 1)).now_or_never(), Some(Err(NoTurn))));
+        let _another = waiter(&turns, client(1, 2));
+        assert!(matches!(turns.take(client(1, 3)).now_or_never(), Some(Err(NoTurn))));
+        let _elsewhere = waiter(&turns, client(2, 4));
+        assert!(matches!(turns.take(client(3, 5)).now_or_never(), Some(Err(NoTurn))));
+    }
+
+    #[tokio::test]
+    async fn who_went_away_neither_has_a_place_nor_keeps_one() {
+        let turns = Turns::new(LIMITS);
+        let place = take(&turns).await;
+        let gone: Vec<_> = (0..10).map(|number| waiter(&turns, client(number, 1))).collect();
+        let mut staying = waiter(&turns, client(99, 1));
+        drop(gone);
+        drop(place);
+        let turn = (&mut staying).now_or_never().expect("it is called").expect("there was room");
+        assert_eq!(turns.waiting(), 0);
+        // Called, and gone before it noticed.
+        let called = waiter(&turns, client(5, 1));
+        drop(turn);
+        drop(called);
+        take(&turns).await;
+    }
+
+    #[tokio::test]
+    async fn busy_connections_of_an_address_have_few_places_even_if_more_are_free() {
+        let turns = Turns::new(TurnLimits { places: 10, ..LIMITS });
+        let mut flood: Vec<_> =
+            [1, 2].map(|connection| turns.take(busy(1, connection)).now_or_never()).into();
+        assert!(flood.iter().all(|turn| matches!(turn, Some(Ok(_)))));
+        let mut third = waiter(&turns, busy(1, 3));
+        let others = [client(1, 4), client(2, 5), busy(2, 6), busy(2, 7)].map(|other| turns.take(other));
+        let others = others.map(|other| other.now_or_never().expect("a place is free"));
+        assert!(others.iter().all(Result::is_ok) && (&mut third).now_or_never().is_none());
+        drop(others);
+        assert!((&mut third).now_or_never().is_none(), "its own address has what it may have");
+        flood.pop();
+        assert!(matches!((&mut third).now_or_never(), Some(Ok(_))));
+        drop((flood, third));
+        let room = turns.lock();
+        assert_eq!((room.free, room.busy.len(), room.waiting), (10, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_connection_comes_before_the_busy_ones_of_its_address() {
+        let turns = Turns::new(LIMITS);
+        let place = take(&turns).await;
+        let flood: Vec<_> = (0..100).map(|connection| waiter(&turns, busy(1, connection))).collect();
+        let visitor = waiter(&turns, client(1, 7_777));
+        assert_eq!(before(place, flood, visitor).await, 0);
+    }
+
+    #[tokio::test]
+    async fn addresses_whose_busy_connections_have_enough_are_passed_over() {
+        let turns = Turns::new(TurnLimits { places: 3, places_of_a_busy_address: 1, ..LIMITS });
+        let place = take(&turns).await;
+        let having = [1, 2].map(|address| turns.take(busy(address, 1)).now_or_never().unwrap().unwrap());
+        let mut waiting = [1, 2, 3].map(|address| waiter(&turns, busy(address, 2)));
+        drop(place);
+        let called = waiting.each_mut().map(|waiter| waiter.now_or_never().is_some());
+        assert_eq!(called, [false, false, true]);
+        drop(having);
+        assert!(waiting[..2].iter_mut().all(|waiter| matches!(waiter.now_or_never(), Some(Ok(_)))));
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_given_up() {
+        let turns = Turns::new(TurnLimits { patience: Duration::ZERO, ..LIMITS });
+        let _place = take(&turns).await;
+        assert!(turns.take(client(1, 1)).await.is_err());
+    }
+}
