@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::descriptors::{self, Descriptors, is_shortage};
 use crate::ports::Port;
-use crate::throttle::OncePerSecond;
+use crate::throttle::PerSecond;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub struct Acceptor {
     port: Arc<Port>,
     limits: Limits,
     looks: Interval,
-    lines: OncePerSecond,
+    lines: PerSecond,
 }
 
 impl Acceptor {
@@ -78,7 +78,7 @@ impl Acceptor {
         let shortest = limits.head.min(limits.idle).min(limits.unread);
         let mut looks = interval((shortest / LOOKS_WITHIN_A_LIMIT).clamp(LOOK_AT_MOST, LOOK_AT_LEAST));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { port: Port::open(share.name, most, most_by_peer), limits, looks, lines: OncePerSecond::new() }
+        Self { port: Port::open(share.name, most, most_by_peer), limits, looks, lines: PerSecond::once() }
     }
 
     /// As many connections may be open at once.
