@@ -12,6 +12,7 @@ mod client;
 mod connections;
 mod extract;
 mod health;
+mod leftover;
 mod limits;
 mod listeners;
 mod metrics;
