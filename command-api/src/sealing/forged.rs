@@ -2,6 +2,7 @@
 
 use super::figures::Figures;
 use audit_seal::stream::Fault;
+use event_store::{Position, RecordedEvent, TOMBSTONE_REVISION};
 use http_boundary::{Health, PerSecond};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +23,8 @@ pub struct Forged {
 struct Told {
     events: u64,
     first: String,
+    /// The last of them: a turn that is lost reads again what is not sealed.
+    upto: Option<Position>,
 }
 
 impl Forged {
@@ -29,14 +32,23 @@ impl Forged {
         Self { health, figures, lines: PerSecond::times(LINES), told: Mutex::default() }
     }
 
-    /// This event of a stream, at this position, is not one that a shop has written.
-    pub fn tell(&self, (stream, revision, position): (&str, u64, u64), fault: Fault) {
-        self.figures.forged(fault);
+    /// This event is not one that a shop has written. They come in the order of the log.
+    pub fn tell(&self, event: &RecordedEvent, fault: Fault) {
+        let RecordedEvent { stream, revision, position, .. } = event;
         // Nothing panics while it holds the lock.
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.upto >= Some(*position) {
+            return;
+        }
+        self.figures.forged(fault);
+        told.upto = Some(*position);
         told.events += 1;
         if told.first.is_empty() {
-            told.first = format!("event {revision} of {stream} (position {position}): {fault}");
+            let which = match *revision {
+                TOMBSTONE_REVISION => "the last event".to_owned(),
+                revision => format!("event {revision}"),
+            };
+            told.first = format!("{which} of {stream} (position {position}): {fault}");
         }
         let how = format!(
             "{} events were not written by a shop, the first was {}; `emporium audit verify` names all",
@@ -48,7 +60,7 @@ impl Forged {
             tracing::error!(
                 stream,
                 revision,
-                position,
+                %position,
                 %fault,
                 untold,
                 "an event of the history was not written by a shop"
