@@ -44,8 +44,8 @@ struct Characters {
     allowed: &'static str,
 }
 
-/// A code stands in stream names and in addresses, so it is kept to what needs no thought there. Only spaces are trimmed:
-/// whoever sends a no-break space or a tab has another code than they see.
+/// A code is a part of stream names and of addresses, so it is kept to what needs no thought there. Only spaces are trimmed:
+/// a code with a no-break space or a tab around it is not the one that people see.
 const CODE: Characters = Characters {
     are_allowed: |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ' '),
     are_trimmed: |character| character == ' ',
@@ -58,7 +58,7 @@ const ADDRESS: Characters = Characters {
             && !matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
     },
     are_trimmed: char::is_whitespace,
-    allowed: "what stands in an address, all else percent-encoded",
+    allowed: "what may be in an address, all else percent-encoded",
 };
 
 const PRINTABLE: Characters = Characters {

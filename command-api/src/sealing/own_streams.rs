@@ -1,4 +1,4 @@
-//! What belongs into the streams that the service keeps for itself, beside the facts.
+//! What belongs in the streams that the service keeps for itself, apart from the facts.
 
 use super::standing::seal_of;
 use crate::executor::{is_of_snapshots, is_snapshot_part};

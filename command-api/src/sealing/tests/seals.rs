@@ -77,7 +77,7 @@ async fn two_machines_that_both_think_it_is_their_turn_never_fork_the_seals() {
     let machine = Machine::sealing_every(&history, 2);
     history.append(2).await;
     history.seals_of(2).await;
-    // Somebody with the key seals beside the machine.
+    // Somebody with the key seals as well.
     history.append(1).await;
     let seals = history.seals_of(2).await;
     let mut frontier = seals[0].tree().unwrap();

@@ -1,4 +1,4 @@
-//! What is watched, what is known of it, and who listens.
+//! What is watched, what is known of it, and the listeners.
 
 use super::{State, Watched};
 use crate::checkpoints::Checkpoints;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How long who comes first waits for the first state.
+/// How long the first listener waits for the first state.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is known of something that is watched.
@@ -45,7 +45,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// One more who listens.
+    /// One more listener.
     pub fn join(self: &Arc<Self>, watched: &Watched, following: Following) -> Listener {
         let mut topics = self.lock();
         let topic = topics
@@ -112,7 +112,7 @@ impl Topics {
     }
 }
 
-/// One who listens; when it goes, its topic may be watched by nobody.
+/// A listener; when it goes, its topic may be watched by nobody.
 pub struct Listener {
     pub watched: Watched,
     known: Option<watch::Receiver<Known>>,
