@@ -3,7 +3,7 @@
 mod admission;
 mod answer;
 mod application;
-mod chains;
+pub mod chains;
 mod config;
 pub mod executor;
 mod fulfilment;

@@ -9,7 +9,7 @@ use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{Currency, Money, OrderId, Sku};
 use event_store::EventStoreError;
-use http_boundary::{Caller, Problem, Seldom};
+use http_boundary::{Caller, PerSecond, Problem};
 use payment_gateway::{InvalidWebhook, UnfitAmount};
 use serde::Serialize;
 use serde_json::json;
@@ -239,7 +239,7 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
         )
         .retry_after(1),
         ExecuteError::Store(error) => {
-            static SAID: Seldom = Seldom::new();
+            static SAID: PerSecond = PerSecond::once();
             if SAID.is_due() {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "commands cannot be stored");

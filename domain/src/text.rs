@@ -36,15 +36,45 @@ pub enum InvalidText {
     },
 }
 
+/// What a kind of text may have.
+struct Characters {
+    are_allowed: fn(char) -> bool,
+    /// These do not count around the text.
+    are_trimmed: fn(char) -> bool,
+    allowed: &'static str,
+}
+
+/// A code is a part of stream names and of addresses, so it is kept to what needs no thought there. Only spaces are trimmed:
+/// a code with a no-break space or a tab around it is not the one that people see.
+const CODE: Characters = Characters {
+    are_allowed: |character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ' '),
+    are_trimmed: |character| character == ' ',
+    allowed: "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside",
+};
+
+const ADDRESS: Characters = Characters {
+    are_allowed: |character| {
+        character.is_ascii_graphic()
+            && !matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+    },
+    are_trimmed: char::is_whitespace,
+    allowed: "what may be in an address, all else percent-encoded",
+};
+
+const PRINTABLE: Characters = Characters {
+    are_allowed: |character| !character.is_control(),
+    are_trimmed: char::is_whitespace,
+    allowed: "anything but control characters",
+};
+
 fn check(
     what: &'static str,
     max: usize,
-    allowed: &'static str,
-    is_allowed: fn(char) -> bool,
+    characters: &Characters,
     text: &str,
 ) -> Result<Arc<str>, InvalidText> {
-    let text = text.trim();
-    if text.is_empty() {
+    let text = text.trim_matches(characters.are_trimmed);
+    if text.trim().is_empty() {
         return Err(InvalidText::Empty { what });
     }
     let length = text.chars().count();
@@ -55,27 +85,14 @@ fn check(
     if text.chars().all(|character| character == '.') {
         return Err(InvalidText::Forbidden { what, character: '.', allowed: "not dots alone" });
     }
-    match text.chars().find(|&character| !is_allowed(character)) {
-        Some(character) => Err(InvalidText::Forbidden { what, character, allowed }),
+    match text.chars().find(|&character| !(characters.are_allowed)(character)) {
+        Some(character) => Err(InvalidText::Forbidden { what, character, allowed: characters.allowed }),
         None => Ok(text.into()),
     }
 }
 
-/// A code stands in stream names and in addresses, so it is kept to what needs no thought there.
-fn is_code(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | ' ')
-}
-
-fn is_of_an_address(character: char) -> bool {
-    character.is_ascii_graphic() && !matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
-}
-
-fn is_printable(character: char) -> bool {
-    !character.is_control()
-}
-
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $is_allowed:ident, $allowed:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $characters:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -87,7 +104,7 @@ macro_rules! text {
             /// # Errors
             /// When it is empty, too long, or has a character that is not allowed.
             pub fn new(text: &str) -> Result<Self, InvalidText> {
-                check($what, $max, $allowed, $is_allowed, text).map(Self)
+                check($what, $max, &$characters, text).map(Self)
             }
 
             /// The text.
@@ -123,24 +140,24 @@ macro_rules! text {
 
 text!(
     /// A stock-keeping unit: what a product and its stock are known by. Case matters.
-    Sku, "the SKU", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
+    Sku, "the SKU", 64, CODE
 );
 text!(
     /// Who sells a product.
-    MerchantId, "the merchant's id", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
+    MerchantId, "the merchant's id", 64, CODE
 );
 text!(
     /// Who buys, as the storefront knows them. A guest has none.
-    CustomerId, "the customer's id", 64, is_printable, "anything but control characters"
+    CustomerId, "the customer's id", 64, PRINTABLE
 );
 text!(
     /// What a product is called.
-    ProductName, "the product's name", 200, is_printable, "anything but control characters"
+    ProductName, "the product's name", 200, PRINTABLE
 );
 text!(
     /// Where an order goes, as its event says it. New events have an ISO 3166-1 code; old ones have whatever was given,
     /// and [`Country::code`] says which country that is.
-    Country, "the country", 56, is_printable, "anything but control characters"
+    Country, "the country", 56, PRINTABLE
 );
 impl Country {
     /// Which country it is; [`CountryCode::UNKNOWN`] if its text is the name of none.
@@ -158,37 +175,37 @@ impl From<CountryCode> for Country {
 
 text!(
     /// Why something was done, in a person's words.
-    Reason, "the reason", 500, is_printable, "anything but control characters"
+    Reason, "the reason", 500, PRINTABLE
 );
 text!(
     /// How somebody else's books name a payment or a refund.
-    Reference, "the reference", 200, is_printable, "anything but control characters"
+    Reference, "the reference", 200, PRINTABLE
 );
 text!(
     /// How a payment was made: `card`, `invoice`, `voucher`.
-    PaymentMethod, "the payment method", 64, is_code, "a code has letters (A-Z, a-z), digits, `.`, `_`, `-`, and spaces inside"
+    PaymentMethod, "the payment method", 64, CODE
 );
 text!(
     /// What a payment gateway takes for a means of payment: a token that it gave to the shopper's browser.
-    PaymentToken, "the payment token", 255, is_printable, "anything but control characters"
+    PaymentToken, "the payment token", 255, PRINTABLE
 );
 text!(
     /// Where a shopper's browser is sent: an address of the web.
-    WebAddress, "the web address", 2048, is_of_an_address, "what stands in an address, all else percent-encoded"
+    WebAddress, "the web address", 2048, ADDRESS
 );
 text!(
     /// How the payment gateway names a payment: a PaymentIntent's id.
-    IntentId, "the payment intent's id", 255, is_printable, "anything but control characters"
+    IntentId, "the payment intent's id", 255, PRINTABLE
 );
 text!(
     /// A code that says why something was refused, for programs: `card_declined`.
-    DeclineCode, "the decline code", 64, is_printable, "anything but control characters"
+    DeclineCode, "the decline code", 64, PRINTABLE
 );
 text!(
     /// Who carries a parcel.
-    Carrier, "the carrier", 64, is_printable, "anything but control characters"
+    Carrier, "the carrier", 64, PRINTABLE
 );
 text!(
     /// How the carrier names a parcel.
-    TrackingNumber, "the tracking number", 100, is_printable, "anything but control characters"
+    TrackingNumber, "the tracking number", 100, PRINTABLE
 );

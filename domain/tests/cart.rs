@@ -1,159 +1,23 @@
 //! The rules of a cart.
 
+mod carts;
 mod samples;
 mod scenario;
 
+use carts::{
+    abandoned, added, agreed, all_prices, already_sold, changed, check_out, check_out_in_time, checked_out,
+    checked_out_with_shipping, filled, line, many, open, opened, price, prices, put, remove, removed,
+    ship_for, shipping, sold, to_elsewhere, with,
+};
 use domain::Aggregate;
 use domain::cart::{
-    Abandoned, Cart, CheckedOut, Command, Event, ItemAdded, ItemQuantityChanged, ItemRemoved, LinePrice,
-    MAX_CHANGES, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, PricedLine, Rejection, ShippingSet,
+    Cart, Command, Event, LinePrice, MAX_CHANGES, MAX_LINES, MAX_UNITS_OF_A_LINE, NewLine, Opened, Rejection,
 };
 use domain::money::InvalidMoney;
 use domain::{LineId, Money};
 use rstest::rstest;
-use samples::{country, currency, customer, eur, gbp, line_id, merchant, name, order_id, sku, units};
+use samples::{country, currency, customer, eur, gbp, line_id, order_id, sku, units};
 use scenario::given;
-
-fn opened() -> Event {
-    Event::Opened(Opened { currency: currency("GBP"), customer_id: None })
-}
-
-fn open(code: &str, who: Option<&str>) -> Command {
-    Command::Open { currency: currency(code), customer_id: who.map(customer) }
-}
-
-fn line(line: u128, what: &str, quantity: u32, price: i64) -> NewLine {
-    let (line_id, sku, quantity, unit_price) = (line_id(line), sku(what), units(quantity), gbp(price));
-    NewLine { line_id, sku, quantity, unit_price, agreed: false }
-}
-
-fn agreed(new: NewLine) -> NewLine {
-    NewLine { agreed: true, ..new }
-}
-
-fn put(lines: &[NewLine]) -> Command {
-    Command::PutLines { lines: lines.to_vec() }
-}
-
-fn added(new: &NewLine) -> Event {
-    let NewLine { line_id, sku, quantity, unit_price, agreed } = new.clone();
-    Event::ItemAdded(ItemAdded { line_id, sku, quantity, unit_price, agreed })
-}
-
-fn changed(line: u128, quantity: u32) -> Event {
-    Event::ItemQuantityChanged(ItemQuantityChanged { line_id: line_id(line), quantity: units(quantity) })
-}
-
-fn removed(line: u128) -> Event {
-    Event::ItemRemoved(ItemRemoved { line_id: line_id(line) })
-}
-
-fn remove(lines: &[u128]) -> Command {
-    Command::RemoveLines { line_ids: lines.iter().copied().map(line_id).collect() }
-}
-
-fn price(line: u128, unit_price: Money) -> PricedLine {
-    PricedLine { line_id: line_id(line), merchant_id: merchant("pottery"), name: name("Mug"), unit_price }
-}
-
-fn check_out(total: Money, prices: &[PricedLine]) -> Command {
-    let (order_id, country) = (order_id(7), country("GB"));
-    Command::CheckOut {
-        order_id,
-        country,
-        expected_total: total,
-        prices: prices.to_vec(),
-        hold_seconds: None,
-        anonymous: false,
-    }
-}
-
-fn checked_out(total: i64, lines: &[PricedLine]) -> Event {
-    let (order_id, country) = (order_id(7), country("GB"));
-    let (lines, total) = (lines.to_vec(), gbp(total));
-    Event::CheckedOut(CheckedOut {
-        order_id,
-        country,
-        lines,
-        shipping: None,
-        total,
-        hold_seconds: None,
-        anonymous: false,
-    })
-}
-
-fn ship_for(charge: Money) -> Command {
-    Command::SetShipping { charge }
-}
-
-fn shipping(charge: i64) -> Event {
-    Event::ShippingSet(ShippingSet { charge: gbp(charge) })
-}
-
-/// The filled cart with a shipping charge of 4, checked out with a deadline.
-fn checked_out_with_shipping() -> Event {
-    let (order_id, country, lines) = (order_id(7), country("GB"), prices(10, 25).to_vec());
-    let (shipping, total, hold_seconds) = (Some(gbp(4)), gbp(49), Some(900));
-    Event::CheckedOut(CheckedOut { order_id, country, lines, shipping, total, hold_seconds, anonymous: true })
-}
-
-fn check_out_in_time(total: i64) -> Command {
-    Command::CheckOut {
-        order_id: order_id(7),
-        country: country("GB"),
-        expected_total: gbp(total),
-        prices: prices(10, 25).to_vec(),
-        hold_seconds: Some(900),
-        anonymous: true,
-    }
-}
-
-fn abandoned() -> Event {
-    Event::Abandoned(Abandoned {})
-}
-
-/// An open cart with these lines.
-fn with(lines: &[NewLine]) -> Vec<Event> {
-    std::iter::once(opened()).chain(lines.iter().map(added)).collect()
-}
-
-/// Two mugs at 10 and a bowl at 25.
-fn filled() -> Vec<Event> {
-    with(&[line(1, "MUG", 2, 10), line(2, "BOWL", 1, 25)])
-}
-
-fn prices(mug: i64, bowl: i64) -> [PricedLine; 2] {
-    [price(1, gbp(mug)), price(2, gbp(bowl))]
-}
-
-/// The filled cart after its checkout.
-fn to_elsewhere() -> Command {
-    match check_out(gbp(45), &[]) {
-        Command::CheckOut { order_id, expected_total, prices, hold_seconds, anonymous, .. } => {
-            let country = country("FR");
-            Command::CheckOut { order_id, country, expected_total, prices, hold_seconds, anonymous }
-        }
-        other => other,
-    }
-}
-
-fn already_sold() -> Rejection {
-    Rejection::CheckedOut { order_id: order_id(7), total: gbp(45) }
-}
-
-fn sold() -> Vec<Event> {
-    [filled(), vec![checked_out(45, &prices(10, 25))]].concat()
-}
-
-/// So many lines of a million units of one SKU, or of one unit each of SKUs of their own.
-fn many(count: u128, quantity: u32) -> Vec<NewLine> {
-    let what = |number| if quantity == 1 { format!("SKU-{number}") } else { "PIN".to_owned() };
-    (1..=count).map(|number| line(number, &what(number), quantity, 1)).collect()
-}
-
-fn all_prices(count: u128) -> Vec<PricedLine> {
-    (1..=count).map(|number| price(number, gbp(1))).collect()
-}
 
 #[rstest]
 #[case::is_opened_by_a_guest(vec![], open("GBP", None), &[opened()])]

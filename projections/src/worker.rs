@@ -269,6 +269,7 @@ impl<P: Projection> Worker<P> {
         match item {
             SubscriptionItem::Event(event) => gathering.add(&event),
             SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
+            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position),
             SubscriptionItem::CaughtUp => {}
             SubscriptionItem::Disconnected { error } => return self.event_store_away(error),
         }

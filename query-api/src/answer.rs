@@ -5,7 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use event_store::EventStoreError;
-use http_boundary::{Problem, Seldom};
+use http_boundary::{PerSecond, Problem};
 use serde::Serialize;
 use tracing::{error, warn};
 
@@ -82,7 +82,7 @@ pub fn failed_query(error: sqlx::Error) -> Problem {
     }
     if is_passing {
         // Each request that is refused is counted; why needs no line for each.
-        static SAID: Seldom = Seldom::new();
+        static SAID: PerSecond = PerSecond::once();
         if SAID.is_due() {
             warn!(error = &error as &dyn std::error::Error, "the read models cannot be read at the moment");
         }
@@ -97,7 +97,7 @@ pub fn failed_query(error: sqlx::Error) -> Problem {
 pub fn failed_read(error: EventStoreError) -> Problem {
     match error {
         EventStoreError::Unavailable(error) => {
-            static SAID: Seldom = Seldom::new();
+            static SAID: PerSecond = PerSecond::once();
             if SAID.is_due() {
                 warn!(error, "the event store cannot be read at the moment");
             }

@@ -47,7 +47,10 @@ async fn follow(
         match soon(items.next()).await.expect("a subscription never ends") {
             SubscriptionItem::Event(event) if event.category() == category => seen.push(event),
             SubscriptionItem::Disconnected { error } => panic!("the connection was lost: {error}"),
-            SubscriptionItem::Event(_) | SubscriptionItem::Checkpoint(_) | SubscriptionItem::CaughtUp => {}
+            SubscriptionItem::Event(_)
+            | SubscriptionItem::StoresOwn(_)
+            | SubscriptionItem::Checkpoint(_)
+            | SubscriptionItem::CaughtUp => {}
         }
     }
     seen
@@ -93,7 +96,9 @@ async fn our_subscription_says_when_it_has_caught_up_and_how_far_it_is() {
     let mut reached = Position::new(0);
     loop {
         match soon(items.next()).await.unwrap() {
-            SubscriptionItem::Event(event) => reached = reached.max(event.position),
+            SubscriptionItem::Event(event) | SubscriptionItem::StoresOwn(event) => {
+                reached = reached.max(event.position);
+            }
             SubscriptionItem::Checkpoint(position) => reached = reached.max(position),
             SubscriptionItem::CaughtUp => break,
             SubscriptionItem::Disconnected { error } => panic!("{error}"),

@@ -95,6 +95,7 @@ async fn a_server_that_is_down_at_first_use_is_found_when_it_is_up() {
         match soon(items.next()).await.unwrap() {
             SubscriptionItem::Event(event) => break event,
             SubscriptionItem::Disconnected { .. }
+            | SubscriptionItem::StoresOwn(_)
             | SubscriptionItem::Checkpoint(_)
             | SubscriptionItem::CaughtUp => {}
         }

@@ -67,7 +67,10 @@ async fn follow(store: EventStore, category: String, count: u64) -> (Vec<Arc<Rec
         match soon(items.next()).await.unwrap() {
             SubscriptionItem::Event(event) if event.category() == category => seen.push(event),
             SubscriptionItem::Disconnected { .. } => lost += 1,
-            SubscriptionItem::Event(_) | SubscriptionItem::Checkpoint(_) | SubscriptionItem::CaughtUp => {}
+            SubscriptionItem::Event(_)
+            | SubscriptionItem::StoresOwn(_)
+            | SubscriptionItem::Checkpoint(_)
+            | SubscriptionItem::CaughtUp => {}
         }
     }
     (seen, lost)

@@ -6,7 +6,8 @@ use crate::parked::{foreign, last_revision};
 use audit_seal::SEALS_STREAM;
 use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
-use audit_seal::verify::{Finding, Found, Outcome, Verifier};
+use audit_seal::verify::{Finding, Outcome, Verifier};
+use command_api::chains::found_raw;
 use event_store::ExpectedRevision;
 use futures::{TryStreamExt, pin_mut};
 use reqwest::{Method, StatusCode};
@@ -41,15 +42,7 @@ pub async fn verified(shop: &Shop, kept: Vec<Seal>) -> Outcome {
     let records = shop.events().read_log(None);
     pin_mut!(records);
     while let Some(record) = records.try_next().await.unwrap() {
-        verifier.add(&Found {
-            stream: &record.stream,
-            revision: record.revision,
-            position: record.position.value(),
-            id: record.event.id,
-            event_type: &record.event.event_type,
-            data: &record.event.data,
-            metadata: &record.event.metadata,
-        });
+        verifier.add(&found_raw(&record));
     }
     verifier.finish()
 }

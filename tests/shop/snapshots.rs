@@ -78,8 +78,7 @@ async fn are_stored(store: &EventStore, sku: &str, snapshots: u64) {
         let mut items = pin!(store.subscribe_all(None));
         let stream = format!("$$snapshot-inventory-{sku}");
         loop {
-            // The store's own events come as checkpoints, each at its event's place.
-            if let Some(SubscriptionItem::Checkpoint(_)) = items.next().await
+            if let Some(SubscriptionItem::StoresOwn(_)) = items.next().await
                 && raw(store, &stream).await.last().is_some_and(|last| last.revision + 1 >= snapshots)
             {
                 return;

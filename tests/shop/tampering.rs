@@ -111,7 +111,7 @@ async fn nothing_is_decided_on_forged_events_and_they_are_named_at_once(pool: Pg
     };
     let hides = append(&shop, "$$product-TEA", hidden).await;
 
-    are_counted(&shop, &[("unlinked", 2), ("changed", 1), ("foreign", 1)]).await;
+    are_counted(&shop, &[("unlinked", 2), ("changed", 1), ("hidden", 1)]).await;
     let named = part(&shop, FORGED).await;
     let first = format!(
         "4 events were not written by a shop, the first was event {} of inventory-MUG",

@@ -1,6 +1,6 @@
 //! How much room the event store's disk has, as far as this process can see it.
 
-use http_boundary::Seldom;
+use http_boundary::PerSecond;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ pub struct Disk {
     folder: PathBuf,
     kept: Option<u64>,
     /// It is looked at once a second at most: that is soon enough, and the others only read what was seen.
-    looking: Seldom,
+    looking: PerSecond,
     is_nearly_full: AtomicBool,
 }
 
@@ -39,7 +39,7 @@ impl Disk {
         Self {
             folder: folder.to_owned(),
             kept,
-            looking: Seldom::new(),
+            looking: PerSecond::once(),
             is_nearly_full: AtomicBool::new(false),
         }
     }

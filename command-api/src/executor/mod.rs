@@ -27,6 +27,7 @@ mod unreadable;
 
 pub use parked::{ParkedStream, ParkedStreams};
 pub use skip::SkipError;
+pub use snapshot::{is_of_snapshots, is_snapshot_part};
 pub use streams::Streams;
 pub use unreadable::{Described, Fault, Unreadable};
 

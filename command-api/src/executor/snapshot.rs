@@ -5,7 +5,7 @@
 //! that is not of this very stream, costs a line in the log and a longer read.
 
 use super::loaded::{Answered, End, Loaded};
-use audit_seal::chain;
+use audit_seal::{chain, is_sealed};
 use bytes::Bytes;
 use chrono::Utc;
 use domain::Aggregate;
@@ -273,9 +273,22 @@ async fn first(
     events.next().await.transpose()
 }
 
+/// What the name of a stream of snapshots begins with; then comes the name of the stream that they are of.
+const PREFIX: &str = "snapshot-";
+
 /// The stream that the snapshots of a stream are in.
 fn name(stream: &str) -> String {
-    format!("snapshot-{stream}")
+    format!("{PREFIX}{stream}")
+}
+
+/// Whether a stream holds the snapshots of a stream of facts.
+pub fn is_of_snapshots(stream: &str) -> bool {
+    stream.strip_prefix(PREFIX).is_some_and(is_sealed)
+}
+
+/// Whether an event can be a part of a snapshot.
+pub fn is_snapshot_part(event: &RecordedEvent) -> bool {
+    Head::of(event).is_some()
 }
 
 fn metadata(set: Uuid, named: Uuid) -> Metadata {

@@ -14,7 +14,8 @@ use futures::{StreamExt, pin_mut};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-const STREAM: &str = "process-order_fulfilment";
+/// The stream of the checkpoints.
+pub const CHECKPOINTS_STREAM: &str = "process-order_fulfilment";
 const TYPE: &str = "process.checkpoint_recorded.v1";
 /// Bytes of the orders in a part: an append has at most 900 KiB.
 const BYTES_IN_A_PART: usize = 750_000;
@@ -47,7 +48,7 @@ impl Checkpoint {
     /// Reads the last whole one, from the newest event back. Without one, the process starts from the beginning, which
     /// takes longer and harms nobody.
     pub async fn read(store: &EventStore) -> Result<Self, EventStoreError> {
-        let stream = store.own_stream(STREAM).await?;
+        let stream = store.own_stream(CHECKPOINTS_STREAM).await?;
         let events = store.read_stream_backwards(stream.name(), None, usize::MAX);
         pin_mut!(events);
         let mut checkpoint =
@@ -111,12 +112,20 @@ impl Checkpoint {
 
 /// What a checkpoint says; none if the event is no checkpoint of this log: one names a place before its own.
 fn recorded(event: &RecordedEvent) -> Option<Recorded> {
+    of_some_log(event).filter(|recorded| recorded.position < Some(event.position))
+}
+
+/// Whether the event is a checkpoint, if only of the log that this one was copied from.
+pub fn is_checkpoint(event: &RecordedEvent) -> bool {
+    of_some_log(event).is_some()
+}
+
+fn of_some_log(event: &RecordedEvent) -> Option<Recorded> {
     if event.event_type != TYPE {
         return None;
     }
     let recorded: Recorded = serde_json::from_slice(&event.data).ok()?;
-    let is_whole = recorded.part < recorded.parts;
-    (is_whole && recorded.position < Some(event.position)).then_some(recorded)
+    (recorded.part < recorded.parts).then_some(recorded)
 }
 
 /// The orders in parts of which each fits into an append; one part at least.
@@ -221,7 +230,7 @@ mod tests {
 
         // A new one that was not written to its end does not count.
         let torn = Recorded { position: Some(Position::new(9)), open_orders: orders(3), part: 0, parts: 2 };
-        store.store.append(STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
+        store.store.append(CHECKPOINTS_STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
         let mut read = store.read().await;
         assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 100_000));
 
@@ -244,7 +253,7 @@ mod tests {
             foreign(TYPE, r#"{"position":9000000000}"#),
             foreign(TYPE, r#"{"position":9,"part":3,"parts":2}"#),
         ];
-        store.store.append(STREAM, checkpoint.expected, foreign).await.unwrap();
+        store.store.append(CHECKPOINTS_STREAM, checkpoint.expected, foreign).await.unwrap();
         let mut read = store.read().await;
         assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 3));
         read.record(&store.store, Some(Position::new(8)), &orders(2)).await.unwrap();
@@ -257,7 +266,7 @@ mod tests {
         let store = Store::start().await;
         let mut checkpoint = store.read().await;
         checkpoint.record(&store.store, Some(Position::new(7)), &orders(3)).await.unwrap();
-        store.store.tombstone(STREAM, checkpoint.expected).await.unwrap();
+        store.store.tombstone(CHECKPOINTS_STREAM, checkpoint.expected).await.unwrap();
         assert!(checkpoint.record(&store.store, Some(Position::new(8)), &orders(3)).await.is_err());
         let mut read = store.read().await;
         assert_eq!((read.stream.name(), read.position), ("process-order_fulfilment-2", None));

@@ -22,6 +22,7 @@ mod runner;
 pub mod settle;
 mod work;
 
+pub use checkpoint::{CHECKPOINTS_STREAM, is_checkpoint};
 pub use parking::{ParkedOrder, ParkedOrders};
 pub use reading::{FulfilmentArgs, Reading};
 pub use runner::FulfilmentRunner;

@@ -5,6 +5,11 @@
 //! under the same key as long as the gateway knows the key. What its books say is compared with what was asked for
 //! before it is believed.
 
+mod words;
+
+pub(super) use words::reason;
+pub use words::{is_web, of_gateway};
+
 use super::refunds;
 use super::repetition::{self, Repetition};
 use super::settle::{SettleError, Trigger, envelope, of_command};
@@ -12,14 +17,13 @@ use crate::executor::{Executor, ViewError};
 use chrono::{DateTime, Utc};
 use domain::fulfilment::PaymentRequest;
 use domain::order::{self, GatewayAnswer, Order};
-use domain::{DeclineCode, IntentId, Money, OrderId, PaymentId, Reason, WebAddress};
+use domain::{IntentId, Money, OrderId, PaymentId, WebAddress};
 use payment_gateway::{Charge, Gateway, GatewayError, Intent, IntentStatus};
 use std::time::Duration;
 use thiserror::Error;
 use uuid::Uuid;
+use words::{declined, disagrees, lost};
 
-/// The code of a payment that the gateway never came to know.
-const UNKNOWN: &str = "unknown_to_gateway";
 /// The code of a payment of which the gateway held something else than was asked for.
 const DIFFERS: &str = "amount_differs";
 /// The code of a payment that the gateway was not asked for, because it cannot take the amount.
@@ -343,49 +347,6 @@ async fn believe(
         }
     };
     record(executor, which, answer).await
-}
-
-fn disagrees(intent: &Intent, asked: Money) -> PaymentError {
-    let Intent { id, status, amount, amount_received, currency, .. } = intent;
-    let minor_units = |amount: &Option<i64>| amount.map_or("no whole number".to_owned(), |it| it.to_string());
-    let (amount, taken) = (minor_units(amount), minor_units(amount_received));
-    let said = format!("{amount} minor units of {currency} ({taken} taken, {status:?})");
-    PaymentError::Disagrees { id: id.clone(), said, asked: asked.to_string() }
-}
-
-pub fn of_gateway(error: GatewayError) -> PaymentError {
-    match error {
-        GatewayError::Unknown { .. } | GatewayError::Busy { .. } | GatewayError::OtherRequest { .. } => {
-            PaymentError::Unknown(error)
-        }
-        GatewayError::Declined { .. }
-        | GatewayError::Refused { .. }
-        | GatewayError::Unfit(_)
-        | GatewayError::LockedOut { .. } => PaymentError::Refused(error),
-    }
-}
-
-/// The gateway has no such payment, and had time enough to find it.
-fn lost() -> Result<GatewayAnswer, PaymentError> {
-    declined(UNKNOWN, "the payment gateway knows nothing of the payment: nothing was taken")
-}
-
-/// Whether a browser may be sent there.
-pub fn is_web(url: &str) -> bool {
-    url.starts_with("https://") || url.starts_with("http://")
-}
-
-fn declined(code: &str, message: &str) -> Result<GatewayAnswer, PaymentError> {
-    let code = if code.trim().is_empty() { "declined" } else { code };
-    let code: String = code.chars().filter(|letter| !letter.is_control()).take(64).collect();
-    Ok(GatewayAnswer::Declined { code: DeclineCode::new(&code)?, message: reason(message)? })
-}
-
-/// Other people's sentences are cut to what we keep of a reason.
-pub(super) fn reason(message: &str) -> Result<Reason, PaymentError> {
-    let message: String = message.chars().filter(|letter| !letter.is_control()).take(500).collect();
-    let message = if message.trim().is_empty() { "the payment gateway gave no reason" } else { &message };
-    Ok(Reason::new(message)?)
 }
 
 async fn record(executor: &Executor, which: Which, answer: GatewayAnswer) -> Result<(), PaymentError> {

@@ -253,7 +253,9 @@ impl FulfilmentRunner {
                 self.health.is_well(PART);
                 Ok(self.take_event(&event, work))
             }
-            Some(SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_)) => {
+            Some(
+                SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_) | SubscriptionItem::StoresOwn(_),
+            ) => {
                 self.health.is_well(PART);
                 Ok(None)
             }

@@ -6,12 +6,15 @@
 //! keeps the seals one after the other.
 //!
 //! On the way it holds each event against the chain of its stream, and tells of those that no shop has written at once.
+//! The same goes for what somebody else writes into the service's own streams (`own_streams`), and for what the event store
+//! is told about the streams of facts: that they are deleted, say.
 //! `verification` holds the log against its seals now and then, whatever was changed in between.
 
 mod config;
 mod figures;
 mod forged;
 mod leaves;
+mod own_streams;
 mod run;
 mod runner;
 mod standing;
@@ -25,7 +28,3 @@ pub use verification::VerificationRunner;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-mod verification_tests;

@@ -4,18 +4,19 @@ use super::config::SealingConfig;
 use super::figures::Figures;
 use super::forged::Forged;
 use super::leaves::Leaves;
+use super::own_streams::OwnStreams;
 use super::standing::{CannotSeal, Standing};
-use crate::chains::found_raw;
+use crate::chains::found;
 use audit_seal::seal::Seal;
 use audit_seal::stream::Fault;
-use audit_seal::{Digest, SEAL_TYPE, is_about_facts, is_fact, is_sealed};
+use audit_seal::{Digest, SEAL_TYPE, is_fact};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
-    NotLocked, OwnStream, Position, RecordedEvent, SubscriptionItem,
+    NotLocked, OwnStream, RecordedEvent, SubscriptionItem,
 };
-use futures::{StreamExt, TryStreamExt, pin_mut};
+use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -49,6 +50,7 @@ pub struct SealingRunner {
     health: Health,
     figures: Figures,
     forged: Forged,
+    own_streams: OwnStreams,
 }
 
 /// What is seen and not sealed yet.
@@ -56,8 +58,6 @@ struct Work {
     standing: Standing,
     leaves: Leaves,
     since: Vec<Digest>,
-    /// What was in the log at the start is behind it.
-    is_live: bool,
 }
 
 impl SealingRunner {
@@ -65,7 +65,8 @@ impl SealingRunner {
     pub fn new(store: EventStore, config: SealingConfig, health: Health, figures: Figures) -> Self {
         health.is_ill(PART, "it has not begun yet");
         let forged = Forged::new(health.clone(), figures.clone());
-        Self { store, config, health, figures, forged }
+        let own_streams = OwnStreams::new(config.known_keys());
+        Self { store, config, health, figures, forged, own_streams }
     }
 
     /// Works until told to stop, whenever it is this process's turn.
@@ -172,7 +173,7 @@ impl SealingRunner {
         let lost = lock.lost();
         pin_mut!(items, lost);
         let leaves = Leaves::new(self.store.clone());
-        let mut work = Work { standing, leaves, since: Vec::new(), is_live: false };
+        let mut work = Work { standing, leaves, since: Vec::new() };
         let every = self.config.pace.every;
         let mut due = tokio::time::interval_at(Instant::now() + every, every);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -205,18 +206,22 @@ impl SealingRunner {
         match item {
             SubscriptionItem::Event(event) if is_fact(&event.stream, &event.event_type) => {
                 if let Some(fault) = work.add(&event).await? {
-                    let position = event.position.value();
-                    self.forged.tell((&event.stream, event.revision, position), fault);
+                    self.forged.tell(&event, fault);
                 }
                 self.figures.waits(event.recorded_at);
                 return Ok(work.since.len() >= self.config.pace.events);
             }
-            SubscriptionItem::CaughtUp => {
-                work.is_live = true;
-                self.health.is_well(PART);
+            SubscriptionItem::Event(event) => {
+                if let Some(fault) = self.own_streams.fault(&event) {
+                    self.forged.tell(&event, fault);
+                }
             }
-            // There may be very many in what is behind, each a read: that part is left to the verification.
-            SubscriptionItem::Checkpoint(at) if work.is_live => self.look_at_servers_own(at).await?,
+            SubscriptionItem::StoresOwn(event) => {
+                if let Some(fault) = Fault::of_stores_own(&found(&event)) {
+                    self.forged.tell(&event, fault);
+                }
+            }
+            SubscriptionItem::CaughtUp => self.health.is_well(PART),
             SubscriptionItem::Disconnected { error } => {
                 self.health.is_well_so(PART, "the event store is away: it goes on after the last event");
                 tracing::warn!(
@@ -224,25 +229,9 @@ impl SealingRunner {
                     "the sealing of the history has lost the event store: connecting again"
                 );
             }
-            SubscriptionItem::Event(_) | SubscriptionItem::Checkpoint(_) => {}
+            SubscriptionItem::Checkpoint(_) => {}
         }
         Ok(false)
-    }
-
-    /// Looks whether an event of the store's own deletes, shortens or hides facts, or stands among them.
-    async fn look_at_servers_own(&self, at: Position) -> Result<(), EventStoreError> {
-        let records = self.store.read_log(Some(at));
-        pin_mut!(records);
-        let Some(record) = records.try_next().await?.filter(|record| record.position == at) else {
-            return Ok(());
-        };
-        let found = found_raw(&record);
-        if is_about_facts(found.stream)
-            || (is_sealed(found.stream) && !is_fact(found.stream, found.event_type))
-        {
-            self.forged.tell((found.stream, found.revision, found.position), Fault::Foreign);
-        }
-        Ok(())
     }
 
     /// Seals what was seen since the last time, if it was anything.

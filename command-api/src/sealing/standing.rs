@@ -108,7 +108,11 @@ async fn newest_seal(
     Ok(None)
 }
 
-fn seal_of(event: &RecordedEvent) -> Result<Seal, String> {
+/// The seal that an event is.
+///
+/// # Errors
+/// Says why it is none.
+pub(super) fn seal_of(event: &RecordedEvent) -> Result<Seal, String> {
     if event.event_type != SEAL_TYPE {
         return Err(format!("it is a `{}`", event.event_type));
     }

@@ -33,11 +33,18 @@ pub const VERIFIED_TYPE: &str = "audit.verified.v1";
 /// The event type of a seal.
 pub const SEAL_TYPE: &str = "audit.sealed.v1";
 
-/// Whether seals are appended to this stream: the one above, or the successor of one that somebody has deleted
-/// (`audit-seals-2` and so on). The chain of seals goes on over them.
+/// Whether seals are appended to this stream: the one above, or the successor of one that somebody has deleted. The chain
+/// of seals goes on over them.
 #[must_use]
 pub fn is_of_seals(stream: &str) -> bool {
-    let Some(rest) = stream.strip_prefix(SEALS_STREAM) else { return false };
+    is_or_succeeds(stream, SEALS_STREAM)
+}
+
+/// Whether a stream is this one of a process's own, or the successor of it that is used once somebody has deleted it: for
+/// `audit-seals` that is `audit-seals-2` and so on.
+#[must_use]
+pub fn is_or_succeeds(stream: &str, own: &str) -> bool {
+    let Some(rest) = stream.strip_prefix(own) else { return false };
     let number = rest.strip_prefix('-').and_then(|number| number.parse::<u32>().ok());
     rest.is_empty() || number.is_some_and(|number| number > 1 && rest == format!("-{number}"))
 }

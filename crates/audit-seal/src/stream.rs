@@ -4,9 +4,21 @@
 
 use crate::Digest;
 use crate::chain::{self, Linked, START, is_as_written};
-use crate::is_fact;
 use crate::verify::Found;
+use crate::{VERIFICATIONS_STREAM, is_fact, is_of_seals, is_or_succeeds, is_sealed};
+use serde_json::Value;
 use std::fmt;
+
+/// The event that closes a stream for good.
+const TOMBSTONE_TYPE: &str = "$streamDeleted";
+/// What the event store is told about a stream `x`, in the stream `$$x`.
+const METADATA_TYPE: &str = "$metadata";
+/// Settings that cut events off: those before a revision, all but the newest, and those beyond an age.
+const TRUNCATE_BEFORE: &str = "$tb";
+const MAX_COUNT: &str = "$maxCount";
+const MAX_AGE: &str = "$maxAge";
+/// With all events before this revision cut off, a stream counts as deleted.
+const ALL_EVENTS: u64 = i64::MAX as u64;
 
 /// Where a stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +46,14 @@ pub enum Fault {
     Added,
     /// It has no link, and must have one.
     Unlinked,
-    /// The event store itself wrote it: a deletion or a link.
+    /// The event store itself wrote it: a link, or what it is told about a stream.
     Foreign,
+    /// It deletes its stream, for good or until somebody writes to it again.
+    Deleted,
+    /// It hides events of its stream from those who read the stream.
+    Hidden,
+    /// It is none of those that the service writes into this stream of its own.
+    Strange,
 }
 
 /// What there is to say of an event that came next.
@@ -133,6 +151,27 @@ impl Fault {
             Self::Added => "added",
             Self::Unlinked => "unlinked",
             Self::Foreign => "foreign",
+            Self::Deleted => "deleted",
+            Self::Hidden => "hidden",
+            Self::Strange => "strange",
+        }
+    }
+
+    /// What is wrong with an event that the event store wrote itself; nothing if it is not about facts, seals or
+    /// verifications.
+    #[must_use]
+    pub fn of_stores_own(found: &Found<'_>) -> Option<Self> {
+        let about = found.stream.strip_prefix("$$");
+        let stream = about.unwrap_or(found.stream);
+        let is_ours = is_of_seals(stream) || is_or_succeeds(stream, VERIFICATIONS_STREAM);
+        if !is_sealed(stream) && !is_ours {
+            return None;
+        }
+        match (found.event_type, about) {
+            (TOMBSTONE_TYPE, None) => Some(Self::Deleted),
+            // Who may read or write a stream of the service's own is the operator's to say.
+            (METADATA_TYPE, Some(_)) => hides(found.data).or(is_sealed(stream).then_some(Self::Foreign)),
+            _ => Some(Self::Foreign),
         }
     }
 
@@ -143,6 +182,17 @@ impl Fault {
     }
 }
 
+/// Whether what the event store is told about a stream deletes it until somebody writes to it again, or cuts events off.
+fn hides(settings: &[u8]) -> Option<Fault> {
+    let settings: Value = serde_json::from_slice(settings).ok()?;
+    let of = |name: &str| settings.get(name).filter(|value| !value.is_null());
+    if of(TRUNCATE_BEFORE).and_then(Value::as_u64) == Some(ALL_EVENTS) {
+        return Some(Fault::Deleted);
+    }
+    let hides = [TRUNCATE_BEFORE, MAX_COUNT, MAX_AGE].into_iter().any(|name| of(name).is_some());
+    hides.then_some(Fault::Hidden)
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -151,6 +201,11 @@ impl fmt::Display for Fault {
             Self::Added => f.write_str("its revision comes twice"),
             Self::Unlinked => f.write_str("it has no link, so no shop has written it"),
             Self::Foreign => f.write_str("the event store wrote it, and not a shop"),
+            Self::Deleted => f.write_str("it deletes the stream"),
+            Self::Hidden => f.write_str("it hides events of the stream from those who read it"),
+            Self::Strange => {
+                f.write_str("it is none of those that the service writes into this stream of its own")
+            }
         }
     }
 }
@@ -213,6 +268,33 @@ mod tests {
         let other = Found { data: b"[]", ..found(1, &next) };
         assert_eq!(altered.take(&other, false).fault(), Some(Fault::Changed));
         assert_eq!(chain.take(&found(0, &first), false).fault(), Some(Fault::Added));
+    }
+
+    #[test]
+    fn what_the_event_store_is_told_about_our_streams_has_a_name() {
+        let fault = |stream, event_type, data: &'static [u8]| {
+            Fault::of_stores_own(&Found { stream, event_type, data, ..found(0, b"") })
+        };
+        let deleted: &[u8] = br#"{"$tb":9223372036854775807}"#;
+        for (stream, event_type, data, expected) in [
+            ("inventory-A", "$streamDeleted", &b""[..], Some(Fault::Deleted)),
+            ("$$inventory-A", "$metadata", deleted, Some(Fault::Deleted)),
+            ("$$inventory-A", "$metadata", br#"{"$tb":3}"#, Some(Fault::Hidden)),
+            ("$$cart-1", "$metadata", br#"{"$maxCount":10,"$acl":{}}"#, Some(Fault::Hidden)),
+            ("$$cart-1", "$metadata", br#"{"$maxAge":10}"#, Some(Fault::Hidden)),
+            ("$$cart-1", "$metadata", br#"{"$acl":{"$r":"$admins"}}"#, Some(Fault::Foreign)),
+            ("$$cart-1", "$metadata", b"?", Some(Fault::Foreign)),
+            ("cart-1", "$>", b"0@order-1", Some(Fault::Foreign)),
+            ("audit-seals", "$streamDeleted", b"", Some(Fault::Deleted)),
+            ("$$audit-seals-2", "$metadata", br#"{"$tb":3}"#, Some(Fault::Hidden)),
+            ("$$audit-verifications", "$metadata", br#"{"$acl":{}}"#, None),
+            ("$$snapshot-inventory-A", "$metadata", br#"{"$tb":3}"#, None),
+            ("$$process-order_fulfilment", "$metadata", br#"{"$maxCount":9}"#, None),
+            ("$stats-127.0.0.1:2113", "$statsCollected", b"{}", None),
+            ("notes-1", "$streamDeleted", b"", None),
+        ] {
+            assert_eq!(fault(stream, event_type, data), expected, "{stream} {event_type}");
+        }
     }
 
     #[test]

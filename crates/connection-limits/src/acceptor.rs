@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::descriptors::{self, Descriptors, is_shortage};
 use crate::ports::Port;
-use crate::throttle::OncePerSecond;
+use crate::throttle::PerSecond;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +66,10 @@ pub struct Acceptor {
     port: Arc<Port>,
     limits: Limits,
     looks: Interval,
-    lines: OncePerSecond,
+    lines: PerSecond,
+    eviction_lines: PerSecond,
+    /// The evictions that the log has named: quiet and busy ones.
+    said: (u64, u64),
 }
 
 impl Acceptor {
@@ -78,7 +81,14 @@ impl Acceptor {
         let shortest = limits.head.min(limits.idle).min(limits.unread);
         let mut looks = interval((shortest / LOOKS_WITHIN_A_LIMIT).clamp(LOOK_AT_MOST, LOOK_AT_LEAST));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { port: Port::open(share.name, most, most_by_peer), limits, looks, lines: OncePerSecond::new() }
+        Self {
+            port: Port::open(share.name, most, most_by_peer),
+            limits,
+            looks,
+            lines: PerSecond::once(),
+            eviction_lines: PerSecond::once(),
+            said: (0, 0),
+        }
     }
 
     /// As many connections may be open at once.
@@ -101,6 +111,7 @@ impl Acceptor {
                 accepted = listener.accept() => accepted,
                 _ = self.looks.tick() => {
                     self.port.sweep(&self.limits);
+                    self.say_evictions();
                     continue;
                 }
             };
@@ -148,6 +159,28 @@ impl Acceptor {
         }
     }
 
+    /// Says how many connections made place for others since the last time, and why these. Each is in one line, if not
+    /// at once.
+    fn say_evictions(&mut self) {
+        let (quiet, busy) = self.unsaid_evictions();
+        if (quiet, busy) == (0, 0) || !self.eviction_lines.is_due() {
+            return;
+        }
+        self.said = (self.said.0 + quiet, self.said.1 + busy);
+        warn!(
+            port = self.port.name(),
+            most = self.port.most(),
+            quiet,
+            busy,
+            "connections were closed to make place for new ones"
+        );
+    }
+
+    fn unsaid_evictions(&self) -> (u64, u64) {
+        let figures = self.port.figures();
+        (figures.evicted - figures.evicted_busy - self.said.0, figures.evicted_busy - self.said.1)
+    }
+
     async fn wait_out(&self, error: &io::Error) {
         if is_shortage(error) {
             descriptors::note_shortage();
@@ -181,3 +214,30 @@ fn give_up_when_gone(stream: &TcpStream, after: Duration) {
 
 #[cfg(not(target_os = "linux"))]
 fn give_up_when_gone(_: &TcpStream, _: Duration) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[tokio::test]
+    async fn each_connection_that_made_place_is_said_once() {
+        let forever = Duration::from_secs(600);
+        let limits = Limits { most: 1, most_by_peer: None, head: forever, idle: forever, unread: forever };
+        let mut acceptor = Acceptor::new(Share::PUBLIC, limits);
+        let address = |last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last));
+        for round in 1..=2 {
+            let _quiet = acceptor.port.place(address(1)).unwrap();
+            assert!(acceptor.port.make_place(address(2)));
+            assert_eq!(acceptor.unsaid_evictions(), (1, 0), "{round}");
+            acceptor.eviction_lines = PerSecond::once();
+            acceptor.say_evictions();
+            assert_eq!(acceptor.unsaid_evictions(), (0, 0), "{round}");
+        }
+        let _quiet = acceptor.port.place(address(1)).unwrap();
+        assert!(acceptor.port.make_place(address(2)));
+        acceptor.eviction_lines = PerSecond::times(0);
+        acceptor.say_evictions();
+        assert_eq!(acceptor.unsaid_evictions(), (1, 0), "it is kept for the next line");
+    }
+}

@@ -11,6 +11,11 @@ pub fn now() -> u64 {
     u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
 }
 
+/// The second that the present moment is in, counted from the same beginning.
+pub fn second() -> u64 {
+    now() / 1000
+}
+
 /// Whether something that began at `since` has lasted for `limit` at the moment `now`. It has not begun if `since` is 0.
 pub fn has_lasted(since: u64, limit: Duration, now: u64) -> bool {
     since != 0 && u128::from(now.saturating_sub(since)) >= limit.as_millis()

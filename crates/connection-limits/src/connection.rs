@@ -18,14 +18,17 @@ pub enum Cut {
     Idle,
     /// Its other end does not read.
     NotRead,
-    /// Its place was needed.
-    Evicted,
+    /// Its place was needed, and it had no whole request under way.
+    EvictedQuiet,
+    /// Its place was needed, and it has had its request under way for long or is one of too many of its peer.
+    EvictedBusy,
     /// Whoever answers on it wanted it so.
     HungUp,
 }
 
 impl Cut {
-    const ALL: [Self; 5] = [Self::NoRequest, Self::Idle, Self::NotRead, Self::Evicted, Self::HungUp];
+    const ALL: [Self; 6] =
+        [Self::NoRequest, Self::Idle, Self::NotRead, Self::EvictedQuiet, Self::EvictedBusy, Self::HungUp];
 }
 
 /// A connection that was taken. Cheap to clone; its place is free when the last clone is gone.

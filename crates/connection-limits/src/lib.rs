@@ -21,4 +21,4 @@ pub use connection::{Arriving, Connection, Cut, Request};
 pub use descriptors::Descriptors;
 pub use guarded::Guarded;
 pub use ports::{Figures, figures};
-pub use throttle::OncePerSecond;
+pub use throttle::PerSecond;

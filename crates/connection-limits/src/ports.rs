@@ -33,6 +33,8 @@ pub struct Figures {
     pub refused: u64,
     /// Closed to make place for others.
     pub evicted: u64,
+    /// Those of them that had a whole request under way.
+    pub evicted_busy: u64,
     /// Closed because no request came in time, or no more.
     pub timed_out: u64,
     /// Closed because their other end did not read.
@@ -62,6 +64,7 @@ impl Figures {
         self.accepted += other.accepted;
         self.refused += other.refused;
         self.evicted += other.evicted;
+        self.evicted_busy += other.evicted_busy;
         self.timed_out += other.timed_out;
         self.not_read += other.not_read;
     }
@@ -78,7 +81,8 @@ pub(crate) struct Port {
     pub freed: Notify,
     accepted: AtomicU64,
     refused: AtomicU64,
-    evicted: AtomicU64,
+    evicted_quiet: AtomicU64,
+    evicted_busy: AtomicU64,
     timed_out: AtomicU64,
     not_read: AtomicU64,
 }
@@ -100,7 +104,8 @@ impl Port {
             freed: Notify::new(),
             accepted: zero(),
             refused: zero(),
-            evicted: zero(),
+            evicted_quiet: zero(),
+            evicted_busy: zero(),
             timed_out: zero(),
             not_read: zero(),
         });
@@ -139,13 +144,14 @@ impl Port {
         let takes_long = |since: &u64| has_lasted(*since, LONG_REQUEST, now);
         if self.has_its_share(&open, peer) {
             let own = |state: &State| state.peer == peer;
-            return open.evict(1, |state, _| state.quiet_since().filter(|_| own(state)))
-                || open.evict(1, |state, _| state.busy_since().filter(takes_long).filter(|_| own(state)));
+            let busy = |state: &State| state.busy_since().filter(takes_long);
+            return open.evict(1, Cut::EvictedQuiet, |state, _| state.quiet_since().filter(|_| own(state)))
+                || open.evict(1, Cut::EvictedBusy, |state, _| busy(state).filter(|_| own(state)));
         }
         let of_newcomer = open.by_peer.get(&peer).copied().unwrap_or_default();
         let count = (self.most / EVICTED_AT_ONCE).max(1);
-        open.evict(count, |state, _| state.quiet_since())
-            || open.evict(count, |state, of_its_peer| {
+        open.evict(count, Cut::EvictedQuiet, |state, _| state.quiet_since())
+            || open.evict(count, Cut::EvictedBusy, |state, of_its_peer| {
                 let since = state.busy_since()?;
                 (of_its_peer > of_newcomer.saturating_add(1) || takes_long(&since)).then_some(since)
             })
@@ -197,7 +203,8 @@ impl Port {
         let counter = match why {
             Cut::NoRequest | Cut::Idle => &self.timed_out,
             Cut::NotRead => &self.not_read,
-            Cut::Evicted => &self.evicted,
+            Cut::EvictedQuiet => &self.evicted_quiet,
+            Cut::EvictedBusy => &self.evicted_busy,
             Cut::HungUp => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -217,12 +224,14 @@ impl Port {
 
     pub fn figures(&self) -> Figures {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let evicted_busy = of(&self.evicted_busy);
         Figures {
             open: self.lock().connections.len() as u64,
             most: self.most as u64,
             accepted: of(&self.accepted),
             refused: of(&self.refused),
-            evicted: of(&self.evicted),
+            evicted: of(&self.evicted_quiet) + evicted_busy,
+            evicted_busy,
             timed_out: of(&self.timed_out),
             not_read: of(&self.not_read),
         }
@@ -232,7 +241,7 @@ impl Port {
 impl Open {
     /// Closes up to `count` connections that may be closed: first those of the peer that has the most, and of these those
     /// for which it has been so for the longest time. False if there is none.
-    fn evict(&self, count: usize, since: impl Fn(&State, usize) -> Option<u64>) -> bool {
+    fn evict(&self, count: usize, why: Cut, since: impl Fn(&State, usize) -> Option<u64>) -> bool {
         let mut found: Vec<_> = self
             .connections
             .values()
@@ -245,7 +254,7 @@ impl Open {
             found.select_nth_unstable_by_key(count, |(rank, _)| *rank);
             found.truncate(count);
         }
-        found.iter().for_each(|(_, state)| state.cut(Cut::Evicted));
+        found.iter().for_each(|(_, state)| state.cut(why));
         !found.is_empty()
     }
 }
@@ -275,7 +284,7 @@ mod tests {
         let [busy, quiet] = [1, 2].map(|last| port.place(address(last)).unwrap());
         let request = busy.request();
         assert!(port.place(address(3)).is_none() && port.make_place(address(3)));
-        assert_eq!((busy.cut(), quiet.cut()), (None, Some(Cut::Evicted)));
+        assert_eq!((busy.cut(), quiet.cut()), (None, Some(Cut::EvictedQuiet)));
         drop(quiet);
         let newcomer = port.place(address(3)).unwrap();
         let _second = newcomer.request();
@@ -284,7 +293,7 @@ mod tests {
         // A request that has not come whole holds no place.
         let _arriving = request.arriving();
         assert!(port.make_place(address(4)));
-        assert_eq!(busy.cut(), Some(Cut::Evicted));
+        assert_eq!(busy.cut(), Some(Cut::EvictedQuiet));
         let figures = port.figures();
         assert_eq!((figures.open, figures.accepted, figures.evicted), (2, 3, 2));
     }
@@ -295,7 +304,7 @@ mod tests {
         let ordinary = port.place(address(1)).unwrap();
         let many = [2, 2].map(|last| port.place(address(last)).unwrap());
         assert!(port.make_place(address(3)));
-        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::Evicted)));
+        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::EvictedQuiet)));
     }
 
     #[test]
@@ -307,7 +316,9 @@ mod tests {
         // Not for one more of its own, as long as none takes long.
         assert!(!port.make_place(address(2)));
         assert!(port.make_place(address(3)));
-        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::Evicted)));
+        assert_eq!((ordinary.cut(), many[0].cut()), (None, Some(Cut::EvictedBusy)));
+        let figures = port.figures();
+        assert_eq!((figures.evicted, figures.evicted_busy), (1, 1));
     }
 
     #[test]
@@ -316,7 +327,7 @@ mod tests {
         let only = port.place("2001:db8::1".parse().unwrap()).unwrap();
         let neighbour = "2001:db8::2".parse().unwrap();
         assert!(port.place(neighbour).is_none() && port.make_place(neighbour));
-        assert_eq!(only.cut(), Some(Cut::Evicted));
+        assert_eq!(only.cut(), Some(Cut::EvictedQuiet));
         assert!(port.place("2001:db8:0:1::2".parse().unwrap()).is_some());
         let local = [(); 3].map(|()| port.place("::ffff:127.0.0.1".parse().unwrap()));
         assert!(local.iter().all(Option::is_some));

@@ -83,6 +83,8 @@ impl RecordedEvent {
 pub enum SubscriptionItem {
     /// The next event, shared by all who follow the log in this process.
     Event(Arc<RecordedEvent>),
+    /// The next event of the event store's own: a deletion, what it is told about a stream, its statistics.
+    StoresOwn(Arc<RecordedEvent>),
     /// Nothing of interest up to here.
     Checkpoint(Position),
     /// All that was in the log is delivered; from now on events come as they happen.
@@ -99,7 +101,7 @@ impl SubscriptionItem {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         match self {
-            Self::Event(event) => Some(event.position),
+            Self::Event(event) | Self::StoresOwn(event) => Some(event.position),
             Self::Checkpoint(position) => Some(*position),
             Self::CaughtUp | Self::Disconnected { .. } => None,
         }

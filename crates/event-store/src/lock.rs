@@ -15,7 +15,21 @@ pub struct Lock {
     watching: JoinHandle<()>,
 }
 
+/// What the name of a lock's stream begins with.
+const PREFIX: &str = "lock-";
+
 impl Lock {
+    /// Whether a stream is that of a lock. Nothing is ever written into one.
+    #[must_use]
+    pub fn is_stream(stream: &str) -> bool {
+        stream.starts_with(PREFIX)
+    }
+
+    /// The first name of the stream of the lock of this name.
+    pub(crate) fn stream_of(name: &str) -> String {
+        format!("{PREFIX}{name}")
+    }
+
     pub(crate) fn new(
         stream: OwnStream,
         lost: watch::Receiver<Option<String>>,

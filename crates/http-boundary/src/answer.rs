@@ -4,7 +4,7 @@ use crate::bodies::overloaded;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use connection_limits::{OncePerSecond, Request};
+use connection_limits::{PerSecond, Request};
 use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ const PIECE_BYTES: usize = 16 * 1024;
 pub(crate) struct Unread {
     most: u64,
     bytes: AtomicU64,
-    looks: OncePerSecond,
+    looks: PerSecond,
 }
 
 impl Unread {
     pub fn new(most: u64) -> Self {
-        Self { most, bytes: AtomicU64::new(0), looks: OncePerSecond::new() }
+        Self { most, bytes: AtomicU64::new(0), looks: PerSecond::once() }
     }
 
     /// Takes so many bytes; false if there is no room for them.
@@ -68,7 +68,7 @@ impl Answer {
         let piece_bytes = if is_multiplexed { PIECE_BYTES } else { usize::MAX };
         let mut bytes = response.body().size_hint().exact().unwrap_or_default();
         if !unread.take(bytes) {
-            if unread.looks.line().is_some() {
+            if unread.looks.is_due() {
                 tracing::warn!(
                     "too many answers are not read by their clients: those are closed that do not read"
                 );

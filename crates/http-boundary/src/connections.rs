@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
+use crate::leftover::{Lender, lend};
 use crate::{HttpLimits, Peer};
 use axum::Router;
 use axum::body::Body;
@@ -178,8 +179,10 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
             (Body::empty(), None)
         } else {
             let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room);
-            (Body::new(body), Some(arrival))
+            let (body, lender) = lend(body);
+            (Body::new(body), Some((arrival, lender)))
         };
+        let waits_for_word = parts.headers.contains_key(header::EXPECT);
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(HangUp(self.connection.clone()));
@@ -187,8 +190,9 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         let unread = Arc::clone(&self.edge.unread);
         Box::pin(async move {
             let response = answering.await?;
-            let response = match arrival.as_deref().and_then(Arrival::problem) {
-                Some(problem) => given_up(problem.into_response(), is_multiplexed),
+            let response = match arrival {
+                Some(arrival) if !is_multiplexed => last_if_unread(response, arrival, waits_for_word).await,
+                Some((arrival, _)) => arrival.problem().map_or(response, IntoResponse::into_response),
                 None => response,
             };
             Ok(Answer::to(under_way, response, is_multiplexed, &unread))
@@ -196,10 +200,18 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
     }
 }
 
-/// The rest of the body is not wanted any more.
-fn given_up(mut response: Response<Body>, is_multiplexed: bool) -> Response<Body> {
-    // HTTP/2 has no such header; there, the stream is reset.
-    if !is_multiplexed {
+/// The answer over HTTP/1.1, which says that it is the connection's last one if the rest of the request's body will not be
+/// read. HTTP/2 has no such header; there, the stream is reset.
+async fn last_if_unread(
+    response: Response<Body>,
+    (arrival, lender): (Arc<Arrival>, Lender),
+    waits_for_word: bool,
+) -> Response<Body> {
+    let (mut response, is_last) = match arrival.problem() {
+        Some(problem) => (problem.into_response(), true),
+        None => (response, lender.has_unread_rest(waits_for_word).await),
+    };
+    if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -9,9 +9,8 @@ use axum::response::Response;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How long refusals are gathered before they are said.
 const GATHERED: Duration = Duration::from_secs(1);
@@ -67,28 +66,6 @@ pub async fn count_refusals(State(refusals): State<Refusals>, request: Request, 
         refusals.count(id);
     }
     response
-}
-
-/// Something that is worth a line of the log at most once a second, however often it happens.
-#[derive(Debug, Default)]
-pub struct Seldom {
-    /// The second in which it was said last.
-    said: AtomicU64,
-}
-
-impl Seldom {
-    /// Something that was not said yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { said: AtomicU64::new(0) }
-    }
-
-    /// Whether it may be said now.
-    pub fn is_due(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // Read first: those who ask in between do not take it from each other.
-        self.said.load(Ordering::Relaxed) != now && self.said.swap(now, Ordering::Relaxed) != now
-    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ struct Gauges {
     accepted: Family<Labels, Counter>,
     refused: Family<Labels, Counter>,
     evicted: Family<Labels, Counter>,
+    evicted_busy: Family<Labels, Counter>,
     timed_out: Family<Labels, Counter>,
     not_read: Family<Labels, Counter>,
     descriptors: Gauge,
@@ -47,7 +48,12 @@ pub(crate) fn watch(health: &Health) {
             "Connections closed at once because all places were taken",
             &gauges.refused,
         );
-        add("connections_evicted", "Quiet connections closed to make place for others", &gauges.evicted);
+        add("connections_evicted", "Connections closed to make place for others", &gauges.evicted);
+        add(
+            "connections_evicted_busy",
+            "Connections closed to make place for others though they had a request under way",
+            &gauges.evicted_busy,
+        );
         add("connections_timed_out", "Connections closed because no request came in time", &gauges.timed_out);
         add("connections_not_read", "Connections closed because their client did not read", &gauges.not_read);
         registry.register("connections_open", "Connections that are open", gauges.open.clone());
@@ -73,6 +79,7 @@ impl Gauges {
                 (&self.accepted, figures.accepted),
                 (&self.refused, figures.refused),
                 (&self.evicted, figures.evicted),
+                (&self.evicted_busy, figures.evicted_busy),
                 (&self.timed_out, figures.timed_out),
                 (&self.not_read, figures.not_read),
             ];
@@ -126,6 +133,7 @@ fn shown(figures: &Figures) -> Value {
         "most": figures.most,
         "refused": figures.refused,
         "evicted": figures.evicted,
+        "evicted_busy": figures.evicted_busy,
         "timed_out": figures.timed_out,
         "not_read": figures.not_read,
     })

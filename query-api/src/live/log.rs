@@ -220,7 +220,9 @@ impl Log {
                         SubscriptionItem::Disconnected { error } => {
                             tracing::warn!(error, "live pages have lost the event store: connecting again");
                         }
-                        SubscriptionItem::Checkpoint(_) | SubscriptionItem::CaughtUp => {}
+                        SubscriptionItem::StoresOwn(_)
+                        | SubscriptionItem::Checkpoint(_)
+                        | SubscriptionItem::CaughtUp => {}
                     }
                 },
                 _ = look.tick() => {

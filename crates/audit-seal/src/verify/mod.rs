@@ -180,9 +180,7 @@ impl Verifier {
             Fault::Dropped { revision } => {
                 Finding::Dropped { before: which(found), revision: Some(revision) }
             }
-            Fault::Added | Fault::Changed | Fault::Unlinked | Fault::Foreign => {
-                Finding::Added { event: which(found) }
-            }
+            _ => Finding::Added { event: which(found) },
         });
         let changed = taken.is_changed.then(|| Finding::Changed { event: which(found) });
         misplaced.into_iter().chain(changed).for_each(|finding| self.tell(finding));

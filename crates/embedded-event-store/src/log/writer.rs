@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use connection_limits::{OncePerSecond, descriptors};
+use connection_limits::{PerSecond, descriptors};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -36,7 +36,7 @@ const PERMIT_BYTES: usize = 1024;
 /// How often it is tried to open the database while there is no descriptor for it.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
-static LINES_WITHOUT_DESCRIPTORS: OncePerSecond = OncePerSecond::new();
+static LINES_WITHOUT_DESCRIPTORS: PerSecond = PerSecond::once();
 
 enum Command {
     Write(Waiting),

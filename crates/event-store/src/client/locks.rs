@@ -28,7 +28,7 @@ impl EventStore {
     /// Its stream is `lock-{name}`, or the first successor of it that nobody has closed: a group of a closed stream drops
     /// its consumers.
     pub async fn lock(&self, name: &str, mut waiting: impl FnMut(NotLocked)) -> Lock {
-        let base = format!("lock-{name}");
+        let base = Lock::stream_of(name);
         let mut client = None;
         let mut delays = backoff();
         loop {

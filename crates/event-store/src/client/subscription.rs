@@ -11,7 +11,7 @@ use std::pin::pin;
 
 impl EventStore {
     /// Every event of the log after a position (or from the start), and then every new one, for ever. The
-    /// store's own events arrive as checkpoints.
+    /// store's own events come apart from all others.
     ///
     /// History comes through a subscription of its own, new events through one that all who follow the log with
     /// this `EventStore` or a clone of it share.

@@ -180,7 +180,9 @@ impl Kept {
 
 fn bytes_of(item: &SubscriptionItem) -> usize {
     match item {
-        SubscriptionItem::Event(event) => event.data.len() + event.metadata.len(),
+        SubscriptionItem::Event(event) | SubscriptionItem::StoresOwn(event) => {
+            event.data.len() + event.metadata.len()
+        }
         _ => 0,
     }
 }

@@ -49,11 +49,9 @@ pub(super) fn is_system(event: &RecordedEvent) -> bool {
 pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
     match item {
         SubscriptionEvent::EventAppeared(event) => recorded(event).map(|event| {
-            if is_system(&event) {
-                SubscriptionItem::Checkpoint(event.position)
-            } else {
-                SubscriptionItem::Event(Arc::new(event))
-            }
+            let is_stores_own = is_system(&event);
+            let event = Arc::new(event);
+            if is_stores_own { SubscriptionItem::StoresOwn(event) } else { SubscriptionItem::Event(event) }
         }),
         SubscriptionEvent::Checkpoint(position) => {
             Some(SubscriptionItem::Checkpoint(Position::new(position.commit)))

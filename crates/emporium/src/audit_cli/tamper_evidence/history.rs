@@ -4,7 +4,6 @@
 
 use super::EvidenceError;
 use crate::event_store_cli::{EventStoreCliError, ExportedFile, Progress, Source, SourceArgs};
-use audit_seal::verify::Found;
 use clap::Args;
 use event_store::{EventStore, Position, RawRecord};
 use futures::TryStreamExt;
@@ -120,19 +119,6 @@ async fn read_store(
     let _ = sender.send(chunk).await;
     progress.finish();
     Ok(())
-}
-
-/// An event as the checks want it.
-pub fn found(record: &RawRecord) -> Found<'_> {
-    Found {
-        stream: &record.stream,
-        revision: record.revision,
-        position: record.position.value(),
-        id: record.event.id,
-        event_type: &record.event.event_type,
-        data: &record.event.data,
-        metadata: &record.event.metadata,
-    }
 }
 
 impl std::fmt::Display for HistoryArgs {

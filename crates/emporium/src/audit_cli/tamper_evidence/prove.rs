@@ -3,10 +3,11 @@
 //! It reads the history from its first event up to the seal that covers the event, without computing the events' digests.
 
 use super::EvidenceError;
-use super::history::{HistoryArgs, found, walk};
+use super::history::{HistoryArgs, walk};
 use super::proof_file;
 use audit_seal::prove::{InclusionProof, NoProof, Prover};
 use clap::Args;
+use command_api::chains::found_raw;
 use event_store::RawRecord;
 use std::ops::ControlFlow;
 
@@ -42,8 +43,8 @@ pub async fn run(args: ProveArgs) -> Result<(), EvidenceError> {
 }
 
 fn look(search: &mut Search, record: RawRecord) -> ControlFlow<()> {
-    search.result = search.prover.add(&found(&record));
-    if search.prover.is_wanted(&found(&record)) {
+    search.result = search.prover.add(&found_raw(&record));
+    if search.prover.is_wanted(&found_raw(&record)) {
         search.event = Some(record);
     }
     match search.result {

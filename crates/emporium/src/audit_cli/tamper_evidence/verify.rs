@@ -1,12 +1,13 @@
 //! `emporium audit verify`: whether a history is the one that was sealed.
 
-use super::history::{HistoryArgs, found, walk};
+use super::history::{HistoryArgs, walk};
 use super::keys::KeyArgs;
 use super::{EvidenceError, kept_seals};
 use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
 use audit_seal::verify::{Outcome, Verifier};
 use clap::Args;
+use command_api::chains::found_raw;
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -59,7 +60,7 @@ pub async fn verified(
     let mut verifier = Verifier::new(keys);
     kept.into_iter().for_each(|seal| verifier.expect(seal));
     let verifier = walk(history, "verifying", verifier, |verifier, record| {
-        verifier.add(&found(&record));
+        verifier.add(&found_raw(&record));
         ControlFlow::Continue(())
     });
     Ok(verifier.await?.finish())

@@ -1,8 +1,8 @@
 //! The history is verified by the service itself, from where it was verified last.
 
-use super::Figures;
-use super::tests::{DEADLINE, History, Machine, key};
-use super::verification::{VerificationConfig, VerificationRunner};
+use super::{DEADLINE, History, Machine, key};
+use crate::sealing::Figures;
+use crate::sealing::verification::{VerificationConfig, VerificationRunner};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::verification::Verification;
 use audit_seal::{Digest, VERIFICATIONS_STREAM, VERIFIED_TYPE};
