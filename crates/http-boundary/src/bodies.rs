@@ -27,6 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ORDINARY_BYTES: usize = 16 * 1024;
 /// This part of the room is for it.
 const ORDINARY_PART: usize = 4;
+/// A body that has announced more than there is room for waits so long, before any of it is read. Whoever cannot wait has a
+/// client that sends it again and again, which costs more than to let it wait.
+const FOR_ROOM: Duration = Duration::from_secs(1);
+/// It is looked so often whether there is room.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(50);
 /// Of its time a body has this much left when the room is full.
 const LEAST_PATIENCE: f64 = 0.05;
 
@@ -176,7 +181,7 @@ pub(crate) struct ArrivingBody {
     timer: Option<Pin<Box<Sleep>>>,
     arrival: Arc<Arrival>,
     arriving: Option<Arriving>,
-    /// How many bytes its head announced, until it was looked whether there is room for them.
+    /// How many bytes its head announced, until there is room for them.
     announced: Option<usize>,
 }
 
@@ -189,6 +194,27 @@ impl ArrivingBody {
         let (arriving, started) = (Some(request.arriving()), Instant::now());
         let body = Self { body, started, timer: None, arrival: Arc::clone(&arrival), arriving, announced };
         (body, arrival)
+    }
+
+    /// Waits until there is room for what was announced; false if there was none in time.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let Some(announced) = self.announced else { return Poll::Ready(true) };
+        loop {
+            let now = Instant::now();
+            if self.arrival.room.has_room(announced) {
+                (self.announced, self.started, self.timer) = (None, now, None);
+                return Poll::Ready(true);
+            }
+            if now >= self.started + FOR_ROOM {
+                return Poll::Ready(false);
+            }
+            let look = now + LOOK_FOR_ROOM_EVERY;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(look)));
+            timer.as_mut().reset(look);
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// Waits until the body is late; ready if it is.
@@ -218,9 +244,11 @@ impl Body for ArrivingBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        // Refused before any of it is read: what comes of it would be thrown away.
-        if self.announced.take().is_some_and(|bytes| !self.arrival.room.has_room(bytes)) {
-            return Poll::Ready(Some(Err(self.arrival.fail(NO_ROOM).into())));
+        // Before any of it is read: what comes of it would be thrown away.
+        match self.poll_room(context) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Poll::Ready(Some(Err(self.arrival.fail(NO_ROOM).into()))),
+            Poll::Pending => return Poll::Pending,
         }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {

@@ -149,7 +149,7 @@ pub async fn limit_clients(State(limits): State<ClientLimits>, request: Request,
         Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
         Some((limit, Err(Refused { wait, is_busy }))) => {
             if is_busy {
-                tokio::time::sleep(wait.min(BEFORE_A_REFUSAL)).await;
+                tokio::time::sleep(BEFORE_A_REFUSAL).await;
             }
             return limit.refusal(wait).into_response();
         }
