@@ -1,6 +1,6 @@
 //! Appending, through one batch session that all appends share.
 
-use super::translate::{is_conflict_of_a_batch, is_invalid_argument};
+use super::translate::{is_conflict_of_a_batch, is_exhausted, is_invalid_argument};
 use super::{ATTEMPTS, EventStore, backoff, pause};
 use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
@@ -103,6 +103,10 @@ impl EventStore {
             Error::WrongExpectedVersion { .. } => FailedAppend::Refused(AppendError::Conflict),
             Error::Grpc { code, .. } if is_conflict_of_a_batch(code as i32) => {
                 FailedAppend::Refused(AppendError::Conflict)
+            }
+            // Nothing was written, and it may go at a later time.
+            Error::Grpc { code, message } if is_exhausted(code as i32) => {
+                FailedAppend::Refused(AppendError::Unknown(message))
             }
             Error::Grpc { code, message } if is_invalid_argument(code as i32) => {
                 FailedAppend::Refused(AppendError::Refused(message))

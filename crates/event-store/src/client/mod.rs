@@ -26,6 +26,10 @@ use tail::Tail;
 /// How often an append or the start of a read is tried before the caller hears of a failure.
 const ATTEMPTS: usize = 4;
 
+/// The official client loads all root certificates of the machine for each client, half a megabyte of them, even if it
+/// needs none; and a part of each client stays in memory when it is given up. So without TLS it gets none.
+const NO_CERTIFICATES: &str = "tlsCaFile=/dev/null";
+
 /// A connection to an event store: cheap to clone, made lazily, remade when it breaks.
 #[derive(Clone)]
 pub struct EventStore {
@@ -63,10 +67,16 @@ impl EventStore {
     /// # Errors
     /// When the address has not the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        let settings = connection_string
-            .parse::<ClientSettings>()
-            .map_err(|error| InvalidConnectionString { reason: error.to_string() })?;
-        Ok(Self::with(settings))
+        let parse = |text: &str| {
+            let settings = text.parse::<ClientSettings>();
+            settings.map_err(|error| InvalidConnectionString { reason: error.to_string() })
+        };
+        let settings = parse(connection_string)?;
+        if settings.is_secure_mode_enabled() || settings.tls_ca_file().is_some() {
+            return Ok(Self::with(settings));
+        }
+        let separator = if connection_string.contains('?') { '&' } else { '?' };
+        Ok(Self::with(parse(&format!("{connection_string}{separator}{NO_CERTIFICATES}"))?))
     }
 
     /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
