@@ -78,7 +78,7 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
     let cart = shop.cart(&[]).await;
     let path = format!("/carts/{cart}/lines");
     let lines = |count| json!({ "lines": vec![json!({ "sku": "MUG", "quantity": 1 }); count] });
-    // Twenty at once, of which busy connections have sixteen.
+    // The burst is twenty. Busy connections have less: one second's worth.
     let put = |count| ask(&shop, Method::POST, &path).new_key().json(&lines(count)).send();
     put(12).await.expect(StatusCode::OK);
     let refused = put(12).await;
