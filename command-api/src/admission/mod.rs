@@ -120,12 +120,14 @@ impl Admission {
     /// Places, none of which is taken.
     pub fn new(args: &AdmissionArgs, health: &Health) -> Self {
         let disk = args.event_store_folder.as_ref().map(|folder| Disk::of(folder, args.disk_kept_for_orders));
+        // Where any number may be in work, any number may wait for that.
+        let waiting = if args.commands_in_work == 0 { usize::MAX } else { args.commands_in_work / 2 };
         let of_the_busy = Turns::new(TurnLimits {
             places: usize::MAX,
             places_of_a_busy_address: args.commands_in_work_by_busy_address,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
-            waiting_of_an_address: args.commands_in_work.div_ceil(4),
-            waiting: args.commands_in_work.div_ceil(2),
+            waiting_of_an_address: (waiting / 2).max(1),
+            waiting: waiting.max(1),
             patience: TURN_WITHIN,
         });
         let (all, taken) = (args.commands_in_work, AtomicUsize::new(0));
@@ -328,10 +330,13 @@ mod tests {
         assert_eq!(refusal(roomy.admit_now(class, caller)), None);
     }
 
+    #[rstest]
+    #[case::of_many_places(2_000)]
+    #[case::of_any_number(0)]
     #[tokio::test]
-    async fn a_flood_of_one_address_waits_for_itself_and_for_nobody_else() {
+    async fn a_flood_of_one_address_waits_for_itself_and_for_nobody_else(#[case] commands_in_work: usize) {
         let args = AdmissionArgs { commands_in_work_by_busy_address: 2, ..AdmissionArgs::without_limits() };
-        let args = AdmissionArgs { commands_in_work: 2_000, ..args };
+        let args = AdmissionArgs { commands_in_work, ..args };
         let admission = Admission::new(&args, &Health::default());
         let client = |address: u8, connection, is_busy| Client {
             address: [192, 0, 2, address].into(),
