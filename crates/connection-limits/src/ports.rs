@@ -39,6 +39,8 @@ pub struct Figures {
     pub timed_out: u64,
     /// Closed because their other end did not read.
     pub not_read: u64,
+    /// Read slowly, because they sent much besides requests.
+    pub slowed: u64,
 }
 
 /// The figures of all ports that are open in this process, by their names. Ports of one name are added together.
@@ -67,6 +69,7 @@ impl Figures {
         self.evicted_busy += other.evicted_busy;
         self.timed_out += other.timed_out;
         self.not_read += other.not_read;
+        self.slowed += other.slowed;
     }
 }
 
@@ -85,6 +88,7 @@ pub(crate) struct Port {
     evicted_busy: AtomicU64,
     timed_out: AtomicU64,
     not_read: AtomicU64,
+    slowed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +112,7 @@ impl Port {
             evicted_busy: zero(),
             timed_out: zero(),
             not_read: zero(),
+            slowed: zero(),
         });
         PORTS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&port));
         port
@@ -210,6 +215,10 @@ impl Port {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn count_slowed(&self) {
+        self.slowed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -234,6 +243,7 @@ impl Port {
             evicted_busy,
             timed_out: of(&self.timed_out),
             not_read: of(&self.not_read),
+            slowed: of(&self.slowed),
         }
     }
 }

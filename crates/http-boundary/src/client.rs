@@ -124,7 +124,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     network.map_err(|_| "give an address or a network, such as 192.0.2.1, 10.0.0.0/8 or fd00::/8".to_owned())
 }
 
-fn counted(address: IpAddr) -> IpAddr {
+pub(crate) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

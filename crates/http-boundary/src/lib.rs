@@ -17,6 +17,7 @@ mod limits;
 mod listeners;
 mod metrics;
 pub mod output;
+mod overhead;
 mod peer;
 mod prefer;
 mod problem;
