@@ -88,7 +88,7 @@ impl Answer {
     /// The next piece of what the body gave last.
     fn piece(&mut self) -> Frame<Bytes> {
         let bytes = self.rest.len().min(self.piece_bytes);
-        self.overhead.piece_of_answer(bytes);
+        self.overhead.piece_of_answer();
         Frame::data(self.rest.split_to(bytes))
     }
 }

@@ -4,7 +4,6 @@
 //! handler makes of that, the answer becomes the problem document for it.
 
 use crate::Problem;
-use crate::overhead::Overhead;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use connection_limits::{Arriving, Request};
@@ -198,25 +197,17 @@ pub(crate) struct ArrivingBody {
     timer: Option<Pin<Box<Sleep>>>,
     arrival: Arc<Arrival>,
     arriving: Option<Arriving>,
-    overhead: Overhead,
     /// How many bytes its head announced, until there is room for them.
     announced: Option<usize>,
 }
 
 impl ArrivingBody {
     /// The body of a request, and what becomes of it.
-    pub fn new(
-        body: Incoming,
-        request: &Request,
-        room: &Arc<Room>,
-        overhead: &Overhead,
-    ) -> (Self, Arc<Arrival>) {
+    pub fn new(body: Incoming, request: &Request, room: &Arc<Room>) -> (Self, Arc<Arrival>) {
         let arrival = Arc::new(Arrival::new(room));
         let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
         let (arriving, started) = (Some(request.arriving()), Instant::now());
-        let (overhead, timer) = (overhead.clone(), None);
-        let body =
-            Self { body, started, timer, arrival: Arc::clone(&arrival), arriving, overhead, announced };
+        let body = Self { body, started, timer: None, arrival: Arc::clone(&arrival), arriving, announced };
         (body, arrival)
     }
 
@@ -280,7 +271,6 @@ impl Body for ArrivingBody {
                 if self.body.is_end_stream() {
                     self.arriving = None;
                 }
-                self.overhead.piece_of_body(bytes);
                 let has_room = self.arrival.take_piece(bytes);
                 let frame = if has_room { Ok(frame) } else { Err(self.arrival.fail(NO_ROOM).into()) };
                 Poll::Ready(Some(frame))

@@ -182,11 +182,11 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         }
         let under_way = self.connection.request();
         let (parts, body) = request.into_parts();
-        self.overhead.request(&parts);
+        self.overhead.request();
         let (body, arrival) = if body.is_end_stream() {
             (Body::empty(), None)
         } else {
-            let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room, &self.overhead);
+            let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room);
             let (body, lender) = lend(body);
             (Body::new(body), Some((arrival, lender)))
         };

@@ -11,6 +11,7 @@ mod bodies;
 mod client;
 mod connections;
 mod extract;
+mod frames;
 mod health;
 mod leftover;
 mod limits;
