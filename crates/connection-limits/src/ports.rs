@@ -3,9 +3,10 @@
 use crate::acceptor::Limits;
 use crate::clock::{self, has_lasted};
 use crate::connection::{Connection, Cut, State};
+use crate::network::counted_as;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -125,7 +126,7 @@ impl Port {
 
     /// A place for a connection from this address.
     pub fn place(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
-        let peer = peer(address);
+        let peer = counted_as(address);
         let mut open = self.lock();
         if self.is_full(&open) || self.has_its_share(&open, peer) {
             return None;
@@ -143,7 +144,7 @@ impl Port {
     /// first. If all have a request under way, those go that an address has more of than the newcomer's, and those whose
     /// request takes long: live pages, and answers that are not read, must not keep everybody else out.
     pub fn make_place(&self, address: IpAddr) -> bool {
-        let peer = peer(address);
+        let peer = counted_as(address);
         let open = self.lock();
         let now = clock::now();
         let takes_long = |since: &u64| has_lasted(*since, LONG_REQUEST, now);
@@ -269,16 +270,6 @@ impl Open {
     }
 }
 
-/// Whom an address counts as. Over IPv6 one household has a whole network of 64 bits.
-fn peer(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,7 +329,7 @@ mod tests {
         let neighbour = "2001:db8::2".parse().unwrap();
         assert!(port.place(neighbour).is_none() && port.make_place(neighbour));
         assert_eq!(only.cut(), Some(Cut::EvictedQuiet));
-        assert!(port.place("2001:db8:0:1::2".parse().unwrap()).is_some());
+        assert!(port.place("2001:db8:0:100::2".parse().unwrap()).is_some());
         let local = [(); 3].map(|()| port.place("::ffff:127.0.0.1".parse().unwrap()));
         assert!(local.iter().all(Option::is_some));
     }

@@ -2,7 +2,6 @@
 
 use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
-use crate::client::counted;
 use crate::leftover::{Lender, lend};
 use crate::overhead::{Overhead, Overheads, Slowed};
 use crate::{HttpLimits, Peer};
@@ -10,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
-use connection_limits::{Acceptor, Connection, Cut, Guarded, Share};
+use connection_limits::{Acceptor, Connection, Cut, Guarded, Share, counted_as};
 use futures::future::BoxFuture;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -92,7 +91,7 @@ pub async fn serve_alone(
         loop {
             let (stream, address, connection) = acceptor.accept(&listener).await;
             let peer = Peer::new(address, connection.number());
-            let overhead = Overhead::new(&edge.overheads, counted(peer.address), &connection);
+            let overhead = Overhead::new(&edge.overheads, counted_as(peer.address), &connection);
             let asked = Asked { edge: edge.clone(), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
