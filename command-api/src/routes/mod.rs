@@ -21,11 +21,13 @@ use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use event_store::EventStore;
-use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
+use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
 use std::sync::Arc;
+
+pub use webhooks::WEBHOOKS;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -68,7 +70,7 @@ impl FromRef<Shared> for Admission {
 }
 
 /// All commands.
-pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -80,8 +82,6 @@ pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Route
         .merge(audit::routes())
         .merge(parked_streams::routes())
         .route_layer(from_fn(keys::watch))
-        .route_layer(from_fn_with_state(limits, limit_clients))
         .merge(webhooks::routes())
-        .route_layer(from_fn_with_state(refusals, count_refusals))
         .with_state(shared)
 }

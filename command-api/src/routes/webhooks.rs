@@ -25,10 +25,11 @@ const SIGNATURE: &str = "stripe-signature";
 /// Much longer than it takes, and much shorter than the gateway waits for us.
 const ANSWER_IS_RECORDED_WITHIN: Duration = Duration::from_millis(500);
 
-/// Without a limit by address: all of them come from the gateway's few. What the gateway has not signed is refused before
-/// anything is done for it, which costs no more than to refuse it for its number.
+/// Where the payment gateway tells. Without a limit by address: all of its webhooks come from a few.
+pub const WEBHOOKS: &str = "/webhooks/payments";
+
 pub fn routes() -> Router<Shared> {
-    Router::new().route("/webhooks/payments", post(take))
+    Router::new().route(WEBHOOKS, post(take))
 }
 
 async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
