@@ -7,16 +7,18 @@ use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
+use lru::LruCache;
 use std::convert::Infallible;
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A busy connection that goes on when it is refused gets its refusals no faster than this: thousands of them in a second
 /// would take the processor from others. `Retry-After` asks it to wait longer in any case.
@@ -26,6 +28,12 @@ const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 /// An orchestrator asks a few times a second.
 const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// For so long nothing is done for an address that has forged more than its share: its next forgeries, over all of its
+/// connections at once, would each be read before they are known.
+const FORGERS_WAIT: Duration = Duration::from_secs(1);
+/// So many of those addresses are known, the last ones.
+const FORGING_KNOWN: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
 /// How many requests a client without the operator's token may send.
 #[derive(Debug, Clone, Args)]
@@ -64,7 +72,7 @@ impl ClientLimitArgs {
 pub struct ClientLimits {
     shared: Arc<Limits>,
     /// The address whose handler counts.
-    counted_by_handler: Option<&'static str>,
+    counted_by_handler: Option<(Method, &'static str)>,
 }
 
 struct Limits {
@@ -74,6 +82,8 @@ struct Limits {
     reads: Option<Limit>,
     writes: Option<Limit>,
     probes: Option<Limit>,
+    /// Addresses that have forged more than their share, and until when nothing is done for them.
+    forging: Mutex<LruCache<IpAddr, Instant>>,
 }
 
 /// What a request is counted as.
@@ -121,6 +131,7 @@ impl ClientLimits {
             reads: limit("reads", args.reads_per_second_by_address),
             writes: limit("writes", args.writes_per_second_by_address),
             // Who lets any number of pages be asked for means this as well.
+            forging: Mutex::new(LruCache::new(FORGING_KNOWN)),
             probes: limit("probes", args.reads_per_second_by_address.min(1) * PROBES_A_SECOND.get()),
         });
         Self { shared, counted_by_handler: None }
@@ -128,8 +139,13 @@ impl ClientLimits {
 
     /// Requests for this address count only as far as their handler [charges](ClientShare::charge) for them.
     #[must_use]
-    pub fn except(self, path: &'static str) -> Self {
-        Self { counted_by_handler: Some(path), ..self }
+    pub fn except(self, address: (Method, &'static str)) -> Self {
+        Self { counted_by_handler: Some(address), ..self }
+    }
+
+    fn forging(&self) -> MutexGuard<'_, LruCache<IpAddr, Instant>> {
+        // Nothing panics while it holds the lock.
+        self.shared.forging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that a router answers is within the limits, what it has no address for as well.
@@ -190,7 +206,10 @@ async fn limit_clients(State(limits): State<ClientLimits>, request: Request, nex
     let caller = Caller::of(&parts.headers, &limits.shared.operator_token);
     let kind = Kind::of(&parts);
     let limit = limits.limit(kind).filter(|_| !caller.as_ref().is_ok_and(|caller| caller.is_operator()));
-    let counted = limit.filter(|_| limits.counted_by_handler != Some(parts.uri.path()));
+    let by_handler = limits.counted_by_handler.as_ref();
+    let by_handler =
+        by_handler.is_some_and(|(method, path)| *method == parts.method && *path == parts.uri.path());
+    let counted = limit.filter(|_| !by_handler);
     let client = match counted.map(|limit| (limit, limit.bucket.take(client))) {
         Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
         Some((limit, Err(Refused { wait, is_busy }))) => {
@@ -232,6 +251,33 @@ impl ClientShare {
         let (Some(limit), Some(requests)) = (limit, requests) else { return Ok(()) };
         let taken = limit.bucket.take_many(self.client, requests);
         taken.map(drop).map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    /// Charges the client for a request that is a forgery. Once its share is used up, [`Self::refuse_forgers`] refuses its
+    /// next ones until it may ask again.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge_for_forgery(&self) -> Result<(), Problem> {
+        let charged = self.charge(1);
+        if let (Err(_), Some((limits, _))) = (&charged, &self.share) {
+            let until = Instant::now() + FORGERS_WAIT;
+            limits.forging().put(self.client.address, until);
+        }
+        charged
+    }
+
+    /// Refuses a client that has forged more than its share a moment ago, slowly and before anything is done for it.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests`.
+    pub async fn refuse_forgers(&self) -> Result<(), Problem> {
+        let Some((limits, kind)) = &self.share else { return Ok(()) };
+        let until = limits.forging().get(&self.client.address).copied();
+        let wait = until.and_then(|until| until.checked_duration_since(Instant::now()));
+        let (Some(wait), Some(limit)) = (wait, limits.limit(*kind)) else { return Ok(()) };
+        tokio::time::sleep(BEFORE_A_REFUSAL).await;
+        Err(limit.refusal(wait))
     }
 }
 
