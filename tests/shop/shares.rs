@@ -143,6 +143,40 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn each_sku_of_an_order_counts_as_a_command(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let skus: Vec<String> = (0..30).map(|number| format!("MUG-{number}")).collect();
+    for sku in &skus {
+        shop.define(sku, 100, 1_000).await;
+    }
+    let filled = async |skus: &[String]| {
+        let opened = shop.post_as_operator("/carts", json!({ "currency": "GBP" })).await;
+        let cart_id = opened.expect(StatusCode::CREATED)["cart_id"].as_str().unwrap().to_owned();
+        let lines: Vec<Value> = skus.iter().map(|sku| json!({ "sku": sku, "quantity": 1 })).collect();
+        let put = shop.post_as_operator(&format!("/carts/{cart_id}/lines"), json!({ "lines": lines })).await;
+        put.expect(StatusCode::OK);
+        (format!("/carts/{cart_id}"), skus.len() * 100)
+    };
+    let check_out = async |(cart, total): &(String, usize)| {
+        let body = json!({ "total": { "amount": total, "currency": "GBP" }, "country": "GB" });
+        let path = format!("{cart}/checkout");
+        ask(&shop, Method::POST, &path).new_key().header("prefer", "wait=20").json(&body).send().await
+    };
+    let large = filled(&skus).await;
+    let usual = [filled(&skus[..3]).await, filled(&skus[..3]).await];
+    // The burst is twenty, and the large one would take all of it.
+    check_out(&usual[0]).await.expect(StatusCode::OK);
+    let refused = check_out(&large).await;
+    assert!(refused.retry_after.is_some(), "{refused:?}");
+    refused.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    check_out(&usual[1]).await.expect(StatusCode::OK);
+    // Nothing was recorded of it, and the operator is not counted.
+    let body = json!({ "total": { "amount": large.1, "currency": "GBP" }, "country": "GB" });
+    let checkout = shop.request(Method::POST, &format!("{}/checkout", large.0)).operator().new_key();
+    checkout.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
 async fn queries_are_counted_by_address_too(pool: PgPool) {
     let shop = open(&pool, Limits { reads_per_second: 2, ..Limits::default() }).await;
     shop.define("MUG", 1000, 10).await;

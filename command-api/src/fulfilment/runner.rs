@@ -9,6 +9,7 @@ use super::progress::Job;
 use super::questions::SILENT;
 use super::reading::Reading;
 use super::settle::{self, Blocked, SettleError, Trigger};
+use super::stock_turns::StockTurns;
 use super::work::{Settled, Work};
 use crate::executor::Executor;
 use crate::unpaid::Unpaid;
@@ -52,6 +53,7 @@ pub struct FulfilmentRunner {
     pub(super) health: Health,
     parked: ParkedOrders,
     reading: Reading,
+    turns: StockTurns,
 }
 
 impl FulfilmentRunner {
@@ -64,7 +66,8 @@ impl FulfilmentRunner {
         (parked, reading): (ParkedOrders, Reading),
     ) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, executor, gateway, unpaid, health, parked, reading }
+        let turns = StockTurns::default();
+        Self { store, executor, gateway, unpaid, health, parked, reading, turns }
     }
 
     /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
@@ -168,7 +171,7 @@ impl FulfilmentRunner {
                     }
                 }
                 // One that rings stays in the queue until it can be begun.
-                (order_id, alarm) = work.open.next(), if work.has_place_for_alarm() => {
+                (order_id, alarm) = work.open.next(), if work.has_place_for_alarm(self.turns.waiting()) => {
                     let job = Job::of_alarm(order_id, alarm);
                     if let Some(job) = work.progress.look(order_id, job) {
                         self.begin(order_id, job, &mut work);
@@ -178,7 +181,9 @@ impl FulfilmentRunner {
                     Ok(stream) => work.open.ring_parked(Some(&stream)),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => work.open.ring_parked(None),
                 },
-                item = items.next(), if work.has_place() => {
+                // There may be a place now.
+                () = self.turns.one_more_waits() => {}
+                item = items.next(), if work.has_place(self.turns.waiting()) => {
                     work.seen += 1;
                     if let Some((order_id, job)) = self.take(item, &mut work)? {
                         self.begin(order_id, job, &mut work);
@@ -294,7 +299,7 @@ impl FulfilmentRunner {
     /// Settles one order, patiently when something is away.
     fn task(&self, order_id: OrderId, job: Job) -> impl Future<Output = Settled> + Send + 'static {
         let executor = Arc::clone(&self.executor);
-        let (health, share) = (self.health.clone(), self.unpaid.share);
+        let (health, share, turns) = (self.health.clone(), self.unpaid.share, self.turns.clone());
         async move {
             let attempt = || async {
                 if let Some(cart) = job.cart {
@@ -303,7 +308,7 @@ impl FulfilmentRunner {
                 if let Some(even_while_paying) = job.expire {
                     settle::expire(&executor, order_id, even_while_paying).await?;
                 }
-                settle::settle(&executor, (order_id, job.revision), share, &job.trigger).await
+                settle::settle(&executor, (order_id, job.revision), share, &turns, &job.trigger).await
             };
             let result = attempt
                 .retry(patiently())

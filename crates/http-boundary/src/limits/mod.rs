@@ -246,11 +246,25 @@ impl ClientShare {
     /// # Errors
     /// 429 `too-many-requests` when the share is used up.
     pub fn charge(&self, requests: usize) -> Result<(), Problem> {
-        let requests = NonZeroU32::new(u32::try_from(requests).unwrap_or(u32::MAX));
-        let limit = self.share.as_ref().and_then(|(limits, kind)| limits.limit(*kind));
-        let (Some(limit), Some(requests)) = (limit, requests) else { return Ok(()) };
+        let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
         let taken = limit.bucket.take_many(self.client, requests);
         taken.map(drop).map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    /// The same for what a person does now and then: its connection does not count as busy for it.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge_a_person(&self, requests: usize) -> Result<(), Problem> {
+        let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
+        let taken = limit.bucket.take_more(self.client, requests);
+        taken.map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    fn more(&self, requests: usize) -> Option<(&Limit, NonZeroU32)> {
+        let (limits, kind) = self.share.as_ref()?;
+        let requests = NonZeroU32::new(u32::try_from(requests).unwrap_or(u32::MAX))?;
+        Some((limits.limit(*kind)?, requests))
     }
 
     /// Charges the client for a request that is a forgery. Once its share is used up, [`Self::refuse_forgers`] refuses its
