@@ -15,6 +15,7 @@ mod own_stream;
 mod position;
 mod raw;
 mod skip;
+mod stream_name;
 mod time;
 
 pub use client::{EventStore, Session, UnmendedClient};
@@ -27,6 +28,7 @@ pub use own_stream::OwnStream;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
 pub use skip::{EVENT_SKIPPED, Skip, Skips};
+pub use stream_name::{InvalidStreamName, MAX_STREAM_NAME_BYTES, check_stream_name};
 pub use time::{read_time, without_leap_second};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and
