@@ -5,6 +5,7 @@ mod answer;
 mod application;
 pub mod chains;
 mod config;
+mod elsewhere;
 pub mod executor;
 mod fulfilment;
 mod ids;

@@ -5,6 +5,8 @@
 //! them is there.
 
 use super::open_orders::Kept;
+use super::work::FEW_OPEN_ORDERS;
+use crate::elsewhere::Reached;
 use chrono::Utc;
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position,
@@ -19,6 +21,8 @@ pub const CHECKPOINTS_STREAM: &str = "process-order_fulfilment";
 const TYPE: &str = "process.checkpoint_recorded.v1";
 /// Bytes of the orders in a part: an append has at most 900 KiB.
 const BYTES_IN_A_PART: usize = 750_000;
+/// What an open order takes of it at least.
+const LEAST_BYTES_OF_AN_ORDER: usize = 50;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Recorded {
@@ -108,6 +112,19 @@ impl Checkpoint {
         self.position = position;
         Ok(())
     }
+}
+
+/// How far a checkpoint says that the process is. While many orders are open, the next one is due only when as many events
+/// have come: the orders of one that has several parts are estimated.
+pub fn reached(event: &RecordedEvent) -> Option<Reached> {
+    let recorded = recorded(event)?;
+    let open = match recorded.parts {
+        1 => recorded.open_orders.len(),
+        parts => (parts as usize).saturating_mul(BYTES_IN_A_PART / LEAST_BYTES_OF_AN_ORDER),
+    };
+    // Orders have come since, each with several events.
+    let events = if open < FEW_OPEN_ORDERS { 0 } else { 2 * open as u64 };
+    Some(Reached { position: recorded.position, events })
 }
 
 /// What a checkpoint says; none if the event is no checkpoint of this log: one names a place before its own.
@@ -238,6 +255,13 @@ mod tests {
         read.record(&store.store, Some(Position::new(11)), &orders(2)).await.unwrap();
         let read = store.read().await;
         assert_eq!((read.position, sorted(read.open_orders)), (Some(Position::new(11)), orders(2)));
+        // Those who only watch it know how many events may come before the next one.
+        let events = store.store.read_stream(CHECKPOINTS_STREAM, 0, usize::MAX);
+        let events: Vec<RecordedEvent> = events.map(Result::unwrap).collect().await;
+        let said: Vec<Option<Reached>> = events.iter().map(reached).collect();
+        let few = Reached { position: Some(Position::new(11)), events: 0 };
+        assert_eq!(said.last(), Some(&Some(few)));
+        assert!(said[0].unwrap().events >= 200_000);
         store.server.stop().await;
     }
 

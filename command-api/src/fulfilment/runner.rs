@@ -1,6 +1,6 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{self, CHECKPOINTS_STREAM, Checkpoint};
 use super::events::{concerned, wait_of};
 use super::open_orders::Parked;
 use super::parking::{self, ParkedOrders};
@@ -11,6 +11,7 @@ use super::reading::Reading;
 use super::settle::{self, Blocked, SettleError, Trigger};
 use super::stock_turns::StockTurns;
 use super::work::{Settled, Work};
+use crate::elsewhere::{self, Elsewhere};
 use crate::executor::Executor;
 use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
@@ -31,10 +32,10 @@ use tokio_util::sync::CancellationToken;
 const PART: &str = "order-fulfilment";
 /// What `/readyz` says of its own streams that somebody has deleted.
 const DELETED: &str = "order-fulfilment: deleted streams";
-/// What `/readyz` says while it is not this process that works.
-const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
 const LOCK: &str = "order_fulfilment";
+/// How long an order's event may wait in another process before it is said that nothing is done there.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -54,6 +55,7 @@ pub struct FulfilmentRunner {
     parked: ParkedOrders,
     reading: Reading,
     turns: StockTurns,
+    elsewhere: Elsewhere,
 }
 
 impl FulfilmentRunner {
@@ -66,8 +68,18 @@ impl FulfilmentRunner {
         (parked, reading): (ParkedOrders, Reading),
     ) -> Self {
         health.is_ill(PART, "it has not begun yet");
+        let work = elsewhere::Work {
+            part: PART,
+            lock: LOCK,
+            figure: "fulfilment_standstill_seconds",
+            stream: CHECKPOINTS_STREAM,
+            reached: Box::new(checkpoint::reached),
+            is_work: Box::new(|event| concerned(event).is_some()),
+            patience: OTHERS_PATIENCE,
+        };
+        let elsewhere = Elsewhere::new(store.clone(), &health, work);
         let turns = StockTurns::default();
-        Self { store, executor, gateway, unpaid, health, parked, reading, turns }
+        Self { store, executor, gateway, unpaid, health, parked, reading, turns, elsewhere }
     }
 
     /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
@@ -105,13 +117,18 @@ impl FulfilmentRunner {
 
     async fn take_turn(&self) -> Lock {
         let lock = self.store.lock(LOCK, |error| match error {
-            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::HeldElsewhere => self.elsewhere.is_held(),
             NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                self.elsewhere.is_not_held();
                 tracing::warn!(%error, "order fulfilment cannot ask for its turn: asking again");
                 self.health.is_ill(PART, error.to_string());
             }
         });
-        let lock = lock.await;
+        let lock = tokio::select! {
+            lock = lock => lock,
+            never = self.elsewhere.watch() => match never {},
+        };
+        self.elsewhere.is_not_held();
         tracing::info!("this process runs order fulfilment");
         self.health.is_ill(PART, "it has its turn and begins");
         lock

@@ -22,7 +22,7 @@ const MAX_BEGUN: usize = 1_024;
 const MAX_ALARMS_AT_ONCE: usize = MAX_ORDERS_AT_ONCE / 2;
 /// How long it stands still, at most, while few orders are open.
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
-const FEW_OPEN_ORDERS: usize = 1_000;
+pub const FEW_OPEN_ORDERS: usize = 1_000;
 
 /// What came of the work on an order.
 pub struct Settled {
