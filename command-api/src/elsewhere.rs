@@ -29,6 +29,9 @@ const TRACES_OF_A_LOOK: usize = 100;
 /// For so long this process must have seen the same: one that begins after an outage finds much undone.
 const SEEN_FOR: Duration = Duration::from_secs(60);
 
+/// What an event says.
+type Says<T> = Box<dyn Fn(&RecordedEvent) -> T + Send + Sync>;
+
 /// A kind of work, and what it leaves in the event store.
 pub struct Work {
     /// Its name in `/readyz`.
@@ -40,9 +43,9 @@ pub struct Work {
     /// The stream in which it says how far it is.
     pub stream: &'static str,
     /// How far it is, by an event of that stream; none if the event does not say.
-    pub reached: Box<dyn Fn(&RecordedEvent) -> Option<Reached> + Send + Sync>,
+    pub reached: Says<Option<Reached>>,
     /// Whether there is something to do for an event.
-    pub is_work: Box<dyn Fn(&RecordedEvent) -> bool + Send + Sync>,
+    pub is_work: Says<bool>,
     /// How long an event may wait.
     pub patience: Duration,
 }
