@@ -82,12 +82,15 @@ async fn forged_webhooks_count_as_commands(pool: PgPool) {
             .json(&json!({}))
     };
     forged().send().await.expect_problem(StatusCode::BAD_REQUEST, "invalid-webhook");
-    let refused = loop {
-        let response = forged().send_raw().await;
-        if response.status() != StatusCode::BAD_REQUEST {
-            break response;
+    let forging = async {
+        loop {
+            let response = forged().send_raw().await;
+            if response.status() != StatusCode::BAD_REQUEST {
+                return response;
+            }
         }
     };
+    let refused = tokio::time::timeout(DEADLINE, forging).await.expect("it is refused in time");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.headers()["ratelimit-policy"], "\"writes\";q=20;w=10");
     // At once, before it is looked at.
