@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::join;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -133,8 +134,9 @@ async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor
         debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
     let connection = asked.connection.clone();
-    let stream = Slowed::new(Guarded::new(stream, connection.clone()), asked.overhead.clone());
-    let io = TokioIo::new(stream);
+    let (reader, writer) = stream.into_split();
+    let stream = join(Slowed::new(reader, asked.overhead.clone()), writer);
+    let io = TokioIo::new(Guarded::new(stream, connection.clone()));
     let mut serving = pin!(builder.serve_connection(io, asked));
     let mut is_stopping = false;
     loop {

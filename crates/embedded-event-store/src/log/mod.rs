@@ -13,6 +13,7 @@ pub mod journal;
 mod journal_tests;
 mod recent;
 pub mod record;
+mod shortage;
 #[cfg(test)]
 mod size_tests;
 mod tail;

@@ -81,7 +81,7 @@ impl ShopClient {
     /// A client for the shop at this address.
     ///
     /// # Errors
-    /// When the address or the token has not the form of one.
+    /// When the address or the token does not have the form of one.
     pub fn new(url: &str, operator_token: &str) -> Result<Self, InvalidClient> {
         let base = Url::parse(url).ok().filter(|base| base.has_host() && base.scheme() == "http");
         let base = base.ok_or_else(|| InvalidClient::Url(url.to_owned()))?;

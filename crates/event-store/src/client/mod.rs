@@ -65,7 +65,7 @@ impl EventStore {
     /// An event store at this address. Connects when it is first used.
     ///
     /// # Errors
-    /// When the address has not the form of an EventStoreDB connection string.
+    /// When the address does not have the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
         let parse = |text: &str| {
             let settings = text.parse::<ClientSettings>();

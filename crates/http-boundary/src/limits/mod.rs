@@ -115,7 +115,7 @@ struct Limit {
 }
 
 impl ClientLimits {
-    /// Limits of which nothing is used yet. What they refuse is counted.
+    /// Limits with nothing used yet. What they refuse is counted.
     #[must_use]
     pub fn new(args: &ClientLimitArgs, operator_token: OperatorToken, refusals: Refusals) -> Self {
         let limit = |name, a_second| {
