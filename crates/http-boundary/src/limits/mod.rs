@@ -42,7 +42,7 @@ pub struct ClientLimitArgs {
     pub proxies: ProxyArgs,
 
     /// Queries that one address may send in a second without the operator's token; 0 for any number
-    #[arg(long, env = "EMPORIUM_READS_PER_SECOND_BY_ADDRESS", default_value_t = 500, value_name = "N")]
+    #[arg(long, env = "EMPORIUM_READS_PER_SECOND_BY_ADDRESS", default_value_t = 300, value_name = "N")]
     pub reads_per_second_by_address: u32,
 
     /// Commands that one address may send in a second without the operator's token; 0 for any number
