@@ -9,7 +9,6 @@ mod elsewhere;
 pub mod executor;
 mod fulfilment;
 mod ids;
-mod json;
 mod keys;
 mod parked_report;
 mod problems;
