@@ -130,6 +130,15 @@ impl Service {
         command
     }
 
+    /// A command that looks after this service.
+    #[allow(dead_code, reason = "not every test gives one")]
+    pub fn command(&self, of: &[&str], what: &[&str]) -> Command {
+        let mut command = emporium();
+        command.args(of).args(["--url", &format!("http://{}", self.address), "--token-file"]);
+        command.arg(self.data_dir.join("operator-token")).args(what);
+        command
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(mut self) {
         self.signal(Signal::TERM);
