@@ -36,7 +36,7 @@ pub use connections::{HangUp, serve_alone};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
 pub use limits::{ClientLimitArgs, ClientLimits, ClientShare};
-pub use listeners::{ListenError, Listeners};
+pub use listeners::{ListenError, Listeners, OperationsListener};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use prefer::Wait;
