@@ -299,3 +299,43 @@ fn a_list_that_names_nobody_does_not_open_the_store_to_everybody() {
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stderr).unwrap().contains("names nobody"));
 }
+
+#[tokio::test]
+async fn a_store_that_runs_alone_says_what_connections_and_descriptors_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--open", "--operations-listen", "127.0.0.1:0"];
+    let mut store = StoreProcess::start_with(folder.path(), &args).await;
+    store.client().head().await.unwrap();
+    let line = store.line().await;
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect(&line).to_owned();
+    let ready = within(reqwest::get(&url)).await.unwrap();
+    assert_eq!(ready.status(), reqwest::StatusCode::OK);
+    let ready: Value = ready.json().await.unwrap();
+    let detail = &ready["parts"]["connections"]["detail"];
+    assert!(detail["ports"]["event-store"]["most"].as_u64() > Some(0), "{ready}");
+    assert!(detail["descriptors"]["used"].as_u64() > Some(0), "{ready}");
+    let metrics = within(reqwest::get(url.replace("readyz", "metrics"))).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let figure = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("emporium_{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {metrics}"))
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .parse::<u64>()
+            .unwrap()
+    };
+    assert!(figure("connections_accepted_total{port=\"event-store\"}") > 0);
+    assert!(figure("descriptors_used") > 0 && figure("descriptors_limit") >= figure("descriptors_used"));
+
+    let taken = url.trim_start_matches("http://").trim_end_matches("/readyz");
+    let other = tempfile::tempdir().unwrap();
+    let data_dir = other.path().join("store");
+    let mut command = emporium();
+    command.args(["event-store", "serve", "--open", "--listen", "127.0.0.1:0", "--operations-listen", taken]);
+    let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains(taken) && error.contains("--operations-listen"));
+    assert!(!data_dir.exists(), "something was started");
+    store.terminate().await;
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod running;
 mod unread;
 
@@ -77,11 +78,12 @@ async fn an_address_in_use_is_told_before_anything_is_started() {
     let data_dir = folder.path().join("shop");
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = other.local_addr().unwrap().to_string();
-    for option in ["--listen", "--operations-listen"] {
+    let options = ["--listen", "--operations-listen", "--event-store-listen", "--sandbox-listen"];
+    for option in options {
         let mut command = emporium();
-        command.args(["serve", option, &address]);
-        if option != "--listen" {
-            command.args(["--listen", "127.0.0.1:0"]);
+        command.arg("serve");
+        for other in options {
+            command.args([other, if other == option { &address } else { "127.0.0.1:0" }]);
         }
         let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();

@@ -38,7 +38,7 @@ pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
 pub use json::{JsonBody, body_too_large, read_json, unreadable_bytes};
 pub use limits::{ClientLimitArgs, ClientLimits, ClientShare};
-pub use listeners::{ListenError, Listeners};
+pub use listeners::{ListenError, Listeners, OperationsListener};
 pub use metrics::Metrics;
 pub use peer::Peer;
 pub use prefer::Wait;

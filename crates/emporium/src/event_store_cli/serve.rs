@@ -4,10 +4,11 @@ use super::EventStoreCliError;
 use crate::store_password;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore, Role, Tls, User};
-use http_boundary::process;
+use http_boundary::{Health, HttpLimits, OperationsListener, process};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tokio_util::task::TaskTracker;
 
 /// `emporium event-store serve …`
 #[derive(Debug, Args)]
@@ -32,6 +33,10 @@ pub struct ServeArgs {
     /// The certificate's private key, in PEM form
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// Where to answer those who run the store, over HTTP and without a token: /livez, /readyz and /metrics, with its
+    /// connections and open files
+    #[arg(long, env = "EMPORIUM_OPERATIONS_LISTEN", value_name = "ADDRESS")]
+    pub operations_listen: Option<SocketAddr>,
 }
 
 /// A user as the file has them.
@@ -53,6 +58,10 @@ enum ListedRole {
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     let stop = process::stop_signal();
+    let operations = match args.operations_listen {
+        Some(address) => Some(OperationsListener::bind(address).await?),
+        None => None,
+    };
     let password_file = store_password::file(&args.data_dir);
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;
@@ -66,6 +75,13 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     }
     let store = EmbeddedEventStore::start(config).await?;
     println!("event store   {}", store.connection_string());
+    let serving = TaskTracker::new();
+    if let Some(operations) = operations {
+        println!("health        http://{}/readyz and /metrics", operations.address);
+        let stop = stop.clone();
+        let serve = async move { operations.serve(&Health::default(), &HttpLimits::default(), stop).await };
+        serving.spawn(serve);
+    }
     if args.users.is_none() && !args.open {
         let url = store_password::for_a_shell(&store.connection_string(), &password_file);
         println!("password      of `admin` in {}; in a shell: \"{url}\"", password_file.display());
@@ -75,6 +91,9 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
         death = store.died() => Err(EventStoreCliError::Died(death.to_string())),
     };
     tracing::info!("stopping");
+    stop.cancel();
+    serving.close();
+    serving.wait().await;
     store.stop().await;
     result
 }

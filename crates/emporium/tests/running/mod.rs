@@ -1,5 +1,6 @@
 //! A service that runs as a process of its own.
 
+use event_store::EventStore;
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -8,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
+use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -107,6 +109,36 @@ impl Service {
         tokio::time::timeout(DEADLINE, asking).await.expect("the query is answered in time")
     }
 
+    /// A command of the operator's under this key, and its answer.
+    pub async fn post(&self, path: &str, key: Uuid, body: &Value) -> (StatusCode, Value) {
+        let request = self.client.post(self.url(path)).bearer_auth(self.token()).json(body);
+        let sent = request.header("idempotency-key", key.to_string()).send();
+        let response = tokio::time::timeout(DEADLINE, sent).await.expect("it answers in time").unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// What the operator reads there at this moment.
+    pub async fn page(&self, path: &str) -> (StatusCode, String) {
+        let sent = self.client.get(self.url(path)).bearer_auth(self.token()).send();
+        let response = tokio::time::timeout(DEADLINE, sent).await.expect("it answers in time").unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Its event store, for somebody who has the password.
+    pub fn store(&self) -> EventStore {
+        let password = std::fs::read_to_string(self.data_dir.join("event-store-password")).unwrap();
+        let user = format!("esdb://admin:{}@", password.trim());
+        EventStore::connect(&self.event_store.replace("esdb://", &user)).unwrap()
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap()
+    }
+
     /// All items of a list, page by page.
     pub async fn all(&self, path: &str) -> Vec<Value> {
         let mut items = Vec::new();
@@ -153,8 +185,7 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 }
 
