@@ -8,7 +8,7 @@ use domain::{CartId, LineId, Money, Quantity};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{Stream, StreamExt};
-use http_boundary::Client;
+use http_boundary::{Client, ClientShare};
 use query_api::LiveArgs;
 use query_api::asker::Asker;
 use query_api::live::told::{BrokenOff, Moment};
@@ -95,7 +95,8 @@ async fn a_hundred_who_missed_ten_thousand_events_each_take_little_and_hear_them
     }
     let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT), Duration::from_secs(60));
     let missed_all = async |number| {
-        let moments = live.follow::<Cart>(cart_id, Some(Position::new(0)), asker(number)).await.unwrap();
+        let moments =
+            live.follow::<Cart>(cart_id, Some(Position::new(0)), unlimited(asker(number))).await.unwrap();
         Box::pin(moments)
     };
     // One who reads at once; it also warms up what is needed in any case.
@@ -114,7 +115,12 @@ async fn a_hundred_who_missed_ten_thousand_events_each_take_little_and_hear_them
     assert!(taken < BYTES, "{LISTENERS} listeners take {taken} bytes");
     // They are in nobody's way, and one of them that reads on hears the rest.
     let quick = Asker { is_operator: true, ..asker(0) };
-    let mut current = Box::pin(live.follow::<Cart>(cart_id, None, quick).await.unwrap());
+    let mut current = Box::pin(live.follow::<Cart>(cart_id, None, unlimited(quick)).await.unwrap());
     assert_eq!(current.next().await.unwrap().unwrap().revision, u64::from(EVENTS) - 1);
     assert_eq!(revisions(slow.pop().unwrap(), all.len() - 1).await, all[1..]);
+}
+
+/// Without a limit to what it may ask for.
+fn unlimited(asker: Asker) -> (Asker, ClientShare) {
+    (asker, ClientShare::without_limits(asker.client))
 }

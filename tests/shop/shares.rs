@@ -191,6 +191,49 @@ async fn queries_are_counted_by_address_too(pool: PgPool) {
     shop.get_now("/products/MUG").await.expect(StatusCode::OK);
 }
 
+/// How often a page of a cart with a thousand events is answered, over a connection of its own each time, before its address
+/// has used up its share of twenty.
+async fn answered_of_a_long_history(pool: &PgPool, page: &str) -> usize {
+    let shop = open(pool, Limits { reads_per_second: 2, ..Limits::default() }).await;
+    shop.define("MUG", 100, 10_000).await;
+    let opened = shop.post_as_operator("/carts", json!({ "currency": "GBP" })).await;
+    let cart_id = opened.expect(StatusCode::CREATED)["cart_id"].as_str().unwrap().to_owned();
+    let lines = vec![json!({ "sku": "MUG", "quantity": 1 }); 500];
+    for _ in 0..2 {
+        let put = shop.post_as_operator(&format!("/carts/{cart_id}/lines"), json!({ "lines": lines })).await;
+        put.expect(StatusCode::OK);
+    }
+    let mut answered = 0;
+    loop {
+        // A live page that is not read is closed by the next line.
+        let response = ask(&shop, Method::GET, &format!("/carts/{cart_id}{page}")).send_raw().await;
+        match response.status() {
+            StatusCode::TOO_MANY_REQUESTS => return answered,
+            status => assert_eq!(status, StatusCode::OK),
+        }
+        answered += 1;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_difference_counts_by_the_events_that_are_read_for_it(pool: PgPool) {
+    // Two times the whole history are twice what an address may ask for at once.
+    let answered = answered_of_a_long_history(&pool, "/diff?from=revision:999").await;
+    assert!((1..=3).contains(&answered), "{answered}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_past_counts_by_the_events_that_are_read_for_it(pool: PgPool) {
+    let answered = answered_of_a_long_history(&pool, "?as_of=revision:999").await;
+    assert!((1..=4).contains(&answered), "{answered}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_live_page_counts_by_the_events_that_are_read_for_it(pool: PgPool) {
+    let answered = answered_of_a_long_history(&pool, "/live").await;
+    assert!((1..=4).contains(&answered), "{answered}");
+}
+
 #[sqlx::test(migrations = false)]
 async fn the_customers_of_a_proxy_are_told_apart_and_cannot_choose_who_they_are(pool: PgPool) {
     let limits = Limits { writes_per_second: 1, behind_a_proxy: true, ..Limits::default() };

@@ -7,10 +7,13 @@ use super::runner::FulfilmentRunner;
 use super::settle::Standing;
 use super::work::{Question, Work};
 use domain::{IntentId, OrderId, PaymentId};
+use http_boundary::PerSecond;
 use std::sync::Arc;
 
 /// Payments on which the gateway is silent, in `/readyz`: worth a word, and no illness of ours.
 pub const SILENT: &str = "payment-gateway";
+
+static WAITING_LINES: PerSecond = PerSecond::times(2);
 
 impl FulfilmentRunner {
     /// Starts what the order wants of the payment gateway, beside everything else.
@@ -70,8 +73,10 @@ impl FulfilmentRunner {
     /// A payment that waits, or a gateway that is away, keeps nobody from filling a cart or placing an order: it is told
     /// and does not make this process unready.
     pub(super) fn note_answer(&self, which: Which, result: Result<(), PaymentError>, work: &mut Work) {
-        if let Err(error) = result {
+        // A gateway that is away would have one for each question, again and again.
+        if let (Err(error), Some(times)) = (result, WAITING_LINES.line()) {
             tracing::warn!(
+                times,
                 order_id = %which.order_id,
                 payment_id = %which.payment_id,
                 error = &error as &dyn std::error::Error,

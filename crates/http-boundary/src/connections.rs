@@ -64,7 +64,11 @@ impl Edge {
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
         let Some(clients) = &self.clients else { return self.route(request).await };
         let response = match clients.admit(request).await {
-            Ok(request) => self.route(request).await,
+            Ok((request, share)) => {
+                let response = self.route(request).await;
+                share.is_answered(&response);
+                response
+            }
             Err(refusal) => refusal.into_response(),
         };
         clients.count(&response);

@@ -15,8 +15,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+
+/// Requests that are never answered, at once. The port has 42 connections at least, for all payments.
+const HANGING_AT_ONCE: usize = 16;
 
 /// The gateway cannot start.
 #[derive(Debug, Error)]
@@ -56,6 +60,8 @@ pub(crate) struct Sandbox {
     pub delays: Delays,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+    /// Places for requests that are never answered.
+    pub hanging: Semaphore,
 }
 
 impl SandboxGateway {
@@ -92,6 +98,7 @@ impl SandboxGateway {
             delays: config.delays,
             stop: stop.clone(),
             tasks: TaskTracker::new(),
+            hanging: Semaphore::new(HANGING_AT_ONCE),
         });
         later::tell(&sandbox, untold);
         for (id, due) in due {

@@ -13,6 +13,7 @@ use crate::asker::Asker;
 use async_stream::try_stream;
 use event_store::Position;
 use futures::{Stream, TryStreamExt, pin_mut};
+use http_boundary::ClientShare;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -50,12 +51,15 @@ impl Events {
         &self,
         id: T::Id,
         after: Option<Position>,
-        asker: Asker,
+        (asker, share): (Asker, ClientShare),
     ) -> Result<impl Stream<Item = Result<Arc<Moment>, BrokenOff>> + Send + use<T>, NotFollowed> {
         let mut following = self.log.join(asker)?;
         let after = self.log.known(&mut following, after).await?;
         let stream = stream_of::<T>(id);
         let last = self.last_of(&stream).await?.ok_or(NotFollowed::Unknown)?;
+        // Folded once for how it stands, and once more for what was missed.
+        let folds = if after.is_some() { 2 } else { 1 };
+        share.has_read(last.saturating_add(1).saturating_mul(folds));
         let mut listener = self.join::<T>(id, stream, following, asker);
         let stands = listener.stands.wait_for(|stands| match stands {
             Stands::NotYet => false,

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::CartId;
-use http_boundary::{Caller, Client, PathParams, Problem};
+use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -151,10 +151,11 @@ async fn one(
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(cart_id): PathParams<CartId>,
+    share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<CartView>, Problem> {
     if let Some(point) = filter.as_of {
-        return page_as_of::<CartFold>(&shared, caller, cart_id, point, freshness).await;
+        return page_as_of::<CartFold>(&shared, caller, cart_id, point, (freshness, &share)).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
     let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_CARTS).await?;

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use domain::{CartId, OrderId, Sku};
-use http_boundary::{Caller, PathParams, Problem};
+use http_boundary::{Caller, ClientShare, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Display;
@@ -47,13 +47,14 @@ pub async fn page_as_of<F: Fold>(
     caller: Result<Caller, Problem>,
     id: impl Display,
     point: Point,
-    freshness: Freshness,
+    (freshness, share): (Freshness, &ClientShare),
 ) -> Result<Answer<F::Page>, Problem> {
     allow::<F>(caller)?;
     let id = id.to_string();
     let head = head(shared, freshness, &[point]).await?;
     let _reader = shared.readers.enter(freshness.asker).await?;
     let upto = reached::<F>(shared, &id, Some(point), head).await?;
+    share.has_read(count_upto(upto));
     let page = match upto {
         Some(upto) => fold::<F>(&shared.store, &id, upto).await?,
         None => None,
@@ -149,6 +150,7 @@ async fn diff<F: Fold, Id: Display>(
     State(shared): State<Shared>,
     caller: Result<Caller, Problem>,
     PathParams(id): PathParams<Id>,
+    share: ClientShare,
     Asked { filter: between, freshness }: Asked<Between>,
 ) -> Result<Answer<Difference>, Problem> {
     allow::<F>(caller)?;
@@ -163,10 +165,11 @@ async fn diff<F: Fold, Id: Display>(
     if from > to {
         return Err(Problem::invalid("`from` is later than `to` in this history: exchange them."));
     }
+    share.has_read(count_upto(from).saturating_add(count_upto(to)));
     let before = page_value::<F>(&shared, &id, from).await?;
     let after = if to == from { before.clone() } else { page_value::<F>(&shared, &id, to).await? };
-    let first = from.map_or(0, |from| from.saturating_add(1));
-    let count = to.map_or(0, |to| to.saturating_add(1)) - first;
+    let first = count_upto(from);
+    let count = count_upto(to) - first;
     let told = usize::try_from(count).unwrap_or(usize::MAX).min(MAX_TOLD);
     let events = match told {
         0 => vec![],
@@ -175,6 +178,11 @@ async fn diff<F: Fold, Id: Display>(
     let more_events = count.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
     let changes = changes(&before, &after);
     Ok(Answer::new(Difference { from_revision: from, to_revision: to, changes, events, more_events }, head))
+}
+
+/// Events of a stream up to its event of this revision.
+fn count_upto(revision: Option<u64>) -> u64 {
+    revision.map_or(0, |revision| revision.saturating_add(1))
 }
 
 async fn page_value<F: Fold>(shared: &Shared, id: &str, upto: Option<u64>) -> Result<Value, Problem> {

@@ -18,7 +18,7 @@ use domain::order::Order;
 use domain::{CartId, OrderId, Sku};
 use event_store::Position;
 use futures::{Stream, StreamExt};
-use http_boundary::{Caller, PathParams, Problem, Stopping};
+use http_boundary::{Caller, ClientShare, PathParams, Problem, Stopping};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ struct Listener {
     shared: Shared,
     /// What it has heard already.
     after: Option<Position>,
+    share: ClientShare,
     stopping: Stopping,
 }
 
@@ -47,8 +48,9 @@ impl FromRequestParts<Shared> for Listener {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
         let after = last_event_id(&parts.headers)?;
+        let Ok(share) = ClientShare::from_request_parts(parts, shared).await;
         let Ok(stopping) = Stopping::from_request_parts(parts, shared).await;
-        Ok(Self { shared: shared.clone(), after, stopping })
+        Ok(Self { shared: shared.clone(), after, share, stopping })
     }
 }
 
@@ -107,7 +109,8 @@ impl Listener {
         freshness: Freshness,
     ) -> Result<Response, Problem> {
         let reached = self.shared.log.reach(freshness).await?;
-        let moments = self.shared.live_events.follow::<T>(id, self.after, freshness.asker).await;
+        let moments =
+            self.shared.live_events.follow::<T>(id, self.after, (freshness.asker, self.share.clone())).await;
         let moments = moments.map_err(|error| refused(error, what, id, reached))?;
         let events = moments.map(move |moment| match moment {
             Ok(moment) => Ok(as_event(&moment)),

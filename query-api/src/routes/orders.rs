@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{CountryCode, CustomerId, OrderId};
-use http_boundary::{Caller, Client, PathParams, Problem};
+use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -176,10 +176,11 @@ async fn one(
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(order_id): PathParams<OrderId>,
+    share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<OrderPage>, Problem> {
     if let Some(point) = filter.as_of {
-        return page_as_of::<OrderFold>(&shared, caller, order_id, point, freshness).await;
+        return page_as_of::<OrderFold>(&shared, caller, order_id, point, (freshness, &share)).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
-use http_boundary::{Caller, Client, PathParams, Problem};
+use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -101,10 +101,11 @@ async fn one(
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
+    share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<ProductView>, Problem> {
     if let Some(point) = filter.as_of {
-        return page_as_of::<ProductFold>(&shared, caller, &sku, point, freshness).await;
+        return page_as_of::<ProductFold>(&shared, caller, &sku, point, (freshness, &share)).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Products, freshness).await?;
     let mut database = shared.database.connection(client).await?;

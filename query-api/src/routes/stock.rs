@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::Sku;
-use http_boundary::{Caller, Client, PathParams, Problem};
+use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 
 pub fn routes() -> Router<Shared> {
@@ -90,10 +90,11 @@ async fn one(
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
+    share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
 ) -> Result<Answer<StockPage>, Problem> {
     if let Some(point) = filter.as_of {
-        let page = page_as_of::<StockFold>(&shared, caller, &sku, point, freshness).await?;
+        let page = page_as_of::<StockFold>(&shared, caller, &sku, point, (freshness, &share)).await?;
         return Ok(Answer {
             body: StockPage::Whole(page.body),
             reached: page.reached,

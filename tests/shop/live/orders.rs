@@ -7,7 +7,7 @@ use domain::stored::StoredEvent;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{StreamExt, pin_mut};
-use http_boundary::Client;
+use http_boundary::{Client, ClientShare};
 use query_api::LiveArgs;
 use query_api::asker::Asker;
 use query_api::live::told::BrokenOff;
@@ -116,13 +116,16 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT), LiveArgs::DEFAULT.live_replay_seconds);
     let asker = asker();
     let order_id = domain::OrderId(Uuid::new_v4());
-    assert!(matches!(live.follow::<Order>(order_id, None, asker).await, Err(NotFollowed::Unknown)));
+    assert!(matches!(
+        live.follow::<Order>(order_id, None, unlimited(asker)).await,
+        Err(NotFollowed::Unknown)
+    ));
 
     let stream = format!("order-{order_id}");
     let first = store.append(&stream, ExpectedRevision::NoStream, vec![placed()]).await.unwrap();
     let (slow, quick) = (
-        live.follow::<Order>(order_id, None, asker).await.unwrap(),
-        live.follow::<Order>(order_id, None, asker).await.unwrap(),
+        live.follow::<Order>(order_id, None, unlimited(asker)).await.unwrap(),
+        live.follow::<Order>(order_id, None, unlimited(asker)).await.unwrap(),
     );
     pin_mut!(slow, quick);
     assert_eq!(slow.next().await.unwrap().unwrap().position, first.position);
@@ -158,7 +161,7 @@ async fn who_does_not_take_what_it_missed_is_broken_off_and_goes_on_where_it_was
     let events = std::iter::once(placed()).chain((1..EVENTS).map(|_| cancelled())).collect();
     store.append(&format!("order-{order_id}"), ExpectedRevision::NoStream, events).await.unwrap();
     let missed = async |after| {
-        let moments = live.follow::<Order>(order_id, Some(after), asker()).await.unwrap();
+        let moments = live.follow::<Order>(order_id, Some(after), unlimited(asker())).await.unwrap();
         Box::pin(moments)
     };
 
@@ -230,4 +233,9 @@ fn placed() -> NewEvent {
 fn cancelled() -> NewEvent {
     let reason = domain::order::CancelReason::Expired;
     new_event(&Event::Cancelled(domain::order::Cancelled { reason }))
+}
+
+/// Without a limit to what it may ask for.
+fn unlimited(asker: Asker) -> (Asker, ClientShare) {
+    (asker, ClientShare::without_limits(asker.client))
 }

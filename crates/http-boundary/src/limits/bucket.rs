@@ -10,7 +10,7 @@ use lru::LruCache;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Keys that a limiter knows, in all its parts: a few megabytes. With more, those that were silent for longest begin again
@@ -26,6 +26,8 @@ const BURST_SECONDS_OF_THE_BUSY: f64 = 1.0;
 const BURST_OF_A_CONNECTION: f64 = 0.004;
 /// and for long more than this part of what its address may send for long. A hundred busy ones are to leave something.
 const RATE_OF_A_CONNECTION: f64 = 0.001;
+/// An address may owe so many bursts, for work that is known only once it is done.
+const BURSTS_OWED: f64 = 1.0;
 
 type Limiter<K, C> = RateLimiter<K, Known<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -33,6 +35,8 @@ type Limiter<K, C> = RateLimiter<K, Known<K>, C, NoOpMiddleware<<C as Clock>::In
 /// that send more than a person does leave a fifth of it to the others: one of an office cannot shut out the rest.
 pub struct Bucket<C: Clock = DefaultClock> {
     by_address: Limiter<IpAddr, C>,
+    /// The same requests, as far as an address may owe them.
+    owed: Limiter<IpAddr, C>,
     of_the_busy: Limiter<IpAddr, C>,
     by_connection: Limiter<Client, C>,
     burst: NonZeroU32,
@@ -48,8 +52,6 @@ pub struct IsBusy(pub bool);
 pub struct Refused {
     /// Until there is enough of it again.
     pub wait: Duration,
-    /// Whether its connection is busy.
-    pub is_busy: bool,
 }
 
 impl<C: Clock + Clone> Bucket<C> {
@@ -64,8 +66,10 @@ impl<C: Clock + Clone> Bucket<C> {
         let burst_of_the_busy = f64::from(a_second.get()) * SHARE_OF_THE_BUSY * BURST_SECONDS_OF_THE_BUSY;
         let of_the_busy = quota(SHARE_OF_THE_BUSY, burst_of_the_busy);
         let of_a_connection = quota(RATE_OF_A_CONNECTION, burst * BURST_OF_A_CONNECTION);
+        let addresses = Known::default();
         Self {
-            by_address: RateLimiter::new(quota(1.0, burst), Known::default(), clock.clone()),
+            by_address: RateLimiter::new(quota(1.0, burst), addresses.clone(), clock.clone()),
+            owed: RateLimiter::new(quota(1.0, burst * (1.0 + BURSTS_OWED)), addresses, clock.clone()),
             of_the_busy: RateLimiter::new(of_the_busy, Known::default(), clock.clone()),
             by_connection: RateLimiter::new(of_a_connection, Known::default(), clock.clone()),
             burst: whole(burst),
@@ -80,18 +84,25 @@ impl<C: Clock + Clone> Bucket<C> {
 
     /// Counts a request that was [taken](Self::take) as so many more, without a word on how busy its connection is.
     pub fn take_more(&self, client: Client, requests: NonZeroU32) -> Result<(), Refused> {
-        let refused = |wait| Refused { wait, is_busy: client.is_busy };
+        let refused = |wait| Refused { wait };
         if client.is_busy {
             check(&self.of_the_busy, &client.address, requests, self.burst_of_the_busy).map_err(refused)?;
         }
         check(&self.by_address, &client.address, requests, self.burst).map_err(refused)
     }
 
+    /// Counts a request that was [taken](Self::take) as so many more, of a whole burst at most, even if there is no room for
+    /// them: the next ones of its address wait for that.
+    pub fn owe(&self, client: Client, requests: NonZeroU32) {
+        // Refused only if the address owes as much as it may already.
+        let _ = check(&self.owed, &client.address, requests, self.burst);
+    }
+
     /// Counts a request that does the work of so many; of a whole burst at most.
     pub fn take_many(&self, client: Client, requests: NonZeroU32) -> Result<IsBusy, Refused> {
         let connection = Client { is_busy: false, ..client };
         let is_busy = check(&self.by_connection, &connection, requests, NonZeroU32::MAX).is_err();
-        let refused = |wait| Refused { wait, is_busy };
+        let refused = |wait| Refused { wait };
         if is_busy {
             check(&self.of_the_busy, &client.address, requests, self.burst_of_the_busy).map_err(refused)?;
         }
@@ -121,15 +132,17 @@ fn whole(number: f64) -> NonZeroU32 {
 }
 
 /// What is kept of each key, of as many as there is room for.
+#[derive(Clone)]
 struct Known<K> {
-    parts: [Mutex<LruCache<K, Nanos>>; PARTS],
+    parts: Arc<[Mutex<LruCache<K, Nanos>>; PARTS]>,
     hasher: RandomState,
 }
 
 impl<K: Hash + Eq> Default for Known<K> {
     fn default() -> Self {
         // Not a cache with a capacity, which would take all its room at once.
-        Self { parts: std::array::from_fn(|_| Mutex::new(LruCache::unbounded())), hasher: RandomState::new() }
+        let parts = std::array::from_fn(|_| Mutex::new(LruCache::unbounded()));
+        Self { parts: Arc::new(parts), hasher: RandomState::new() }
     }
 }
 
@@ -184,8 +197,7 @@ mod tests {
         let (bucket, clock) = bucket(100);
         // A part of the burst as an ordinary connection, and a second's worth as a busy one.
         assert_eq!(taken(&bucket, client(1, 1), 2_000), 84);
-        let Refused { wait, is_busy } = bucket.take(client(1, 1)).unwrap_err();
-        assert!(is_busy);
+        let Refused { wait } = bucket.take(client(1, 1)).unwrap_err();
         assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
         clock.advance(Duration::from_secs(1));
         assert_eq!(taken(&bucket, client(1, 1), 2_000), 80);
@@ -213,13 +225,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_more_work_than_there_was_room_for_is_owed_and_the_next_requests_wait_for_it() {
+        let (bucket, clock) = bucket(100);
+        let number = |number| NonZeroU32::new(number).unwrap();
+        let taken = |connection| taken(&bucket, client(1, connection), 1);
+        assert_eq!(bucket.take(client(1, 1)), Ok(IsBusy(false)));
+        // Half of the burst, then a whole one: after that, half a burst is owed.
+        bucket.owe(client(1, 1), number(500));
+        assert_eq!(taken(2), 1);
+        bucket.owe(client(1, 2), number(1_000));
+        let wait = bucket.take(client(1, 3)).unwrap_err().wait;
+        assert!(wait > Duration::from_secs(5) && wait <= Duration::from_millis(5_050), "{wait:?}");
+        assert_eq!(bucket.take(client(2, 4)), Ok(IsBusy(false)), "others owe nothing");
+        // More than a burst is owed by nobody: who has used everything and does the most work is back after that.
+        (0..100).for_each(|_| bucket.owe(client(1, 3), number(5_000)));
+        clock.advance(Duration::from_secs(11));
+        assert_eq!(taken(3), 1);
+    }
+
+    #[test]
     fn what_is_known_of_very_many_addresses_has_a_bound() {
         let (bucket, _) = bucket(1);
         (0..200_000).for_each(|address| assert!(bucket.take(client(address, address.into())).is_ok()));
         let known = |parts: &[Mutex<LruCache<IpAddr, Nanos>>]| -> usize {
             parts.iter().map(|part| part.lock().unwrap().len()).sum()
         };
-        assert_eq!(known(&bucket.by_address.into_state_store().parts), KNOWN);
+        assert_eq!(known(&*bucket.by_address.into_state_store().parts), KNOWN);
     }
 
     #[test]

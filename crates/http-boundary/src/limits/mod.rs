@@ -7,11 +7,12 @@ mod tests;
 use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
+use http_body::Body as _;
 use lru::LruCache;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -19,14 +20,19 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A busy connection that goes on when it is refused gets its refusals no faster than this: thousands of them in a second
-/// would take the processor from others. `Retry-After` asks it to wait longer in any case.
+/// A client that goes on when it is refused gets its refusals no faster than this over each connection: thousands of them in
+/// a second would take the processor from others. `Retry-After` asks it to wait longer in any case.
 const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
 /// What asks whether the service lives and is ready: counted apart, so that no flood of anything else from the same address
 /// keeps an orchestrator out.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 /// An orchestrator asks a few times a second.
 const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// So many bytes of an answer count as one request more.
+const BYTES_OF_A_REQUEST: u64 = 16 * 1024;
+/// Of a history that is read and folded for a request, so many events count as one request more.
+const EVENTS_OF_A_REQUEST: u64 = 50;
 
 /// For so long nothing is done for an address that has forged more than its share: its next forgeries, over all of its
 /// connections at once, would each be read before they are known.
@@ -148,8 +154,8 @@ impl ClientLimits {
     }
 
     /// Lets pass what is within the limits, and finds out for the extractors [`Client`] and [`Caller`] whose request it is.
-    /// Otherwise returns the refusal.
-    pub(crate) async fn admit(&self, request: Request) -> Result<Request, Problem> {
+    /// Otherwise returns the refusal. The share is that of the request's client.
+    pub(crate) async fn admit(&self, request: Request) -> Result<(Request, ClientShare), Problem> {
         let (mut parts, body) = request.into_parts();
         let Ok(peer) = Peer::from_request_parts(&mut parts, &()).await;
         let client = self.shared.proxies.client(peer, &parts.headers);
@@ -162,10 +168,9 @@ impl ClientLimits {
         let counted = limit.filter(|_| !by_handler);
         let client = match counted.map(|limit| (limit, limit.bucket.take(client))) {
             Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
-            Some((limit, Err(Refused { wait, is_busy }))) => {
-                if is_busy {
-                    tokio::time::sleep(BEFORE_A_REFUSAL).await;
-                }
+            // Whether the connection is busy or has just been made for this request.
+            Some((limit, Err(Refused { wait }))) => {
+                tokio::time::sleep(BEFORE_A_REFUSAL).await;
                 return Err(limit.refusal(wait));
             }
             None => client,
@@ -177,9 +182,10 @@ impl ClientLimits {
             Err(problem) => return Err(problem),
         }
         let share = limit.is_some().then(|| (self.clone(), kind));
+        let share = ClientShare { share, client };
         parts.extensions.insert(client);
-        parts.extensions.insert(ClientShare { share, client });
-        Ok(Request::from_parts(parts, body))
+        parts.extensions.insert(share.clone());
+        Ok((Request::from_parts(parts, body), share))
     }
 
     /// Counts an answer that refuses its request for want of room.
@@ -237,6 +243,12 @@ pub struct ClientShare {
 }
 
 impl ClientShare {
+    /// Of a client without limits.
+    #[must_use]
+    pub fn without_limits(client: Client) -> Self {
+        Self { share: None, client }
+    }
+
     /// Charges the client for so many requests more.
     ///
     /// # Errors
@@ -255,6 +267,27 @@ impl ClientShare {
         let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
         let taken = limit.bucket.take_more(self.client, requests);
         taken.map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    /// The client's request had so many events read and folded. What that is worth in requests is counted, even if there is
+    /// no room for it: the client's next requests wait for that.
+    pub fn has_read(&self, events: u64) {
+        self.owe(events / EVENTS_OF_A_REQUEST);
+    }
+
+    /// The client is answered; a large answer counts as more requests, as [`Self::has_read`] does.
+    pub(crate) fn is_answered(&self, answer: &Response) {
+        // Of a HEAD request, the body was made and left out.
+        let declared =
+            answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let bytes = answer.body().size_hint().exact().max(declared);
+        self.owe(bytes.unwrap_or_default() / BYTES_OF_A_REQUEST);
+    }
+
+    fn owe(&self, requests: u64) {
+        if let Some((limit, requests)) = self.more(usize::try_from(requests).unwrap_or(usize::MAX)) {
+            limit.bucket.owe(self.client, requests);
+        }
     }
 
     fn more(&self, requests: usize) -> Option<(&Limit, NonZeroU32)> {
@@ -299,6 +332,6 @@ impl<S: Sync> FromRequestParts<S> for ClientShare {
             return Ok(share.clone());
         }
         // A route without limits.
-        Ok(Self { share: None, client: Client::from_request_parts(parts, state).await? })
+        Client::from_request_parts(parts, state).await.map(Self::without_limits)
     }
 }

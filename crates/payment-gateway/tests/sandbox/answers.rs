@@ -1,6 +1,8 @@
 //! Payments that are declined, slow, answered late or twice, or never.
 
 use crate::world::{DEADLINE, World, charge};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use payment_gateway::{Charge, GatewayError, IntentStatus, UnknownOutcome};
 use rstest::rstest;
 use sandbox_gateway::DEFAULT_SECRET_KEY;
@@ -73,6 +75,23 @@ async fn a_payment_that_never_answers_is_unknown_and_leaves_nothing() {
     tokio::time::timeout(DEADLINE, world.restart()).await.expect("a stop");
     let hung = tokio::time::timeout(DEADLINE, hanging).await.expect("an end").unwrap();
     assert!(matches!(hung, Err(GatewayError::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn payments_that_never_answer_leave_connections_for_those_of_others() {
+    let world = World::new().await;
+    let gateway = world.gateway_with(DEFAULT_SECRET_KEY, 2 * DEADLINE);
+    let charges: Vec<_> = (0..20).map(|_| charge("pm_sandbox_never_answers")).collect();
+    let mut asked: FuturesUnordered<_> = charges.iter().map(|charge| gateway.authorize(charge)).collect();
+    // Sixteen hang, and the others are cut off at once.
+    for _ in 0..4 {
+        let cut_off = tokio::time::timeout(DEADLINE, asked.next()).await.expect("an end").unwrap();
+        assert!(matches!(cut_off, Err(GatewayError::Unknown { .. })), "{cut_off:?}");
+    }
+    assert!(asked.next().now_or_never().is_none());
+    let (another, visa) = (world.gateway(), charge("pm_card_visa"));
+    let paid = tokio::time::timeout(DEADLINE, another.authorize(&visa)).await.expect("an answer").unwrap();
+    assert_eq!(paid.status, IntentStatus::RequiresCapture);
 }
 
 #[tokio::test]
