@@ -195,7 +195,7 @@ async fn a_query_that_no_database_could_answer_is_refused(pool: PgPool) {
     reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
 }
 
-/// Whoever fills a cart may be anybody, and all that is done to it is kept.
+/// Anybody can change a cart, and each change is kept.
 #[sqlx::test(migrations = false)]
 async fn a_cart_that_was_changed_very_often_takes_no_more_changes(pool: PgPool) {
     const LINES: u64 = 500;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const STOCK: &str = "inventory-MUG";
-/// After so many looks in vain the next one is minutes away.
+/// After so many looks that found nothing, the next one is minutes away.
 const LOOKS: usize = 8;
 
 /// Sets what of the stock's stream its readers see.

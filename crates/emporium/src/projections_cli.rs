@@ -318,7 +318,7 @@ fn parked_table(parked: &[Value]) -> String {
     let mut table = String::new();
     for stream in parked {
         table += &format!(
-            "{} stands at revision {} ({}), {} events wait, version {}\n  {}\n",
+            "{} is parked at revision {} ({}), {} events wait, version {}\n  {}\n",
             text(&stream["stream"]),
             stream["revision"],
             text(&stream["event_type"]),

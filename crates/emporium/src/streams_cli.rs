@@ -76,7 +76,7 @@ fn table(parked: &Value) -> String {
     let mut table = String::new();
     for stream in parked["streams"].as_array().into_iter().flatten() {
         table += &format!(
-            "{} stands at revision {} ({}) since {}\n  {}\n",
+            "{} is parked at revision {} ({}) since {}\n  {}\n",
             text(&stream["stream"]),
             stream["revision"],
             text(&stream["event_type"]),
@@ -121,7 +121,7 @@ mod tests {
         });
         assert_eq!(
             table(&parked),
-            "order-1 stands at revision 3 (x.v1) since today\n  unknown\norder 1 waits for order-1: unknown\n  \
+            "order-1 is parked at revision 3 (x.v1) since today\n  unknown\norder 1 waits for order-1: unknown\n  \
              payment 2 is authorized: 1000 GBP in its smallest unit\n"
         );
     }

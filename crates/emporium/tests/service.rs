@@ -176,7 +176,7 @@ async fn a_report_whose_reader_goes_ends_quietly() {
     service.terminate().await;
 }
 
-/// Before anything else: what is told of connections later goes by it.
+/// It is the first line, because the limits for connections follow from it.
 #[test]
 fn a_raised_limit_for_open_files_is_in_the_log() {
     let mut shell = Command::new("sh");

@@ -37,7 +37,7 @@ async fn an_event_that_cannot_be_read_is_shown_and_passed_over() {
     write(&service.store(), "inventory-MUG", Some(0), "somebody.wrote.v1", b"{}".to_vec()).await;
     is_refused(&service, "MUG", "stream-unreadable").await;
     let parked = said(&streams(&["parked"]));
-    let first = "inventory-MUG stands at revision 1 (somebody.wrote.v1) since ";
+    let first = "inventory-MUG is parked at revision 1 (somebody.wrote.v1) since ";
     assert!(parked.starts_with(first), "{parked}");
     let elsewhere = streams(&["skip", "inventory-MUG", "--revision", "7", "--reason", "by mistake"]);
     assert_eq!(elsewhere.status.code(), Some(1), "{elsewhere:?}");
@@ -65,7 +65,7 @@ async fn a_stream_that_was_mended_is_read_again() {
     is_refused(&service, "MUG", "history-altered").await;
     let is_listed = || {
         let parked = said(&streams(&["parked"]));
-        assert!(parked.starts_with("inventory-MUG stands at revision 1 "), "{parked}");
+        assert!(parked.starts_with("inventory-MUG is parked at revision 1 "), "{parked}");
     };
     is_listed();
     // And takes that back. Nobody has asked for the stream since.
