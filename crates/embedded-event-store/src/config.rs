@@ -19,15 +19,6 @@ const CONNECTIONS: Limits = Limits {
     unread: Duration::from_secs(60),
 };
 
-/// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Read and subscribe, but nothing that changes the log. Consuming a persistent subscription changes it.
-    ReadOnly,
-}
-
 /// Somebody who may use the store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
@@ -35,13 +26,29 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: String,
-    /// What the user may do.
-    pub role: Role,
+    /// The groups: roles that access control lists name beside users. `$admins` may do everything, and `$ops` looks after
+    /// persistent subscriptions.
+    pub groups: Vec<String>,
+    /// May read and subscribe to everything, and do nothing that changes the log, whatever the groups and the lists say.
+    /// Consuming a persistent subscription changes the log.
+    pub read_only: bool,
+}
+
+impl User {
+    /// A user who may do everything.
+    pub fn admin(name: impl Into<String>, password: impl Into<String>) -> Self {
+        let groups = vec!["$admins".to_owned()];
+        User { name: name.into(), password: password.into(), groups, read_only: false }
+    }
 }
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .field("groups", &self.groups)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,6 +80,9 @@ pub struct Config {
     pub reserved_disk_bytes: u64,
     /// Who may use the store; if it is empty, everybody who can connect.
     pub users: Vec<User>,
+    /// Whether somebody who has not logged in counts as one of `$all` for streams. Persistent subscriptions want a user all
+    /// the same.
+    pub anonymous_streams: bool,
     /// The files for encrypted connections; without them connections are not encrypted.
     pub tls: Option<Tls>,
     /// How many connections are taken, and which are closed. At the limit, the one that has gone longest without a call
@@ -92,6 +102,7 @@ impl Config {
             waiting_appends_bytes: 64 * 1024 * 1024,
             reserved_disk_bytes: 32 * 1024 * 1024,
             users: Vec::new(),
+            anonymous_streams: false,
             tls: None,
             connections: CONNECTIONS,
         }

@@ -26,10 +26,13 @@
 //! - The extra statistics are remembered, and none are made.
 //!
 //! # Users and encryption
-//! With users in the configuration, streams and persistent subscriptions want one (Basic authentication; Unauthenticated
-//! otherwise). A read-only user may read, subscribe and ask about groups; whatever changes the log, consuming a group
-//! included, is refused with PermissionDenied. Gossip and server features stay open. With a certificate and a key,
-//! connections are encrypted; passwords should not travel without. Both files are read when the store starts.
+//! With users in the configuration, a call is made by one of them (Basic authentication) or by nobody in particular; a
+//! wrong password is refused with Unauthenticated everywhere. Who may do what with a stream follows from `$acl` in its
+//! metadata, from `$settings`, and from the defaults of the protocol's own server; whatever is refused, is refused with
+//! PermissionDenied, and a subscription ends when its reader loses the right. The group `$admins` may do everything,
+//! `$ops` looks after persistent subscriptions, and gossip and server features are open. The README says what differs.
+//! With a certificate and a key, connections are encrypted; passwords should not travel without. Both files are read when
+//! the store starts.
 
 mod config;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -44,7 +47,7 @@ mod service;
 mod verify;
 mod wire;
 
-pub use config::{Config, DEFAULT_PORT, Role, Tls, User};
+pub use config::{Config, DEFAULT_PORT, Tls, User};
 pub use log::writer::EXIT_DISK_FAILED;
 pub use log::{Flaw, JournalError, OpenError, StorageError, record::RecordError};
 pub use server::{Death, EmbeddedEventStore, GroupError, StartError, TlsError};

@@ -36,11 +36,14 @@ export class Server {
   #folder;
   #process;
   #output = "";
+  #parameters;
   address;
 
-  static async start() {
+  /** Starts a store that is open to everybody, or with the parameters that are made for its folder. */
+  static async start(parametersFor = () => ["--open"]) {
     const server = new Server();
     server.#folder = await mkdtemp(join(tmpdir(), "emporium-clients-"));
+    server.#parameters = await parametersFor(server.#folder);
     server.address = `127.0.0.1:${await freePort()}`;
     await server.start();
     return server;
@@ -52,7 +55,8 @@ export class Server {
 
   /** Starts the process and waits until it says on which address it listens. */
   async start() {
-    const parameters = ["event-store", "serve", "--open", "--data-dir", this.#folder, "--listen", this.address];
+    const parameters = ["event-store", "serve", "--data-dir", this.#folder, "--listen", this.address];
+    parameters.push(...this.#parameters);
     const started = spawn(process.env.EMPORIUM, parameters, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     this.#output = "";

@@ -206,7 +206,8 @@ async fn read(
     count: u64,
     resolve_links: bool,
 ) -> Result<Vec<Resolved>, GroupError> {
-    let read = StreamRead { stream: stream.to_owned(), from, direction, count, resolve_links };
+    let reader = store.access().own_rights();
+    let read = StreamRead { stream: stream.to_owned(), from, direction, count, resolve_links, reader };
     let mut events = Vec::new();
     if let Some(found) = store.read_stream(read).await? {
         let mut found = found.events;

@@ -225,6 +225,7 @@ impl Task {
 
     async fn subscribe(&mut self) -> Result<BoxStream<'static, Result<Message, ReadError>>, GroupError> {
         let resolve_links = self.settings.resolve_links;
+        let reader = self.store.access().own_rights();
         let from = self.deliveries.read_to().map_or(From::Start, From::At);
         Ok(match &self.id.source {
             Source::All => {
@@ -232,10 +233,10 @@ impl Task {
                     Some(filter) => Some((filter.filter()?, CONSIDERED_PER_CHECKPOINT)),
                     None => None,
                 };
-                self.store.subscribe_to_all(AllSubscription { from, filter, resolve_links })?.boxed()
+                self.store.subscribe_to_all(AllSubscription { from, filter, resolve_links, reader })?.boxed()
             }
             Source::Stream(stream) => {
-                let subscription = StreamSubscription { stream: stream.clone(), from, resolve_links };
+                let subscription = StreamSubscription { stream: stream.clone(), from, resolve_links, reader };
                 self.store.subscribe_to_stream(subscription).await?.boxed()
             }
         })

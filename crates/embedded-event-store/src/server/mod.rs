@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use crate::config::Config;
+use crate::config::{Config, User};
 use crate::groups::Groups;
 use crate::log::OpenError;
 use crate::service::Store;
@@ -99,7 +99,6 @@ impl EmbeddedEventStore {
     /// Opens the data folder and serves it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let (listen, limits) = (config.listen, config.connections);
-        let users = config.users.clone();
         let (writer_signal, writer_ended) = watch::channel(false);
         let opened = tokio::task::spawn_blocking(move || {
             let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -131,7 +130,7 @@ impl EmbeddedEventStore {
         let cut_connections = CancellationToken::new();
         let (server_signal, server_ended) = watch::channel(false);
         let encrypted = acceptor.is_some();
-        let routes = wire::routes(&store, Arc::clone(&groups), &users, reachable(address));
+        let routes = wire::routes(&store, Arc::clone(&groups), reachable(address));
         let places = Acceptor::new(Share::EVENT_STORE, limits);
         let open_connections = Box::new(places.open_connections());
         let serving =
@@ -162,6 +161,12 @@ impl EmbeddedEventStore {
     /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on these users. Subscriptions of users who are gone, or have another password or other groups, end. A store
+    /// that was started without users stays open to everybody.
+    pub fn set_users(&self, users: &[User]) {
+        self.store.access().set_users(users);
     }
 
     /// How many connections are open.

@@ -3,32 +3,36 @@
 use std::sync::Arc;
 
 use super::view::{StreamState, View};
-use super::{Resolved, on_disk};
+use super::{Act, Resolved, Rights, on_disk};
 use crate::log::record::Record;
 use crate::log::{Log, StorageError};
 
 const LINK_TYPE: &[u8] = b"$>";
 
-/// Follows the links among the records, if `follow`. What is not a link stays as it is.
+/// Follows the links among the records, if `follow`. What is not a link stays as it is, and a link to what the reader may not
+/// read leads nowhere.
 pub async fn resolve(
     log: &Arc<Log>,
     records: Vec<Arc<Record>>,
     follow: bool,
+    reader: &Rights,
 ) -> Result<Vec<Resolved>, StorageError> {
     if follow && records.iter().any(|record| record.event_type() == LINK_TYPE) {
-        let log = Arc::clone(log);
-        return on_disk(move || records.into_iter().map(|record| resolve_one(&log, record)).collect()).await;
+        let (log, reader) = (Arc::clone(log), reader.clone());
+        let resolved =
+            on_disk(move || records.into_iter().map(|record| resolve_one(&log, record, &reader)).collect());
+        return resolved.await;
     }
     Ok(records.into_iter().map(|record| Resolved { event: Some(record), link: None }).collect())
 }
 
-fn resolve_one(log: &Log, record: Arc<Record>) -> Result<Resolved, StorageError> {
+fn resolve_one(log: &Log, record: Arc<Record>, reader: &Rights) -> Result<Resolved, StorageError> {
     if record.event_type() != LINK_TYPE {
         return Ok(Resolved { event: Some(record), link: None });
     }
     let event = match target(record.data()) {
-        Some((revision, stream)) => look_up(log, stream, revision)?,
-        None => None,
+        Some((revision, stream)) if reader.may_now(Act::Read, stream)? => look_up(log, stream, revision)?,
+        Some(_) | None => None,
     };
     Ok(Resolved { event, link: Some(record) })
 }

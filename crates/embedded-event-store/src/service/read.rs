@@ -7,7 +7,7 @@ use futures::Stream;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::view::{StreamState, View};
-use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Store, links, on_disk};
+use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Rights, Store, links, on_disk};
 use crate::log::record::Record;
 use crate::log::{Log, StorageError};
 
@@ -21,7 +21,7 @@ pub enum Direction {
 }
 
 /// What to read of a stream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamRead {
     /// The stream's name.
     pub stream: String,
@@ -33,10 +33,12 @@ pub struct StreamRead {
     pub count: u64,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What to read of the whole log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AllRead {
     /// Where to start. Forwards begins at the position, backwards with the event before it.
     pub from: From,
@@ -48,6 +50,8 @@ pub struct AllRead {
     pub filter: Option<EventFilter>,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// Events as they are read, page by page.
@@ -68,7 +72,7 @@ impl Store {
     pub async fn read_stream(&self, read: StreamRead) -> Result<Option<FoundStream>, ReadError> {
         let log = Arc::clone(&self.log);
         let visible = log.head();
-        let StreamRead { stream, from, direction, count, resolve_links } = read;
+        let StreamRead { stream, from, direction, count, resolve_links, reader } = read;
         let first = {
             let log = Arc::clone(&log);
             let stream = stream.clone();
@@ -86,7 +90,7 @@ impl Store {
                 .filter(|asked| *asked < rest.view.first)
                 .map(|_| rest.view.first),
                 last: rest.view.last,
-                events: stream_events(log, page, rest, resolve_links).boxed(),
+                events: stream_events(log, page, rest, (resolve_links, reader)).boxed(),
             })),
         }
     }
@@ -200,12 +204,12 @@ fn stream_events(
     log: Arc<Log>,
     first: Vec<Arc<Record>>,
     mut rest: Rest,
-    resolve_links: bool,
+    (resolve_links, reader): (bool, Rights),
 ) -> impl Stream<Item = Result<Resolved, ReadError>> {
     try_stream! {
         let mut page = first;
         loop {
-            for resolved in links::resolve(&log, page, resolve_links).await? {
+            for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                 yield resolved;
             }
             if rest.count == 0 {
@@ -240,7 +244,7 @@ fn all_events(
                 (Some(last), Direction::Backwards) => to = last.position() - 1,
             }
             let page = filtered(page, read.filter.as_ref())?;
-            for resolved in links::resolve(&log, page, read.resolve_links).await? {
+            for resolved in links::resolve(&log, page, read.resolve_links, &read.reader).await? {
                 if left == 0 {
                     break;
                 }

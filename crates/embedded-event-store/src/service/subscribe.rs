@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::read::{Direction, page_after, page_of_all};
 use super::view::{StreamState, View};
-use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Store, links, on_disk};
+use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Rights, Store, links, on_disk};
 use crate::log::Log;
 use crate::log::record::TOMBSTONE_REVISION;
 
@@ -22,7 +22,7 @@ use crate::log::record::TOMBSTONE_REVISION;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(2);
 
 /// What to subscribe to in the whole log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AllSubscription {
     /// Where to start: after this position; after everything for `End`.
     pub from: From,
@@ -30,10 +30,12 @@ pub struct AllSubscription {
     pub filter: Option<(EventFilter, u64)>,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What to subscribe to in one stream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamSubscription {
     /// The stream's name; it need not exist yet.
     pub stream: String,
@@ -41,6 +43,8 @@ pub struct StreamSubscription {
     pub from: From,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What a subscriber is told.
@@ -172,7 +176,7 @@ fn all_messages(
     subscription: AllSubscription,
 ) -> impl Stream<Item = Result<Message, ReadError>> {
     try_stream! {
-        let AllSubscription { filter, resolve_links, .. } = subscription;
+        let AllSubscription { filter, resolve_links, reader, .. } = subscription;
         let (filter, every) = match filter {
             Some((filter, every)) => (Some(filter), every.max(1)),
             None => (None, u64::MAX),
@@ -191,7 +195,7 @@ fn all_messages(
                 next = page.last().map_or(next, |record| record.position() + 1);
                 match &filter {
                     None => {
-                        for resolved in links::resolve(&log, page, resolve_links).await? {
+                        for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                             yield Message::Event(resolved);
                         }
                     }
@@ -199,7 +203,7 @@ fn all_messages(
                         for record in page {
                             let position = record.position();
                             if filter.passes(&record)? {
-                                for resolved in links::resolve(&log, vec![record], resolve_links).await? {
+                                for resolved in links::resolve(&log, vec![record], resolve_links, &reader).await? {
                                     yield Message::Event(resolved);
                                 }
                                 checkpoints.told = position;
@@ -235,7 +239,7 @@ fn stream_messages(
     subscription: StreamSubscription,
 ) -> impl Stream<Item = Result<Message, ReadError>> {
     try_stream! {
-        let StreamSubscription { stream, resolve_links, .. } = subscription;
+        let StreamSubscription { stream, resolve_links, reader, .. } = subscription;
         let mut after = after;
         loop {
             let visible = follower.newest()?;
@@ -245,7 +249,7 @@ fn stream_messages(
                     break;
                 };
                 after = after.max(step.reached);
-                for resolved in links::resolve(&log, step.page, resolve_links).await? {
+                for resolved in links::resolve(&log, step.page, resolve_links, &reader).await? {
                     yield Message::Event(resolved);
                 }
                 if follower.stopping.is_cancelled() {
@@ -275,7 +279,7 @@ fn stream_messages(
                         Err(ReadError::StreamDeleted { stream: stream.clone() })?;
                     }
                     after = after.max(page.last().map(|record| record.revision()));
-                    for resolved in links::resolve(&log, page, resolve_links).await? {
+                    for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                         yield Message::Event(resolved);
                     }
                 }

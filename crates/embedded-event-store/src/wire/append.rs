@@ -2,6 +2,7 @@
 
 use tonic::{Status, Streaming};
 
+use super::access::check;
 use super::errors::write_status;
 use super::messages::Empty;
 use super::messages::streams::append_req::Content;
@@ -16,17 +17,23 @@ use super::messages::streams::tombstone_req::options::ExpectedStreamRevision as 
 use super::messages::streams::{
     AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_resp, tombstone_resp,
 };
-use super::names::{proposed, writable_stream_name};
+use super::names::{must_be_writable, proposed, stream_name};
 use crate::log::writer::{Expected, WriteError, Written};
-use crate::service::Store;
+use crate::service::{Act, Rights, Store};
 
 /// Takes a whole append and answers it.
-pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result<AppendResp, Status> {
+pub async fn append(
+    store: &Store,
+    rights: &Rights,
+    mut requests: Streaming<AppendReq>,
+) -> Result<AppendResp, Status> {
     let Some(Content::Options(options)) = requests.message().await?.and_then(|request| request.content)
     else {
         return Err(Status::invalid_argument("an append begins with its options; send them first"));
     };
-    let stream = writable_stream_name(options.stream_identifier)?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Append, &stream).await?;
+    must_be_writable(&stream)?;
     let expected = match options.expected_stream_revision {
         Some(ExpectedForAppend::Revision(revision)) => Expected::Revision(revision),
         Some(ExpectedForAppend::NoStream(_)) => Expected::NoStream,
@@ -63,9 +70,11 @@ pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result
 }
 
 /// Hides a stream.
-pub async fn delete(store: &Store, request: DeleteReq) -> Result<DeleteResp, Status> {
+pub async fn delete(store: &Store, rights: &Rights, request: DeleteReq) -> Result<DeleteResp, Status> {
     let options = request.options.ok_or_else(no_options)?;
-    let stream = writable_stream_name(options.stream_identifier)?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Delete, &stream).await?;
+    must_be_writable(&stream)?;
     let expected = match options.expected_stream_revision {
         Some(ExpectedForDelete::Revision(revision)) => Expected::Revision(revision),
         Some(ExpectedForDelete::NoStream(_)) => Expected::NoStream,
@@ -85,9 +94,15 @@ pub async fn delete(store: &Store, request: DeleteReq) -> Result<DeleteResp, Sta
 }
 
 /// Closes a stream for ever.
-pub async fn tombstone(store: &Store, request: TombstoneReq) -> Result<TombstoneResp, Status> {
+pub async fn tombstone(
+    store: &Store,
+    rights: &Rights,
+    request: TombstoneReq,
+) -> Result<TombstoneResp, Status> {
     let options = request.options.ok_or_else(no_options)?;
-    let stream = writable_stream_name(options.stream_identifier)?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Delete, &stream).await?;
+    must_be_writable(&stream)?;
     let expected = match options.expected_stream_revision {
         Some(ExpectedForTombstone::Revision(revision)) => Expected::Revision(revision),
         Some(ExpectedForTombstone::NoStream(_)) => Expected::NoStream,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use super::errors::write_status;
+use super::errors::{read_status, write_status};
 use super::messages::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use super::messages::streams::batch_append_req::{Options, ProposedMessage};
 use super::messages::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
@@ -25,14 +25,15 @@ use super::messages::streams::batch_append_resp::{
 use super::messages::streams::{BatchAppendReq, BatchAppendResp};
 use super::messages::wrong_expected_version::{CurrentStreamRevisionOption, ExpectedStreamPositionOption};
 use super::messages::{
-    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, Uuid as WireUuid,
-    WrongExpectedVersion,
+    AccessDenied, AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout,
+    Uuid as WireUuid, WrongExpectedVersion,
 };
-use super::names::{identifier, proposed, uuid, writable_stream_name};
+use super::names::{identifier, must_be_writable, proposed, stream_name, uuid};
 use super::protocol::google::rpc;
+use crate::log::StorageError;
 use crate::log::record::ProposedEvent;
 use crate::log::writer::{Expected, Reply, WriteError, Written};
-use crate::service::Store;
+use crate::service::{Act, Rights, Store};
 
 /// Appends of one call that may be on their way to the disk at once.
 const IN_FLIGHT: usize = 512;
@@ -42,6 +43,7 @@ const INCOMPLETE: usize = 32;
 /// Answers the appends of one call, until the client ends it or the store stops.
 pub fn answers(
     store: Arc<Store>,
+    rights: Rights,
     requests: impl Stream<Item = Result<BatchAppendReq, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<BatchAppendResp, Status>> {
     let stopping = store.stopping().clone();
@@ -52,10 +54,10 @@ pub fn answers(
             std::future::ready(request.and_then(|request| session.accept(request)).transpose())
         })
         .then(move |complete| {
-            let store = Arc::clone(&store);
+            let (store, rights) = (Arc::clone(&store), rights.clone());
             async move {
                 match complete {
-                    Ok(complete) => Ok(complete.hand_over(&store).await),
+                    Ok(complete) => Ok(complete.hand_over(&store, &rights).await),
                     Err(status) => Err(status),
                 }
             }
@@ -129,8 +131,11 @@ fn begin(correlation: Option<WireUuid>, options: Option<Options>) -> Result<Inco
         Some(ExpectedStreamPosition::Any(())) => (Expected::Any, Some(Echoed::Any(()))),
         None => (Expected::Any, None),
     };
-    let (stream, refusal) = match writable_stream_name(options.stream_identifier.clone()) {
-        Ok(stream) => (stream, None),
+    let (stream, refusal) = match stream_name(options.stream_identifier.clone()) {
+        Ok(stream) => {
+            let refusal = must_be_writable(&stream).err();
+            (stream, refusal.map(|status| bad_request(status.message())))
+        }
         Err(status) => {
             let name = options.stream_identifier.map(|i| i.stream_name).unwrap_or_default();
             (String::from_utf8_lossy(&name).into_owned(), Some(bad_request(status.message())))
@@ -174,14 +179,16 @@ impl Incomplete {
         }
     }
 
-    async fn hand_over(self, store: &Store) -> HandedOver {
+    async fn hand_over(self, store: &Store, rights: &Rights) -> HandedOver {
         let too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let reply = match self.refusal {
+        let reply = match (rights.may(Act::Append, &self.asked.stream).await, self.refusal) {
+            (Ok(false), _) => Err(access_denied()),
             _ if too_late => {
                 Err(timed_out("the deadline has passed and nothing was written; append again with more time"))
             }
-            Some(refusal) => Err(refusal),
-            None => {
+            (_, Some(refusal)) => Err(refusal),
+            (Err(error), None) => Err(undecided(error)),
+            (Ok(true), None) => {
                 store.append(self.asked.stream.clone(), self.expected, self.events).await.map_err(error_item)
             }
         };
@@ -268,6 +275,17 @@ fn error_item(error: WriteError) -> rpc::Status {
 fn bad_request(message: &str) -> rpc::Status {
     let details = BadRequest { message: message.to_owned() };
     item(Code::InvalidArgument, message.to_owned(), packed("event_store.client.BadRequest", &details))
+}
+
+fn access_denied() -> rpc::Status {
+    let details = packed("event_store.client.AccessDenied", &AccessDenied {});
+    item(Code::PermissionDenied, "AccessDenied".to_owned(), details)
+}
+
+/// Whether the caller may append could not be found out.
+fn undecided(error: StorageError) -> rpc::Status {
+    let status = read_status(error.into());
+    item(status.code(), status.message().to_owned(), packed("google.protobuf.Empty", &()))
 }
 
 fn timed_out(message: &str) -> rpc::Status {

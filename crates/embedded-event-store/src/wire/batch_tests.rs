@@ -100,7 +100,7 @@ async fn an_append_whose_deadline_has_passed_is_refused_and_one_in_time_is_writt
         let deadline = DeadlineOption::Deadline(prost_types::Duration { seconds, nanos: 0 });
         request.options.as_mut().unwrap().deadline_option = Some(deadline);
         let append = session().accept(request).unwrap().unwrap();
-        match append.hand_over(&store).await.answer().await.result.unwrap() {
+        match append.hand_over(&store, &store.access().own_rights()).await.answer().await.result.unwrap() {
             BatchResult::Success(success) => {
                 assert_eq!(
                     success.current_revision_option,

@@ -18,10 +18,10 @@ pub fn write_status(error: WriteError) -> Status {
         WriteError::WrongExpected { stream, expected, current } => {
             let expected = expected_number(expected).to_string();
             let actual = current.map_or_else(|| "-1".to_owned(), |revision| revision.to_string());
-            // Some clients read the message, not the trailers: its end has the form that they know.
+            // Some clients read the message, not the trailers.
             let message = format!(
-                "the stream is not as expected; read it and decide again: WrongExpectedVersion. Stream: {stream}, \
-                 Expected version: {expected}, Actual version: {actual}"
+                "Delete failed due to WrongExpectedVersion. Stream: {stream}, Expected version: {expected}, \
+                 Actual version: {actual}"
             );
             let parts = [("stream-name", stream), ("expected-version", expected), ("actual-version", actual)];
             named(Code::FailedPrecondition, message, "wrong-expected-version", &parts)
@@ -47,6 +47,7 @@ pub fn read_status(error: ReadError) -> Status {
     let message = error.to_string();
     match error {
         ReadError::StreamDeleted { stream } => stream_deleted(message, stream),
+        ReadError::Denied => access_denied(),
         ReadError::BeyondEnd { .. } | ReadError::Filter(_) => Status::invalid_argument(message),
         ReadError::Stopping => Status::unavailable(message),
         // It passes.
@@ -116,9 +117,13 @@ fn group_failed(message: String, parts: &[(&'static str, String); 3]) -> Status 
 }
 
 /// The status for somebody who may not do what they asked for.
-pub fn access_denied(user: &str) -> Status {
-    let message = format!("{user} may only read; ask as a user who may write");
-    named(Code::PermissionDenied, message, "access-denied", &[])
+pub fn access_denied() -> Status {
+    named(Code::PermissionDenied, "Access Denied".to_owned(), "access-denied", &[])
+}
+
+/// The status for a wrong name or password.
+pub fn unauthenticated() -> Status {
+    Status::unauthenticated("Unauthenticated")
 }
 
 fn parts_of(id: &GroupId) -> [(&'static str, String); 2] {

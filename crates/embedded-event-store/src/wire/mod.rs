@@ -24,12 +24,12 @@ mod protocol {
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::config::User;
 use crate::groups::Groups;
 use crate::service::Store;
 use messages::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
@@ -45,8 +45,8 @@ const UNIMPLEMENTED: &str = "this event store serves streams, persistent subscri
     has no projections, scavenging, user management or cluster operations; use a full EventStoreDB for those";
 
 /// All the services, ready to be served.
-pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, users: &[User], address: SocketAddr) -> Routes {
-    let access = access::Access::new(users);
+pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, address: SocketAddr) -> Routes {
+    let access = access::Authenticate::new(Arc::clone(store.access()));
     let streams = streams::StreamsService::new(Arc::clone(store));
     let streams = messages::streams::streams_server::StreamsServer::new(streams)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -56,14 +56,23 @@ pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, users: &[User], address: 
     let mut routes = Routes::builder();
     routes
         .add_service(InterceptedService::new(streams, access.clone()))
-        .add_service(InterceptedService::new(persistent, access))
-        .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(address)))
-        .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
-            server_features::ServerFeaturesService,
-        ));
+        .add_service(InterceptedService::new(persistent, access.clone()))
+        .add_service(messages::gossip::gossip_server::GossipServer::with_interceptor(
+            gossip::GossipService::new(address),
+            access.clone(),
+        ))
+        .add_service(
+            messages::server_features::server_features_server::ServerFeaturesServer::with_interceptor(
+                server_features::ServerFeaturesService,
+                access.clone(),
+            ),
+        );
     let mut routes = routes.routes();
     let router = routes.axum_router_mut();
-    *router =
-        std::mem::take(router).fallback(async || Status::unimplemented(UNIMPLEMENTED).into_http::<Body>());
+    *router = std::mem::take(router).fallback(move |headers: HeaderMap| {
+        let refused = access.rights(&headers).err();
+        let status = refused.unwrap_or_else(|| Status::unimplemented(UNIMPLEMENTED));
+        std::future::ready(status.into_http::<Body>())
+    });
     routes
 }

@@ -29,15 +29,14 @@ pub fn stream_name(identifier: Option<StreamIdentifier>) -> Result<String, Statu
     Ok(name)
 }
 
-/// The name of a stream that may be written to.
-pub fn writable_stream_name(identifier: Option<StreamIdentifier>) -> Result<String, Status> {
-    let name = stream_name(identifier)?;
-    if name == "$all" || name == "$$$all" || name.starts_with("$$$$") {
+/// Refuses what is no stream of its own. The metadata of the whole log can be written: it says who may read the log.
+pub fn must_be_writable(name: &str) -> Result<(), Status> {
+    if name == "$all" || name.starts_with("$$$$") {
         return Err(Status::invalid_argument(format!(
             "{name} is not a stream that can be written to; choose another"
         )));
     }
-    Ok(name)
+    Ok(())
 }
 
 /// The stream's name for an answer.

@@ -8,6 +8,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use uuid::Uuid;
 
+use super::access::check;
 use super::errors::read_status;
 use super::event_message::{EventMessage, UuidForm};
 use super::messages::streams::read_req::Options;
@@ -24,18 +25,21 @@ use super::messages::streams::read_resp::{
 use super::messages::streams::{ReadReq, ReadResp};
 use super::names::{identifier, stream_name};
 use crate::service::{
-    AllRead, AllSubscription, Direction, EventFilter, FilterOn, From, Message, ReadError, Store, StreamRead,
-    StreamSubscription,
+    Act, AllRead, AllSubscription, Direction, EventFilter, FilterOn, From, Message, ReadError, Rights, Store,
+    StreamRead, StreamSubscription,
 };
 
 /// How many events a filter looks at between checkpoints, if the client leaves it to the server.
 const DEFAULT_WINDOW: u64 = 32;
 
+/// The name by which the whole log is read.
+const ALL: &str = "$all";
+
 /// The answers to a read or a subscription.
 pub type Answers = BoxStream<'static, Result<ReadResp, Status>>;
 
 /// Starts a read or a subscription. What fails before the first answer fails here.
-pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Status> {
+pub async fn read(store: &Arc<Store>, reader: Rights, request: ReadReq) -> Result<Answers, Status> {
     let options = request.options.ok_or_else(|| missing("options"))?;
     let uuids = match options.uuid_option.and_then(|option| option.content) {
         Some(UuidContent::Structured(_)) => UuidForm::Structured,
@@ -56,12 +60,15 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
     match (source, count_option.ok_or_else(|| missing("count or subscription"))?) {
         (StreamOption::Stream(options), CountOption::Count(count)) => {
             let (stream, from) = stream_and_start(options)?;
-            let read = StreamRead { stream, from, direction, count, resolve_links };
+            check(&reader, Act::Read, &stream).await?;
+            let read = StreamRead { stream, from, direction, count, resolve_links, reader };
             read_stream(store, read, uuids, tell_ends).await
         }
         (StreamOption::All(options), CountOption::Count(count)) => {
+            check(&reader, Act::Read, ALL).await?;
             let filter = filter.map(|(filter, _)| filter);
-            let read = AllRead { from: start_of_all(options)?, direction, count, filter, resolve_links };
+            let from = start_of_all(options)?;
+            let read = AllRead { from, direction, count, filter, resolve_links, reader };
             first_of(store.read_all(read).map(move |event| {
                 let event = event.map_err(read_status)?;
                 Ok(answer(Content::Event(EventMessage::new(event, uuids))))
@@ -73,14 +80,18 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
         }
         (StreamOption::Stream(options), CountOption::Subscription(_)) => {
             let (stream, from) = stream_and_start(options)?;
-            let subscription = StreamSubscription { stream, from, resolve_links };
+            check(&reader, Act::Read, &stream).await?;
+            let subscription =
+                StreamSubscription { stream: stream.clone(), from, resolve_links, reader: reader.clone() };
             let messages = store.subscribe_to_stream(subscription).await.map_err(read_status)?;
-            Ok(subscription_answers(messages, uuids))
+            Ok(subscription_answers(reader.while_readable(&stream, messages), uuids))
         }
         (StreamOption::All(options), CountOption::Subscription(_)) => {
-            let subscription = AllSubscription { from: start_of_all(options)?, filter, resolve_links };
+            check(&reader, Act::Read, ALL).await?;
+            let from = start_of_all(options)?;
+            let subscription = AllSubscription { from, filter, resolve_links, reader: reader.clone() };
             let messages = store.subscribe_to_all(subscription).map_err(read_status)?;
-            Ok(subscription_answers(messages, uuids))
+            Ok(subscription_answers(reader.while_readable(ALL, messages), uuids))
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum EventStoreCliError {
     },
     #[error("the users in `{}` cannot be read ({why}): give JSON as `--help` shows it", path.display())]
     Users { path: PathBuf, why: String },
+    #[error("the process cannot hear signals; look at what limits it")]
+    Signal(#[source] io::Error),
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("the embedded event store cannot start")]
