@@ -5,6 +5,7 @@ use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
+use crate::rights;
 use crate::routes::{self, Shared};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
@@ -113,7 +114,8 @@ impl Application {
             // It keeps nobody from buying: the shop stays in service.
             self.health.is_well_so(SEALING, format!("it has stopped: {error}"));
         };
-        tokio::join!(sealing, self.run_fulfilment(stop));
+        let watching = stop.run_until_cancelled(rights::watch(self.store.clone(), self.health.clone()));
+        tokio::join!(sealing, watching, self.run_fulfilment(stop.clone()));
     }
 
     /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives

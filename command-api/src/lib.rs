@@ -13,6 +13,7 @@ mod keys;
 mod parked_report;
 mod problems;
 mod request;
+mod rights;
 mod routes;
 mod sealing;
 mod unpaid;

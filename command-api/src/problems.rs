@@ -238,6 +238,7 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             format!("Too many commands wait for `{stream}`: nothing was changed, try again."),
         )
         .retry_after(1),
+        ExecuteError::Store(EventStoreError::AccessDenied) => access_denied(),
         ExecuteError::Store(error) => {
             static SAID: PerSecond = PerSecond::once();
             if SAID.is_due() {
@@ -316,6 +317,15 @@ pub fn of_read(error: &EventStoreError) -> Problem {
         EventStoreError::Unavailable(_) => {
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
+        EventStoreError::AccessDenied => access_denied(),
         EventStoreError::Refused(_) | EventStoreError::Deleted => Problem::internal(),
     }
+}
+
+fn access_denied() -> Problem {
+    static SAID: Seldom = Seldom::new();
+    if SAID.is_due() {
+        tracing::error!("the event store does not let its user store commands: see the rights in /readyz");
+    }
+    Problem::event_store_access_denied()
 }

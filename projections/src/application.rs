@@ -6,6 +6,7 @@ use crate::metrics;
 use crate::provenance::{self, ProvenanceError};
 use crate::readiness;
 use crate::reconciliation::{self, Reconciler};
+use crate::rights;
 use crate::routes::{self, Shared};
 use crate::supervisor::Board;
 use axum::Router;
@@ -114,7 +115,12 @@ impl Application {
         // Whoever drops this future drops the workers too. Should one database be away, those of the other work.
         let databases = self.shared.databases.all();
         let projecting = databases.map(|database| project(database, &self.shared, &self.health, &stop));
-        tokio::join!(join_all(projecting), self.reconciler.clone().run(stop.clone()));
+        let watching = rights::watch(self.shared.store.clone(), self.health.clone());
+        tokio::join!(
+            join_all(projecting),
+            self.reconciler.clone().run(stop.clone()),
+            stop.run_until_cancelled(watching),
+        );
         stop.cancelled().await;
     }
 

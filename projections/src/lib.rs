@@ -32,6 +32,7 @@ mod provenance;
 pub mod read_models;
 mod readiness;
 pub mod reconciliation;
+mod rights;
 mod routes;
 mod share;
 mod status;

@@ -221,7 +221,9 @@ impl<P: Projection> Worker<P> {
         let parked = parking::parked(&mut connection, &self.share).await?;
         self.status.send_modify(|status| status.parked = parked.len());
         // By its contract the subscription never ends; should it, that must be seen.
-        let ended = SubscriptionItem::Disconnected { error: "the subscription has ended".to_owned() };
+        let ended = SubscriptionItem::Disconnected {
+            error: EventStoreError::Unavailable("the subscription has ended".to_owned()),
+        };
         let ended = futures::stream::once(std::future::ready(ended));
         let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)).chain(ended));
         let mut gathering = Gathering::<P>::new(self.share, from, parked);
@@ -271,10 +273,11 @@ impl<P: Projection> Worker<P> {
             SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
             SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position),
             SubscriptionItem::CaughtUp => {}
-            SubscriptionItem::Disconnected { error } => return self.event_store_away(error),
+            SubscriptionItem::Disconnected { error } => return self.interrupted(&error),
         }
         self.status.send_if_modified(|status| {
-            let was_away = matches!(status.state, State::EventStoreAway { .. });
+            let was_away =
+                matches!(status.state, State::EventStoreAway { .. } | State::EventStoreAccessDenied { .. });
             if was_away {
                 info!(projection = P::NAME, "the event store is back");
                 status.state = State::Running;
@@ -283,11 +286,17 @@ impl<P: Projection> Worker<P> {
         });
     }
 
-    fn event_store_away(&self, error: String) {
+    fn interrupted(&self, error: &EventStoreError) {
         if self.status.borrow().state == State::Running {
-            warn!(projection = P::NAME, error, "the event store is away; the subscription tries again");
+            let why = error.interruption();
+            warn!(projection = P::NAME, why, "the log cannot be followed; the subscription tries again");
         }
-        self.set_state(State::EventStoreAway { error });
+        let is_denied = matches!(error, EventStoreError::AccessDenied);
+        let error = error.to_string();
+        self.set_state(match is_denied {
+            true => State::EventStoreAccessDenied { error },
+            false => State::EventStoreAway { error },
+        });
     }
 
     fn write(&self, mut connection: PgConnection, from: Option<i64>, batch: Batch) -> Writing<'_> {

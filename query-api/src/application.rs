@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::history::Readers;
 use crate::live;
+use crate::rights;
 use crate::routes::{self, Shared};
 use axum::Router;
 use http_boundary::{ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken};
@@ -117,7 +118,8 @@ impl Application {
         tokio::join!(
             self.shared.checkpoints.follow(&self.health, &stop),
             self.shared.live_states.run(&stop),
-            self.shared.analytics.follow(&self.health, &stop)
+            self.shared.analytics.follow(&self.health, &stop),
+            stop.run_until_cancelled(rights::watch(self.shared.store.clone(), self.health.clone())),
         );
         self.shared.log.stop();
         self.shared.analytics.pool.close().await;

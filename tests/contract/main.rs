@@ -15,6 +15,7 @@ mod locks;
 mod metadata;
 mod proxy;
 mod reads;
+mod rights;
 mod supervision;
 mod target;
 mod writers;

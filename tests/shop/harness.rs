@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
 use command_api::UnpaidArgs;
-use embedded_event_store::EmbeddedEventStore;
+use embedded_event_store::{EmbeddedEventStore, User};
 use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, Intent};
 use reqwest::{Method, StatusCode};
@@ -18,6 +18,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 pub const TOKEN: &str = "the operator's token of the tests";
+
+/// The users of an event store that has some, and the password of both.
+const SERVICES: &str = "shop";
+const AUDITOR: &str = "auditor";
+pub const PASSWORD: &str = "tOpSecret";
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
@@ -53,6 +58,8 @@ pub struct Terms {
     pub limits: Limits,
     /// What shoppers hold before they pay: all that they like, as all of a test's come from one address.
     pub unpaid: UnpaidArgs,
+    /// Whether the event store has users. The services are then one in the group `$ops`, and have no other right of their own.
+    pub store_has_users: bool,
 }
 
 impl Default for Terms {
@@ -66,6 +73,18 @@ impl Default for Terms {
             seal_seconds: 10,
             limits: Limits::default(),
             unpaid: UnpaidArgs { payments_in_part: true, ..UnpaidArgs::unlimited() },
+            store_has_users: false,
+        }
+    }
+}
+
+impl Terms {
+    /// The event store's address for one of its users.
+    fn address(&self, store: &EmbeddedEventStore, user: &str) -> String {
+        let address = store.connection_string();
+        match self.store_has_users {
+            true => address.replacen("://", &format!("://{user}:{PASSWORD}@"), 1),
+            false => address,
         }
     }
 }
@@ -132,10 +151,10 @@ impl Shop {
 
     async fn open_in(databases: Databases, terms: Terms) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = start_store(&folder).await;
+        let store = start_store(&folder, terms).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&folder, &listener, terms).await;
-        let address = store.connection_string();
+        let address = terms.address(&store, SERVICES);
         let services = Services::start(&address, &databases, &gateway, listener, terms).await;
         Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms }
     }
@@ -157,10 +176,10 @@ impl Shop {
         if books_are_lost {
             std::fs::remove_dir_all(self.folder.path().join("sandbox-gateway")).unwrap();
         }
-        let store = start_store(&self.folder).await;
+        let store = start_store(&self.folder, self.terms).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;
-        let address = store.connection_string();
+        let address = self.terms.address(&store, SERVICES);
         let services = Services::start(&address, &self.databases, &gateway, listener, self.terms).await;
         Self { store, gateway, services, ..self }
     }
@@ -178,14 +197,14 @@ impl Shop {
     /// A second machine: services of its own on the same event store and database.
     pub async fn second(&self) -> SecondMachine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let store = self.store.connection_string();
+        let store = self.terms.address(&self.store, SERVICES);
         let services = Services::start(&store, &self.databases, &self.gateway, listener, self.terms).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
     /// Its event store, as an auditor sees it.
     pub fn events(&self) -> EventStore {
-        EventStore::connect(&self.store.connection_string()).unwrap()
+        EventStore::connect(&self.terms.address(&self.store, AUDITOR)).unwrap()
     }
 
     pub fn request(&self, method: Method, path: &str) -> Request {
@@ -344,7 +363,13 @@ pub fn gbp(amount: i64) -> Value {
     json!({ "amount": amount, "currency": "GBP" })
 }
 
-async fn start_store(folder: &TempDir) -> EmbeddedEventStore {
-    let config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
+async fn start_store(folder: &TempDir, terms: Terms) -> EmbeddedEventStore {
+    let mut config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
+    if terms.store_has_users {
+        let groups = vec!["$ops".to_owned()];
+        let services =
+            User { name: SERVICES.to_owned(), password: PASSWORD.to_owned(), groups, read_only: false };
+        config.users = vec![User::admin(AUDITOR, PASSWORD), services];
+    }
     EmbeddedEventStore::start(config).await.unwrap()
 }

@@ -30,6 +30,7 @@ mod purchase;
 mod read_models;
 mod reconciliation;
 mod restart;
+mod rights;
 mod sealing;
 mod services;
 mod shares;

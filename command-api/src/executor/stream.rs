@@ -294,8 +294,11 @@ impl<A: Aggregate> Stream<A> {
                     batch.refuse(commands, state.end, &ExecuteError::TooLarge);
                     return None;
                 }
-                Err(AppendError::Refused(error)) => {
-                    let error = ExecuteError::Store(EventStoreError::Refused(error));
+                Err(error @ (AppendError::Refused(_) | AppendError::AccessDenied)) => {
+                    let error = ExecuteError::Store(match error {
+                        AppendError::AccessDenied => EventStoreError::AccessDenied,
+                        error => EventStoreError::Refused(error.to_string()),
+                    });
                     batch.refuse(commands, state.end, &error);
                     return None;
                 }

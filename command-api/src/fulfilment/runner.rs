@@ -260,8 +260,9 @@ impl FulfilmentRunner {
                 Ok(None)
             }
             Some(SubscriptionItem::Disconnected { error }) => {
-                tracing::warn!(error, "order fulfilment has lost the event store: connecting again");
-                self.health.is_ill(PART, format!("the event store is away: {error}"));
+                let why = error.interruption();
+                tracing::warn!(why, "order fulfilment cannot follow the log: connecting again");
+                self.health.is_ill(PART, why);
                 Ok(None)
             }
             None => Err(SettleError::ForNow("the subscription has ended".to_owned())),

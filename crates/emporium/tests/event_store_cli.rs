@@ -8,6 +8,7 @@ use bytes::Bytes;
 use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
 use futures::StreamExt;
 use rstest::rstest;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -285,6 +286,41 @@ async fn only_listed_users_may_use_the_store_and_a_reader_may_not_write() {
     bob.append_raw("t", ExpectedRevision::NoStream, event()).await.expect_err("he may only read");
     as_user("bob:wrong").head().await.expect_err("not his password");
     store.client().head().await.expect_err("nobody is not listed");
+    store.terminate().await;
+}
+
+#[tokio::test]
+async fn users_that_are_changed_count_after_a_hangup_and_one_is_granted_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users.json");
+    let listed = |password: &str| {
+        let ops = json!({ "name": "shop", "password": password, "groups": ["$ops"] });
+        json!([{ "name": "ann", "password": "first", "role": "admin" }, ops]).to_string()
+    };
+    fs::write(&users, listed("old")).unwrap();
+    let data_dir = folder.path().join("data");
+    let store = StoreProcess::start_with(&data_dir, &["--users", users.to_str().unwrap()]).await;
+    let url = |credentials: &str| store.url.replacen("://", &format!("://{credentials}@"), 1);
+    let shop = |password: &str| EventStore::connect(&url(&format!("shop:{password}"))).unwrap();
+    shop("old").head().await.expect_err("it may not read the log yet");
+    let grant = || {
+        let mut command = emporium();
+        command.args(["event-store", "grant", "--user", "shop", "--url", &url("ann:first")]);
+        text(command.output().unwrap())
+    };
+    assert!(grant().contains("from now on"));
+    assert!(grant().contains("already"));
+    shop("old").head().await.unwrap();
+
+    fs::write(&users, listed("new")).unwrap();
+    store.signal(Signal::HUP);
+    within(async {
+        while shop("new").head().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    shop("old").head().await.expect_err("its password is another now");
     store.terminate().await;
 }
 

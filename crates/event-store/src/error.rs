@@ -17,9 +17,25 @@ pub enum EventStoreError {
     /// The store answered something else than events.
     #[error("the event store refused the request: {0}")]
     Refused(String),
+    /// The store's user may not do this. Asking again does not help before somebody gives the user the right.
+    #[error(
+        "the event store does not allow this to its user (access denied): /readyz names the rights that are missing"
+    )]
+    AccessDenied,
     /// Somebody has closed the stream for good, with a tombstone: it can be neither read nor written any more.
     #[error("somebody has deleted the stream for good")]
     Deleted,
+}
+
+impl EventStoreError {
+    /// What the log and `/readyz` say of a follower of the log that met this error, and tries again by itself.
+    #[must_use]
+    pub fn interruption(&self) -> String {
+        match self {
+            Self::Unavailable(error) => format!("the event store is away: {error}"),
+            Self::Refused(_) | Self::AccessDenied | Self::Deleted => self.to_string(),
+        }
+    }
 }
 
 /// Why an append was not taken, or not known to be.
@@ -41,6 +57,11 @@ pub enum AppendError {
         "the event store did not answer ({0}): read the stream again to see whether the append was taken"
     )]
     Unknown(String),
+    /// The store's user may not append there.
+    #[error(
+        "the event store does not allow the append to its user (access denied): /readyz names the rights that are missing"
+    )]
+    AccessDenied,
     /// The store answered something else.
     #[error("the event store refused the append: {0}")]
     Refused(String),

@@ -1,4 +1,4 @@
-use crate::{Metadata, Position};
+use crate::{EventStoreError, Metadata, Position};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -89,10 +89,11 @@ pub enum SubscriptionItem {
     Checkpoint(Position),
     /// All that was in the log is delivered; from now on events come as they happen.
     CaughtUp,
-    /// The store is away. The subscription goes on by itself when it is back; nothing is lost or repeated.
+    /// The store is away, or does not let its user follow the log. The subscription goes on by itself when it can; nothing is
+    /// lost or repeated.
     Disconnected {
         /// What went wrong.
-        error: String,
+        error: EventStoreError,
     },
 }
 

@@ -14,6 +14,7 @@ mod metadata;
 mod own_stream;
 mod position;
 mod raw;
+mod rights;
 mod skip;
 mod time;
 
@@ -26,6 +27,7 @@ pub use metadata::Metadata;
 pub use own_stream::OwnStream;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
+pub use rights::{MissingRights, Need, Right};
 pub use skip::{EVENT_SKIPPED, Skip, Skips};
 pub use time::{read_time, without_leap_second};
 

@@ -218,7 +218,8 @@ impl Log {
                     match &item {
                         SubscriptionItem::Event(event) => takers.iter().for_each(|take| take(event)),
                         SubscriptionItem::Disconnected { error } => {
-                            tracing::warn!(error, "live pages have lost the event store: connecting again");
+                            let why = error.interruption();
+                            tracing::warn!(why, "live pages cannot follow the log: connecting again");
                         }
                         SubscriptionItem::StoresOwn(_)
                         | SubscriptionItem::Checkpoint(_)

@@ -7,6 +7,7 @@
 mod error;
 mod export;
 mod exported_file;
+mod grant;
 mod import;
 mod info;
 mod line;
@@ -36,6 +37,8 @@ pub enum EventStoreCommand {
     Verify(verify::VerifyArgs),
     /// Write events to a file, one JSON document a line
     Export(export::ExportArgs),
+    /// Let a user read the whole log, as the services have to
+    Grant(grant::GrantArgs),
     /// Append an exported file's events to any EventStoreDB; once more changes nothing
     Import(import::ImportArgs),
 }
@@ -51,6 +54,7 @@ impl EventStoreCommand {
             EventStoreCommand::Info(args) => info::run(args).await,
             EventStoreCommand::Verify(args) => verify::run(args).await,
             EventStoreCommand::Export(args) => export::run(args).await,
+            EventStoreCommand::Grant(args) => grant::run(args).await,
             EventStoreCommand::Import(args) => import::run(args).await,
         }
     }

@@ -1,6 +1,6 @@
 //! Appending, through one batch session that all appends share.
 
-use super::translate::{is_conflict_of_a_batch, is_invalid_argument};
+use super::translate::{is_conflict_of_a_batch, is_denied_in_a_batch, is_invalid_argument};
 use super::{ATTEMPTS, EventStore, backoff, pause};
 use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
@@ -104,10 +104,14 @@ impl EventStore {
             Error::Grpc { code, .. } if is_conflict_of_a_batch(code as i32) => {
                 FailedAppend::Refused(AppendError::Conflict)
             }
+            Error::AccessDenied => FailedAppend::Refused(AppendError::AccessDenied),
+            Error::Grpc { code, .. } if is_denied_in_a_batch(code as i32) => {
+                FailedAppend::Refused(AppendError::AccessDenied)
+            }
             Error::Grpc { code, message } if is_invalid_argument(code as i32) => {
                 FailedAppend::Refused(AppendError::Refused(message))
             }
-            Error::AccessDenied | Error::ResourceDeleted | Error::UnsupportedFeature => {
+            Error::ResourceDeleted | Error::UnsupportedFeature => {
                 FailedAppend::Refused(AppendError::Refused(error.to_string()))
             }
             // The client's own word for a session that has ended.

@@ -71,7 +71,7 @@ impl EventStore {
                 Ok(subscription) => return Ok((stream, Holding { subscription, _client: client })),
                 Err(Error::ResourceNotFound) if !missing => {
                     missing = true;
-                    create(&client, stream.name()).await?;
+                    create(&client, stream.name()).await.map_err(|error| not_locked(&error))?;
                 }
                 // The client goes to the leader for its next call.
                 Err(Error::NotLeaderException(_)) if !missing => missing = true,
@@ -98,12 +98,13 @@ async fn consume(client: &Client, stream: &str) -> Result<PersistentSubscription
     }
 }
 
-async fn create(client: &Client, stream: &str) -> Result<(), NotLocked> {
+/// Makes the group of a lock, if it is not there.
+pub(super) async fn create(client: &Client, stream: &str) -> Result<(), Error> {
     let options = PersistentSubscriptionOptions::default().max_subscriber_count(1);
     match client.create_persistent_subscription(stream, GROUP, &options).await {
         // Somebody else may have been faster.
-        Ok(()) | Err(Error::ResourceAlreadyExists) => Ok(()),
-        Err(error) => Err(not_locked(&error)),
+        Err(Error::ResourceAlreadyExists) => Ok(()),
+        created => created,
     }
 }
 
@@ -119,6 +120,7 @@ fn unreadable(error: EventStoreError) -> NotLocked {
     match error {
         EventStoreError::Unavailable(error) => NotLocked::Unavailable(error),
         EventStoreError::Refused(error) => NotLocked::Refused(error),
+        EventStoreError::AccessDenied => NotLocked::Refused("access denied".to_owned()),
         // Just now: the next attempt finds the successor.
         error @ EventStoreError::Deleted => NotLocked::Unavailable(error.to_string()),
     }

@@ -1,11 +1,13 @@
 //! The one place that knows the official client.
 
+mod address;
 mod appends;
 mod lag;
 mod locks;
 mod own_streams;
 mod raw;
 mod reads;
+mod rights;
 mod skips;
 mod subscription;
 mod tail;
@@ -18,6 +20,7 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +52,13 @@ struct Connection {
     appends: Option<Arc<BatchAppendClient>>,
 }
 
+impl fmt::Debug for EventStore {
+    /// Without its settings, which hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStore").finish_non_exhaustive()
+    }
+}
+
 impl FromStr for EventStore {
     type Err = InvalidConnectionString;
 
@@ -63,10 +73,7 @@ impl EventStore {
     /// # Errors
     /// When the address has not the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        let settings = connection_string
-            .parse::<ClientSettings>()
-            .map_err(|error| InvalidConnectionString { reason: error.to_string() })?;
-        Ok(Self::with(settings))
+        Ok(Self::with(address::settings(connection_string)?))
     }
 
     /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.

@@ -1,9 +1,9 @@
 //! Following the log, also over failures of the connection.
 
 use super::tail::{Follower, Found};
-use super::translate::{delivered, theirs};
+use super::translate::{delivered, failed_read, theirs};
 use super::{EventStore, backoff, pause};
-use crate::{Position, SubscriptionItem};
+use crate::{EventStoreError, Position, SubscriptionItem};
 use async_stream::stream;
 use eventstore::{StreamPosition, SubscribeToAllOptions};
 use futures::{Stream, StreamExt};
@@ -64,7 +64,7 @@ impl EventStore {
             let mut delays = backoff();
             loop {
                 let (generation, error) = match store.client() {
-                    Err((generation, error)) => (generation, error),
+                    Err((generation, error)) => (generation, EventStoreError::Unavailable(error)),
                     Ok((generation, client)) => {
                         let start = last.map_or(StreamPosition::Start, |last| StreamPosition::Position(theirs(last)));
                         let options = SubscribeToAllOptions::default().position(start);
@@ -78,7 +78,7 @@ impl EventStore {
                                         yield item;
                                     }
                                 }
-                                Err(error) => break (generation, error.to_string()),
+                                Err(error) => break (generation, failed_read(&error)),
                             }
                         }
                     }

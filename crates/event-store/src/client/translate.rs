@@ -1,6 +1,6 @@
 //! Their types to ours and back.
 
-use crate::{EventStoreError, Position, RecordedEvent, SubscriptionItem};
+use crate::{AppendError, EventStoreError, Position, RecordedEvent, SubscriptionItem};
 use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const ALREADY_EXISTS: i32 = 6;
+const PERMISSION_DENIED: i32 = 7;
 const FAILED_PRECONDITION: i32 = 9;
 
 pub(super) fn is_invalid_argument(code: i32) -> bool {
@@ -16,6 +17,11 @@ pub(super) fn is_invalid_argument(code: i32) -> bool {
 
 pub(super) fn is_failed_precondition(code: i32) -> bool {
     code == FAILED_PRECONDITION
+}
+
+/// Whether an item of a batch was refused because the user may not append there.
+pub(super) fn is_denied_in_a_batch(code: i32) -> bool {
+    code == PERMISSION_DENIED
 }
 
 /// Whether an item of a batch was refused because the stream is not as expected, or is closed.
@@ -61,13 +67,23 @@ pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
     }
 }
 
+/// The same failure, of a write that is not an append of ours.
+pub(super) fn failed_write(error: EventStoreError) -> AppendError {
+    match error {
+        EventStoreError::Deleted => AppendError::Refused(error.to_string()),
+        EventStoreError::Refused(error) => AppendError::Refused(error),
+        EventStoreError::AccessDenied => AppendError::AccessDenied,
+        EventStoreError::Unavailable(error) => AppendError::Unknown(error),
+    }
+}
+
 pub(super) fn failed_read(error: &Error) -> EventStoreError {
     match error {
         Error::ResourceDeleted => EventStoreError::Deleted,
-        Error::AccessDenied
-        | Error::UnsupportedFeature
-        | Error::InternalParsingError(_)
-        | Error::IllegalStateError(_) => EventStoreError::Refused(error.to_string()),
+        Error::AccessDenied => EventStoreError::AccessDenied,
+        Error::UnsupportedFeature | Error::InternalParsingError(_) | Error::IllegalStateError(_) => {
+            EventStoreError::Refused(error.to_string())
+        }
         Error::Grpc { code, .. } if is_invalid_argument(*code as i32) => {
             EventStoreError::Refused(error.to_string())
         }

@@ -1,7 +1,7 @@
 //! Letting go of the beginning of a stream.
 
 use super::EventStore;
-use super::translate::failed_read;
+use super::translate::{failed_read, failed_write};
 use crate::{AppendError, EventStoreError};
 use eventstore::{AppendToStreamOptions, StreamMetadata};
 
@@ -17,14 +17,13 @@ impl EventStore {
         let options = AppendToStreamOptions::default();
         match client.set_stream_metadata(stream, &options, &metadata).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match failed_read(&error) {
-                error @ EventStoreError::Deleted => AppendError::Refused(error.to_string()),
-                EventStoreError::Refused(error) => AppendError::Refused(error),
-                EventStoreError::Unavailable(error) => {
+            Err(error) => {
+                let error = failed_read(&error);
+                if matches!(error, EventStoreError::Unavailable(_)) {
                     self.discard(generation);
-                    AppendError::Unknown(error)
                 }
-            }),
+                Err(failed_write(error))
+            }
         }
     }
 }
