@@ -23,7 +23,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 pub use super::change::{Change, Expected, WriteError, Written};
 use super::confirmed::Confirmed;
 use super::decide::{Decided, Decider};
-use super::record::{Record, TOMBSTONE_REVISION};
 use super::{Log, OpenError, StorageError, key};
 use crate::config::Config;
 use crate::index;
@@ -360,8 +359,8 @@ impl WriterThread {
     fn publish(&self, decided: Decided) {
         let Some((_, newest)) = decided.records.last() else { return };
         let head = newest.position();
-        let lists = decided.records.iter().map(|(_, record)| record).rfind(|record| is_about_access(record));
-        let lists = lists.map(|record| record.position());
+        let lists = decided.records.iter().rfind(|(_, record)| record.is_about_access());
+        let lists = lists.map(|(_, record)| record.position());
         self.log.tail.push(decided.records.into_iter().map(|(_, record)| record));
         self.log.head.send_replace(head);
         if let Some(position) = lists {
@@ -398,14 +397,6 @@ fn is_lack_of_room(error: &StorageError) -> bool {
 
 fn is_shortage(error: &WriteError) -> bool {
     matches!(error, WriteError::Storage(error) if descriptors::is_behind(error))
-}
-
-/// Whether a record may change who may do what: it is a stream's metadata, or a setting, or closes a stream, which takes its
-/// metadata along.
-fn is_about_access(record: &Record) -> bool {
-    record.stream().starts_with(b"$$")
-        || record.stream() == b"$settings"
-        || record.revision() == TOMBSTONE_REVISION
 }
 
 /// For `/readyz`, and for the log at most once a second.
