@@ -34,6 +34,7 @@
 //! With a certificate and a key, connections are encrypted; passwords should not travel without. Both files are read when
 //! the store starts.
 
+mod acl;
 mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

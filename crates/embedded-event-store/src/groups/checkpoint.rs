@@ -10,7 +10,7 @@ use super::{GroupError, GroupId, Source, stored};
 use crate::service::Store;
 
 /// A filtered group notes how far it is after so many events that do not concern it.
-pub(super) const CONSIDERED_PER_CHECKPOINT: u64 = 1000;
+const CONSIDERED_PER_CHECKPOINT: u64 = 1000;
 /// After a failed write the next attempt waits so long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 

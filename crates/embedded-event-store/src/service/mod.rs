@@ -3,6 +3,7 @@
 //! Nothing here knows the protocol. Readers pull pages of bounded size, so a slow reader holds one page and no queue.
 
 mod access;
+mod checkpoints;
 mod filter;
 mod links;
 mod read;
@@ -22,6 +23,7 @@ use crate::log::writer::{Change, Expected, Reply, WriteError, Writer, Written};
 use crate::log::{Log, OpenError, StorageError};
 
 pub use access::{Access, Act, Rights};
+pub use checkpoints::Spacing;
 pub use filter::{EventFilter, FilterOn};
 pub use read::{AllRead, Direction, StreamRead};
 pub use subscribe::{AllSubscription, Message, StreamSubscription};

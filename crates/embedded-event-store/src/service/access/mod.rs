@@ -3,7 +3,6 @@
 //! A caller has `Rights`, which go with whatever it asks for. The service's own user is an admin, for whom nothing is
 //! looked up; what is decided for others rests on lists that are kept in memory until one of them may have changed.
 
-mod acl;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -17,10 +16,10 @@ use futures::{FutureExt, future};
 use http::HeaderMap;
 
 use super::{ReadError, on_disk};
+use crate::acl::{self, Right};
 use crate::config::{Config, User};
 use crate::log::{Log, StorageError};
 use crate::metadata::subject_of;
-use acl::Right;
 use rules::{Lists, Rules};
 use users::{Caller, Users};
 

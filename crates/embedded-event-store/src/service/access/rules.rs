@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::acl::{Acl, Defaults};
+use crate::acl::{Acl, Defaults};
 use crate::log::record::Record;
 use crate::log::{Log, StorageError};
-use crate::metadata::metadata_stream;
+use crate::metadata::{StreamMetadata, metadata_stream};
 use crate::service::view::{StreamState, View};
 
 const SETTINGS: &str = "$settings";
@@ -62,8 +62,7 @@ impl Rules {
         }
         let as_of = self.log.lists_as_of();
         let own = match self.newest(&metadata_stream(stream))? {
-            Some(record) if record.is_json() => Acl::of_metadata(record.data()),
-            Some(_) => Acl::default(),
+            Some(record) => StreamMetadata::of(&record).acl,
             None => Acl::without_metadata(stream),
         };
         let settings = self.newest(SETTINGS)?;

@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 /// The role of everybody who has logged in.
 const EVERYBODY: &str = "$all";
 const OPS: &str = "$ops";
-const ACL: &str = "$acl";
 const OF_ORDINARY_STREAMS: &str = "$userStreamAcl";
 const OF_SYSTEM_STREAMS: &str = "$systemStreamAcl";
 const SCAVENGES: &str = "$scavenges";
@@ -70,11 +69,6 @@ impl Roles {
 pub struct Acl(BTreeMap<Right, Roles>);
 
 impl Acl {
-    /// The list in a stream's metadata. Metadata that cannot be understood says nothing.
-    pub fn of_metadata(json: &[u8]) -> Self {
-        part(json, ACL).unwrap_or_default()
-    }
-
     /// The list of a stream that has no metadata: some system streams have one all the same.
     pub fn without_metadata(stream: &str) -> Self {
         let role = |role: &str| Roles::One(role.to_owned());
@@ -136,6 +130,7 @@ fn part(json: &[u8], key: &str) -> Option<Acl> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::StreamMetadata;
     use rstest::rstest;
 
     fn ann(role: &str) -> bool {
@@ -164,8 +159,9 @@ mod tests {
     #[case::a_key_that_is_no_right(r#"{"$acl":{"$r":"bob","read":"ann"}}"#, true)]
     #[case::keys_of_its_own(r#"{"owner":"bob","$acl":{"$r":"bob"}}"#, false)]
     #[case::not_json(r#"{"$acl":{"$r":"bob"}"#, true)]
+    #[case::another_key_meaningless(r#"{"$maxCount":"x","$acl":{"$r":"bob"}}"#, true)]
     fn a_streams_list_says_who_may_read(#[case] metadata: &str, #[case] expected: bool) {
-        let own = Acl::of_metadata(metadata.as_bytes());
+        let own = StreamMetadata::parse(metadata.as_bytes()).acl;
         assert_eq!(allows(Right::Read, "s", &own, &Defaults::default(), ann), expected);
     }
 
@@ -191,7 +187,7 @@ mod tests {
         #[case] right: Right,
         #[case] expected: bool,
     ) {
-        let own = Acl::of_metadata(br#"{"$acl":{"$d":"ann"}}"#);
+        let own = StreamMetadata::parse(br#"{"$acl":{"$d":"ann"}}"#).acl;
         assert_eq!(allows(right, stream, &own, &Defaults::of_settings(settings.as_bytes()), ann), expected);
     }
 
