@@ -47,11 +47,9 @@ impl GroupInfo {
 /// A consumer as it is now.
 #[derive(Debug, Clone)]
 pub struct ConsumerInfo {
-    /// Its address.
-    pub address: String,
-    /// Its user; empty if nobody asked for one.
+    /// Its user.
     pub user: String,
-    /// Its connection's name; empty if it has none.
+    /// Its connection's name.
     pub connection_name: String,
     /// Messages handed to it.
     pub total_items: u64,
@@ -63,4 +61,7 @@ pub struct ConsumerInfo {
     pub free: usize,
     /// Messages that are with it.
     pub in_flight: usize,
+    /// How long it takes for its messages, in milliseconds, by the names that the protocol has for the figures; empty
+    /// if nobody asked for them, or nothing was answered yet.
+    pub measurements: Vec<(&'static str, u64)>,
 }

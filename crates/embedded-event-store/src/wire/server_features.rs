@@ -5,9 +5,7 @@ use tonic::{Request, Response, Status};
 use super::messages::Empty;
 use super::messages::server_features::server_features_server::ServerFeatures;
 use super::messages::server_features::{SupportedMethod, SupportedMethods};
-
-/// The version of EventStoreDB whose protocol this is.
-const VERSION: &str = "24.10.0";
+use crate::node::VERSION;
 
 const STREAMS: &str = "event_store.client.streams.streams";
 const GOSSIP: &str = "event_store.client.gossip.gossip";
