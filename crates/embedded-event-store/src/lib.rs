@@ -51,6 +51,7 @@ mod node;
 mod pages;
 mod server;
 mod service;
+mod stats;
 mod verify;
 mod wire;
 

@@ -6,10 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::info::ConsumerInfo;
-use super::measurements::Measurements;
+use super::measurements::{LastAsked, Measurements};
 use super::settings::Strategy;
 use crate::service::Resolved;
 
@@ -44,10 +43,9 @@ pub(super) struct Connected {
     pub slots: usize,
     pub sender: mpsc::Sender<Delivery>,
     pub end: Arc<OnceLock<End>>,
-    pub since: Instant,
     in_flight: usize,
     total: u64,
-    total_when_asked: u64,
+    last_asked: LastAsked,
     measurements: Option<Measurements>,
 }
 
@@ -105,10 +103,9 @@ impl Consumers {
             slots,
             sender,
             end,
-            since: Instant::now(),
             in_flight: 0,
             total: 0,
-            total_when_asked: 0,
+            last_asked: LastAsked::never(),
             measurements: self.measured.then(Measurements::default),
         });
         number
@@ -184,14 +181,12 @@ impl Consumers {
         self.list
             .iter_mut()
             .map(|consumer| {
-                let since_last_asked = consumer.total - consumer.total_when_asked;
-                consumer.total_when_asked = consumer.total;
+                let since_asked = consumer.last_asked.asked(consumer.total);
                 ConsumerInfo {
                     user: consumer.user.clone(),
                     connection_name: consumer.connection_name.clone(),
                     total_items: consumer.total,
-                    since_last_asked,
-                    average_per_second: consumer.total / consumer.since.elapsed().as_secs().max(1),
+                    since_asked,
                     free: consumer.slots.saturating_sub(consumer.in_flight),
                     in_flight: consumer.in_flight,
                     measurements: consumer

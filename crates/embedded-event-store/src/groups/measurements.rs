@@ -1,7 +1,9 @@
-//! How long a consumer takes for its messages: the extra statistics of a group.
+//! How many messages there are, and how long a consumer takes for them: the extra statistics of a group.
 
 use std::collections::VecDeque;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// So many of the newest measurements count.
 const KEPT: usize = 1000;
@@ -19,6 +21,37 @@ const POINTS: [(&str, usize); 11] = [
     ("99.5%", 995),
     ("99.9%", 999),
 ];
+
+/// How many messages there were when somebody last asked, whoever it was.
+#[derive(Debug)]
+pub(super) struct LastAsked {
+    total: u64,
+    at: Instant,
+}
+
+/// How many messages there were since somebody last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinceAsked {
+    /// All of them.
+    pub count: u64,
+    /// On average.
+    pub per_second: u64,
+}
+
+impl LastAsked {
+    /// Nobody has asked yet.
+    pub fn never() -> Self {
+        LastAsked { total: 0, at: Instant::now() }
+    }
+
+    /// Somebody asks, and there were so many messages in all.
+    pub fn asked(&mut self, total: u64) -> SinceAsked {
+        let count = total - self.total;
+        let per_second = count / self.at.elapsed().as_secs().max(1);
+        *self = LastAsked { total, at: Instant::now() };
+        SinceAsked { count, per_second }
+    }
+}
 
 /// The newest measurements, oldest first.
 #[derive(Debug, Default)]
@@ -85,6 +118,14 @@ mod tests {
             ("Highest", 99),
         ];
         assert_eq!(measured((0..100).rev()).figures(), expected);
+    }
+
+    #[test]
+    fn whoever_asks_hears_of_what_there_was_since_somebody_asked() {
+        let mut last = LastAsked::never();
+        assert_eq!(last.asked(7), SinceAsked { count: 7, per_second: 7 });
+        assert_eq!(last.asked(7), SinceAsked { count: 0, per_second: 0 });
+        assert_eq!(last.asked(9).count, 2);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::commands::{Command, Consumer, Joined, Nack, Newcomer};
 use super::consumers::{Connected, Connecting, End};
 use super::deliveries::{Deliveries, Origin, ToPark};
 use super::info::GroupInfo;
+use super::measurements::LastAsked;
 use super::replay::Parked;
 use super::settings::Settings;
 use super::stored::{self, StoredGroup};
@@ -48,8 +49,7 @@ pub(super) struct Task {
     /// The source was closed for ever before the group could read it.
     closed: bool,
     checkpoint: Checkpoint,
-    opened_at: Instant,
-    told: u64,
+    last_asked: LastAsked,
 }
 
 impl Task {
@@ -74,8 +74,7 @@ impl Task {
             live: false,
             closed: false,
             checkpoint,
-            opened_at: Instant::now(),
-            told: 0,
+            last_asked: LastAsked::never(),
         };
         Ok((task, sender))
     }
@@ -330,16 +329,13 @@ impl Task {
             },
         };
         let handed_out = self.deliveries.handed_out();
-        let since_last_asked = handed_out - self.told;
-        self.told = handed_out;
         Ok(GroupInfo {
             id: self.id.clone(),
             settings: self.settings.clone(),
             live: self.live,
             consumers: self.deliveries.consumers.ask(),
-            average_per_second: handed_out / self.opened_at.elapsed().as_secs().max(1),
             total_items: handed_out,
-            since_last_asked,
+            since_asked: self.last_asked.asked(handed_out),
             checkpoint: self.checkpoint.stored(),
             last_known,
             waiting: self.deliveries.waiting(),

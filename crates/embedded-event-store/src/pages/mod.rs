@@ -5,7 +5,6 @@ mod answer;
 mod format;
 mod gossip;
 mod metrics;
-mod stats;
 
 use std::sync::Arc;
 
@@ -20,10 +19,10 @@ use serde_json::{Value, json};
 use crate::groups::Groups;
 use crate::node::{Node, VERSION};
 use crate::service::Store;
+use crate::stats::{self, System};
 use crate::wire::Access;
 use answer::{Cors, empty, not_allowed, with_body};
 use format::{Format, Refused};
-pub use stats::System;
 
 const CALL: &str = "application/grpc";
 /// What calls say of a method that is not there; their answers have no text of their own.

@@ -23,8 +23,9 @@ use crate::config::Config;
 use crate::groups::Groups;
 use crate::log::OpenError;
 use crate::node::Node;
-use crate::pages::{self, OpenConnections, Pages, System};
+use crate::pages::{self, OpenConnections, Pages};
 use crate::service::Store;
+use crate::stats::System;
 use crate::wire;
 use requests::CountRequests;
 use socket::Socket;
@@ -138,7 +139,7 @@ impl EmbeddedEventStore {
         let places = Acceptor::new(Share::EVENT_STORE, limits);
         let open_connections: OpenConnections = Arc::new(places.open_connections());
         let node = Arc::new(Node::new(reachable(address), host, port));
-        let calls = wire::routes(&store, Arc::clone(&groups), access.clone(), Arc::clone(&node));
+        let calls = wire::routes(&store, Arc::clone(&groups), access.clone(), Arc::clone(&node), &system);
         let pages = Pages {
             node,
             store: Arc::clone(&store),

@@ -26,7 +26,8 @@ const NO_PLACE: u64 = 1 << 63;
 /// The group and its settings that a client asks for with a `request` of this name.
 pub fn group_of(request: &str, options: Option<GroupOptions>) -> Result<(GroupId, Settings), Status> {
     let options = options.ok_or_else(|| invalid("the request has no options; set them"))?;
-    let settings = options.settings.ok_or_else(|| invalid("the request has no settings; set them"))?;
+    // A request without settings is one in which all of them are zero.
+    let settings = options.settings.unwrap_or_default();
     let (source, start_from, filter) = match options.stream_option {
         Some(StreamOption::Stream(options)) => stream_source(request, options)?,
         Some(StreamOption::All(options)) => all_source(request, options)?,
@@ -169,9 +170,9 @@ pub fn info(info: GroupInfo) -> SubscriptionInfo {
         event_source: info.id.source.name().to_owned(),
         group_name: info.id.name.clone(),
         status: if info.live { "Live" } else { "Behind" }.to_owned(),
-        average_per_second: small(info.average_per_second),
+        average_per_second: small(info.since_asked.per_second),
         total_items: large(info.total_items),
-        count_since_last_measurement: large(info.since_last_asked),
+        count_since_last_measurement: large(info.since_asked.count),
         last_checkpointed_event_position: place(info.checkpoint),
         last_known_event_position: place(info.last_known),
         resolve_link_tos: settings.resolve_links,
@@ -201,9 +202,9 @@ pub fn info(info: GroupInfo) -> SubscriptionInfo {
             .map(|consumer| ConnectionInfo {
                 from: String::new(),
                 username: consumer.user,
-                average_items_per_second: small(consumer.average_per_second),
+                average_items_per_second: small(consumer.since_asked.per_second),
                 total_items: large(consumer.total_items),
-                count_since_last_measurement: large(consumer.since_last_asked),
+                count_since_last_measurement: large(consumer.since_asked.count),
                 observed_measurements: consumer
                     .measurements
                     .into_iter()

@@ -10,6 +10,7 @@ mod event_message;
 mod gossip;
 mod group_event_message;
 mod group_settings;
+mod monitoring;
 mod names;
 mod persistent;
 mod read;
@@ -32,6 +33,7 @@ use tonic::service::interceptor::InterceptedService;
 use crate::groups::Groups;
 use crate::node::Node;
 use crate::service::Store;
+use crate::stats::System;
 use messages::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use protocol::event_store::client as messages;
 
@@ -46,7 +48,14 @@ const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
 const NO_SERVICE: HeaderValue = HeaderValue::from_static("Service is unimplemented.");
 
 /// All the services, ready to be served.
-pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, access: Access, node: Arc<Node>) -> Routes {
+pub fn routes(
+    store: &Arc<Store>,
+    groups: Arc<Groups>,
+    access: Access,
+    node: Arc<Node>,
+    system: &System,
+) -> Routes {
+    let monitoring = monitoring::MonitoringService::new(Arc::clone(store), system.clone());
     let streams = streams::StreamsService::new(Arc::clone(store));
     let streams = messages::streams::streams_server::StreamsServer::new(streams)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -58,6 +67,7 @@ pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, access: Access, node: Arc
         .add_service(InterceptedService::new(streams, access.clone()))
         .add_service(InterceptedService::new(persistent, access))
         .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(node)))
+        .add_service(messages::monitoring::monitoring_server::MonitoringServer::new(monitoring))
         .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
             server_features::ServerFeaturesService,
         ));

@@ -9,11 +9,12 @@ use crate::node::VERSION;
 
 const STREAMS: &str = "event_store.client.streams.streams";
 const GOSSIP: &str = "event_store.client.gossip.gossip";
+const MONITORING: &str = "event_store.client.monitoring.monitoring";
 const FEATURES: &str = "event_store.client.server_features.serverfeatures";
 
 const PERSISTENT: &str = "event_store.client.persistent_subscriptions.persistentsubscriptions";
 
-const METHODS: [(&str, &str, &[&str]); 15] = [
+const METHODS: [(&str, &str, &[&str]); 16] = [
     (STREAMS, "read", &["position", "events"]),
     (STREAMS, "append", &[]),
     (STREAMS, "batchappend", &["deadline_duration"]),
@@ -28,6 +29,7 @@ const METHODS: [(&str, &str, &[&str]); 15] = [
     (PERSISTENT, "list", &["stream", "all"]),
     (PERSISTENT, "restartsubsystem", &[]),
     (GOSSIP, "read", &[]),
+    (MONITORING, "stats", &[]),
     (FEATURES, "getsupportedmethods", &[]),
 ];
 

@@ -170,6 +170,7 @@ export async function node(probe) {
   const method = ({ service_name, method_name, features }) =>
     `${service_name}/${method_name}${features.length > 0 ? ` [${features.join(",")}]` : ""}`;
   probe.out("features", ok ? { version: ok.event_store_server_version, methods: ok.methods.map(method).sort() } : err);
+  probe.out("stats.grpc", await toldAgain(client));
   for (const path of [
     "/event_store.client.streams.Streams/Nope",
     "/nope.Service/X",
@@ -179,6 +180,19 @@ export async function node(probe) {
   ]) {
     probe.out(`grpc.raw ${path}`, await rawCall(address, path));
   }
+}
+
+/** What is told twice of how the store does. */
+async function toldAgain(client) {
+  const request = { use_metadata: false, refresh_time_period_in_ms: 500 };
+  const { items, err } = await client.collect("monitoring", "stats", request, { most: 2, timeout: 4000 });
+  if (err) return err;
+  const names = Object.keys(items[0].stats);
+  const beginning = (prefix, most) => names.filter((name) => name.startsWith(prefix)).slice(0, most);
+  const isShown = ([name]) => /proc-threadsCount|proc-startTime|es-queue-mainQueue-length/i.test(name);
+  const sample = Object.entries(items[0].stats).filter(isShown).map(([name, value]) => [name, typeof value]);
+  const [proc, es, sys] = [beginning("proc", 12), beginning("es-", 6), beginning("sys-", 10)];
+  return { n: items.length, keys: names.length, proc, es, sys, sample };
 }
 
 /** An empty message to a method, whatever it is. */

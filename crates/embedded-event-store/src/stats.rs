@@ -1,7 +1,9 @@
 //! How the process and the machine do, in the form of the protocol's own server. What this store does not have, such as a
 //! garbage collector or queues inside, is left out.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +55,7 @@ impl System {
             "loadavg": { "1m": load(|l| l.one), "5m": load(|l| l.five), "15m": load(|l| l.fifteen) },
             "freeMem": machine.available_memory(),
             "totalMem": machine.total_memory(),
-            "drive": { self.folder.display().to_string(): self.drive() },
+            "drive": { mount_of(&self.folder).display().to_string(): self.drive() },
         })
     }
 
@@ -69,6 +71,15 @@ impl System {
             "usedBytes": used,
         })
     }
+}
+
+/// Where the disk is mounted that holds the folder; the folder itself if that cannot be found out.
+fn mount_of(folder: &Path) -> PathBuf {
+    let disk_of = |path: &Path| path.metadata().map(|found| found.dev()).ok();
+    let Ok(whole) = folder.canonicalize() else { return folder.to_path_buf() };
+    let disk = disk_of(&whole);
+    let mount = whole.ancestors().take_while(|above| disk_of(above) == disk).last();
+    mount.unwrap_or(folder).to_path_buf()
 }
 
 fn process_of(machine: &Machine, pid: Pid) -> Value {
@@ -91,6 +102,30 @@ pub fn part<'a>(stats: &'a Value, keys: &str) -> Option<&'a Value> {
     keys.try_fold(stats, |value, key| value.get(key)).filter(|part| part.is_object())
 }
 
+/// The whole as names with values, a name being the keys that lead to the value.
+pub fn flat(stats: &Value) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    flatten(&mut names, String::new(), stats);
+    names
+}
+
+fn flatten(names: &mut HashMap<String, String>, name: String, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}-{key}") };
+                flatten(names, name, member);
+            }
+        }
+        Value::String(text) => {
+            names.insert(name, text.clone());
+        }
+        other => {
+            names.insert(name, other.to_string());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +137,14 @@ mod tests {
         assert_eq!(part(&stats, "es/queue/main"), Some(&json!({ "length": 1 })));
         assert_eq!(part(&stats, "es/queue/main/length"), None, "a leaf is no page");
         assert_eq!(part(&stats, "proc"), None);
+    }
+
+    #[test]
+    fn a_value_is_named_by_the_keys_that_lead_to_it() {
+        let stats = json!({ "sys": { "drive": { "/": { "usage": "7%" } }, "cpu": 1.5 } });
+        let names = flat(&stats);
+        assert_eq!(names.len(), 2);
+        assert_eq!((names["sys-drive-/-usage"].as_str(), names["sys-cpu"].as_str()), ("7%", "1.5"));
     }
 
     #[tokio::test]
