@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,14 +39,21 @@ export class Server {
   #parameters;
   address;
 
-  /** Starts a store that is open to everybody, or with the parameters that are made for its folder. */
-  static async start(parametersFor = () => ["--open"]) {
+  /** Starts a store with these users; without any, it is open to everybody. */
+  static async start(flags = [], users = undefined) {
     const server = new Server();
     server.#folder = await mkdtemp(join(tmpdir(), "emporium-clients-"));
-    server.#parameters = await parametersFor(server.#folder);
+    server.#parameters = [...flags, ...(await server.#usersIn(users))];
     server.address = `127.0.0.1:${await freePort()}`;
     await server.start();
     return server;
+  }
+
+  async #usersIn(users) {
+    if (!users) return ["--open"];
+    const file = join(this.#folder, "users.json");
+    await writeFile(file, JSON.stringify(users));
+    return ["--users", file];
   }
 
   get uri() {

@@ -28,6 +28,10 @@ use crate::groups::{Consumer, Delivery, End, GroupError, GroupId, Groups, Joined
 use crate::service::{Act, Rights};
 
 const CONNECTION_NAME: &str = "connection-name";
+/// What consumers are called that do not say who they are.
+const NO_USER: &str = "system";
+const NO_NAME: &str = "<unknown>";
+const NEGATIVE_STOP: &str = "Cannot stop replaying parked message at a negative version.";
 
 /// Serves a store's groups.
 pub struct PersistentService {
@@ -47,14 +51,14 @@ impl PersistentSubscriptions for PersistentService {
 
     async fn create(&self, request: Request<CreateReq>) -> Result<Response<CreateResp>, Status> {
         access::must_manage_groups(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        let (id, settings) = group_of("CreateReq", request.into_inner().options)?;
         self.groups.create(id, settings).await.map_err(group_status)?;
         Ok(Response::new(CreateResp {}))
     }
 
     async fn update(&self, request: Request<UpdateReq>) -> Result<Response<UpdateResp>, Status> {
         access::must_manage_groups(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        let (id, settings) = group_of("UpdateReq", request.into_inner().options)?;
         self.groups.update(id, settings).await.map_err(group_status)?;
         Ok(Response::new(UpdateResp {}))
     }
@@ -74,7 +78,7 @@ impl PersistentSubscriptions for PersistentService {
     async fn read(&self, request: Request<Streaming<ReadReq>>) -> Result<Response<Self::ReadStream>, Status> {
         let rights = access::rights(&request)?;
         access::must_consume(&rights)?;
-        let (address, user, connection_name) = who(&request, &rights);
+        let (user, connection_name) = who(&request, &rights);
         let mut requests = request.into_inner();
         let Some(Asked::Options(options)) = requests.message().await?.and_then(|request| request.content)
         else {
@@ -94,7 +98,7 @@ impl PersistentSubscriptions for PersistentService {
         };
         let id = named(source, options.group_name)?;
         access::check(&rights, Act::Read, id.source.name()).await?;
-        let newcomer = Newcomer { address, user, connection_name, slots };
+        let newcomer = Newcomer { user, connection_name, slots };
         let joined = self.groups.join(&id, newcomer).await.map_err(group_status)?;
         let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
         tokio::spawn(hear(joined.consumer.clone(), requests, call.clone()));
@@ -124,14 +128,15 @@ impl PersistentSubscriptions for PersistentService {
             StreamOption::StreamIdentifier(identifier) => Some(identifier),
             StreamOption::All(_) => None,
         };
-        let limit = match options.stop_at_option {
-            Some(StopAtOption::StopAt(count)) => Some(u64::try_from(count).map_err(|_| {
-                Status::invalid_argument(format!("stop_at is {count}; give a number that is not negative"))
-            })?),
+        let id = named(source, options.group_name)?;
+        let before = match options.stop_at_option {
+            Some(StopAtOption::StopAt(revision)) => Some(
+                u64::try_from(revision)
+                    .map_err(|_| group_status(GroupError::unworkable(&id, NEGATIVE_STOP)))?,
+            ),
             Some(StopAtOption::NoLimit(_)) | None => None,
         };
-        let id = named(source, options.group_name)?;
-        self.groups.replay(&id, limit).await.map_err(group_status)?;
+        self.groups.replay(&id, before).await.map_err(group_status)?;
         Ok(Response::new(ReplayParkedResp {}))
     }
 
@@ -148,10 +153,6 @@ impl PersistentSubscriptions for PersistentService {
             }),
         };
         let found = self.groups.list(source.as_ref()).await.map_err(group_status)?;
-        if let (Some(source), true) = (source, found.is_empty()) {
-            let missing = GroupError::Missing { source_name: source.name().to_owned(), name: String::new() };
-            return Err(group_status(missing));
-        }
         Ok(Response::new(ListResp { subscriptions: found.into_iter().map(info).collect() }))
     }
 
@@ -162,13 +163,11 @@ impl PersistentSubscriptions for PersistentService {
     }
 }
 
-/// The consumer's address, its user and its connection's name.
-fn who<T>(request: &Request<T>, rights: &Rights) -> (String, String, String) {
-    let address = request.remote_addr().map(|address| address.to_string()).unwrap_or_default();
-    let user = rights.user_name().unwrap_or_default().to_owned();
-    let name =
-        request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or_default();
-    (address, user, name.to_owned())
+/// The consumer's user and its connection's name.
+fn who<T>(request: &Request<T>, rights: &Rights) -> (String, String) {
+    let user = rights.user_name().unwrap_or(NO_USER);
+    let name = request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or(NO_NAME);
+    (user.to_owned(), name.to_owned())
 }
 
 /// What the two halves of a consumer's call know of each other.
@@ -208,8 +207,8 @@ async fn hear(
                 let action = match nack.action() {
                     Action::Park => Nack::Park,
                     Action::Retry | Action::Unknown => Nack::Retry,
-                    Action::Skip => Nack::Skip,
-                    Action::Stop => Nack::Stop,
+                    // The protocol's own server does no more for this one either: the consumer stays.
+                    Action::Skip | Action::Stop => Nack::Skip,
                 };
                 let Ok(ids) = ids_of(nack.ids) else { break };
                 consumer.nack(ids, action, nack.reason).await;
@@ -330,7 +329,7 @@ mod tests {
 
     async fn joined(groups: &Groups, id: &GroupId) -> Joined {
         let who = || String::from("who");
-        let newcomer = Newcomer { address: who(), user: who(), connection_name: who(), slots: 1 };
+        let newcomer = Newcomer { user: who(), connection_name: who(), slots: 1 };
         groups.join(id, newcomer).await.unwrap()
     }
 

@@ -1,8 +1,7 @@
 // Who may do what: what an EventStoreDB 24.10 answered, and what the embedded store answers. Run by scripts/test-clients.
 
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 
@@ -23,12 +22,8 @@ async function recorded(file) {
   return new Map(answers.map(({ k, v }) => [k, v]));
 }
 
-async function asked(ask, more = []) {
-  const server = await Server.start(async (folder) => {
-    const users = join(folder, "users.json");
-    await writeFile(users, JSON.stringify(USERS));
-    return ["--users", users, ...more];
-  });
+async function asked(ask, flags = []) {
+  const server = await Server.start(flags, USERS);
   after(() => server.discard());
   const callers = callersOf(server.address);
   try {

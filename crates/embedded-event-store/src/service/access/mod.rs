@@ -74,6 +74,11 @@ impl Access {
         })
     }
 
+    /// Whether there are no users: everybody may do everything.
+    pub fn is_open(&self) -> bool {
+        self.users.is_open()
+    }
+
     /// From now on these users. What others have open ends.
     pub fn set_users(&self, users: &[User]) {
         self.users.replace(users);

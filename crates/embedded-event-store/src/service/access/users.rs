@@ -94,6 +94,11 @@ impl Users {
         Users { everybody: users.is_empty(), known: watch::Sender::new(known(users)) }
     }
 
+    /// Whether there were none at the start.
+    pub fn is_open(&self) -> bool {
+        self.everybody
+    }
+
     /// From now on these users.
     pub fn replace(&self, users: &[User]) {
         self.known.send_replace(known(users));
