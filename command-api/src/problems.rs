@@ -323,7 +323,7 @@ pub fn of_read(error: &EventStoreError) -> Problem {
 }
 
 fn access_denied() -> Problem {
-    static SAID: Seldom = Seldom::new();
+    static SAID: PerSecond = PerSecond::once();
     if SAID.is_due() {
         tracing::error!("the event store does not let its user store commands: see the rights in /readyz");
     }

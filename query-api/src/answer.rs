@@ -104,7 +104,7 @@ pub fn failed_read(error: EventStoreError) -> Problem {
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
         EventStoreError::AccessDenied => {
-            static SAID: Seldom = Seldom::new();
+            static SAID: PerSecond = PerSecond::once();
             if SAID.is_due() {
                 error!("the event store does not let its user read: see the rights in /readyz");
             }

@@ -94,15 +94,13 @@ impl<'de> Visitor<'de> for Keys {
                 MAX_COUNT => metadata.max_count = at_least(1, map.next_value()?),
                 MAX_AGE => metadata.max_age_seconds = at_least(1, seconds(map.next_value()?)?),
                 TRUNCATE_BEFORE => metadata.truncate_before = at_least(0, map.next_value()?),
+                ACCESS => metadata.acl = map.next_value()?,
                 // These have no meaning here, but they must have their form.
                 TEMPORARY => {
                     map.next_value::<bool>()?;
                 }
                 CACHE_CONTROL => {
                     seconds::<A::Error>(map.next_value()?)?;
-                }
-                ACCESS => {
-                    map.next_value::<AccessRights>()?;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;

@@ -1,7 +1,7 @@
 //! The one place that knows the official client.
 
-mod address;
 mod appends;
+mod connection_string;
 mod lag;
 mod locks;
 mod own_streams;
@@ -73,7 +73,7 @@ impl EventStore {
     /// # Errors
     /// When the address has not the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        Ok(Self::with(address::settings(connection_string)?))
+        Ok(Self::with(connection_string::settings(connection_string)?))
     }
 
     /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
