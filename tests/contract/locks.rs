@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tcp_relay::{Flow, Relay};
 use tokio::sync::mpsc;
 
 const URL: &str = "CONTRACT_TEST_URL";

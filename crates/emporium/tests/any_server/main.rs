@@ -11,6 +11,7 @@
 mod failover;
 mod imported;
 mod purchase;
+#[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../running/mod.rs"]
 mod running;
 mod shopper;

@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 /// How long a shopper asks for one purchase. Who has no answer then is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a shopper lets pass before asking again, so that the crowd does not become the shop's trouble.
+const PAUSE: Duration = Duration::from_millis(100);
 pub const PRICE: i64 = 1_250;
 
 /// A purchase that the shop has acknowledged as paid.
@@ -67,5 +69,6 @@ async fn answer(service: &Service, path: &str, key: &str, body: &Value) -> Value
             Ok((status, body)) => assert!(status.is_server_error(), "{path}: {status} {body}"),
             Err(error) => assert!(error.is_connect() || error.is_request() || error.is_timeout(), "{error}"),
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -49,8 +49,7 @@ impl Store {
     /// A shop on it, with read models of its own.
     pub async fn shop(&self) -> Service {
         let event_store = format!("--event-store={}", self.url);
-        let args: Vec<&str> =
-            [&FOR_A_CROWD[..], &[SEALING_KEY, &event_store, "--sandbox-listen=127.0.0.1:0"]].concat();
+        let args: Vec<&str> = [&FOR_A_CROWD[..], &[SEALING_KEY, &event_store]].concat();
         Service::start(&self.folder.path().join("shop"), &args).await
     }
 
