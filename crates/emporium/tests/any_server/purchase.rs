@@ -11,7 +11,8 @@ async fn a_purchase_goes_from_the_cart_to_the_door_and_every_page_shows_it() {
     let bought = buy(&service, &sku).await.expect("the purchase comes to an end in time");
     let order = format!("/orders/{}", bought.order_id);
     for step in ["shipment", "delivery"] {
-        let (status, body) = service.post(&format!("{order}/{step}"), step, &json!({})).await.unwrap();
+        let key = format!("{}-{step}", bought.order_id);
+        let (status, body) = service.post(&format!("{order}/{step}"), &key, &json!({})).await.unwrap();
         assert!(status.is_success(), "{step}: {status} {body}");
     }
     let page = service.get(&format!("{order}?min-position=head")).await;
