@@ -3,6 +3,7 @@
 mod appends;
 mod lag;
 mod locks;
+mod nagle;
 mod own_streams;
 mod raw;
 mod reads;
@@ -18,6 +19,7 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use nagle::Nagle;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,6 +40,7 @@ struct Shared {
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
+    nagle: Arc<Nagle>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -47,6 +50,7 @@ struct Connection {
     generation: u64,
     client: Option<Client>,
     appends: Option<Arc<BatchAppendClient>>,
+    has_answered: bool,
 }
 
 impl FromStr for EventStore {
@@ -78,6 +82,7 @@ impl EventStore {
     fn with(settings: ClientSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
+                nagle: Arc::new(Nagle::of(&settings)),
                 settings,
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
@@ -104,8 +109,17 @@ impl EventStore {
     fn discard(&self, generation: u64) {
         let mut connection = self.shared.lock();
         if connection.generation == generation {
-            *connection = Connection { generation: generation + 1, client: None, appends: None };
+            *connection = Connection { generation: generation + 1, ..Connection::default() };
         }
+    }
+
+    /// An answer has come over this connection after so long.
+    fn has_answered(&self, generation: u64, took: Duration) {
+        let is_first = {
+            let mut connection = self.shared.lock();
+            connection.generation == generation && !std::mem::replace(&mut connection.has_answered, true)
+        };
+        self.shared.nagle.has_answered(is_first, took);
     }
 }
 
