@@ -61,6 +61,11 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen. Port 0 takes any free port.
     pub listen: SocketAddr,
+    /// The host that clients are told to connect to, if they do not reach it where it listens; for those that ask for the
+    /// members of the cluster.
+    pub advertise_host: Option<String>,
+    /// The port that clients are told to connect to, if it is not the one of `listen`.
+    pub advertise_port: Option<u16>,
     /// The largest append, in bytes.
     pub max_append_bytes: usize,
     /// Memory for the newest events, which all live subscribers share, in bytes.
@@ -86,6 +91,8 @@ impl Config {
         Config {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            advertise_host: None,
+            advertise_port: None,
             max_append_bytes: 1024 * 1024,
             tail_cache_bytes: 16 * 1024 * 1024,
             read_cache_bytes: 32 * 1024 * 1024,

@@ -34,12 +34,14 @@ export async function eventually(expected, ask) {
 
 export class Server {
   #folder;
+  #flags;
   #process;
   #output = "";
   address;
 
-  static async start() {
+  static async start(flags = []) {
     const server = new Server();
+    server.#flags = flags;
     server.#folder = await mkdtemp(join(tmpdir(), "emporium-clients-"));
     server.address = `127.0.0.1:${await freePort()}`;
     await server.start();
@@ -53,7 +55,7 @@ export class Server {
   /** Starts the process and waits until it says on which address it listens. */
   async start() {
     const parameters = ["event-store", "serve", "--open", "--data-dir", this.#folder, "--listen", this.address];
-    const started = spawn(process.env.EMPORIUM, parameters, { stdio: ["ignore", "pipe", "pipe"] });
+    const started = spawn(process.env.EMPORIUM, [...parameters, ...this.#flags], { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     this.#output = "";
     const listening = new Promise((resolve, reject) => {

@@ -13,6 +13,7 @@ use super::commands::{Command, Consumer, Joined, Nack, Newcomer};
 use super::consumers::{Connected, Connecting, End};
 use super::deliveries::{Deliveries, Origin, ToPark};
 use super::info::GroupInfo;
+use super::measurements::LastAsked;
 use super::replay::Parked;
 use super::settings::Settings;
 use super::stored::{self, StoredGroup};
@@ -45,9 +46,10 @@ pub(super) struct Task {
     parked: Parked,
     source: Option<BoxStream<'static, Result<Message, ReadError>>>,
     live: bool,
+    /// The source was closed for ever before the group could read it.
+    closed: bool,
     checkpoint: Checkpoint,
-    opened_at: Instant,
-    told: u64,
+    last_asked: LastAsked,
 }
 
 impl Task {
@@ -70,9 +72,9 @@ impl Task {
             parked,
             source: None,
             live: false,
+            closed: false,
             checkpoint,
-            opened_at: Instant::now(),
-            told: 0,
+            last_asked: LastAsked::never(),
         };
         Ok((task, sender))
     }
@@ -122,10 +124,8 @@ impl Task {
                 self.deliveries.leave(consumer);
             }
             Command::Ack(ids) => self.deliveries.ack(&ids),
-            Command::Nack { consumer, ids, action, reason } => {
-                self.nack(consumer, &ids, action, &reason).await
-            }
-            Command::Replay(limit) => self.parked.replay(limit),
+            Command::Nack { ids, action, reason } => self.nack(&ids, action, &reason).await,
+            Command::Replay(before) => self.parked.replay(before),
             Command::End => {}
         }
         self.write_what_is_due().await;
@@ -137,7 +137,6 @@ impl Task {
             return Err(GroupError::Full {
                 source_name: self.id.source.name().to_owned(),
                 name: self.id.name.clone(),
-                most,
             });
         }
         let commands = self.own_commands.upgrade().ok_or(GroupError::Stopping)?;
@@ -145,7 +144,6 @@ impl Task {
         let (sender, deliveries) = mpsc::channel(slots);
         let end = Arc::new(OnceLock::new());
         let number = self.deliveries.join(Connecting {
-            address: newcomer.address,
             user: newcomer.user,
             connection_name: newcomer.connection_name,
             slots,
@@ -155,16 +153,10 @@ impl Task {
         Ok(Joined { consumer: Consumer { number, commands }, deliveries, end })
     }
 
-    async fn nack(&mut self, consumer: u64, ids: &[Uuid], action: Nack, reason: &str) {
+    async fn nack(&mut self, ids: &[Uuid], action: Nack, reason: &str) {
         let to_park = match action {
             Nack::Skip => {
                 self.deliveries.ack(ids);
-                return;
-            }
-            Nack::Stop => {
-                if let Some(connected) = self.deliveries.leave(consumer) {
-                    let _ = connected.end.set(End::Dropped);
-                }
                 return;
             }
             Nack::Park => self.deliveries.park(ids, reason),
@@ -206,20 +198,26 @@ impl Task {
 
     /// Opens the source once somebody wants its messages.
     async fn open_source(&mut self) {
-        if self.source.is_some() || self.deliveries.consumers.len() == 0 {
+        if self.deliveries.consumers.len() == 0 {
             return;
         }
-        match self.subscribe().await {
-            Ok(source) => self.source = Some(source),
-            // Nothing comes from a closed stream any more; what is parked can still be given again.
-            Err(GroupError::Read(ReadError::StreamDeleted { .. })) => {
-                self.live = true;
-                self.source = Some(futures::stream::pending().boxed());
+        if self.source.is_none() {
+            match self.subscribe().await {
+                Ok(source) => self.source = Some(source),
+                Err(GroupError::Read(ReadError::StreamDeleted { .. })) => {
+                    self.closed = true;
+                    self.live = true;
+                    self.source = Some(futures::stream::pending().boxed());
+                }
+                Err(error) => {
+                    self.warn(&error, "the source of a persistent subscription could not be read");
+                    self.drop_consumers(End::Failed);
+                }
             }
-            Err(error) => {
-                self.warn(&error, "the source of a persistent subscription could not be read");
-                self.drop_consumers(End::Failed);
-            }
+        }
+        // Nothing comes from it any more; but what is parked can still be given again.
+        if self.closed && self.parked.is_empty() {
+            self.drop_consumers(End::Dropped);
         }
     }
 
@@ -273,7 +271,7 @@ impl Task {
         }
     }
 
-    fn wakes_at(&self) -> Instant {
+    fn wakes_at(&mut self) -> Instant {
         let due = [
             self.deliveries.next_deadline(),
             self.checkpoint.due(&self.settings, &self.deliveries),
@@ -304,10 +302,11 @@ impl Task {
         }
     }
 
-    /// Ends the group's run, and notes how far it came.
+    /// Ends the group's run. How far it came is noted only if the store stops: what was done since the last checkpoint
+    /// comes again to the consumers of a group that was changed or restarted, as the protocol's own server has it.
     async fn end(mut self, end: End) {
         self.drop_consumers(end);
-        if self.deliveries.finished() > 0 {
+        if end == End::Stopping && self.deliveries.finished() > 0 {
             self.write_checkpoint().await;
         }
         self.truncate_parked().await;
@@ -330,16 +329,13 @@ impl Task {
             },
         };
         let handed_out = self.deliveries.handed_out();
-        let since_last_asked = handed_out - self.told;
-        self.told = handed_out;
         Ok(GroupInfo {
             id: self.id.clone(),
             settings: self.settings.clone(),
             live: self.live,
             consumers: self.deliveries.consumers.ask(),
-            average_per_second: handed_out / self.opened_at.elapsed().as_secs().max(1),
             total_items: handed_out,
-            since_last_asked,
+            since_asked: self.last_asked.asked(handed_out),
             checkpoint: self.checkpoint.stored(),
             last_known,
             waiting: self.deliveries.waiting(),

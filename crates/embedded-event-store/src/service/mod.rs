@@ -4,6 +4,7 @@
 
 mod filter;
 mod links;
+mod projected;
 mod read;
 mod subscribe;
 mod view;
@@ -55,6 +56,15 @@ pub enum ReadError {
     /// The stream is closed.
     #[error("stream {stream} is deleted")]
     StreamDeleted {
+        /// The stream.
+        stream: String,
+    },
+    /// Only a system projection would write to the stream, and nobody has.
+    #[error(
+        "stream {stream} is written by a system projection, and this event store has none; read $all with a filter, or \
+         append to the stream yourself"
+    )]
+    Unprojected {
         /// The stream.
         stream: String,
     },

@@ -66,6 +66,7 @@ pub struct FoundStream {
 impl Store {
     /// Reads a stream; `None` if it is not there. The first page is read before this returns.
     pub async fn read_stream(&self, read: StreamRead) -> Result<Option<FoundStream>, ReadError> {
+        self.refuse_unprojected(&read.stream).await?;
         let log = Arc::clone(&self.log);
         let visible = log.head();
         let StreamRead { stream, from, direction, count, resolve_links } = read;

@@ -89,6 +89,7 @@ impl Store {
         &self,
         subscription: StreamSubscription,
     ) -> Result<impl Stream<Item = Result<Message, ReadError>> + use<>, ReadError> {
+        self.refuse_unprojected(&subscription.stream).await?;
         let log = Arc::clone(&self.log);
         let name = subscription.stream.clone();
         let reader = Arc::clone(&log);

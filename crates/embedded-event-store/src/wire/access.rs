@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use tonic::service::Interceptor;
@@ -48,6 +49,22 @@ impl Access {
             password: digest(user.password.as_bytes()),
         });
         Access { users: known.collect() }
+    }
+
+    /// Whether there is no need to say who one is.
+    pub fn is_open(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Whether whoever sends these headers may do what needs a user. An error means a wrong name or password.
+    pub fn is_logged_in(&self, headers: &HeaderMap) -> Result<bool, Status> {
+        let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+        match header.and_then(credentials) {
+            _ if self.is_open() => Ok(true),
+            None => Ok(false),
+            Some((name, password)) if self.user(&name, &password).is_some() => Ok(true),
+            Some(_) => Err(Status::unauthenticated("Unauthenticated")),
+        }
     }
 
     /// The user with this name and password. It takes as long for a wrong name as for a wrong password.

@@ -47,6 +47,7 @@ pub fn read_status(error: ReadError) -> Status {
     let message = error.to_string();
     match error {
         ReadError::StreamDeleted { stream } => stream_deleted(message, stream),
+        ReadError::Unprojected { .. } => Status::unimplemented(message),
         ReadError::BeyondEnd { .. } | ReadError::Filter(_) => Status::invalid_argument(message),
         ReadError::Stopping => Status::unavailable(message),
         // It passes.
@@ -73,18 +74,25 @@ pub fn group_status(error: GroupError) -> Status {
             "persistent-subscription-does-not-exist",
             &parts(source_name, name),
         ),
+        GroupError::NoneOf { source_name } => named(
+            Code::NotFound,
+            message,
+            "persistent-subscription-does-not-exist",
+            &[("stream-name", source_name)],
+        ),
         GroupError::Exists { source_name, name } => {
             named(Code::AlreadyExists, message, "persistent-subscription-exists", &parts(source_name, name))
         }
-        GroupError::Full { source_name, name, .. } => {
+        GroupError::Full { source_name, name } => {
             named(Code::FailedPrecondition, message, "maximum-subscribers-reached", &parts(source_name, name))
         }
         GroupError::Invalid(_) => Status::invalid_argument(message),
         GroupError::Unworkable { source_name, name, reason } => {
             let [stream, group] = parts(source_name, name);
-            group_failed(message, &[stream, group, ("reason", reason)])
+            let parts = [stream, group, ("reason", reason)];
+            named(Code::Internal, message, "persistent-subscription-failed", &parts)
         }
-        GroupError::Settings(error) => {
+        GroupError::Json(error) => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "persistent subscriptions cannot be stored"
@@ -99,20 +107,16 @@ pub fn group_status(error: GroupError) -> Status {
 
 /// The status with which a consumer is dropped.
 pub fn dropped(id: &GroupId) -> Status {
-    let message = format!("the subscription to {id} was dropped; subscribe again if it still exists");
+    let message = format!("Subscription group {} on stream {} was dropped.", id.name, id.source.name());
     named(Code::Cancelled, message, "persistent-subscription-dropped", &parts_of(id))
 }
 
 /// The status with which a consumer's subscription ends when its source cannot be read.
 pub fn failed(id: &GroupId) -> Status {
-    let message =
-        format!("what {id} follows cannot be read; look at the event store's log, then subscribe again");
-    let [stream, group] = parts_of(id);
-    group_failed(message, &[stream, group, ("reason", "its source cannot be read".to_owned())])
-}
-
-fn group_failed(message: String, parts: &[(&'static str, String); 3]) -> Status {
-    named(Code::Internal, message, "persistent-subscription-failed", parts)
+    group_status(GroupError::unworkable(
+        id,
+        "its source cannot be read; look at the event store's log, then subscribe again",
+    ))
 }
 
 /// The status for somebody who may not do what they asked for.
@@ -177,8 +181,8 @@ mod tests {
         let (source_name, name) = (String::from("s"), String::from("g"));
         let missing = GroupError::Missing { source_name: source_name.clone(), name: name.clone() };
         let exists = GroupError::Exists { source_name: source_name.clone(), name: name.clone() };
-        let full = GroupError::Full { source_name, name, most: 1 };
-        let unworkable = GroupError::unworkable(&id, "it has no buffer".into());
+        let full = GroupError::Full { source_name, name };
+        let unworkable = GroupError::unworkable(&id, "it has no buffer");
         let expected = [
             (group_status(missing), Code::NotFound, "persistent-subscription-does-not-exist"),
             (group_status(exists), Code::AlreadyExists, "persistent-subscription-exists"),
@@ -195,8 +199,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_about_a_group_is_what_the_protocols_own_server_says() {
+        let id = GroupId { source: Source::All, name: "g".into() };
+        let (source_name, name) = (|| String::from("s"), || String::from("g"));
+        for (status, text) in [
+            (
+                group_status(GroupError::Missing { source_name: source_name(), name: name() }),
+                "Subscription group g on stream s does not exist.",
+            ),
+            (
+                group_status(GroupError::NoneOf { source_name: source_name() }),
+                "Subscription group  on stream s does not exist.",
+            ),
+            (
+                group_status(GroupError::Exists { source_name: source_name(), name: name() }),
+                "Subscription group g on stream s exists.",
+            ),
+            (
+                group_status(GroupError::Full { source_name: source_name(), name: name() }),
+                "Maximum subscriptions reached for subscription group g on stream s.",
+            ),
+            (
+                group_status(GroupError::unworkable(&id, "Consumer strategy x does not exist.")),
+                "Subscription group g on stream $all failed: 'Consumer strategy x does not exist.'",
+            ),
+            (dropped(&id), "Subscription group g on stream $all was dropped."),
+        ] {
+            assert_eq!(status.message(), text);
+        }
+        let none = group_status(GroupError::NoneOf { source_name: source_name() });
+        assert!(none.metadata().get("group-name").is_none(), "no group is named");
+    }
+
+    #[test]
     fn the_message_of_a_full_group_begins_as_clients_expect() {
-        let full = GroupError::Full { source_name: "s".into(), name: "g".into(), most: 2 };
+        let full = GroupError::Full { source_name: "s".into(), name: "g".into() };
         assert!(group_status(full).message().starts_with("Maximum subscriptions reached"));
     }
 }

@@ -27,6 +27,10 @@ use super::names::uuid;
 use crate::groups::{Consumer, End, GroupError, GroupId, Groups, Joined, Nack, Newcomer, Source};
 
 const CONNECTION_NAME: &str = "connection-name";
+/// What consumers are called that do not say who they are.
+const NO_USER: &str = "system";
+const NO_NAME: &str = "<unknown>";
+const NEGATIVE_STOP: &str = "Cannot stop replaying parked message at a negative version.";
 
 /// Serves a store's groups.
 pub struct PersistentService {
@@ -46,14 +50,14 @@ impl PersistentSubscriptions for PersistentService {
 
     async fn create(&self, request: Request<CreateReq>) -> Result<Response<CreateResp>, Status> {
         access::may_write(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        let (id, settings) = group_of("CreateReq", request.into_inner().options)?;
         self.groups.create(id, settings).await.map_err(group_status)?;
         Ok(Response::new(CreateResp {}))
     }
 
     async fn update(&self, request: Request<UpdateReq>) -> Result<Response<UpdateResp>, Status> {
         access::may_write(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        let (id, settings) = group_of("UpdateReq", request.into_inner().options)?;
         self.groups.update(id, settings).await.map_err(group_status)?;
         Ok(Response::new(UpdateResp {}))
     }
@@ -72,7 +76,7 @@ impl PersistentSubscriptions for PersistentService {
 
     async fn read(&self, request: Request<Streaming<ReadReq>>) -> Result<Response<Self::ReadStream>, Status> {
         access::may_write(&request)?;
-        let (address, user, connection_name) = who(&request);
+        let (user, connection_name) = who(&request);
         let mut requests = request.into_inner();
         let Some(Asked::Options(options)) = requests.message().await?.and_then(|request| request.content)
         else {
@@ -91,7 +95,7 @@ impl PersistentSubscriptions for PersistentService {
             read_req::options::StreamOption::All(_) => None,
         };
         let id = named(source, options.group_name)?;
-        let newcomer = Newcomer { address, user, connection_name, slots };
+        let newcomer = Newcomer { user, connection_name, slots };
         let joined = self.groups.join(&id, newcomer).await.map_err(group_status)?;
         let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
         tokio::spawn(hear(joined.consumer.clone(), requests, call.clone()));
@@ -120,14 +124,15 @@ impl PersistentSubscriptions for PersistentService {
             StreamOption::StreamIdentifier(identifier) => Some(identifier),
             StreamOption::All(_) => None,
         };
-        let limit = match options.stop_at_option {
-            Some(StopAtOption::StopAt(count)) => Some(u64::try_from(count).map_err(|_| {
-                Status::invalid_argument(format!("stop_at is {count}; give a number that is not negative"))
-            })?),
+        let id = named(source, options.group_name)?;
+        let before = match options.stop_at_option {
+            Some(StopAtOption::StopAt(revision)) => Some(
+                u64::try_from(revision)
+                    .map_err(|_| group_status(GroupError::unworkable(&id, NEGATIVE_STOP)))?,
+            ),
             Some(StopAtOption::NoLimit(_)) | None => None,
         };
-        let id = named(source, options.group_name)?;
-        self.groups.replay(&id, limit).await.map_err(group_status)?;
+        self.groups.replay(&id, before).await.map_err(group_status)?;
         Ok(Response::new(ReplayParkedResp {}))
     }
 
@@ -143,10 +148,6 @@ impl PersistentSubscriptions for PersistentService {
             }),
         };
         let found = self.groups.list(source.as_ref()).await.map_err(group_status)?;
-        if let (Some(source), true) = (source, found.is_empty()) {
-            let missing = GroupError::Missing { source_name: source.name().to_owned(), name: String::new() };
-            return Err(group_status(missing));
-        }
         Ok(Response::new(ListResp { subscriptions: found.into_iter().map(info).collect() }))
     }
 
@@ -157,13 +158,11 @@ impl PersistentSubscriptions for PersistentService {
     }
 }
 
-/// The consumer's address, its user and its connection's name.
-fn who<T>(request: &Request<T>) -> (String, String, String) {
-    let address = request.remote_addr().map(|address| address.to_string()).unwrap_or_default();
-    let user = request.extensions().get::<Caller>().map(|caller| caller.name.clone()).unwrap_or_default();
-    let name =
-        request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or_default();
-    (address, user, name.to_owned())
+/// The consumer's user and its connection's name.
+fn who<T>(request: &Request<T>) -> (String, String) {
+    let user = request.extensions().get::<Caller>().map_or(NO_USER, |caller| &caller.name);
+    let name = request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or(NO_NAME);
+    (user.to_owned(), name.to_owned())
 }
 
 /// What the two halves of a consumer's call know of each other.
@@ -203,8 +202,8 @@ async fn hear(
                 let action = match nack.action() {
                     Action::Park => Nack::Park,
                     Action::Retry | Action::Unknown => Nack::Retry,
-                    Action::Skip => Nack::Skip,
-                    Action::Stop => Nack::Stop,
+                    // The protocol's own server does no more for this one either: the consumer stays.
+                    Action::Skip | Action::Stop => Nack::Skip,
                 };
                 let Ok(ids) = ids_of(nack.ids) else { break };
                 consumer.nack(ids, action, nack.reason).await;
@@ -305,7 +304,7 @@ mod tests {
 
     async fn joined(groups: &Groups, id: &GroupId) -> Joined {
         let who = || String::from("who");
-        let newcomer = Newcomer { address: who(), user: who(), connection_name: who(), slots: 1 };
+        let newcomer = Newcomer { user: who(), connection_name: who(), slots: 1 };
         groups.join(id, newcomer).await.unwrap()
     }
 

@@ -18,6 +18,13 @@ pub struct ServeArgs {
     /// Where to answer EventStoreDB clients; port 0 takes any free one
     #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
     pub listen: SocketAddr,
+    /// The host that clients are told to connect to when they ask for the members of the cluster, if they do not reach it
+    /// under --listen
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_ADVERTISE_HOST", value_name = "HOST")]
+    pub advertise_host: Option<String>,
+    /// The port that clients are told to connect to, if it is not the one of --listen
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_ADVERTISE_PORT", value_name = "PORT")]
+    pub advertise_port: Option<u16>,
     /// Who may use the store, as JSON: [{"name":"ann","password":"…","role":"admin"}]; the other role is "read-only".
     /// Without it, the first start makes a password for the user `admin` beside the data folder, in a file of its name with
     /// `-password` behind it
@@ -56,6 +63,8 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     let password_file = store_password::file(&args.data_dir);
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;
+    config.advertise_host = args.advertise_host;
+    config.advertise_port = args.advertise_port;
     config.users = match &args.users {
         Some(path) => read_users(path)?,
         None if args.open => Vec::new(),

@@ -178,6 +178,8 @@ async fn start_event_store(args: &ServeArgs, data_dir: &Path) -> Result<Option<O
     let password_file = (!args.event_store_open).then(|| store_password::file(&folder));
     let mut config = embedded_event_store::Config::new(folder);
     config.listen = args.event_store_listen;
+    config.advertise_host = args.event_store_advertise_host.clone();
+    config.advertise_port = args.event_store_advertise_port;
     let user = password_file.as_deref().map(store_password::user).transpose()?;
     config.users.extend(user.clone());
     let store = EmbeddedEventStore::start(config).await?;
