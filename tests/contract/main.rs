@@ -13,7 +13,6 @@ mod groups;
 mod idempotency;
 mod locks;
 mod metadata;
-mod proxy;
 mod reads;
 mod rights;
 mod supervision;

@@ -66,3 +66,27 @@ pub enum AppendError {
     #[error("the event store refused the append: {0}")]
     Refused(String),
 }
+
+/// Why TCP_NODELAY could not be set on the connections to the event store.
+#[derive(Debug, Error)]
+pub enum NagleError {
+    /// None of the addresses is known to the resolver.
+    #[error("none of the event store's hosts ({hosts}) has an address")]
+    Unresolved {
+        /// As in the connection string.
+        hosts: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The process cannot look at its own sockets, or not change them.
+    #[error("the process's own sockets, in /proc/self/fd, cannot be looked at or changed")]
+    Sockets(#[source] std::io::Error),
+    /// The client is connected, and not to where it should be.
+    #[error(
+        "no connection of this process leads to {hosts}, or to another port there, or to this port elsewhere"
+    )]
+    NotFound {
+        /// As in the connection string.
+        hosts: String,
+    },
+}

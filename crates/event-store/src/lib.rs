@@ -19,7 +19,7 @@ mod skip;
 mod time;
 
 pub use client::{EventStore, Session, UnmendedClient};
-pub use error::{AppendError, EventStoreError, InvalidConnectionString};
+pub use error::{AppendError, EventStoreError, InvalidConnectionString, NagleError};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
 pub use lag::Lag;
 pub use lock::{Lock, NotLocked};

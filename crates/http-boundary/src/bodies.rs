@@ -27,9 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ORDINARY_BYTES: usize = 16 * 1024;
 /// This part of the room is for it.
 const ORDINARY_PART: usize = 4;
-/// A body that has announced more than there is room for waits so long, before any of it is read. Whoever cannot wait has a
-/// client that sends it again and again, which costs more than to let it wait.
-const FOR_ROOM: Duration = Duration::from_secs(1);
+/// A body that announces more than there is room for waits for this part of its time, before any of it is read: a client
+/// that is refused at once sends it again at once, which costs more than to let it wait.
+const FOR_ROOM: u32 = 60;
 /// It is looked so often whether there is room.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(50);
 /// Of its time a body has this much left when the room is full.
@@ -205,7 +205,7 @@ impl ArrivingBody {
                 (self.announced, self.started, self.timer) = (None, now, None);
                 return Poll::Ready(true);
             }
-            if now >= self.started + FOR_ROOM {
+            if now >= self.started + self.arrival.room.within / FOR_ROOM {
                 return Poll::Ready(false);
             }
             let look = now + LOOK_FOR_ROOM_EVERY;

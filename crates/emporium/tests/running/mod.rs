@@ -59,8 +59,9 @@ impl Service {
         let url = products.split_whitespace().last().unwrap();
         service.address = url.trim_start_matches("http://").trim_end_matches("/products").to_owned();
         let event_store = printed.iter().find(|line| line.contains("event store")).expect("where it is");
+        // A store that was given is not shown: its address may hold a password.
         let url = event_store.split_whitespace().find(|word| word.starts_with("esdb://"));
-        service.event_store = url.unwrap().to_owned();
+        service.event_store = url.unwrap_or_default().to_owned();
         service.printed = printed.join("\n");
         service
     }
@@ -105,6 +106,16 @@ impl Service {
             }
         };
         tokio::time::timeout(DEADLINE, asking).await.expect("the query is answered in time")
+    }
+
+    /// What the operator's command is answered with, once it is answered. It waits for the outcome.
+    #[allow(dead_code, reason = "not every test sends commands")]
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
+        let request = self.client.post(format!("http://{}{path}", self.address)).bearer_auth(self.token());
+        let request = request.header("idempotency-key", key).header("prefer", "wait=20").json(body);
+        let response = request.send().await?;
+        let status = response.status();
+        Ok((status, response.json().await?))
     }
 
     /// All items of a list, page by page.

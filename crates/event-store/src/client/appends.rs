@@ -5,7 +5,7 @@ use super::{ATTEMPTS, EventStore, backoff, pause};
 use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an append may take before its outcome counts as unknown.
 const APPEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -130,8 +130,10 @@ impl EventStore {
             return Ok(session);
         }
         let (generation, client) = self.client().map_err(lost)?;
+        let asked = Instant::now();
         let session = client.batch_append(&BatchAppendOptions::default()).await;
         let session = Arc::new(session.map_err(|error| lost((generation, error.to_string())))?);
+        self.has_answered(generation, asked.elapsed());
         let mut connection = self.shared.lock();
         if connection.generation == generation {
             connection.appends = Some(Arc::clone(&session));

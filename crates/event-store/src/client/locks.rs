@@ -68,7 +68,10 @@ impl EventStore {
         let mut missing = false;
         loop {
             match consume(&client, stream.name()).await {
-                Ok(subscription) => return Ok((stream, Holding { subscription, _client: client })),
+                Ok(subscription) => {
+                    self.shared.nagle.has_answered(true, Duration::ZERO);
+                    return Ok((stream, Holding { subscription, _client: client }));
+                }
                 Err(Error::ResourceNotFound) if !missing => {
                     missing = true;
                     create(&client, stream.name()).await.map_err(|error| not_locked(&error))?;

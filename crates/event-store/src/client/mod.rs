@@ -4,6 +4,7 @@ mod appends;
 mod connection_string;
 mod lag;
 mod locks;
+mod nagle;
 mod own_streams;
 mod raw;
 mod reads;
@@ -20,6 +21,7 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use nagle::Nagle;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +43,7 @@ struct Shared {
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
+    nagle: Arc<Nagle>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -50,6 +53,7 @@ struct Connection {
     generation: u64,
     client: Option<Client>,
     appends: Option<Arc<BatchAppendClient>>,
+    has_answered: bool,
 }
 
 impl fmt::Debug for EventStore {
@@ -85,6 +89,7 @@ impl EventStore {
     fn with(settings: ClientSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
+                nagle: Arc::new(Nagle::of(&settings)),
                 settings,
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
@@ -111,8 +116,17 @@ impl EventStore {
     fn discard(&self, generation: u64) {
         let mut connection = self.shared.lock();
         if connection.generation == generation {
-            *connection = Connection { generation: generation + 1, client: None, appends: None };
+            *connection = Connection { generation: generation + 1, ..Connection::default() };
         }
+    }
+
+    /// An answer has come over this connection after so long.
+    fn has_answered(&self, generation: u64, took: Duration) {
+        let is_first = {
+            let mut connection = self.shared.lock();
+            connection.generation == generation && !std::mem::replace(&mut connection.has_answered, true)
+        };
+        self.shared.nagle.has_answered(is_first, took);
     }
 }
 

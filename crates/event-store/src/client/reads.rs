@@ -6,6 +6,7 @@ use crate::{EventStoreError, Position, RecordedEvent};
 use async_stream::try_stream;
 use eventstore::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition};
 use futures::{Stream, TryStreamExt};
+use std::time::Instant;
 
 #[derive(Clone)]
 pub(super) enum Read {
@@ -154,10 +155,14 @@ impl EventStore {
             let (generation, opened) = match self.client() {
                 Err((generation, error)) => (generation, Err(EventStoreError::Unavailable(error))),
                 Ok((generation, client)) => {
+                    let asked = Instant::now();
                     let opened = match read {
                         Read::Stream(stream, options) => client.read_stream(stream.as_str(), options).await,
                         Read::All(options) => client.read_all(options).await,
                     };
+                    if opened.is_ok() {
+                        self.has_answered(generation, asked.elapsed());
+                    }
                     (generation, opened.map_err(|error| failed_read(&error)))
                 }
             };

@@ -1,13 +1,17 @@
 //! The bodies of requests.
 
-use crate::service::{SHORT, Service, patient};
+use crate::service::{DEADLINE, SHORT, Service, patient};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
+use futures::StreamExt;
 use http_boundary::HttpLimits;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_body_that_comes_too_slowly_is_refused() {
@@ -23,7 +27,9 @@ async fn a_body_that_comes_too_slowly_is_refused() {
 
 #[tokio::test]
 async fn half_sent_bodies_have_little_memory_together_and_ordinary_requests_go_on() {
-    let service = Service::start(HttpLimits { request_bodies_mib: 1, ..patient() }).await;
+    let within = Duration::from_secs(60);
+    let limits = HttpLimits { request_bodies_mib: 1, request_body_seconds: within, ..patient() };
+    let service = Service::start(limits).await;
     let mut clients = Vec::new();
     for _ in 0..8 {
         let mut client = service.connect().await;
@@ -38,6 +44,33 @@ async fn half_sent_bodies_have_little_memory_together_and_ordinary_requests_go_o
     ordinary.send("POST /bytes HTTP/1.1\r\nhost: shop\r\ncontent-length: 5\r\n\r\nhello").await;
     assert!(ordinary.until("\r\n\r\n5").await.starts_with("HTTP/1.1 200"));
     drop(waiting);
+}
+
+#[tokio::test]
+async fn a_large_body_waits_a_moment_for_room_and_is_read_then() {
+    let (tell, mut taken) = watch::channel(0);
+    let counts = post(async move |body: Body| {
+        let mut pieces = body.into_data_stream();
+        while let Some(Ok(piece)) = pieces.next().await {
+            tell.send_modify(|taken| *taken += piece.len());
+        }
+    });
+    let limits = HttpLimits { request_bodies_mib: 1, ..patient() };
+    let service = Service::with(limits, Router::new().route("/counts", counts)).await;
+    let head =
+        "POST /counts HTTP/1.1\r\nhost: shop\r\ncontent-length: 600000\r\nexpect: 100-continue\r\n\r\n";
+    let mut half_sent = service.connect().await;
+    half_sent.send(head).await;
+    half_sent.until("100 Continue").await;
+    half_sent.0.write_all(&[b'x'; 500_000]).await.unwrap();
+    timeout(DEADLINE, taken.wait_for(|taken| *taken == 500_000)).await.unwrap().unwrap();
+    // There is no room for this one until the other is gone; a client without it is refused.
+    let mut waiting = service.connect().await;
+    waiting.send(head).await;
+    drop(half_sent);
+    waiting.until("100 Continue").await;
+    waiting.0.write_all(&[b'x'; 600_000]).await.unwrap();
+    assert!(waiting.until("\r\n\r\n").await.contains("HTTP/1.1 200"));
 }
 
 /// A service that refuses a request before it looks at the body.
