@@ -1,6 +1,6 @@
 //! The pages over plain HTTP/1.1, on the port of the calls.
 
-use embedded_event_store::{Config, EmbeddedEventStore, Role, User};
+use embedded_event_store::{Config, EmbeddedEventStore, User};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,7 +98,7 @@ async fn members_of_the_cluster_are_told_where_clients_are_to_connect_to() {
 
 #[tokio::test]
 async fn what_tells_of_the_store_wants_a_user_and_a_wrong_password_is_refused_everywhere() {
-    let users = vec![User { name: "root".into(), password: "secret".into(), role: Role::Admin }];
+    let users = vec![User::admin("root", "secret")];
     let (store, _folder) = start_with(|config| config.users = users).await;
     for path in ["/health/live", "/ping", "/info", "/gossip"] {
         let answer = ask(&store, &format!("GET {path}"), "").await;
