@@ -126,7 +126,7 @@ async fn a_right_that_is_given_later_is_noticed() {
     let shop = guarded.client("shop:pw");
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let watching = tokio::spawn(async move {
-        shop.watch_rights(&NEEDS, |missing| drop(tell.send(missing.is_some()))).await;
+        shop.watch_rights(&NEEDS, |missing| tell.send(missing.is_some()).unwrap()).await;
     });
     assert_eq!(soon(told.recv()).await, Some(true));
     guarded.write("$$$all", READABLE_LOG).await;
