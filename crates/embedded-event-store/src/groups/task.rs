@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::checkpoint::{CONSIDERED_PER_CHECKPOINT, Checkpoint};
+use super::checkpoint::Checkpoint;
 use super::commands::{Command, Consumer, Joined, Nack, Newcomer};
 use super::consumers::{Connected, Connecting, End};
 use super::deliveries::{Deliveries, Origin, ToPark};
@@ -18,9 +18,11 @@ use super::replay::Parked;
 use super::settings::Settings;
 use super::stored::{self, StoredGroup};
 use super::{GroupError, GroupId, Source};
-use crate::service::{AllSubscription, From, Message, ReadError, Store, StreamSubscription};
+use crate::service::{AllSubscription, From, Message, ReadError, Spacing, Store, StreamSubscription};
 
 const COMMANDS: usize = 256;
+/// A filtered group hears so often how far the log has been searched.
+const SPACING: Spacing = Spacing { window: 32, every: 32 };
 /// Most messages that one consumer may hold at once.
 const MOST_SLOTS: usize = 10_000;
 /// A group that holds so many bytes of messages reads no more until some of them are done.
@@ -227,7 +229,7 @@ impl Task {
         Ok(match &self.id.source {
             Source::All => {
                 let filter = match &self.settings.filter {
-                    Some(filter) => Some((filter.filter()?, CONSIDERED_PER_CHECKPOINT)),
+                    Some(filter) => Some((filter.filter()?, SPACING)),
                     None => None,
                 };
                 self.store.subscribe_to_all(AllSubscription { from, filter, resolve_links })?.boxed()
@@ -253,7 +255,9 @@ impl Task {
                     self.deliveries.add(Origin::Source(place), event);
                 }
             }
-            Some(Ok(Message::Checkpoint(position))) => self.deliveries.nothing_up_to(position),
+            Some(Ok(Message::Checkpoint(position) | Message::Searched(position))) => {
+                self.deliveries.nothing_up_to(position)
+            }
             Some(Ok(Message::CaughtUp { .. })) => self.live = true,
             Some(Ok(Message::FellBehind { .. })) => self.live = false,
             Some(Err(ReadError::StreamDeleted { .. })) => {

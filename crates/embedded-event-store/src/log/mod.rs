@@ -8,6 +8,7 @@ mod change;
 mod confirmed;
 pub mod database;
 mod decide;
+mod expectation;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows the protocol. Readers pull pages of bounded size, so a slow reader holds one page and no queue.
 
+mod checkpoints;
 mod filter;
 mod links;
 mod projected;
@@ -21,6 +22,7 @@ use crate::log::record::{ProposedEvent, Record};
 use crate::log::writer::{Change, Expected, Reply, WriteError, Writer, Written};
 use crate::log::{Log, OpenError, StorageError};
 
+pub use checkpoints::Spacing;
 pub use filter::{EventFilter, FilterOn};
 pub use read::{AllRead, Direction, StreamRead};
 pub use subscribe::{AllSubscription, Message, StreamSubscription};

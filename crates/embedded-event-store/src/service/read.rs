@@ -11,6 +11,9 @@ use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Sto
 use crate::log::record::Record;
 use crate::log::{Log, StorageError};
 
+/// How many events of a stream the protocol's own server reads at a time.
+const SERVER_PAGE: u64 = 32;
+
 /// Which way to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -55,8 +58,8 @@ pub type Events = BoxStream<'static, Result<Resolved, ReadError>>;
 
 /// A stream that is there.
 pub struct FoundStream {
-    /// The oldest revision that is not hidden, if older ones were asked for.
-    pub truncated_to: Option<u64>,
+    /// Where the stream goes on, for each page that was empty and ends elsewhere than it begins. Only forwards.
+    pub goes_on_at: Vec<u64>,
     /// The revision of its newest event.
     pub last: u64,
     /// What was asked for of it.
@@ -79,13 +82,11 @@ impl Store {
             First::Missing => Ok(None),
             First::Deleted => Err(ReadError::StreamDeleted { stream }),
             First::Page(page, rest) => Ok(Some(FoundStream {
-                truncated_to: match (direction, from) {
-                    (Direction::Forwards, From::Start) => Some(0),
-                    (Direction::Forwards, From::At(revision)) => Some(revision),
-                    (Direction::Forwards, From::End) | (Direction::Backwards, _) => None,
-                }
-                .filter(|asked| *asked < rest.view.first)
-                .map(|_| rest.view.first),
+                goes_on_at: match (direction, from) {
+                    (Direction::Forwards, From::Start) => rest.goes_on_at(0, count, &page),
+                    (Direction::Forwards, From::At(revision)) => rest.goes_on_at(revision, count, &page),
+                    (Direction::Forwards, From::End) | (Direction::Backwards, _) => Vec::new(),
+                },
                 last: rest.view.last,
                 events: stream_events(log, page, rest, resolve_links).boxed(),
             })),
@@ -169,6 +170,25 @@ impl Rest {
         }
         Ok(page)
     }
+
+    /// Where a stream goes on that begins with empty pages, as the protocol's own server tells it: a page before the oldest
+    /// event leads to that, and one behind the newest to where the next event will be.
+    fn goes_on_at(&self, from: u64, count: u64, first_page: &[Arc<Record>]) -> Vec<u64> {
+        let mut told = Vec::new();
+        if count == 0 {
+            return told;
+        }
+        let mut at = from;
+        if from.saturating_add(count.min(SERVER_PAGE)) <= self.view.first {
+            at = self.view.first;
+            told.push(at);
+        }
+        let end = self.view.last + 1;
+        if first_page.is_empty() && self.count == 0 && at != end {
+            told.push(end);
+        }
+        told
+    }
 }
 
 fn first_page(
@@ -188,7 +208,7 @@ fn first_page(
         (Direction::Forwards, From::Start) => (view.first, view.last),
         (Direction::Forwards, From::End) => (view.last + 1, view.last),
         (Direction::Forwards, From::At(revision)) => (revision.max(view.first), view.last),
-        (Direction::Backwards, From::Start) => (view.first, view.first),
+        (Direction::Backwards, From::Start) => (view.first, 0),
         (Direction::Backwards, From::End) => (view.first, view.last),
         (Direction::Backwards, From::At(revision)) => (view.first, revision.min(view.last)),
     };

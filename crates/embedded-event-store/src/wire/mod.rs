@@ -41,8 +41,8 @@ pub use access::Access;
 pub use event_message::EventMessage;
 pub use group_event_message::GroupEventMessage;
 
-/// The largest request message, in bytes. Clients send appends of up to 16 MiB to be told that they are too large.
-const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
+/// The largest request message, in bytes: the protocol's own server has the same bound, a little below 16 MiB.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024 - 10_000;
 
 /// What calls of services say that are not there.
 const NO_SERVICE: HeaderValue = HeaderValue::from_static("Service is unimplemented.");
