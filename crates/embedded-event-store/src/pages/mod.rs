@@ -58,7 +58,8 @@ enum Page<'a> {
     Gossip,
     /// The keys that lead to a part of it.
     Stats(&'a str),
-    /// The page of something that this store has none of. The second method is named twice in the answers of some.
+    /// The page of something that this store has none of: the subsystems, which only administrators and operators may
+    /// see, or what is measured of other parts, whose answers name a method twice.
     NoneOf(Cors),
     Metrics,
 }
@@ -133,7 +134,11 @@ impl Pages {
             (page, &Method::HEAD) => return page.cors().on(empty(StatusCode::METHOD_NOT_ALLOWED)),
             _ => return not_allowed(),
         }
-        if !rights.is_logged_in() && !page.is_open() {
+        let may_see = match &page {
+            Page::NoneOf(Cors::Read) => rights.may_manage_groups(),
+            page => page.is_open() || rights.is_logged_in(),
+        };
+        if !may_see {
             return empty(StatusCode::UNAUTHORIZED);
         }
         if matches!(page, Page::Metrics) {

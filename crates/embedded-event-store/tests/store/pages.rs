@@ -98,14 +98,21 @@ async fn members_of_the_cluster_are_told_where_clients_are_to_connect_to() {
 
 #[tokio::test]
 async fn what_tells_of_the_store_wants_a_user_and_a_wrong_password_is_refused_everywhere() {
-    let users = vec![User::admin("root", "secret")];
+    let ann = User { groups: Vec::new(), ..User::admin("ann", "secret") };
+    let users = vec![User::admin("root", "secret"), ann];
     let (store, _folder) = start_with(|config| config.users = users).await;
     for path in ["/health/live", "/ping", "/info", "/gossip"] {
         let answer = ask(&store, &format!("GET {path}"), "").await;
         assert!(answer.status < 300, "{path}: {}", answer.status);
     }
-    // `root:secret` and `root:wrong`.
-    let (right, wrong) = ("cm9vdDpzZWNyZXQ=", "cm9vdDp3cm9uZw==");
+    // `root:secret`, `ann:secret` and `root:wrong`.
+    let (root, ann, wrong) = ("cm9vdDpzZWNyZXQ=", "YW5uOnNlY3JldA==", "cm9vdDp3cm9uZw==");
+    for (path, user, status) in
+        [("/sys/subsystems", root, 200), ("/sys/subsystems", ann, 401), ("/stats", root, 200)]
+    {
+        let answer = ask(&store, &format!("GET {path}"), &format!("authorization: Basic {user}\r\n")).await;
+        assert_eq!(answer.status, status, "{path} as {user}");
+    }
     for path in ["/stats", "/metrics"] {
         let anonymous = ask(&store, &format!("GET {path}"), "").await;
         assert!(
@@ -113,7 +120,7 @@ async fn what_tells_of_the_store_wants_a_user_and_a_wrong_password_is_refused_ev
             "{}",
             anonymous.head
         );
-        let known = ask(&store, &format!("GET {path}"), &format!("authorization: Basic {right}\r\n")).await;
+        let known = ask(&store, &format!("GET {path}"), &format!("authorization: Basic {ann}\r\n")).await;
         assert_eq!(known.status, 200, "{path}");
     }
     for path in ["/health/live", "/info", "/nope"] {
