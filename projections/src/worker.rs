@@ -1,10 +1,11 @@
 //! One task for each share of a projection: from the subscription to the tables.
 
-use crate::checkpoint::{StepError, load, try_own};
+use crate::checkpoint::{StepError, event_at, load, try_own};
 use crate::gathering::Gathering;
 use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
 use crate::priority;
+use crate::provenance;
 use crate::projection::{ApplyError, Projection};
 use crate::share::Share;
 use crate::status::{State, Status};
@@ -45,8 +46,13 @@ pub struct Worker<P> {
 enum Ended {
     #[error(transparent)]
     Step(#[from] StepError),
-    #[error("a parked stream could not be read")]
+    #[error("the log could not be read")]
     EventStore(#[from] EventStoreError),
+    #[error(
+        "the log has not the event at position {0} that was applied last, as one restored from a backup: the tables are \
+         filled again alongside"
+    )]
+    Lost(i64),
 }
 
 impl From<TakeUpError> for Ended {
@@ -158,6 +164,11 @@ impl<P: Projection> Worker<P> {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
+        let still_there = self.log_has_what_was_applied(&mut connection, from);
+        match stop.run_until_cancelled(still_there).await {
+            None => return Ok(()),
+            Some(still_there) => still_there?,
+        }
         info!(
             projection = P::NAME,
             version = self.share.version,
@@ -177,6 +188,21 @@ impl<P: Projection> Worker<P> {
             let Some((back, reached)) = followed else { return Ok(()) };
             (connection, from) = (back, reached);
         }
+    }
+
+    /// A log that was restored from a backup may have lost what is in the tables, and have something else in its place.
+    async fn log_has_what_was_applied(
+        &self,
+        connection: &mut PgConnection,
+        from: Option<i64>,
+    ) -> Result<(), Ended> {
+        let Some((stored, position)) = from.and_then(|from| Some((from, position_of(from)?))) else { return Ok(()) };
+        let event_id = event_at(connection, &self.share).await?;
+        if self.store.has_event_at(position, event_id).await? {
+            return Ok(());
+        }
+        provenance::lose(connection, &self.share).await?;
+        Err(Ended::Lost(stored))
     }
 
     /// Tries the parked streams again that somebody has looked at.
@@ -360,7 +386,7 @@ fn is_passing(ended: &Ended) -> bool {
         Ended::Step(StepError::WentBack { .. } | StepError::Gone { .. }) => true,
         Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
         Ended::EventStore(_) => true,
-        Ended::Step(_) => false,
+        Ended::Step(_) | Ended::Lost(_) => false,
     }
 }
 

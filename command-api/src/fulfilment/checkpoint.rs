@@ -3,14 +3,17 @@
 //! A checkpoint holds the position up to which every order is settled, and the orders that must be looked at again
 //! although nothing happens to them. They may be many: then a checkpoint has several parts, and counts when the last of
 //! them is there.
+//!
+//! A position is a place in one log. So a checkpoint names the log, and the event at the position by its stream and
+//! revision: in a log that the history was copied to, the process goes on at the same event.
 
 use super::open_orders::Kept;
 use chrono::Utc;
 use event_store::{
-    AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position,
-    RecordedEvent,
+    AppendError, EventStore, EventStoreError, ExpectedRevision, LogId, LogIdentity, Metadata, NewEvent,
+    OwnStream, Position, RecordedEvent,
 };
-use futures::{StreamExt, pin_mut};
+use futures::{StreamExt, TryStreamExt, pin_mut};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +26,12 @@ const BYTES_IN_A_PART: usize = 750_000;
 #[derive(Default, Serialize, Deserialize)]
 struct Recorded {
     position: Option<Position>,
+    /// The log whose place the position is. Checkpoints from before logs had ids have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_id: Option<LogId>,
+    /// The event at the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<Reached>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open_orders: Vec<Kept>,
     /// From 0; the last part is the newest event.
@@ -30,6 +39,14 @@ struct Recorded {
     part: u32,
     #[serde(default = "one")]
     parts: u32,
+}
+
+/// An event, wherever in the log it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Reached {
+    stream: String,
+    revision: u64,
+    id: Uuid,
 }
 
 fn one() -> u32 {
@@ -41,31 +58,36 @@ pub struct Checkpoint {
     pub position: Option<Position>,
     pub open_orders: Vec<Kept>,
     pub stream: OwnStream,
+    log: LogIdentity,
     expected: ExpectedRevision,
+    /// The event at the position, as far as that was looked up.
+    event: Option<(Position, Reached)>,
 }
 
 impl Checkpoint {
     /// Reads the last whole one, from the newest event back. Without one, the process starts from the beginning, which
     /// takes longer and harms nobody.
     pub async fn read(store: &EventStore) -> Result<Self, EventStoreError> {
+        let log = store.log_identity().await?;
         let stream = store.own_stream(CHECKPOINTS_STREAM).await?;
         let events = store.read_stream_backwards(stream.name(), None, usize::MAX);
         pin_mut!(events);
         let mut checkpoint =
-            Self { position: None, open_orders: vec![], stream, expected: ExpectedRevision::NoStream };
+            Self { position: None, open_orders: vec![], stream, log, expected: ExpectedRevision::NoStream, event: None };
         let mut newest = true;
         let mut wanted = None;
+        let mut of_another_log = None;
         while let Some(event) = events.next().await {
             let event = event?;
             if std::mem::take(&mut newest) {
                 checkpoint.expected = ExpectedRevision::Exact(event.revision);
             }
-            let Some(recorded) = recorded(&event) else {
+            let Some(recorded) = recorded(&event, &checkpoint.log) else {
                 tracing::warn!(
                     stream = event.stream,
                     revision = event.revision,
                     event_type = event.event_type,
-                    "somebody else's event among the fulfilment's checkpoints is passed over"
+                    "an event among the fulfilment's checkpoints that is none of this log is passed over"
                 );
                 continue;
             };
@@ -73,12 +95,17 @@ impl Checkpoint {
             match wanted {
                 // The parts of a checkpoint that was not written to its end are passed over.
                 None if !is_last => continue,
-                None => checkpoint.position = recorded.position,
+                None => {
+                    checkpoint.position = recorded.position;
+                    let is_ours = recorded.position.is_none_or(|at| checkpoint.log.has(recorded.log_id, at));
+                    of_another_log = recorded.event.clone().filter(|_| !is_ours);
+                }
                 Some(part) if part == recorded.part && checkpoint.position == recorded.position => {}
                 Some(_) => {
                     tracing::warn!("the process's checkpoint lacks a part: starting from the beginning");
                     checkpoint.open_orders.clear();
                     checkpoint.position = None;
+                    of_another_log = None;
                     break;
                 }
             }
@@ -87,6 +114,18 @@ impl Checkpoint {
                 None => break,
                 before => wanted = before,
             }
+        }
+        if let Some(event) = of_another_log {
+            checkpoint.position = place_of(&event, store).await?;
+            let Reached { stream, revision, .. } = event;
+            let position = checkpoint.position;
+            tracing::warn!(
+                stream,
+                revision,
+                ?position,
+                "the fulfilment's checkpoint is of another log: it goes on after the same event, or from the beginning if that \
+                 is not here"
+            );
         }
         Ok(checkpoint)
     }
@@ -98,21 +137,68 @@ impl Checkpoint {
         position: Option<Position>,
         open_orders: &[Kept],
     ) -> Result<(), AppendError> {
+        let event = self.event_at(store, position).await;
+        let log_id = Some(self.log.id());
         let chunks = parts_of(open_orders);
         let parts = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for (chunk, part) in chunks.into_iter().zip(0..parts) {
-            let event = new_event(&Recorded { position, open_orders: chunk.to_vec(), part, parts })?;
+            let recorded = Recorded {
+                position,
+                log_id,
+                event: event.clone(),
+                open_orders: chunk.to_vec(),
+                part,
+                parts,
+            };
+            let event = new_event(&recorded)?;
             let appended = store.append(self.stream.name(), self.expected, vec![event]).await?;
             self.expected = ExpectedRevision::Exact(appended.revision);
         }
         self.position = position;
         Ok(())
     }
+
+    /// Looks up which event is at the position. Should that fail, the checkpoint counts in this log all the same.
+    async fn event_at(&mut self, store: &EventStore, position: Option<Position>) -> Option<Reached> {
+        let position = position?;
+        if self.event.as_ref().is_none_or(|(known, _)| *known != position) {
+            let events = store.read_all(Some(position), 1);
+            pin_mut!(events);
+            let event = events.try_next().await.ok().flatten().filter(|event| event.position == position)?;
+            let reached = Reached { stream: event.stream, revision: event.revision, id: event.id };
+            self.event = Some((position, reached));
+        }
+        self.event.as_ref().map(|(_, reached)| reached.clone())
+    }
 }
 
-/// What a checkpoint says; none if the event is no checkpoint of this log: one names a place before its own.
-fn recorded(event: &RecordedEvent) -> Option<Recorded> {
-    of_some_log(event).filter(|recorded| recorded.position < Some(event.position))
+/// Where an event of another log is in this one, if it was copied to it.
+async fn place_of(reached: &Reached, store: &EventStore) -> Result<Option<Position>, EventStoreError> {
+    let events = store.read_stream(&reached.stream, reached.revision, 1);
+    pin_mut!(events);
+    match events.try_next().await {
+        Ok(event) => Ok(event.filter(|event| event.id == reached.id).map(|event| event.position)),
+        // Somebody has deleted the stream.
+        Err(EventStoreError::Deleted | EventStoreError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a checkpoint says; none if the event is none that counts here. One of this log names a place before its own. One of
+/// another log names its event.
+fn recorded(event: &RecordedEvent, log: &LogIdentity) -> Option<Recorded> {
+    let recorded = of_some_log(event)?;
+    // From before logs had ids: in a copy it says nothing.
+    if recorded.log_id.is_none() && !log.has(None, event.position) {
+        return None;
+    }
+    let is_of_another_log = recorded.log_id.is_some() && !log.has(recorded.log_id, event.position);
+    let counts = if is_of_another_log {
+        recorded.event.is_some() || recorded.position.is_none()
+    } else {
+        recorded.position < Some(event.position)
+    };
+    counts.then_some(recorded)
 }
 
 /// Whether the event is a checkpoint, if only of the log that this one was copied from.
@@ -229,7 +315,13 @@ mod tests {
         assert_eq!(sorted(read.open_orders), many);
 
         // A new one that was not written to its end does not count.
-        let torn = Recorded { position: Some(Position::new(9)), open_orders: orders(3), part: 0, parts: 2 };
+        let torn = Recorded {
+            position: Some(Position::new(9)),
+            open_orders: orders(3),
+            part: 0,
+            parts: 2,
+            ..Recorded::default()
+        };
         store.store.append(CHECKPOINTS_STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
         let mut read = store.read().await;
         assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 100_000));
@@ -259,6 +351,66 @@ mod tests {
         read.record(&store.store, Some(Position::new(8)), &orders(2)).await.unwrap();
         assert_eq!(store.read().await.position, Some(Position::new(8)));
         store.server.stop().await;
+    }
+
+    /// A log that the history was copied to: it begins with events of its own.
+    async fn copy_of(store: &Store) -> Store {
+        let copy = Store::start().await;
+        copy.store.log_identity().await.unwrap();
+        let records = store.store.read_log(None);
+        pin_mut!(records);
+        while let Some(record) = records.try_next().await.unwrap() {
+            if record.stream.starts_with("log-") || record.stream == "noise-1" {
+                continue;
+            }
+            let expected = match record.revision.checked_sub(1) {
+                None => ExpectedRevision::NoStream,
+                Some(last) => ExpectedRevision::Exact(last),
+            };
+            copy.store.append_raw(&record.stream, expected, vec![record.event]).await.unwrap();
+        }
+        copy
+    }
+
+    /// Positions mean nothing in another log: the process goes on at the same event.
+    #[tokio::test]
+    async fn a_checkpoint_of_another_log_leads_to_the_same_event() {
+        let store = Store::start().await;
+        let shop = vec![foreign("order.placed.v1", "{}"), foreign("order.paid.v1", "{}")];
+        let paid = store.store.append("order-1", ExpectedRevision::NoStream, shop).await.unwrap();
+        let mut checkpoint = store.read().await;
+        checkpoint.record(&store.store, Some(paid.position), &orders(3)).await.unwrap();
+
+        let copy = copy_of(&store).await;
+        let read = copy.read().await;
+        let position = read.position.expect("the event is in the copy");
+        let events = copy.store.read_all(Some(position), 1);
+        pin_mut!(events);
+        let event = events.try_next().await.unwrap().unwrap();
+        assert_eq!((event.stream.as_str(), event.revision, event.position), ("order-1", 1, position));
+        assert_ne!(position, paid.position);
+        assert_eq!(sorted(read.open_orders), orders(3));
+
+        // One that was recorded here counts here.
+        let mut read = copy.read().await;
+        read.record(&copy.store, Some(Position::new(7)), &orders(2)).await.unwrap();
+        let read = copy.read().await;
+        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 2));
+        store.server.stop().await;
+        copy.server.stop().await;
+    }
+
+    /// Programs from before logs had ids recorded no more than the position.
+    #[tokio::test]
+    async fn an_old_checkpoint_counts_in_its_own_log_only() {
+        let store = Store::start().await;
+        let old = foreign(TYPE, r#"{"position":7}"#);
+        store.store.append(CHECKPOINTS_STREAM, ExpectedRevision::NoStream, vec![old]).await.unwrap();
+        assert_eq!(store.read().await.position, Some(Position::new(7)));
+        let copy = copy_of(&store).await;
+        assert_eq!(copy.read().await.position, None, "it begins from the beginning");
+        store.server.stop().await;
+        copy.server.stop().await;
     }
 
     #[tokio::test]

@@ -97,6 +97,15 @@ pub enum SubscriptionItem {
 }
 
 impl SubscriptionItem {
+    /// The id of the event at that position, if it is one of the shop's.
+    #[must_use]
+    pub fn event_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Event(event) => Some(event.id),
+            Self::Checkpoint(_) | Self::CaughtUp | Self::Disconnected { .. } => None,
+        }
+    }
+
     /// The position up to which everything is delivered with this item, if it says so.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

@@ -3,6 +3,7 @@
 mod appends;
 mod lag;
 mod locks;
+mod log_identity;
 mod nagle;
 mod own_streams;
 mod raw;
@@ -19,6 +20,7 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use log_identity::KnownLog;
 use nagle::Nagle;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +42,7 @@ struct Shared {
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
+    log: KnownLog,
     nagle: Arc<Nagle>,
 }
 
@@ -87,6 +90,7 @@ impl EventStore {
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
+                log: KnownLog::default(),
             }),
         }
     }
