@@ -164,11 +164,7 @@ impl<P: Projection> Comparing<P> {
     }
 
     /// Its positions are no places in another log.
-    async fn must_be_of_this_log(
-        &self,
-        reader: &mut PgConnection,
-        version: i32,
-    ) -> Result<(), CompareError> {
+    async fn must_be_of_this_log(&self, reader: &mut PgConnection, version: i32) -> Result<(), CompareError> {
         let log_id = self.store.log_identity().await?.id();
         let all = versions::list(reader, P::NAME).await?;
         let is_anothers = |known: &&Version| known.version == version && !known.is_of(log_id);

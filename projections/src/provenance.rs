@@ -55,7 +55,8 @@ pub async fn adopt(
 
 /// Whether what was noted of the log before it had an id does not speak against it: that was its first event.
 async fn began_with(connection: &mut PgConnection, first_event: Option<Uuid>) -> Result<bool, sqlx::Error> {
-    let known = sqlx::query_scalar!("SELECT first_event_id FROM event_log").fetch_optional(connection).await?;
+    let known =
+        sqlx::query_scalar!("SELECT first_event_id FROM event_log").fetch_optional(connection).await?;
     Ok(known.is_none() || known == first_event)
 }
 

@@ -52,8 +52,10 @@ pub async fn finding(shared: Shared) -> Finding {
     let is_there = |name| projections.iter().any(|status| status.name == name);
     let nobody_fills: Vec<_> =
         catalogue::ALL.iter().map(|entry| entry.name).filter(|name| !is_there(*name)).collect();
-    let ready =
-        nobody_fills.is_empty() && noticed.stands_still.is_empty() && noticed.of_another_log.is_empty() && projections.iter().all(Status::is_well);
+    let ready = nobody_fills.is_empty()
+        && noticed.stands_still.is_empty()
+        && noticed.of_another_log.is_empty()
+        && projections.iter().all(Status::is_well);
     Finding {
         ready,
         detail: json!({

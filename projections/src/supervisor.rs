@@ -341,8 +341,7 @@ fn serving(all: &[Version]) -> Option<&Version> {
 /// Whether the tables that serve were filled by older rules than ours or from another log, and nobody fills others by ours
 /// from this one.
 fn is_to_be_made(all: &[Version], rules: i32, log_id: LogId) -> bool {
-    let serves_no_more =
-        serving(all).is_some_and(|serving| serving.rules < rules || !serving.is_of(log_id));
+    let serves_no_more = serving(all).is_some_and(|serving| serving.rules < rules || !serving.is_of(log_id));
     serves_no_more && !all.iter().any(|version| version.rules == rules && version.is_of(log_id))
 }
 
@@ -366,13 +365,10 @@ fn shares(name: &'static str, version: &Version) -> impl Iterator<Item = Share> 
 
 /// Whether a version is to serve now. One that was filled from another log makes way for any that has come to the log's
 /// end as it was at the last look.
-fn is_to_switch(
-    version: &Version,
-    all: &[Version],
-    rules: i32,
-    (log_id, end): (LogId, Option<i64>),
-) -> bool {
-    let Some(serving) = serving(all).filter(|serving| serving.version != version.version) else { return false };
+fn is_to_switch(version: &Version, all: &[Version], rules: i32, (log_id, end): (LogId, Option<i64>)) -> bool {
+    let Some(serving) = serving(all).filter(|serving| serving.version != version.version) else {
+        return false;
+    };
     if serving.is_of(log_id) {
         return version.state == VersionState::Building
             && version.switches

@@ -5,8 +5,8 @@ use crate::gathering::Gathering;
 use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
 use crate::priority;
-use crate::provenance;
 use crate::projection::{ApplyError, Projection};
+use crate::provenance;
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::step::{Batch, step};
@@ -196,7 +196,9 @@ impl<P: Projection> Worker<P> {
         connection: &mut PgConnection,
         from: Option<i64>,
     ) -> Result<(), Ended> {
-        let Some((stored, position)) = from.and_then(|from| Some((from, position_of(from)?))) else { return Ok(()) };
+        let Some((stored, position)) = from.and_then(|from| Some((from, position_of(from)?))) else {
+            return Ok(());
+        };
         let event_id = event_at(connection, &self.share).await?;
         if self.store.has_event_at(position, event_id).await? {
             return Ok(());

@@ -81,7 +81,11 @@ async fn old_tables_are_followed_in_their_own_log_and_not_in_a_copy(pool: PgPool
         .execute(&pool)
         .await
         .unwrap();
-    sqlx::query("INSERT INTO event_log (first_event_id) VALUES ($1)").bind(first).execute(&pool).await.unwrap();
+    sqlx::query("INSERT INTO event_log (first_event_id) VALUES ($1)")
+        .bind(first)
+        .execute(&pool)
+        .await
+        .unwrap();
 
     copy.store.log_identity().await.unwrap();
     copy.append(&events).await;
@@ -104,7 +108,10 @@ async fn tables_that_know_more_than_a_restored_log_are_filled_again(pool: PgPool
     running.reach(1, &log).await;
     running.stop().await;
     // What was applied last is not what is at its place now.
-    sqlx::query("UPDATE projection_checkpoints SET event_id = gen_random_uuid()").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE projection_checkpoints SET event_id = gen_random_uuid()")
+        .execute(&pool)
+        .await
+        .unwrap();
     let running = Running::start(Stock, &log, &pool);
     serves::<Stock>(&pool, 2).await;
     running.reach(2, &log).await;

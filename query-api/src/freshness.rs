@@ -99,7 +99,8 @@ impl MinPosition {
             return Ok((Self::Head, None));
         }
         let read = |text: &str| {
-            let (number, log_id) = text.split_once('@').map_or((text, None), |(number, id)| (number, Some(id)));
+            let (number, log_id) =
+                text.split_once('@').map_or((text, None), |(number, id)| (number, Some(id)));
             let log_id = log_id.map(str::parse).transpose().ok()?;
             Some((Self::At(number.parse().ok()?), log_id))
         };
@@ -257,9 +258,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_is_refused() {
-        for query in
-            ["min-position=soon", "min-position=", "min-position=7@", "min-position=7@x", "min-position=head@x", "min-position=1&min-position=2", "what=1", "limit=x"]
-        {
+        for query in [
+            "min-position=soon",
+            "min-position=",
+            "min-position=7@",
+            "min-position=7@x",
+            "min-position=head@x",
+            "min-position=1&min-position=2",
+            "what=1",
+            "limit=x",
+        ] {
             let refused = asked(&format!("/x?{query}")).await.err().map(|problem| problem.id());
             assert_eq!(refused, Some("invalid-request"), "{query}");
         }
@@ -273,7 +281,9 @@ mod tests {
         let asker = Asker { client, is_operator: false };
         let headers = |wanted| {
             let mut headers = HeaderMap::new();
-            Freshness { wanted, of_log: None, asker, wait }.reached(Some(Position::new(9))).write(&mut headers);
+            Freshness { wanted, of_log: None, asker, wait }
+                .reached(Some(Position::new(9)))
+                .write(&mut headers);
             headers.into_iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(headers(Some(MinPosition::Head)), ["9", "wait=7"]);

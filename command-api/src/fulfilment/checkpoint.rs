@@ -72,8 +72,14 @@ impl Checkpoint {
         let stream = store.own_stream(CHECKPOINTS_STREAM).await?;
         let events = store.read_stream_backwards(stream.name(), None, usize::MAX);
         pin_mut!(events);
-        let mut checkpoint =
-            Self { position: None, open_orders: vec![], stream, log, expected: ExpectedRevision::NoStream, event: None };
+        let mut checkpoint = Self {
+            position: None,
+            open_orders: vec![],
+            stream,
+            log,
+            expected: ExpectedRevision::NoStream,
+            event: None,
+        };
         let mut newest = true;
         let mut wanted = None;
         let mut of_another_log = None;
@@ -142,14 +148,8 @@ impl Checkpoint {
         let chunks = parts_of(open_orders);
         let parts = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for (chunk, part) in chunks.into_iter().zip(0..parts) {
-            let recorded = Recorded {
-                position,
-                log_id,
-                event: event.clone(),
-                open_orders: chunk.to_vec(),
-                part,
-                parts,
-            };
+            let recorded =
+                Recorded { position, log_id, event: event.clone(), open_orders: chunk.to_vec(), part, parts };
             let event = new_event(&recorded)?;
             let appended = store.append(self.stream.name(), self.expected, vec![event]).await?;
             self.expected = ExpectedRevision::Exact(appended.revision);

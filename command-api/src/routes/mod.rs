@@ -13,6 +13,7 @@ mod stock;
 mod webhooks;
 
 use crate::admission::Admission;
+use crate::answer::{LOG, POSITION};
 use crate::executor::Executor;
 use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
@@ -20,7 +21,6 @@ use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
-use crate::answer::{LOG, POSITION};
 use axum::extract::{FromRef, State};
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};

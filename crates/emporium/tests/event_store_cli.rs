@@ -195,7 +195,10 @@ async fn a_target_with_other_events_is_refused() {
     let refused = import(&whole, &target.url);
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("something else than the file") && said.contains("revision 0 of stream `s`"), "{said}");
+    assert!(
+        said.contains("something else than the file") && said.contains("revision 0 of stream `s`"),
+        "{said}"
+    );
     assert_eq!(target.client().read_stream("s", 0, 10).count().await, 1);
     assert_eq!(target.client().read_stream("t", 0, 10).count().await, 0);
 
@@ -320,7 +323,11 @@ async fn a_copy_has_the_order_of_the_original() {
     text(import(&file, &target.url));
     text(export(&["--url", &target.url], &again));
     let ids = |path: &Path| -> Vec<Value> {
-        all_lines(path).into_iter().filter(|line| line["stream"] != "log-identity").map(|line| line["id"].clone()).collect()
+        all_lines(path)
+            .into_iter()
+            .filter(|line| line["stream"] != "log-identity")
+            .map(|line| line["id"].clone())
+            .collect()
     };
     assert_eq!(ids(&again), ids(&file));
 }

@@ -121,7 +121,8 @@ impl Machine {
     /// All that happened, in order, without the processes' own notes.
     pub async fn history(&self) -> Vec<RecordedEvent> {
         let events = self.store().read_all(None, usize::MAX).map(Result::unwrap);
-        let of_the_shop = |event: &RecordedEvent| !["process", "audit", "weather"].contains(&event.category());
+        let of_the_shop =
+            |event: &RecordedEvent| !["process", "audit", "weather"].contains(&event.category());
         events.filter(|event| std::future::ready(of_the_shop(event))).collect().await
     }
 

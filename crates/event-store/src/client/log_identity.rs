@@ -1,12 +1,12 @@
 //! Which log it is that the store holds, and whether it still is the one that it held when this process began.
 
+use super::EventStore;
 use super::reads::{Gate, Read};
 use super::translate::recorded;
-use super::EventStore;
 use crate::log_identity::Identified;
 use crate::{
-    AppendError, EventStoreError, ExpectedRevision, LOG_IDENTITY_STREAM, LogId, LogIdentity, Metadata, NewEvent,
-    OwnStream, Position, RawRecord,
+    AppendError, EventStoreError, ExpectedRevision, LOG_IDENTITY_STREAM, LogId, LogIdentity, Metadata,
+    NewEvent, OwnStream, Position, RawRecord,
 };
 use chrono::Utc;
 use eventstore::{ReadAllOptions, ReadStreamOptions, StreamPosition};
@@ -204,7 +204,8 @@ impl EventStore {
         let Some(known) = self.shared.log.identity() else { return Ok(()) };
         let found = self.read_log_identity().await?;
         if found.as_ref() != Some(&known) {
-            let now = found.map_or_else(|| "a log without an id".to_owned(), |now| format!("the log {}", now.id()));
+            let now =
+                found.map_or_else(|| "a log without an id".to_owned(), |now| format!("the log {}", now.id()));
             let was = known.id();
             return Err(NotTheSame::Another(format!(
                 "it holds {now}, and this process began with the log {was}: give the address of that one, or restart the \
@@ -265,7 +266,8 @@ impl EventStore {
                     Ok(Some(event)) => {
                         expected = ExpectedRevision::Exact(event.revision);
                         let is_ours = event.event_type == Identified::TYPE;
-                        let said = is_ours.then(|| serde_json::from_slice::<Identified>(&event.data).ok()).flatten();
+                        let said =
+                            is_ours.then(|| serde_json::from_slice::<Identified>(&event.data).ok()).flatten();
                         named.extend(said.map(|said| (said.log_id, event.position)));
                     }
                     Ok(None) => return Ok((stream, LogIdentity::of(named), expected)),
