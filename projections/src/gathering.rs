@@ -96,9 +96,9 @@ impl<P: Projection> Gathering<P> {
     }
 
     /// Nothing of interest up to here.
-    pub fn add_checkpoint(&mut self, position: Position) {
+    pub fn add_checkpoint(&mut self, position: Position, event_id: Option<Uuid>) {
         if !self.is_behind(position) {
-            self.pass(position, None);
+            self.pass(position, event_id);
         }
     }
 

@@ -1,11 +1,23 @@
 //! Of which log the read models are. A version that was filled from another log is followed no further: another one is
 //! filled alongside, and serves when it has caught up.
 
+use crate::checkpoint::event_at;
 use crate::share::Share;
-use event_store::{EventStore, EventStoreError, LogIdentity, Position};
+use crate::versions::announce;
+use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
 use futures::{TryStreamExt, pin_mut};
 use sqlx::PgConnection;
+use thiserror::Error;
 use uuid::Uuid;
+
+/// Why it cannot be told.
+#[derive(Debug, Error)]
+pub enum ProvenanceError {
+    #[error("the database does not answer")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    EventStore(#[from] EventStoreError),
+}
 
 /// Notes which versions of a projection are of this log, where that can be told: those that nothing was applied to yet,
 /// those from before logs had ids, and those from before the log was restored from a backup that has all of theirs.
@@ -31,9 +43,9 @@ pub async fn adopt(
     for version in versions {
         let position = version.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
         let is_ours = match position {
-            None => true,
+            None => version.log_id.is_none(),
             Some(position) => {
-                identity.has(version.log_id.map(event_store::LogId::new), position)
+                identity.has(version.log_id.map(LogId::new), position)
                     && (version.log_id.is_some() || began_with(connection, first_event).await?)
             }
         };
@@ -48,6 +60,8 @@ pub async fn adopt(
             )
             .execute(&mut *connection)
             .await?;
+            // Queries show positions together with the log.
+            announce(connection, name).await?;
         }
     }
     Ok(())
@@ -70,17 +84,29 @@ pub async fn first_event(store: &EventStore) -> Result<Option<Uuid>, EventStoreE
     Ok(events.try_next().await?.map(|event| event.id))
 }
 
-/// Notes that the log has lost what this version has applied.
+/// Whether the log still has what a share has applied. One that was restored from a backup may have lost it, and have
+/// something else in its place: then that is noted of the version.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn lose(connection: &mut PgConnection, share: &Share) -> Result<(), sqlx::Error> {
+/// When the database or the event store does not answer.
+pub async fn has_what_was_applied(
+    connection: &mut PgConnection,
+    store: &EventStore,
+    share: &Share,
+    reached: Option<Position>,
+) -> Result<bool, ProvenanceError> {
+    let Some(reached) = reached else { return Ok(true) };
+    let event_id = event_at(connection, share).await?;
+    if store.has_event_at(reached, event_id).await? {
+        return Ok(true);
+    }
     sqlx::query!(
         "UPDATE projection_versions SET is_lost = true WHERE name = $1 AND version = $2",
         share.name,
         share.version
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    announce(connection, share.name).await?;
+    Ok(false)
 }

@@ -331,7 +331,8 @@ async fn drop_version(transaction: &mut PgConnection, name: &str, version: i32) 
     Ok(())
 }
 
-async fn announce(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+/// Tells everybody who watches that something about the versions has changed, at the end of the transaction.
+pub(crate) async fn announce(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT pg_notify('projection_versions', $1)::text AS "done""#, name)
         .fetch_one(transaction)
         .await?;

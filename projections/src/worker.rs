@@ -1,12 +1,12 @@
 //! One task for each share of a projection: from the subscription to the tables.
 
-use crate::checkpoint::{StepError, event_at, load, try_own};
+use crate::checkpoint::{StepError, load, try_own};
 use crate::gathering::Gathering;
 use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
 use crate::priority;
 use crate::projection::{ApplyError, Projection};
-use crate::provenance;
+use crate::provenance::{self, ProvenanceError};
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::step::{Batch, step};
@@ -49,10 +49,10 @@ enum Ended {
     #[error("the log could not be read")]
     EventStore(#[from] EventStoreError),
     #[error(
-        "the log has not the event at position {0} that was applied last, as one restored from a backup: the tables are \
+        "the log has not the event at position {0:?} that was applied last, as one restored from a backup: the tables are \
          filled again alongside"
     )]
-    Lost(i64),
+    Lost(Option<i64>),
 }
 
 impl From<TakeUpError> for Ended {
@@ -60,6 +60,15 @@ impl From<TakeUpError> for Ended {
         match error {
             TakeUpError::Step(error) => Self::Step(error),
             TakeUpError::EventStore(error) => Self::EventStore(error),
+        }
+    }
+}
+
+impl From<ProvenanceError> for Ended {
+    fn from(error: ProvenanceError) -> Self {
+        match error {
+            ProvenanceError::Database(error) => error.into(),
+            ProvenanceError::EventStore(error) => Self::EventStore(error),
         }
     }
 }
@@ -164,10 +173,12 @@ impl<P: Projection> Worker<P> {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
-        let still_there = self.log_has_what_was_applied(&mut connection, from);
-        match stop.run_until_cancelled(still_there).await {
+        let reached = from.and_then(position_of);
+        let holds = provenance::has_what_was_applied(&mut connection, &self.store, &self.share, reached);
+        match stop.run_until_cancelled(holds).await.transpose()? {
             None => return Ok(()),
-            Some(still_there) => still_there?,
+            Some(true) => {}
+            Some(false) => return Err(Ended::Lost(from)),
         }
         info!(
             projection = P::NAME,
@@ -188,23 +199,6 @@ impl<P: Projection> Worker<P> {
             let Some((back, reached)) = followed else { return Ok(()) };
             (connection, from) = (back, reached);
         }
-    }
-
-    /// A log that was restored from a backup may have lost what is in the tables, and have something else in its place.
-    async fn log_has_what_was_applied(
-        &self,
-        connection: &mut PgConnection,
-        from: Option<i64>,
-    ) -> Result<(), Ended> {
-        let Some((stored, position)) = from.and_then(|from| Some((from, position_of(from)?))) else {
-            return Ok(());
-        };
-        let event_id = event_at(connection, &self.share).await?;
-        if self.store.has_event_at(position, event_id).await? {
-            return Ok(());
-        }
-        provenance::lose(connection, &self.share).await?;
-        Err(Ended::Lost(stored))
     }
 
     /// Tries the parked streams again that somebody has looked at.
@@ -296,8 +290,8 @@ impl<P: Projection> Worker<P> {
     fn gather(&self, gathering: &mut Gathering<P>, item: SubscriptionItem) {
         match item {
             SubscriptionItem::Event(event) => gathering.add(&event),
-            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
-            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position),
+            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position, None),
+            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position, Some(event.id)),
             SubscriptionItem::CaughtUp => {}
             SubscriptionItem::Disconnected { error } => return self.event_store_away(error),
         }

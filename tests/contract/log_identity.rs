@@ -25,7 +25,8 @@ async fn next(items: &mut Pin<&mut impl Stream<Item = SubscriptionItem>>) -> Res
         match soon(items.next()).await.expect("it never ends") {
             SubscriptionItem::Event(event) => return Ok(event.stream.clone()),
             SubscriptionItem::Disconnected { error } => return Err(error),
-            SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_) => {}
+            SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_) | SubscriptionItem::StoresOwn(_) => {
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 /// What people see, once the read models show all that is in the log.
 async fn pages(shop: &Shop, orders: &[String]) -> Vec<Value> {
     let mut pages = Vec::new();
-    let paths = ["/products", "/stock/MUG", "/carts?limit=100", "/sales", "/analytics/revenue"];
+    let paths = ["/products", "/stock/MUG", "/carts?limit=100", "/sales/days"];
     let paths = paths.into_iter().map(str::to_owned);
     let paths = paths.chain(orders.iter().map(|order_id| format!("/orders/{order_id}")));
     for path in paths {
@@ -77,6 +77,12 @@ async fn a_living_shop_moves_to_another_store_and_back(pool: PgPool) {
         refused.expect_problem(StatusCode::CONFLICT, "position-of-another-log");
         let here = shop.get_now(&format!("/orders/{}", bought[0])).await;
         assert_ne!(here.log.as_deref(), Some(log.as_str()));
+
+        // Nobody knows what a listener to the other log has heard of this one.
+        let path = format!("/orders/{}/live", bought[0]);
+        let live = shop.request(Method::GET, &path).header("last-event-id", &format!("{position}@{log}"));
+        let first = live.send_raw().await.chunk().await.unwrap().expect("it says how the order stands");
+        assert!(String::from_utf8_lossy(&first).contains("event: current"), "{first:?}");
 
         // Purchases go on: those that waited for their money, and new ones.
         let order_id = shop.order(&[("MUG", 1)], 1000).await;

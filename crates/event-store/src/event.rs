@@ -97,11 +97,11 @@ pub enum SubscriptionItem {
 }
 
 impl SubscriptionItem {
-    /// The id of the event at that position, if it is one of the shop's.
+    /// The id of the event at that position, if the item is an event.
     #[must_use]
     pub fn event_id(&self) -> Option<Uuid> {
         match self {
-            Self::Event(event) => Some(event.id),
+            Self::Event(event) | Self::StoresOwn(event) => Some(event.id),
             Self::Checkpoint(_) | Self::CaughtUp | Self::Disconnected { .. } => None,
         }
     }
