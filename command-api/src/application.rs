@@ -18,6 +18,9 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// How it is named in `/readyz` whether the event store still holds the log that it held at the start.
+const LOG_PART: &str = "event log";
+
 /// The command side, ready to run.
 pub struct Application {
     config: Config,
@@ -114,8 +117,9 @@ impl Application {
             // It keeps nobody from buying: the shop stays in service.
             self.health.is_well_so(SEALING, format!("it has stopped: {error}"));
         };
-        let watching = stop.run_until_cancelled(rights::watch(self.store.clone(), self.health.clone()));
-        tokio::join!(sealing, watching, self.run_fulfilment(stop.clone()));
+        let rights = stop.run_until_cancelled(rights::watch(self.store.clone(), self.health.clone()));
+        let log = stop.run_until_cancelled(self.store.watch_log(self.health.teller(LOG_PART)));
+        tokio::join!(sealing, self.run_fulfilment(stop.clone()), rights, log);
     }
 
     /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives

@@ -6,6 +6,7 @@ use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
 use crate::priority;
 use crate::projection::{ApplyError, Projection};
+use crate::provenance::{self, ProvenanceError};
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::step::{Batch, step};
@@ -45,8 +46,13 @@ pub struct Worker<P> {
 enum Ended {
     #[error(transparent)]
     Step(#[from] StepError),
-    #[error("a parked stream could not be read")]
+    #[error("the log could not be read")]
     EventStore(#[from] EventStoreError),
+    #[error(
+        "the log has not the event at position {0:?} that was applied last, as one restored from a backup: the tables are \
+         filled again alongside"
+    )]
+    Lost(Option<i64>),
 }
 
 impl From<TakeUpError> for Ended {
@@ -54,6 +60,15 @@ impl From<TakeUpError> for Ended {
         match error {
             TakeUpError::Step(error) => Self::Step(error),
             TakeUpError::EventStore(error) => Self::EventStore(error),
+        }
+    }
+}
+
+impl From<ProvenanceError> for Ended {
+    fn from(error: ProvenanceError) -> Self {
+        match error {
+            ProvenanceError::Database(error) => error.into(),
+            ProvenanceError::EventStore(error) => Self::EventStore(error),
         }
     }
 }
@@ -158,6 +173,13 @@ impl<P: Projection> Worker<P> {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
+        let reached = from.and_then(position_of);
+        let holds = provenance::has_what_was_applied(&mut connection, &self.store, &self.share, reached);
+        match stop.run_until_cancelled(holds).await.transpose()? {
+            None => return Ok(()),
+            Some(true) => {}
+            Some(false) => return Err(Ended::Lost(from)),
+        }
         info!(
             projection = P::NAME,
             version = self.share.version,
@@ -270,8 +292,8 @@ impl<P: Projection> Worker<P> {
     fn gather(&self, gathering: &mut Gathering<P>, item: SubscriptionItem) {
         match item {
             SubscriptionItem::Event(event) => gathering.add(&event),
-            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
-            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position),
+            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position, None),
+            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position, Some(event.id)),
             SubscriptionItem::CaughtUp => {}
             SubscriptionItem::Disconnected { error } => return self.interrupted(&error),
         }
@@ -369,7 +391,7 @@ fn is_passing(ended: &Ended) -> bool {
         Ended::Step(StepError::WentBack { .. } | StepError::Gone { .. }) => true,
         Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
         Ended::EventStore(_) => true,
-        Ended::Step(_) => false,
+        Ended::Step(_) | Ended::Lost(_) => false,
     }
 }
 

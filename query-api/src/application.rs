@@ -22,6 +22,9 @@ const LIVE_CONNECTIONS: u32 = 1;
 /// How long a request waits for a connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 
+/// How it is named in `/readyz` whether the event store still holds the log that it held at the start.
+const LOG_PART: &str = "event log";
+
 /// The query side, ready to run.
 pub struct Application {
     listen: SocketAddr,
@@ -115,7 +118,9 @@ impl Application {
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
+        let watching = self.shared.store.watch_log(self.health.teller(LOG_PART));
         tokio::join!(
+            stop.run_until_cancelled(watching),
             self.shared.checkpoints.follow(&self.health, &stop),
             self.shared.live_states.run(&stop),
             self.shared.analytics.follow(&self.health, &stop),

@@ -12,6 +12,7 @@ mod following;
 mod groups;
 mod idempotency;
 mod locks;
+mod log_identity;
 mod metadata;
 mod reads;
 mod rights;

@@ -1,5 +1,6 @@
 //! A shop for one test.
 
+use crate::copying::{copy_history, shared_store};
 use crate::databases::Databases;
 use crate::http::{Reply, Request};
 use crate::limits::Limits;
@@ -13,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway, Webhook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -184,9 +186,46 @@ impl Shop {
         Self { store, gateway, services, ..self }
     }
 
+    /// Moves to another event store, as docs/operations.md says, and starts there on the same database.
+    pub async fn move_house(self, new: &str) -> Self {
+        let Self { store, gateway, services, folder, databases, client, terms } = self;
+        services.crash();
+        let target = shared_store(&folder.path().join(new), 5).await;
+        copy_history(&store, &target, folder.path()).await;
+        store.stop().await;
+        gateway.stop().await;
+        let (gateway, services) = begin(&target, &folder, &databases, terms).await;
+        Self { store: target, gateway, services, folder, databases, client, terms }
+    }
+
+    /// Ends the services, does something with the folder of the log, and starts them on the same database.
+    pub async fn while_closed(self, doing: impl FnOnce(&Path)) -> Self {
+        let Self { store, gateway, services, folder, databases, client, terms } = self;
+        services.crash();
+        store.stop().await;
+        gateway.stop().await;
+        doing(&folder.path().join("event-store"));
+        let store = start_store(&folder, terms).await;
+        let (gateway, services) = begin(&store, &folder, &databases, terms).await;
+        Self { store, gateway, services, folder, databases, client, terms }
+    }
+
     /// Waits until a part is ready and says so of itself.
     pub async fn is_ready(&self, part: &str, how: Option<&str>) {
         is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
+    /// Waits until a part says that it does not do its work, and gives its reason.
+    pub async fn is_not_ready(&self, part: &str) -> String {
+        let asking = async {
+            loop {
+                let health = self.health().await;
+                if let Some(why) = health.body["parts"][part]["why"].as_str() {
+                    return why.to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the part says so in time")
     }
 
     /// Ends this machine's services without any order, as a crash of the machine would. The store runs on.
@@ -277,29 +316,6 @@ impl Shop {
         Gateway::new(&config).unwrap()
     }
 
-    /// Waits until the read models name the log that they are made from.
-    pub async fn log_is_noted(&self, pool: &PgPool) {
-        let noted = async {
-            while sqlx::query("SELECT 1 FROM event_log").fetch_optional(pool).await.unwrap().is_none() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, noted).await.expect("the log is noted in time");
-    }
-
-    /// Waits until a part says that it does not do its work, and gives its reason.
-    pub async fn is_not_ready(&self, part: &str) -> String {
-        let asking = async {
-            loop {
-                let health = self.health().await;
-                if let Some(why) = health.body["parts"][part]["why"].as_str() {
-                    return why.to_owned();
-                }
-            }
-        };
-        tokio::time::timeout(DEADLINE, asking).await.expect("the part says so in time")
-    }
-
     /// A product with stock.
     pub async fn define(&self, sku: &str, price: i64, stock: u32) {
         let product =
@@ -352,6 +368,20 @@ impl Shop {
         let request = self.request(Method::POST, &format!("/orders/{order_id}/payments"));
         request.new_key().header("prefer", "wait=20").json(&body).send().await
     }
+}
+
+/// Starts a gateway with the books that are in the folder, and services on an event store.
+async fn begin(
+    store: &EmbeddedEventStore,
+    folder: &TempDir,
+    databases: &Databases,
+    terms: Terms,
+) -> (SandboxGateway, Services) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = start_gateway(folder, &listener, terms).await;
+    let address = store.connection_string();
+    let services = Services::start(&address, databases, &gateway, listener, terms).await;
+    (gateway, services)
 }
 
 /// The key that every shop of the tests is sealed with.

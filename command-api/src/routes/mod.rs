@@ -13,6 +13,7 @@ mod stock;
 mod webhooks;
 
 use crate::admission::Admission;
+use crate::answer::{LOG, POSITION};
 use crate::executor::Executor;
 use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
@@ -20,8 +21,10 @@ use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
-use axum::extract::FromRef;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{FromRef, State};
+use axum::http::HeaderValue;
+use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
+use axum::response::Response;
 use event_store::EventStore;
 use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
 use payment_gateway::{Gateway, Webhooks};
@@ -67,8 +70,20 @@ impl FromRef<Shared> for Admission {
     }
 }
 
+/// Says of which log the position of an answer is a place.
+async fn name_log(State(store): State<EventStore>, mut response: Response) -> Response {
+    let has_position = response.headers().contains_key(POSITION);
+    if let Some(log_id) = store.known_log_id().filter(|_| has_position)
+        && let Ok(log_id) = HeaderValue::try_from(log_id.to_string())
+    {
+        response.headers_mut().insert(LOG, log_id);
+    }
+    response
+}
+
 /// All commands.
 pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
+    let store = shared.store.clone();
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -79,6 +94,7 @@ pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Route
         .merge(shipments::routes())
         .merge(audit::routes())
         .merge(parked_streams::routes())
+        .route_layer(map_response_with_state(store, name_log))
         .route_layer(from_fn(keys::watch))
         .route_layer(from_fn_with_state(limits, limit_clients))
         .merge(webhooks::routes())

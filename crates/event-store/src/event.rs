@@ -98,6 +98,15 @@ pub enum SubscriptionItem {
 }
 
 impl SubscriptionItem {
+    /// The id of the event at that position, if the item is an event.
+    #[must_use]
+    pub fn event_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Event(event) | Self::StoresOwn(event) => Some(event.id),
+            Self::Checkpoint(_) | Self::CaughtUp | Self::Disconnected { .. } => None,
+        }
+    }
+
     /// The position up to which everything is delivered with this item, if it says so.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

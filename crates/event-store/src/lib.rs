@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod lag;
 mod lock;
+mod log_identity;
 mod metadata;
 mod own_stream;
 mod position;
@@ -23,6 +24,7 @@ pub use error::{AppendError, EventStoreError, InvalidConnectionString, NagleErro
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
 pub use lag::Lag;
 pub use lock::{Lock, NotLocked};
+pub use log_identity::{LOG_IDENTITY_STREAM, LogId, LogIdentity, is_of_log_identity};
 pub use metadata::Metadata;
 pub use own_stream::OwnStream;
 pub use position::Position;

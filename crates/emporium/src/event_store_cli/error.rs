@@ -67,6 +67,11 @@ pub enum EventStoreCliError {
     )]
     OtherEvents { stream: String, revision: u64 },
     #[error(
+        "the target holds something else than the file, first revision {revision} of stream `{stream}`: nothing was \
+         imported; choose an empty target, or give --alongside if both are to be in it"
+    )]
+    SomethingElse { stream: String, revision: u64 },
+    #[error(
         "the file goes on with revision {revision} of stream `{stream}`, but the target has it {standing}: import what comes \
          before it first, from an export of the whole log"
     )]

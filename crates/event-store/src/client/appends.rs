@@ -90,6 +90,7 @@ impl EventStore {
             Ok(Ok(result)) => {
                 return match (result.current_revision(), result.current_position()) {
                     (Some(revision), Some(position)) => {
+                        self.shared.log.saw(Position::new(position.commit));
                         Ok(Appended { revision, position: Position::new(position.commit) })
                     }
                     _ => Err(lost("the answer has no revision and position".to_owned())),
@@ -122,6 +123,9 @@ impl EventStore {
 
     async fn append_session(&self) -> Result<(u64, Arc<BatchAppendClient>), FailedAppend> {
         let lost = |(generation, error)| FailedAppend::ConnectionLost { generation, error };
+        if let Some(trouble) = self.shared.log.trouble() {
+            return Err(FailedAppend::Refused(AppendError::Unknown(trouble)));
+        }
         if let Some(session) = self.current_session() {
             return Ok(session);
         }

@@ -4,6 +4,7 @@ mod appends;
 mod connection_string;
 mod lag;
 mod locks;
+mod log_identity;
 mod nagle;
 mod own_streams;
 mod raw;
@@ -21,6 +22,7 @@ pub use unmended::{Session, UnmendedClient};
 use crate::InvalidConnectionString;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use eventstore::{BatchAppendClient, Client, ClientSettings};
+use log_identity::KnownLog;
 use nagle::Nagle;
 use std::fmt;
 use std::str::FromStr;
@@ -43,6 +45,7 @@ struct Shared {
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
+    log: KnownLog,
     nagle: Arc<Nagle>,
 }
 
@@ -94,6 +97,7 @@ impl EventStore {
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
+                log: KnownLog::default(),
             }),
         }
     }

@@ -84,7 +84,7 @@ impl EventStore {
     }
 }
 
-fn raw_record(event: ResolvedEvent) -> Option<RawRecord> {
+pub(super) fn raw_record(event: ResolvedEvent) -> Option<RawRecord> {
     let event = event.link.or(event.event)?;
     let created = event.metadata.get("created").and_then(|ticks| ticks.parse().ok());
     Some(RawRecord {

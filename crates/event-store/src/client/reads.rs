@@ -14,6 +14,15 @@ pub(super) enum Read {
     All(ReadAllOptions),
 }
 
+/// Whether something is read from whatever log the store holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Only from the one that this process began with.
+    OurLogOnly,
+    /// From any.
+    Open,
+}
+
 impl EventStore {
     /// Events of a stream from a revision on, oldest first. A stream that does not exist has none.
     pub fn read_stream(
@@ -113,8 +122,20 @@ impl EventStore {
         read: Read,
         translate: fn(ResolvedEvent) -> Option<T>,
     ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
+        self.read_with(read, translate, Gate::OurLogOnly)
+    }
+
+    pub(super) fn read_with<T: Send + 'static>(
+        &self,
+        read: Read,
+        translate: fn(ResolvedEvent) -> Option<T>,
+        gate: Gate,
+    ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
         let store = self.clone();
         try_stream! {
+            if gate == Gate::OurLogOnly && let Some(trouble) = store.shared.log.trouble() {
+                Err(EventStoreError::Unavailable(trouble))?;
+            }
             let mut attempt = 0;
             let mut delays = backoff();
             'connection: loop {

@@ -8,6 +8,7 @@ use async_stream::stream;
 use eventstore::{StreamPosition, SubscribeToAllOptions};
 use futures::{Stream, StreamExt};
 use std::pin::pin;
+use uuid::Uuid;
 
 impl EventStore {
     /// Every event of the log after a position (or from the start), and then every new one, for ever. The
@@ -22,14 +23,16 @@ impl EventStore {
         let store = self.clone();
         stream! {
             let mut follower = Follower::new(&store);
-            let mut last = after;
+            let (mut last, mut last_id) = (after, None);
             loop {
                 let mut is_live = false;
                 {
-                    let mut alone = pin!(store.subscribe_alone(last));
+                    let mut alone = pin!(store.subscribe_alone(last, last_id));
                     while let Some(item) = alone.next().await {
                         is_live |= matches!(item, SubscriptionItem::CaughtUp);
-                        last = item.position().or(last);
+                        if let Some(position) = item.position() {
+                            (last, last_id) = (Some(position), item.event_id());
+                        }
                         yield item;
                         if is_live && follower.covers(last) {
                             break;
@@ -42,7 +45,9 @@ impl EventStore {
                         // The tail may have been behind when it was joined.
                         let position = item.position();
                         if position.is_none_or(|position| last.is_none_or(|last| position > last)) {
-                            last = position.or(last);
+                            if let Some(position) = position {
+                                (last, last_id) = (Some(position), item.event_id());
+                            }
                             yield item;
                         }
                     }
@@ -53,16 +58,23 @@ impl EventStore {
         }
     }
 
-    /// The same through a subscription of its own from first to last.
+    /// The same through a subscription of its own from first to last, after the event with this id, if that is known.
     pub(super) fn subscribe_alone(
         &self,
         after: Option<Position>,
+        after_id: Option<Uuid>,
     ) -> impl Stream<Item = SubscriptionItem> + Send + 'static {
         let store = self.clone();
         stream! {
-            let mut last = after;
+            let (mut last, mut last_id) = (after, after_id);
             let mut delays = backoff();
             loop {
+                // Behind the same address there may be another log by now, or one that was restored from a backup.
+                if let Err(other) = store.is_the_same_log(last, last_id).await {
+                    yield SubscriptionItem::Disconnected { error: other.why() };
+                    pause(&mut delays).await;
+                    continue;
+                }
                 let (generation, error) = match store.client() {
                     Err((generation, error)) => (generation, EventStoreError::Unavailable(error)),
                     Ok((generation, client)) => {
@@ -74,7 +86,10 @@ impl EventStore {
                                 Ok(item) => {
                                     if let Some(item) = delivered(item) {
                                         delays = backoff();
-                                        last = item.position().or(last);
+                                        if let Some(position) = item.position() {
+                                            (last, last_id) = (Some(position), item.event_id());
+                                            store.shared.log.saw(position);
+                                        }
                                         yield item;
                                     }
                                 }

@@ -1,6 +1,6 @@
 //! Their types to ours and back.
 
-use crate::{AppendError, EventStoreError, Position, RecordedEvent, SubscriptionItem};
+use crate::{AppendError, EventStoreError, Position, RecordedEvent, SubscriptionItem, is_of_log_identity};
 use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub(super) fn recorded(event: ResolvedEvent) -> Option<RecordedEvent> {
 }
 
 pub(super) fn is_system(event: &RecordedEvent) -> bool {
-    event.event_type.starts_with('$') || event.stream.starts_with('$')
+    event.event_type.starts_with('$') || event.stream.starts_with('$') || is_of_log_identity(&event.stream)
 }
 
 pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
@@ -87,6 +87,8 @@ pub(super) fn failed_read(error: &Error) -> EventStoreError {
         Error::Grpc { code, .. } if is_invalid_argument(*code as i32) => {
             EventStoreError::Refused(error.to_string())
         }
+        // The answer to a place in the log at which no event begins. It has no code of its own.
+        error if error.to_string().contains("InvalidPosition") => EventStoreError::Refused(error.to_string()),
         _ => EventStoreError::Unavailable(error.to_string()),
     }
 }
