@@ -1,5 +1,6 @@
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::event_store_report;
 use crate::executor::Executor;
 use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
@@ -53,6 +54,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
+        event_store_report::report(health, &store);
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();

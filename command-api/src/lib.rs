@@ -5,6 +5,7 @@ mod answer;
 mod application;
 pub mod chains;
 mod config;
+mod event_store_report;
 pub mod executor;
 mod fulfilment;
 mod ids;

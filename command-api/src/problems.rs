@@ -245,19 +245,30 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "commands cannot be stored");
             }
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "event-store-unavailable",
-                "The event store does not answer",
+            event_store_unavailable(
                 "Whether the command was taken is not known: send it again with the same Idempotency-Key.",
             )
-            .retry_after(1)
         }
         ExecuteError::Unreadable(at) => match at.fault {
             Fault::Altered(_) => history_altered(&at.stream),
             Fault::Event(_) | Fault::Metadata(_) | Fault::Deleted => stream_unreadable(&at.stream),
         },
     }
+}
+
+/// The event store has not answered for a while, so the command was not even tried.
+pub fn event_store_away() -> Problem {
+    event_store_unavailable("Nothing was changed: send it again in a moment.")
+}
+
+fn event_store_unavailable(detail: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "event-store-unavailable",
+        "The event store does not answer",
+        detail,
+    )
+    .retry_after(1)
 }
 
 /// The client can do nothing, and no repetition will help. Where the stream stops is for the operator, who finds it under

@@ -6,7 +6,7 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use chrono::{DateTime, SubsecRound, Utc};
-use event_store::read_time;
+use event_store::{EventStore, read_time};
 use http_boundary::{Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -90,6 +90,7 @@ where
     OperatorToken: FromRef<S>,
     Keys: FromRef<S>,
     Admission: FromRef<S>,
+    EventStore: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -101,6 +102,9 @@ where
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
         let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
+        if EventStore::from_ref(state).away().is_some() {
+            return Err(problems::event_store_away());
+        }
         // Only now: a client that is slow to send takes no place from others.
         let place = Admission::from_ref(state).admit(class, caller, client).await?;
         let body = json::read(&parts.headers, &bytes)?;

@@ -6,6 +6,7 @@ use crate::http::{Reply, Request};
 use crate::limits::Limits;
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
+use cluster_front::Cluster;
 use command_api::UnpaidArgs;
 use embedded_event_store::{EmbeddedEventStore, User};
 use event_store::EventStore;
@@ -100,6 +101,7 @@ pub struct Shop {
     databases: Databases,
     client: reqwest::Client,
     terms: Terms,
+    cluster: Option<Cluster>,
 }
 
 /// Takes part in the shop from another process.
@@ -143,22 +145,39 @@ impl Shop {
     }
 
     pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
-        Self::open_in(Databases::one(pool), terms).await
+        Self::open_in(Databases::one(pool), terms, 1).await
+    }
+
+    /// On a cluster of three nodes.
+    pub async fn open_on_cluster(pool: &PgPool) -> Self {
+        Self::open_in(Databases::one(pool), Terms::default(), 3).await
+    }
+
+    /// The cluster that it is on.
+    pub fn cluster(&self) -> &Cluster {
+        self.cluster.as_ref().expect("it was opened on a cluster")
     }
 
     /// With a database of their own for analytics.
     pub async fn open_with_analytics_in(pool: &PgPool, analytics: &PgPool) -> Self {
-        Self::open_in(Databases::two(pool, analytics), Terms::default()).await
+        Self::open_in(Databases::two(pool, analytics), Terms::default(), 1).await
     }
 
-    async fn open_in(databases: Databases, terms: Terms) -> Self {
+    async fn open_in(databases: Databases, terms: Terms, nodes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = start_store(&folder, terms).await;
+        let cluster = match nodes {
+            1 => None,
+            nodes => Some(Cluster::start(store.address(), nodes).await.unwrap()),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&folder, &listener, terms).await;
-        let address = terms.address(&store, SERVICES);
+        let address = match &cluster {
+            Some(cluster) => cluster.connection_string(),
+            None => terms.address(&store, SERVICES),
+        };
         let services = Services::start(&address, &databases, &gateway, listener, terms).await;
-        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms }
+        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms, cluster }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.

@@ -13,6 +13,7 @@ mod databases;
 mod deleted_streams;
 mod every_step;
 mod executor;
+mod failover;
 mod foreign_events;
 mod freshness;
 mod gateway_books;

@@ -345,10 +345,11 @@ impl FulfilmentRunner {
     }
 }
 
+/// The pauses stay short: who buys waits for it when the event store is there again.
 fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
+        .with_max_delay(Duration::from_millis(500))
         .with_jitter()
         .without_max_times()
 }

@@ -46,7 +46,7 @@ pub struct Shared {
     pub hold_seconds: u32,
     /// What shoppers hold before they pay.
     pub unpaid: Unpaid,
-    /// Where the seals are.
+    /// Where commands are taken down, and where the seals are.
     pub store: EventStore,
     /// What they are checked with.
     pub audit_key: PublicKey,
@@ -61,6 +61,12 @@ impl FromRef<Shared> for OperatorToken {
 impl FromRef<Shared> for Keys {
     fn from_ref(shared: &Shared) -> Self {
         shared.keys.clone()
+    }
+}
+
+impl FromRef<Shared> for EventStore {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.store.clone()
     }
 }
 

@@ -5,6 +5,7 @@
 //! the node went away, subscriptions start again after the last event that was delivered, and an append whose
 //! answer was lost is asked again with the same event ids, which the server answers as the first time.
 
+mod away;
 mod client;
 mod error;
 mod event;
@@ -19,7 +20,8 @@ mod rights;
 mod skip;
 mod time;
 
-pub use client::{EventStore, Session, UnmendedClient};
+pub use away::Away;
+pub use client::{EventStore, PATIENCE, Session, UnmendedClient};
 pub use error::{AppendError, EventStoreError, InvalidConnectionString, NagleError};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
 pub use lag::Lag;

@@ -2,21 +2,27 @@
 //! happens: whoever is its consumer holds the lock, and the server lets the next one in when the connection of the one
 //! before is gone.
 
+use super::patience::{backoff, pause};
 use super::translate::{failed_read, is_failed_precondition};
-use super::{EventStore, backoff, pause};
+use super::{EventStore, NO_ANSWER};
 use crate::{EventStoreError, Lock, NotLocked, OwnStream};
 use eventstore::{
-    Client, Error, PersistentSubscription, PersistentSubscriptionEvent, PersistentSubscriptionOptions,
-    SubscribeToPersistentSubscriptionOptions,
+    Client, Endpoint, Error, PersistentSubscription, PersistentSubscriptionEvent,
+    PersistentSubscriptionOptions, SubscribeToPersistentSubscriptionOptions,
 };
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 /// The consumers' group of every lock's stream.
 const GROUP: &str = "holder";
 /// How long one attempt may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// After how long without an answer the attempt asks once more. A node that has just become the leader drops requests for
+/// groups until it has read them, without a word.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often somebody who waits for the holder asks again.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often the holder looks whether somebody has closed the lock's stream: the others lock its successor then.
@@ -32,11 +38,14 @@ impl EventStore {
         let mut client = None;
         let mut delays = backoff();
         loop {
-            let attempt = tokio::time::timeout(DEADLINE, self.try_lock(&base, &mut client)).await;
+            let attempt = timeout(DEADLINE, self.attempt(&base, client.take())).await;
             let error = match attempt {
                 Ok(Ok((stream, holding))) => return watched(self.clone(), stream, holding),
-                Ok(Err(error)) => error,
-                Err(_) => NotLocked::Unavailable("no answer in time".to_owned()),
+                Ok(Err(NotGot { error, client: kept })) => {
+                    client = kept;
+                    error
+                }
+                Err(_) => NotLocked::Unavailable(NO_ANSWER.to_owned()),
             };
             let is_held = error == NotLocked::HeldElsewhere;
             waiting(error);
@@ -44,43 +53,76 @@ impl EventStore {
                 delays = backoff();
                 tokio::time::sleep(ASK_EVERY).await;
             } else {
-                // A client that met an error may never work again.
-                client = None;
                 pause(&mut delays).await;
             }
         }
     }
 
-    /// One attempt, with a client of its own: the lock must not be lost because somebody else's call failed.
-    async fn try_lock(
-        &self,
-        base: &str,
-        kept: &mut Option<Client>,
-    ) -> Result<(OwnStream, Holding), NotLocked> {
-        let stream = self.own_stream(base).await.map_err(unreadable)?;
-        let client = match kept {
-            Some(client) => client.clone(),
-            None => {
-                let client = Client::new(self.shared.settings.clone());
-                kept.insert(client.map_err(|error| NotLocked::Unavailable(error.to_string()))?).clone()
-            }
-        };
-        let mut missing = false;
+    /// Asks, and while nothing is answered asks again and again. Each request may still be answered: a server that is only
+    /// slow gets the time that it needs.
+    async fn attempt(&self, base: &str, client: Option<Client>) -> Result<(OwnStream, Holding), NotGot> {
+        let mut asked = FuturesUnordered::from_iter([self.ask(base, client)]);
         loop {
-            match consume(&client, stream.name()).await {
+            match timeout(ASK_AGAIN_AFTER, asked.next()).await {
+                Ok(Some(answer)) => return answer,
+                Ok(None) | Err(_) => asked.push(self.ask(base, None)),
+            }
+        }
+    }
+
+    /// One request, with a client of its own: the lock must not be lost because somebody else's call failed.
+    async fn ask(&self, base: &str, client: Option<Client>) -> Result<(OwnStream, Holding), NotGot> {
+        let stream = self.own_stream(base).await.map_err(unreadable)?;
+        let mut client = match client {
+            Some(client) => client,
+            None => self.client_for(None)?,
+        };
+        let (mut is_missing, mut is_elsewhere) = (false, false);
+        loop {
+            let error = match consume(&client, stream.name()).await {
                 Ok(subscription) => {
                     self.shared.nagle.has_answered(true, Duration::ZERO);
                     return Ok((stream, Holding { subscription, _client: client }));
                 }
-                Err(Error::ResourceNotFound) if !missing => {
-                    missing = true;
-                    create(&client, stream.name()).await.map_err(|error| not_locked(&error))?;
+                Err(Error::ResourceNotFound) if !is_missing => {
+                    is_missing = true;
+                    match create(&client, stream.name()).await {
+                        Ok(()) => continue,
+                        Err(error) => error,
+                    }
                 }
-                // The client goes to the leader for its next call.
-                Err(Error::NotLeaderException(_)) if !missing => missing = true,
-                Err(error) => return Err(not_locked(&error)),
+                Err(error) => error,
+            };
+            match error {
+                Error::NotLeaderException(leader) if !is_elsewhere => {
+                    is_elsewhere = true;
+                    client = self.client_for(Some(&leader))?;
+                }
+                error => {
+                    let error = not_locked(&error);
+                    // A client that met an error may never work again.
+                    let client = (error == NotLocked::HeldElsewhere).then_some(client);
+                    return Err(NotGot { error, client });
+                }
             }
         }
+    }
+
+    fn client_for(&self, leader: Option<&Endpoint>) -> Result<Client, NotLocked> {
+        let client = Client::new(self.settings_for(leader));
+        client.map_err(|error| NotLocked::Unavailable(error.to_string()))
+    }
+}
+
+/// Why a request did not get the lock, and the client if it may be used again.
+struct NotGot {
+    error: NotLocked,
+    client: Option<Client>,
+}
+
+impl From<NotLocked> for NotGot {
+    fn from(error: NotLocked) -> Self {
+        Self { error, client: None }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The one place that knows the official client.
 
+mod address;
 mod appends;
+mod breaker;
 mod connection_string;
 mod lag;
 mod locks;
 mod log_identity;
 mod nagle;
 mod own_streams;
+mod patience;
 mod raw;
 mod reads;
 mod rights;
@@ -17,11 +20,14 @@ mod translate;
 mod truncate;
 mod unmended;
 
+pub use patience::PATIENCE;
 pub use unmended::{Session, UnmendedClient};
 
-use crate::InvalidConnectionString;
-use backon::{BackoffBuilder, ExponentialBuilder};
-use eventstore::{BatchAppendClient, Client, ClientSettings};
+use crate::{EventStoreError, InvalidConnectionString};
+use address::Address;
+use appends::AppendSession;
+use breaker::Breaker;
+use eventstore::{Client, ClientSettings, Endpoint, Error};
 use log_identity::KnownLog;
 use nagle::Nagle;
 use std::fmt;
@@ -29,9 +35,11 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tail::Tail;
+use tokio::sync::watch;
+use translate::failed_read;
 
-/// How often an append or the start of a read is tried before the caller hears of a failure.
-const ATTEMPTS: usize = 4;
+/// What is said of a node that goes on without a word.
+const NO_ANSWER: &str = "no answer in time";
 
 /// A connection to an event store: cheap to clone, made lazily, remade when it breaks.
 #[derive(Clone)]
@@ -40,13 +48,16 @@ pub struct EventStore {
 }
 
 struct Shared {
-    settings: ClientSettings,
+    address: Address,
     connection: Mutex<Connection>,
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
     log: KnownLog,
     nagle: Arc<Nagle>,
+    breaker: Arc<Breaker>,
+    /// The last connection that was found silent. Whoever listens there would hear nothing for long.
+    silent: watch::Sender<Option<u64>>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -55,8 +66,32 @@ struct Shared {
 struct Connection {
     generation: u64,
     client: Option<Client>,
-    appends: Option<Arc<BatchAppendClient>>,
+    appends: Option<Arc<AppendSession>>,
     has_answered: bool,
+    /// Where to connect next, if a node has said that it does not lead the cluster and has named the one that does.
+    leader: Option<Endpoint>,
+    /// Why the connection before this one was given up.
+    failure: String,
+}
+
+/// Why a connection is given up.
+#[derive(Debug)]
+enum Lost {
+    /// It broke, or its node cannot do what is asked of it.
+    Failed,
+    /// Nothing came over it.
+    Silent,
+    /// Its node does not lead the cluster: this one does.
+    NotLeader(Endpoint),
+}
+
+impl From<&Error> for Lost {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::NotLeaderException(leader) => Self::NotLeader(leader.clone()),
+            _ => Self::Failed,
+        }
+    }
 }
 
 impl fmt::Debug for EventStore {
@@ -80,24 +115,26 @@ impl EventStore {
     /// # Errors
     /// When the address has not the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        Ok(Self::with(connection_string::settings(connection_string)?))
+        Ok(Self::with(Address::parse(connection_string)?))
     }
 
     /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::with(self.shared.settings.clone())
+        Self::with(self.shared.address.clone())
     }
 
-    fn with(settings: ClientSettings) -> Self {
+    fn with(address: Address) -> Self {
         Self {
             shared: Arc::new(Shared {
-                nagle: Arc::new(Nagle::of(&settings)),
-                settings,
+                nagle: Arc::new(Nagle::of(&address.settings)),
+                address,
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
                 log: KnownLog::default(),
+                breaker: Arc::default(),
+                silent: watch::Sender::default(),
             }),
         }
     }
@@ -108,7 +145,7 @@ impl EventStore {
         let client = match &connection.client {
             Some(client) => client.clone(),
             None => {
-                let client = Client::new(self.shared.settings.clone());
+                let client = Client::new(self.settings_for(connection.leader.as_ref()));
                 let client = client.map_err(|error| (generation, error.to_string()))?;
                 connection.client.insert(client).clone()
             }
@@ -116,12 +153,38 @@ impl EventStore {
         Ok((generation, client))
     }
 
-    /// Drops the connection that failed, unless somebody else did so already.
-    fn discard(&self, generation: u64) {
+    /// The settings for a client that goes to the leader, if it is known.
+    fn settings_for(&self, leader: Option<&Endpoint>) -> ClientSettings {
+        let address = &self.shared.address;
+        leader.and_then(|leader| address.of_node(leader)).unwrap_or_else(|| address.settings.clone())
+    }
+
+    /// Drops the connection that is lost, unless somebody else did so already. The next one goes to the leader, if it was
+    /// named, or else looks for it.
+    fn discard(&self, generation: u64, lost: Lost, error: &str) {
+        let is_silent = matches!(lost, Lost::Silent);
+        let leader = match lost {
+            Lost::NotLeader(leader) => Some(leader),
+            Lost::Failed | Lost::Silent => None,
+        };
         let mut connection = self.shared.lock();
         if connection.generation == generation {
-            *connection = Connection { generation: generation + 1, ..Connection::default() };
+            let failure = error.to_owned();
+            *connection = Connection { generation: generation + 1, leader, failure, ..Connection::default() };
+            drop(connection);
+            if is_silent {
+                self.shared.silent.send_replace(Some(generation));
+            }
         }
+    }
+
+    /// What a call met that is not tried again, on a connection that is not used again if that is the cause.
+    fn failed(&self, generation: u64, error: &Error) -> EventStoreError {
+        let failure = failed_read(error);
+        if let EventStoreError::Unavailable(why) = &failure {
+            self.discard(generation, Lost::from(error), why);
+        }
+        failure
     }
 
     /// An answer has come over this connection after so long.
@@ -139,17 +202,4 @@ impl Shared {
         // Nothing panics while it holds the lock, and a connection is valid at any time.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn backoff() -> impl Iterator<Item = Duration> + Send {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(3))
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-async fn pause(delays: &mut (impl Iterator<Item = Duration> + Send)) {
-    tokio::time::sleep(delays.next().unwrap_or(Duration::from_secs(1))).await;
 }

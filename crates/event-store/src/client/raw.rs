@@ -3,7 +3,7 @@
 use super::EventStore;
 use super::appends::state;
 use super::reads::Read;
-use super::translate::{failed_read, failed_write, theirs};
+use super::translate::{failed_write, theirs};
 use crate::{AppendError, Appended, EventStoreError, ExpectedRevision, Position, RawEvent, RawRecord};
 use eventstore::{
     Error, EventData, ReadAllOptions, ReadStreamOptions, ResolvedEvent, StreamPosition,
@@ -73,13 +73,7 @@ impl EventStore {
             Err(Error::Grpc { code, .. }) if super::translate::is_failed_precondition(code as i32) => {
                 Err(AppendError::Conflict)
             }
-            Err(error) => {
-                let error = failed_read(&error);
-                if matches!(error, EventStoreError::Unavailable(_)) {
-                    self.discard(generation);
-                }
-                Err(failed_write(error))
-            }
+            Err(error) => Err(failed_write(self.failed(generation, &error))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Trying what the event store's user may do, without leaving anything behind.
 
-use super::translate::{failed_read, is_failed_precondition};
+use super::translate::is_failed_precondition;
 use super::{EventStore, locks};
 use crate::{EventStoreError, MissingRights, Need, Right};
 use eventstore::{AppendToStreamOptions, Error, EventData, StreamState};
@@ -101,13 +101,5 @@ impl EventStore {
         let (generation, client) = self.client().map_err(|(_, error)| EventStoreError::Unavailable(error))?;
         let created = locks::create(&client, stream).await;
         created.map_err(|error| self.failed(generation, &error))
-    }
-
-    fn failed(&self, generation: u64, error: &Error) -> EventStoreError {
-        let error = failed_read(error);
-        if matches!(error, EventStoreError::Unavailable(_)) {
-            self.discard(generation);
-        }
-        error
     }
 }

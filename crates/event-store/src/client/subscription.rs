@@ -1,14 +1,20 @@
 //! Following the log, also over failures of the connection.
 
+use super::patience::{SILENCE, backoff, pause};
 use super::tail::{Follower, Found};
 use super::translate::{delivered, failed_read, theirs};
-use super::{EventStore, backoff, pause};
+use super::{EventStore, Lost, NO_ANSWER};
 use crate::{EventStoreError, Position, SubscriptionItem};
 use async_stream::stream;
-use eventstore::{StreamPosition, SubscribeToAllOptions};
+use eventstore::{StreamPosition, SubscribeToAllOptions, Subscription, SubscriptionEvent};
 use futures::{Stream, StreamExt};
 use std::pin::pin;
+use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+/// How long a subscription may take to begin, at most.
+const LONGEST_SILENCE: Duration = Duration::from_secs(16);
 
 impl EventStore {
     /// Every event of the log after a position (or from the start), and then every new one, for ever. The
@@ -68,6 +74,7 @@ impl EventStore {
         stream! {
             let (mut last, mut last_id) = (after, after_id);
             let mut delays = backoff();
+            let mut silence = SILENCE;
             loop {
                 // Behind the same address there may be another log by now, or one that was restored from a backup.
                 if let Err(other) = store.is_the_same_log(last, last_id).await {
@@ -75,15 +82,20 @@ impl EventStore {
                     pause(&mut delays).await;
                     continue;
                 }
-                let (generation, error) = match store.client() {
-                    Err((generation, error)) => (generation, EventStoreError::Unavailable(error)),
+                let (generation, (lost, error)) = match store.client() {
+                    Err((generation, error)) => (generation, (Lost::Failed, EventStoreError::Unavailable(error))),
                     Ok((generation, client)) => {
                         let start = last.map_or(StreamPosition::Start, |last| StreamPosition::Position(theirs(last)));
                         let options = SubscribeToAllOptions::default().position(start);
                         let mut subscription = client.subscribe_to_all(&options).await;
+                        let mut found_silent = store.shared.silent.subscribe();
+                        let mut is_silent = pin!(found_silent.wait_for(|silent| *silent >= Some(generation)));
+                        let mut next = timeout(silence, following(&mut subscription)).await;
+                        silence = (silence * 2).min(LONGEST_SILENCE);
                         loop {
-                            match subscription.next_subscription_event().await {
-                                Ok(item) => {
+                            match next {
+                                Ok(Ok(item)) => {
+                                    silence = SILENCE;
                                     if let Some(item) = delivered(item) {
                                         delays = backoff();
                                         if let Some(position) = item.position() {
@@ -93,15 +105,31 @@ impl EventStore {
                                         yield item;
                                     }
                                 }
-                                Err(error) => break (generation, failed_read(&error)),
+                                Ok(Err(failed)) => break (generation, failed),
+                                Err(_) => break (generation, silent()),
                             }
+                            next = tokio::select! {
+                                biased;
+                                item = following(&mut subscription) => Ok(item),
+                                // Somebody else got no answer over the same connection.
+                                _ = &mut is_silent => Ok(Err(silent())),
+                            };
                         }
                     }
                 };
-                store.discard(generation);
+                store.discard(generation, lost, &error.to_string());
                 yield SubscriptionItem::Disconnected { error };
                 pause(&mut delays).await;
             }
         }
     }
+}
+
+async fn following(subscription: &mut Subscription) -> Result<SubscriptionEvent, (Lost, EventStoreError)> {
+    let next = subscription.next_subscription_event().await;
+    next.map_err(|error| (Lost::from(&error), failed_read(&error)))
+}
+
+fn silent() -> (Lost, EventStoreError) {
+    (Lost::Silent, EventStoreError::Unavailable(NO_ANSWER.to_owned()))
 }

@@ -5,7 +5,8 @@
 //! and keeps what comes for a while; who has caught up reads here, and who falls behind what is kept goes back to a
 //! subscription of its own.
 
-use super::{EventStore, backoff, pause};
+use super::EventStore;
+use super::patience::{backoff, pause};
 use crate::{Position, SubscriptionItem};
 use futures::StreamExt;
 use std::collections::VecDeque;

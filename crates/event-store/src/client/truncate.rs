@@ -1,8 +1,8 @@
 //! Letting go of the beginning of a stream.
 
 use super::EventStore;
-use super::translate::{failed_read, failed_write};
-use crate::{AppendError, EventStoreError};
+use super::translate::failed_write;
+use crate::AppendError;
 use eventstore::{AppendToStreamOptions, StreamMetadata};
 
 impl EventStore {
@@ -17,13 +17,7 @@ impl EventStore {
         let options = AppendToStreamOptions::default();
         match client.set_stream_metadata(stream, &options, &metadata).await {
             Ok(_) => Ok(()),
-            Err(error) => {
-                let error = failed_read(&error);
-                if matches!(error, EventStoreError::Unavailable(_)) {
-                    self.discard(generation);
-                }
-                Err(failed_write(error))
-            }
+            Err(error) => Err(failed_write(self.failed(generation, &error))),
         }
     }
 }
