@@ -117,4 +117,5 @@ pub fn status<T: std::fmt::Debug>(answer: Result<T, Error>) -> i32 {
 }
 
 pub const INVALID_ARGUMENT: i32 = 3;
+pub const RESOURCE_EXHAUSTED: i32 = 8;
 pub const FAILED_PRECONDITION: i32 = 9;

@@ -12,6 +12,8 @@ mod expectation;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod old_log_tests;
 mod recent;
 pub mod record;
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub enum Verdict {
     New,
     /// All of them were; this is the last.
     Repeated(Seen),
-    /// The first was seen, and a later one was not, or stands before it.
+    /// The first was seen, and a later one was not; or the last stands too far before it.
     Mixed,
 }
 
@@ -62,8 +62,8 @@ impl RecentIds {
             let Some(seen) = seen else { return Verdict::Mixed };
             last = seen;
         }
-        // The protocol's own server never answers that.
-        if last.revision < first.revision { Verdict::Mixed } else { Verdict::Repeated(*last) }
+        // The protocol's own server does not answer at all if the last stands farther before the first.
+        if last.revision + 1 < first.revision { Verdict::Mixed } else { Verdict::Repeated(*last) }
     }
 }
 
@@ -91,7 +91,8 @@ mod tests {
             assert_eq!(recent.compare(STREAM, &ids(new)), Verdict::New, "{new:?}");
         }
         assert_eq!(recent.compare(StreamNumber(2), &ids(&[0])), Verdict::New);
-        for (repeated, last) in [(&[0, 1][..], 1), (&[1, 0, 2], 2), (&[0, 2], 2), (&[1, 1], 1)] {
+        for (repeated, last) in [(&[0, 1][..], 1), (&[1, 0, 2], 2), (&[0, 2], 2), (&[1, 0], 0), (&[1, 1], 1)]
+        {
             assert_eq!(recent.compare(STREAM, &ids(repeated)), Verdict::Repeated(seen(last)), "{repeated:?}");
         }
         for mixed in [&[2, 8][..], &[2, 1, 0], &[0, 8, 1]] {

@@ -179,6 +179,7 @@ fn missing(what: &str) -> Status {
 
 fn stream_and_start(options: StreamOptions) -> Result<(String, From), Status> {
     let from = match options.revision_option.ok_or_else(|| missing("revision, start or end"))? {
+        RevisionOption::Revision(u64::MAX) => From::End,
         RevisionOption::Revision(revision) => From::At(revision),
         RevisionOption::Start(_) => From::Start,
         RevisionOption::End(_) => From::End,
