@@ -207,26 +207,26 @@ impl Shop {
 
     /// Moves to another event store, as docs/operations.md says, and starts there on the same database.
     pub async fn move_house(self, new: &str) -> Self {
-        let Self { store, gateway, services, folder, databases, client, terms } = self;
+        let Self { store, gateway, services, folder, databases, client, terms, cluster } = self;
         services.crash();
         let target = shared_store(&folder.path().join(new), 5).await;
         copy_history(&store, &target, folder.path()).await;
         store.stop().await;
         gateway.stop().await;
         let (gateway, services) = begin(&target, &folder, &databases, terms).await;
-        Self { store: target, gateway, services, folder, databases, client, terms }
+        Self { store: target, gateway, services, folder, databases, client, terms, cluster }
     }
 
     /// Ends the services, does something with the folder of the log, and starts them on the same database.
     pub async fn while_closed(self, doing: impl FnOnce(&Path)) -> Self {
-        let Self { store, gateway, services, folder, databases, client, terms } = self;
+        let Self { store, gateway, services, folder, databases, client, terms, cluster } = self;
         services.crash();
         store.stop().await;
         gateway.stop().await;
         doing(&folder.path().join("event-store"));
         let store = start_store(&folder, terms).await;
         let (gateway, services) = begin(&store, &folder, &databases, terms).await;
-        Self { store, gateway, services, folder, databases, client, terms }
+        Self { store, gateway, services, folder, databases, client, terms, cluster }
     }
 
     /// Waits until a part is ready and says so of itself.
