@@ -41,9 +41,14 @@ fn write(config: &Config, events: &[(&str, u64, ProposedEvent)]) {
 }
 
 async fn read(store: &Store, stream: &str) -> Result<Option<Vec<String>>, ReadError> {
-    let (stream, resolve_links) = (stream.to_owned(), false);
-    let read =
-        StreamRead { stream, from: From::Start, direction: Direction::Forwards, count: 100, resolve_links };
+    let read = StreamRead {
+        stream: stream.to_owned(),
+        from: From::Start,
+        direction: Direction::Forwards,
+        count: 100,
+        resolve_links: false,
+        reader: store.access().own_rights(),
+    };
     let Some(found) = store.read_stream(read).await? else { return Ok(None) };
     let text = |event: Result<crate::service::Resolved, ReadError>| {
         String::from_utf8_lossy(event.unwrap().event.unwrap().data()).into_owned()
@@ -71,6 +76,7 @@ async fn metadata_of_a_closed_stream_is_in_the_log_and_is_closed_with_it() {
         count: 10,
         filter: None,
         resolve_links: false,
+        reader: store.access().own_rights(),
     };
     assert_eq!(store.read_all(all).count().await, 2);
     let more = vec![event("$metadata", "{}")];
