@@ -134,6 +134,9 @@ async fn what_a_backup_has_not_is_shown_no_more(pool: PgPool) {
         })
         .await;
     shop.get_when("/stock/MUG", |stock| stock["available"] == 99).await;
+    // The read models are filled again one by one.
+    shop.get_when("/carts", |_| true).await;
+    shop.get_when(&format!("/orders/{order_id}"), |order| order["status"] == "pending").await;
     assert_eq!(shop.get_now(&format!("/orders/{lost}")).await.status, StatusCode::NOT_FOUND);
     let paid = shop.pay_by("pm_sandbox_approve", &order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(paid["status"], "processing");
