@@ -10,6 +10,9 @@ const PAUSE_BEFORE_CONNECTING: &str = "discoveryInterval=50";
 /// The official client gives each node of a cluster three seconds to say which one leads. One that is gone without a word
 /// takes all of them.
 const PATIENCE_WITH_A_NODE: &str = "gossipTimeout=1000";
+/// The official client loads all root certificates of the machine for each client, half a megabyte of them, even if it
+/// needs none; and a part of each client stays in memory when it is given up. So without TLS it gets none.
+const NO_CERTIFICATES: &str = "tlsCaFile=/dev/null";
 
 /// A connection string that was understood. It may hold a password, so it is never shown.
 #[derive(Clone)]
@@ -23,12 +26,15 @@ impl Address {
         let mut text = text.to_owned();
         let mut settings = connection_string::settings(&text)?;
         let is_cluster = settings.is_dns_discovery_enabled() || settings.hosts().len() > 1;
-        for (option, is_wanted) in [(PAUSE_BEFORE_CONNECTING, true), (PATIENCE_WITH_A_NODE, is_cluster)] {
+        let is_plain = !settings.is_secure_mode_enabled();
+        for (option, is_wanted) in
+            [(PAUSE_BEFORE_CONNECTING, true), (PATIENCE_WITH_A_NODE, is_cluster), (NO_CERTIFICATES, is_plain)]
+        {
             let name = option.split('=').next().unwrap_or_default();
             if is_wanted && !text.to_lowercase().contains(&format!("{}=", name.to_lowercase())) {
                 text.push(if text.contains('?') { '&' } else { '?' });
                 text.push_str(option);
-                settings = connection_string::settings(&text)?;
+                settings = quietly(|| connection_string::settings(&text))?;
             }
         }
         Ok(Self { text, settings })
@@ -40,8 +46,13 @@ impl Address {
         let (authority, options) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let user = authority.rfind('@').map_or("", |at| &authority[..=at]);
         let scheme = scheme.trim_end_matches("+discover");
-        format!("{scheme}://{user}{}:{}{options}", node.host, node.port).parse().ok()
+        quietly(|| format!("{scheme}://{user}{}:{}{options}", node.host, node.port).parse().ok())
     }
+}
+
+/// The official client warns of certificates that it does not need.
+fn quietly<T>(parse: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), parse)
 }
 
 #[cfg(test)]
@@ -66,12 +77,21 @@ mod tests {
     }
 
     #[rstest]
+    #[case::plain("esdb://one?tls=false", Some("/dev/null"))]
+    #[case::plain_with_a_file("esdb://one?tls=false&tlsCaFile=/etc/ca.pem", Some("/etc/ca.pem"))]
+    #[case::encrypted("esdb://one", None)]
+    fn no_certificates_are_loaded_without_tls(#[case] text: &str, #[case] file: Option<&str>) {
+        let settings = format!("{:?}", Address::parse(text).unwrap().settings);
+        assert!(settings.contains(&format!("tls_ca_file: {:?}", file.map(str::to_owned))), "{settings}");
+    }
+
+    #[rstest]
     #[case::said_by_nobody("esdb://one?tls=false", 50)]
     #[case::no_options("esdb://one:2113", 50)]
     #[case::said_in_the_address("esdb://one?tls=false&DiscoveryInterval=700", 700)]
     fn a_client_connects_without_half_a_second_of_pause(#[case] text: &str, #[case] millis: u64) {
         let mended = Address::parse(text).unwrap().text;
-        assert!(mended.to_lowercase().ends_with(&format!("discoveryinterval={millis}")), "{mended}");
+        assert!(mended.to_lowercase().contains(&format!("discoveryinterval={millis}")), "{mended}");
         let interval = format!("discovery_interval: {:?}", Duration::from_millis(millis));
         let settings = format!("{:?}", Address::parse(text).unwrap().settings);
         assert!(settings.contains(&interval), "{settings}");

@@ -1,7 +1,7 @@
 //! Appending, through one batch session that all appends share.
 
 use super::patience::Patience;
-use super::translate::{is_conflict_of_a_batch, is_denied_in_a_batch, is_invalid_argument};
+use super::translate::{is_conflict_of_a_batch, is_denied_in_a_batch, is_exhausted, is_invalid_argument};
 use super::{EventStore, Lost, NO_ANSWER};
 use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
@@ -170,6 +170,10 @@ impl EventStore {
             Error::AccessDenied => FailedAppend::Refused(AppendError::AccessDenied),
             Error::Grpc { code, .. } if is_denied_in_a_batch(code as i32) => {
                 FailedAppend::Refused(AppendError::AccessDenied)
+            }
+            // Nothing was written, and it may go at a later time.
+            Error::Grpc { code, message } if is_exhausted(code as i32) => {
+                FailedAppend::Refused(AppendError::Unknown(message))
             }
             Error::Grpc { code, message } if is_invalid_argument(code as i32) => {
                 FailedAppend::Refused(AppendError::Refused(message))

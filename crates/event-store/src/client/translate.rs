@@ -9,10 +9,17 @@ const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const ALREADY_EXISTS: i32 = 6;
 const PERMISSION_DENIED: i32 = 7;
+const RESOURCE_EXHAUSTED: i32 = 8;
 const FAILED_PRECONDITION: i32 = 9;
 
 pub(super) fn is_invalid_argument(code: i32) -> bool {
     code == INVALID_ARGUMENT
+}
+
+/// Whether the server has no room for it, such as on its disk. It answers all the same, so nothing is wrong with the
+/// connection.
+pub(super) fn is_exhausted(code: i32) -> bool {
+    code == RESOURCE_EXHAUSTED
 }
 
 pub(super) fn is_failed_precondition(code: i32) -> bool {
