@@ -31,6 +31,8 @@ pub(super) struct KnownLog {
     known: Mutex<Known>,
     /// The largest position that was seen in it.
     seen: AtomicU64,
+    /// One asks, or gives it its id, and the others wait: their appends would only get in each other's way.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -99,6 +101,10 @@ impl EventStore {
     /// # Errors
     /// When the store cannot be reached, or refuses to be written to.
     pub async fn log_identity(&self) -> Result<LogIdentity, EventStoreError> {
+        if let Some(known) = self.shared.log.identity() {
+            return Ok(known);
+        }
+        let _asking = self.shared.log.asking.lock().await;
         if let Some(known) = self.shared.log.identity() {
             return Ok(known);
         }
