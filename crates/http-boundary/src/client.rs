@@ -86,8 +86,10 @@ impl ProxyArgs {
         };
         let mut last = proxy;
         let values = headers.get_all(name).iter().rev();
-        let hops = values.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+        // Parted before it is read as text: what one hop wrote must not hide what the next ones did.
+        let hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
         for hop in hops.take(MAX_PROXIES) {
+            let hop = str::from_utf8(hop).unwrap_or_default();
             let address = match self.forwarded_in {
                 ForwardedIn::XForwardedFor => node(hop),
                 ForwardedIn::Forwarded => forwarded_for(hop).and_then(node),
@@ -182,6 +184,15 @@ mod tests {
         let headers = values.iter().map(|value| (name.clone(), value.parse().unwrap())).collect();
         let peer = Peer { address: peer.parse().unwrap(), connection: 1 };
         args.client(peer, &headers).address.to_string()
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_no_later_hop() {
+        let args = ProxyArgs { trusted_proxies: vec![network("10.0.0.1").unwrap()], ..ProxyArgs::default() };
+        let value = axum::http::HeaderValue::from_bytes(b"\xff, 198.51.100.8").unwrap();
+        let headers = [(X_FORWARDED_FOR, value)].into_iter().collect();
+        let peer = Peer { address: "10.0.0.1".parse().unwrap(), connection: 1 };
+        assert_eq!(args.client(peer, &headers).address.to_string(), "198.51.100.8");
     }
 
     #[rstest]
