@@ -25,12 +25,14 @@ pub fn log_to_stderr() {
 /// password: none of an argument whose environment variable is not shown either.
 #[must_use]
 pub fn command_line<P: Parser>() -> P {
-    P::try_parse().unwrap_or_else(|error| without_secrets(error, &P::command()).exit())
+    P::try_parse().unwrap_or_else(|error| without_secrets(error, P::command()).exit())
 }
 
-fn without_secrets(mut error: clap::Error, command: &Command) -> clap::Error {
+fn without_secrets(mut error: clap::Error, mut command: Command) -> clap::Error {
+    // clap names an argument only once its command is built.
+    command.build();
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        && is_secret(command, argument)
+        && is_secret(&command, argument)
     {
         error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
     }
@@ -114,12 +116,13 @@ mod tests {
             address: Option<u8>,
             #[arg(long)]
             port: Option<u8>,
+            file: Option<String>,
         },
     }
 
     fn refused(arguments: &[&str]) -> String {
         let error = Line::try_parse_from(["emporium", "serve"].iter().chain(arguments)).unwrap_err();
-        without_secrets(error, &Line::command()).to_string()
+        without_secrets(error, Line::command()).to_string()
     }
 
     #[test]
@@ -127,5 +130,6 @@ mod tests {
         let secret = refused(&["--address", "esdb://ann:tOpSecret@host"]);
         assert!(secret.contains("--address") && !secret.contains("tOpSecret"), "{secret}");
         assert!(refused(&["--port", "many"]).contains("many"));
+        assert!(refused(&["--demo"]).contains("--demo"));
     }
 }

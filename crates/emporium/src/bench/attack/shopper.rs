@@ -72,10 +72,11 @@ impl Shopper<'_> {
         let begun = Instant::now();
         let paid = loop {
             let paid = self.command("paying", bought, pay, &path, body.clone()).await?;
-            // Not decided in the time that the service waits: asked again under the same key.
-            if text(&paid, "status") == "processing" {
+            // With all of the money taken it is an order, whether or not it is on its way already.
+            if matches!(text(&paid, "status").as_str(), "paid" | "processing") {
                 break paid;
             }
+            // Not decided in the time that the service waits: asked again under the same key.
             let is_undecided =
                 matches!(text(&paid, "payment_status").as_str(), "requested" | "started" | "authorized");
             if !is_undecided || begun.elapsed() > PATIENCE {

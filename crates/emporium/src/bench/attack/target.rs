@@ -8,7 +8,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use uuid::Uuid;
 
@@ -65,7 +65,26 @@ impl Target {
         shop::fill(service, &[common.clone(), scarce.clone()]).await?;
         let mut target = Self { service: service.address, common, scarce, cart_id: String::new() };
         target.cart_id = target.long_cart(&service.operator_token()?).await?;
+        target.can_be_read().await?;
         Ok(target)
+    }
+
+    /// Waits until shoppers find what there is.
+    async fn can_be_read(&self) -> Result<(), BenchError> {
+        let http = client(attacker(0))?;
+        let path = format!("/products/{}?min-position=head", self.common.sku);
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let asked = Self::waiting(http.get(self.url(&path))).send().await.map_err(BenchError::Http)?;
+            let status = asked.status().as_u16();
+            if (200..300).contains(&status) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let body = asked.text().await.unwrap_or_default();
+                return Err(BenchError::Unexpected { path, status, body });
+            }
+        }
     }
 
     /// A cart whose lines were changed very often, as far as the service allows that.
