@@ -8,8 +8,10 @@ use crate::overview::{OverviewError, ProjectionView, overview};
 use crate::parking::asking::{self, AskError, Asked, Wish};
 use crate::supervisor::Board;
 use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
-use axum::extract::{FromRef, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
@@ -42,17 +44,28 @@ impl FromRef<Shared> for OperatorToken {
 
 /// All of it.
 pub fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/projections", get(list))
+    let changes = Router::new()
         .route("/projections/{name}/rebuild", post(rebuild))
         .route("/projections/{name}/abandon", post(abandon))
         .route("/projections/{name}/switch", post(switch))
         .route("/projections/{name}/rollback", post(rollback))
-        .route("/projections/{name}/compare", post(compare))
-        .route("/projections/{name}/parked", get(parked))
         .route("/projections/{name}/parked/{stream}/retry", post(retry))
         .route("/projections/{name}/parked/{stream}/skip", post(skip))
+        .route_layer(from_fn(to_its_end));
+    Router::new()
+        .route("/projections", get(list))
+        .route("/projections/{name}/compare", post(compare))
+        .route("/projections/{name}/parked", get(parked))
+        .merge(changes)
         .with_state(shared)
+}
+
+/// Carries a change out even if the operator goes away meanwhile. A transaction that is left while it begins stays open
+/// on its connection without sqlx knowing of it (0.9.0), and what is written over that connection next is never
+/// committed.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    let answered = tokio::spawn(next.run(request)).await;
+    answered.unwrap_or_else(|_| Problem::internal().into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -348,5 +361,37 @@ fn of_comparison(error: CompareError) -> Problem {
             tracing::error!(error = &error as &dyn std::error::Error, "a projection cannot be compared");
             Problem::internal()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use futures::FutureExt;
+    use tokio::sync::oneshot;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_change_whose_operator_goes_away_is_carried_out() {
+        let (go_on, wait) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let both = std::sync::Mutex::new(Some((wait, done)));
+        let handler = move || {
+            let both = both.lock().unwrap().take();
+            async move {
+                let (wait, done) = both.unwrap();
+                wait.await.unwrap();
+                done.send(()).unwrap();
+            }
+        };
+        let handler = std::sync::Arc::new(handler);
+        let router = Router::new().route("/", post(move || handler())).route_layer(from_fn(to_its_end));
+        let request = Request::post("/").body(Body::empty()).unwrap();
+        let mut asked = Box::pin(router.oneshot(request));
+        assert!((&mut asked).now_or_never().is_none());
+        drop(asked);
+        go_on.send(()).unwrap();
+        is_done.await.unwrap();
     }
 }

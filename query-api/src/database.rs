@@ -7,7 +7,7 @@ use futures::FutureExt;
 use http_boundary::{Client, Health, Problem, Turn, TurnLimits, Turns};
 use prometheus_client::metrics::gauge::Gauge;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -90,9 +90,47 @@ impl Database {
         Ok(Connection { connection, _turn: turn })
     }
 
+    /// A moment of the read models, when it is this client's turn: `begin` is a `BEGIN` that names the isolation.
+    ///
+    /// A task of its own begins it, because a request ends wherever its client goes away. A transaction that is left while
+    /// it begins stays open on its connection, without sqlx knowing of it (0.9.0): whoever gets that connection next
+    /// would see the past, and nothing of what was written since.
+    ///
+    /// # Errors
+    /// As for [`Database::connection`].
+    pub async fn snapshot(&self, client: Client, begin: &'static str) -> Result<Snapshot, Problem> {
+        let turn = self.turns.take(client).await.map_err(|_| overloaded())?;
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move {
+            let transaction = pool.begin_with(begin).await.map_err(failed_query)?;
+            Ok(Snapshot { transaction, _turn: turn })
+        });
+        beginning.await.unwrap_or_else(|_| Err(Problem::internal()))
+    }
+
     /// Ends all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// The read models as they are at one moment. Given back when dropped.
+pub struct Snapshot {
+    transaction: Transaction<'static, Postgres>,
+    _turn: Turn,
+}
+
+impl Deref for Snapshot {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Snapshot {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
     }
 }
 
@@ -119,3 +157,6 @@ fn overloaded() -> Problem {
     )
     .retry_after(1)
 }
+
+#[cfg(test)]
+mod tests;

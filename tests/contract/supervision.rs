@@ -185,3 +185,23 @@ async fn an_answer_that_is_lost_is_asked_for_again_and_the_append_has_one_effect
     let read: Vec<_> = soon(beside.read_stream("cart-1", 0, 100).collect()).await;
     assert_eq!(read.len(), 5);
 }
+
+/// A client that is given up leaves a connection and memory behind, so a refusal must not cost one each time.
+#[tokio::test]
+async fn a_store_whose_disk_is_full_refuses_over_the_same_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { reserved_disk_bytes: u64::MAX, ..Config::on_any_port(folder.path()) };
+    let server = EmbeddedEventStore::start(config).await.unwrap();
+    let store = client(server.address());
+    let refused = async || {
+        let appended = soon(store.append("s", ExpectedRevision::NoStream, vec![event()])).await;
+        assert!(matches!(appended, Err(AppendError::Unknown(_))), "{appended:?}");
+    };
+    refused().await;
+    let open = server.open_connections();
+    for _ in 0..20 {
+        refused().await;
+    }
+    assert_eq!(server.open_connections(), open);
+    server.stop().await;
+}

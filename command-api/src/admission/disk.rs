@@ -2,11 +2,12 @@
 
 use http_boundary::PerSecond;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 const MIB: u64 = 1024 * 1024;
-/// The store itself stops at 32 MiB; an order with its payment needs some kilobytes.
-const KEPT_AT_LEAST: u64 = 64 * MIB;
+/// The store itself stops at 32 MiB. An order with its payment needs some kilobytes, and one of hundreds of SKUs almost a
+/// megabyte, so the lower half is kept for payments alone.
+const KEPT_AT_LEAST: u64 = 128 * MIB;
 const KEPT_AT_MOST: u64 = 512 * MIB;
 /// Of a small disk a twentieth is kept.
 const PART_KEPT: u64 = 20;
@@ -17,7 +18,18 @@ pub struct Disk {
     kept: Option<u64>,
     /// It is looked at once a second at most: that is soon enough, and the others only read what was seen.
     looking: PerSecond,
-    is_nearly_full: AtomicBool,
+    shortage: AtomicU8,
+}
+
+/// What the room is kept for. The later ones are worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shortage {
+    /// There is room for everything.
+    None,
+    /// What is left is kept for orders and payments.
+    OfCarts,
+    /// What is left is kept for payments.
+    OfOrders,
 }
 
 /// What was seen, in bytes.
@@ -29,8 +41,29 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn is_nearly_full(self) -> bool {
-        self.free < self.kept
+    pub fn shortage(self) -> Shortage {
+        if self.free >= self.kept {
+            Shortage::None
+        } else if self.free >= self.kept / 2 {
+            Shortage::OfCarts
+        } else {
+            Shortage::OfOrders
+        }
+    }
+}
+
+impl Shortage {
+    fn of(number: u8) -> Self {
+        [Self::None, Self::OfCarts].into_iter().find(|known| *known as u8 == number).unwrap_or(Self::OfOrders)
+    }
+
+    /// What shoppers can do.
+    pub fn shoppers(self) -> &'static str {
+        match self {
+            Self::None => "can fill carts",
+            Self::OfCarts => "cannot fill carts; orders and payments go on",
+            Self::OfOrders => "cannot fill carts or order; payments go on",
+        }
     }
 }
 
@@ -40,18 +73,18 @@ impl Disk {
             folder: folder.to_owned(),
             kept,
             looking: PerSecond::once(),
-            is_nearly_full: AtomicBool::new(false),
+            shortage: AtomicU8::new(Shortage::None as u8),
         }
     }
 
-    /// Whether what is left is kept for orders and payments.
-    pub fn is_nearly_full(&self) -> bool {
+    /// What is short.
+    pub fn shortage(&self) -> Shortage {
         if self.looking.is_due()
             && let Some(room) = self.room()
         {
             self.note(room);
         }
-        self.is_nearly_full.load(Ordering::Relaxed)
+        Shortage::of(self.shortage.load(Ordering::Relaxed))
     }
 
     /// Looks; none if the folder is not there.
@@ -65,20 +98,21 @@ impl Disk {
     }
 
     fn note(&self, room: Room) {
-        let is_nearly_full = room.is_nearly_full();
-        if self.is_nearly_full.swap(is_nearly_full, Ordering::Relaxed) == is_nearly_full {
+        let shortage = room.shortage();
+        if self.shortage.swap(shortage as u8, Ordering::Relaxed) == shortage as u8 {
             return;
         }
         let folder = self.folder.display();
-        if is_nearly_full {
+        if shortage == Shortage::None {
+            tracing::info!(%folder, free_bytes = room.free, "the disk has room: shoppers can fill carts again");
+        } else {
             tracing::error!(
                 %folder,
                 free_bytes = room.free,
                 kept_bytes = room.kept,
-                "the disk is nearly full: shoppers cannot fill carts until there is room; orders and payments go on"
+                "the disk is nearly full: until there is room, shoppers {}",
+                shortage.shoppers()
             );
-        } else {
-            tracing::info!(%folder, free_bytes = room.free, "the disk has room: shoppers can fill carts again");
         }
     }
 }

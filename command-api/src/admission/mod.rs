@@ -1,5 +1,5 @@
 //! Which commands are taken into work: only so many at once, and when places or the disk run short, first of all no new
-//! carts. Who has begun to buy is to end it, and what an order or a payment needs is there until the last.
+//! carts. Whoever has ordered can pay until the last.
 //!
 //! A request that only waits for an outcome (`Prefer: wait`) has no place.
 
@@ -7,7 +7,7 @@ mod disk;
 
 use axum::http::StatusCode;
 use clap::Args;
-use disk::Disk;
+use disk::{Disk, Shortage};
 use futures::FutureExt;
 use http_boundary::{Caller, Client, Finding, Health, Problem, Turn, TurnLimits, Turns};
 use prometheus_client::metrics::gauge::Gauge;
@@ -44,7 +44,8 @@ pub struct AdmissionArgs {
     pub event_store_folder: Option<PathBuf>,
 
     /// Room on the event store's disk that is kept for orders and payments, in bytes: with less, shoppers cannot fill
-    /// carts. Without it a twentieth of the disk, at least 64 MiB and at most 512 MiB
+    /// carts, and with less than half of it they cannot check out. Without it a twentieth of the disk, at least 128 MiB
+    /// and at most 512 MiB
     #[arg(long, env = "EMPORIUM_DISK_KEPT_FOR_ORDERS", value_name = "BYTES")]
     pub disk_kept_for_orders: Option<u64>,
 }
@@ -84,11 +85,12 @@ impl Class {
         }
     }
 
-    /// Whether it makes the log grow before anybody has ordered anything.
-    fn fills_carts(self) -> bool {
+    /// The least shortage of the disk at which it is refused: whoever has ordered can pay until the last.
+    fn refused_at(self) -> Option<Shortage> {
         match self {
-            Self::NewCarts | Self::CartLines => true,
-            Self::Checkouts | Self::Payments => false,
+            Self::NewCarts | Self::CartLines => Some(Shortage::OfCarts),
+            Self::Checkouts => Some(Shortage::OfOrders),
+            Self::Payments => None,
         }
     }
 }
@@ -118,12 +120,14 @@ impl Admission {
     /// Places, none of which is taken.
     pub fn new(args: &AdmissionArgs, health: &Health) -> Self {
         let disk = args.event_store_folder.as_ref().map(|folder| Disk::of(folder, args.disk_kept_for_orders));
+        // Where any number may be in work, any number may wait for that.
+        let waiting = if args.commands_in_work == 0 { usize::MAX } else { args.commands_in_work / 2 };
         let of_the_busy = Turns::new(TurnLimits {
             places: usize::MAX,
             places_of_a_busy_address: args.commands_in_work_by_busy_address,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
-            waiting_of_an_address: args.commands_in_work.div_ceil(4),
-            waiting: args.commands_in_work.div_ceil(2),
+            waiting_of_an_address: (waiting / 2).max(1),
+            waiting: waiting.max(1),
             patience: TURN_WITHIN,
         });
         let (all, taken) = (args.commands_in_work, AtomicUsize::new(0));
@@ -135,7 +139,7 @@ impl Admission {
     /// Takes a command on, of a busy connection when it is its turn.
     ///
     /// # Errors
-    /// 503 `overloaded` when too many are in work, 503 `storage-nearly-full` for carts when the disk fills up.
+    /// 503 `overloaded` when too many are in work, 503 `storage-nearly-full` for carts, and later for orders, when the disk fills up.
     pub async fn admit(&self, class: Class, caller: Caller, client: Client) -> Result<Place, Problem> {
         let turn = if client.is_busy {
             Some(self.0.of_the_busy.take(client).await.map_err(|_| overloaded())?)
@@ -163,8 +167,9 @@ impl Admission {
         if *all > 0 && before >= (all.saturating_mul(percent) / 100).max(1) {
             return Err(overloaded());
         }
-        if class.fills_carts() && !is_first_of_all && disk.as_ref().is_some_and(Disk::is_nearly_full) {
-            return Err(storage_nearly_full());
+        let shortage = disk.as_ref().map_or(Shortage::None, Disk::shortage);
+        if !is_first_of_all && class.refused_at().is_some_and(|least| shortage >= least) {
+            return Err(storage_nearly_full(shortage));
         }
         Ok(place)
     }
@@ -190,10 +195,10 @@ impl Admission {
             health.ask(DISK, move || {
                 let room = places.disk.as_ref().and_then(Disk::room);
                 let detail = room.map_or(json!({ "free_bytes": null }), |room| {
-                    let shoppers = if room.is_nearly_full() { "cannot fill carts" } else { "can fill carts" };
+                    let shoppers = room.shortage().shoppers();
                     json!({ "free_bytes": room.free, "kept_for_orders_bytes": room.kept, "shoppers": shoppers })
                 });
-                // Orders and payments go on, so the process is ready.
+                // Payments go on, so the process is ready.
                 async move { Finding { ready: true, detail } }.boxed()
             });
         }
@@ -233,13 +238,18 @@ fn overloaded() -> Problem {
     .retry_after(1)
 }
 
-fn storage_nearly_full() -> Problem {
+fn storage_nearly_full(shortage: Shortage) -> Problem {
+    let (title, kept_for) = match shortage {
+        Shortage::None | Shortage::OfCarts => ("There is no room for new carts", "orders and payments"),
+        Shortage::OfOrders => ("There is no room for new orders", "payments"),
+    };
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "storage-nearly-full",
-        "There is no room for new carts",
-        "The shop's disk is nearly full: what is left is kept for orders and payments. Nothing was changed, try again \
-         later.",
+        title,
+        format!(
+            "The shop's disk is nearly full: what is left is kept for {kept_for}. Nothing was changed, try again later."
+        ),
     )
     .retry_after(60)
 }
@@ -293,15 +303,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case::new_carts(Class::NewCarts, Caller::Shopper, Some("storage-nearly-full"))]
-    #[case::cart_lines(Class::CartLines, Caller::Shopper, Some("storage-nearly-full"))]
-    #[case::checkouts(Class::Checkouts, Caller::Shopper, None)]
-    #[case::payments(Class::Payments, Caller::Shopper, None)]
-    #[case::the_operators_carts(Class::NewCarts, Caller::Operator, None)]
-    fn a_disk_that_fills_up_is_kept_for_orders_and_payments(
+    #[case::new_carts(Class::NewCarts, Caller::Shopper, [true, true])]
+    #[case::cart_lines(Class::CartLines, Caller::Shopper, [true, true])]
+    #[case::checkouts(Class::Checkouts, Caller::Shopper, [false, true])]
+    #[case::payments(Class::Payments, Caller::Shopper, [false, false])]
+    #[case::the_operators_carts(Class::NewCarts, Caller::Operator, [false, false])]
+    fn a_disk_that_fills_up_is_kept_for_orders_and_then_for_payments(
         #[case] class: Class,
         #[case] caller: Caller,
-        #[case] expected: Option<&str>,
+        #[case] is_refused: [bool; 2],
     ) {
         let folder = tempfile::tempdir().unwrap();
         let args = |kept| AdmissionArgs {
@@ -309,16 +319,24 @@ mod tests {
             disk_kept_for_orders: Some(kept),
             ..AdmissionArgs::without_limits()
         };
-        let nearly_full = Admission::new(&args(u64::MAX), &Health::default());
-        assert_eq!(refusal(nearly_full.admit_now(class, caller)), expected);
+        let free = Disk::of(folder.path(), None).room().unwrap().free;
+        // Two thirds of what is kept are free, and then next to nothing of it.
+        for (kept, is_refused) in [free + free / 2, u64::MAX].into_iter().zip(is_refused) {
+            let nearly_full = Admission::new(&args(kept), &Health::default());
+            let expected = is_refused.then_some("storage-nearly-full");
+            assert_eq!(refusal(nearly_full.admit_now(class, caller)), expected, "{kept}");
+        }
         let roomy = Admission::new(&args(0), &Health::default());
         assert_eq!(refusal(roomy.admit_now(class, caller)), None);
     }
 
+    #[rstest]
+    #[case::of_many_places(2_000)]
+    #[case::of_any_number(0)]
     #[tokio::test]
-    async fn a_flood_of_one_address_waits_for_itself_and_for_nobody_else() {
+    async fn a_flood_of_one_address_waits_for_itself_and_for_nobody_else(#[case] commands_in_work: usize) {
         let args = AdmissionArgs { commands_in_work_by_busy_address: 2, ..AdmissionArgs::without_limits() };
-        let args = AdmissionArgs { commands_in_work: 2_000, ..args };
+        let args = AdmissionArgs { commands_in_work, ..args };
         let admission = Admission::new(&args, &Health::default());
         let client = |address: u8, connection, is_busy| Client {
             address: [192, 0, 2, address].into(),

@@ -6,8 +6,8 @@
 //! keeps the seals one after the other.
 //!
 //! On the way it holds each event against the chain of its stream, and tells of those that no shop has written at once.
-//! The same goes for what somebody else writes into the service's own streams (`own_streams`), and for what the event store
-//! is told about the streams of facts: that they are deleted, say.
+//! The same goes for what somebody else writes into the service's own streams (`own_streams`), and for the metadata of the
+//! streams of facts, such as their deletion.
 //! `verification` holds the log against its seals now and then, whatever was changed in between.
 
 mod config;

@@ -59,8 +59,7 @@ pub fn is_sealed(stream: &str) -> bool {
     stream.split_once('-').is_some_and(|(category, _)| SEALED_CATEGORIES.contains(&category))
 }
 
-/// Whether a stream holds what the event store is told about a stream of facts: that it ends, or what nobody is to see of
-/// it. The facts stay in the log then, and readers of the stream miss them; no shop does that to facts.
+/// Whether a stream holds the metadata of a stream of facts, which can delete it or hide a part of it. The facts stay in the log then, and readers of the stream miss them; no shop does that to facts.
 #[must_use]
 pub fn is_about_facts(stream: &str) -> bool {
     stream.strip_prefix("$$").is_some_and(is_sealed)

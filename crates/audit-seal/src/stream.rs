@@ -11,7 +11,7 @@ use std::fmt;
 
 /// The event that closes a stream for good.
 const TOMBSTONE_TYPE: &str = "$streamDeleted";
-/// What the event store is told about a stream `x`, in the stream `$$x`.
+/// The metadata of a stream `x`, in the stream `$$x`.
 const METADATA_TYPE: &str = "$metadata";
 /// Settings that cut events off: those before a revision, all but the newest, and those beyond an age.
 const TRUNCATE_BEFORE: &str = "$tb";
@@ -46,7 +46,7 @@ pub enum Fault {
     Added,
     /// It has no link, and must have one.
     Unlinked,
-    /// The event store itself wrote it: a link, or what it is told about a stream.
+    /// The event store itself wrote it: a link, or the metadata of a stream.
     Foreign,
     /// It deletes its stream, for good or until somebody writes to it again.
     Deleted,
@@ -182,7 +182,7 @@ impl Fault {
     }
 }
 
-/// Whether what the event store is told about a stream deletes it until somebody writes to it again, or cuts events off.
+/// Whether the metadata of a stream deletes it until somebody writes to it again, or cuts events off.
 fn hides(settings: &[u8]) -> Option<Fault> {
     let settings: Value = serde_json::from_slice(settings).ok()?;
     let of = |name: &str| settings.get(name).filter(|value| !value.is_null());

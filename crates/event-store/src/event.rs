@@ -83,7 +83,7 @@ impl RecordedEvent {
 pub enum SubscriptionItem {
     /// The next event, shared by all who follow the log in this process.
     Event(Arc<RecordedEvent>),
-    /// The next event of the event store's own: a deletion, what it is told about a stream, its statistics.
+    /// The next event of the event store's own: a deletion, the metadata of a stream, its statistics.
     StoresOwn(Arc<RecordedEvent>),
     /// Nothing of interest up to here.
     Checkpoint(Position),

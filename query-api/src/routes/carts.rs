@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use domain::CartId;
 use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 const STATUSES: [&str; 3] = ["open", "checked_out", "abandoned"];
@@ -157,10 +157,9 @@ async fn one(
         return page_as_of::<CartFold>(&shared, caller, cart_id, point, freshness).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Carts, freshness).await?;
-    let mut database = shared.database.connection(client).await?;
-    let mut snapshot = database.begin_with(SNAPSHOT_OF_CARTS).await.map_err(failed_query)?;
+    let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_CARTS).await?;
     let cart = read(&mut snapshot, cart_id.0).await.map_err(failed_query)?;
-    snapshot.commit().await.map_err(failed_query)?;
+    drop(snapshot);
     let cart = cart.ok_or_else(|| nothing("cart", cart_id, reached))?;
     let revision = cart.revision;
     Ok(Answer::of_stream(cart, reached, revision))

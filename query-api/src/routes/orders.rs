@@ -14,7 +14,6 @@ use chrono::{DateTime, Utc};
 use domain::{CountryCode, CustomerId, OrderId};
 use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::Connection;
 use uuid::Uuid;
 
 const STATUSES: [&str; 7] =
@@ -183,10 +182,9 @@ async fn one(
         return page_as_of::<OrderFold>(&shared, caller, order_id, point, freshness).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
-    let mut database = shared.database.connection(client).await?;
-    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
+    let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;
     let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
-    snapshot.commit().await.map_err(failed_query)?;
+    drop(snapshot);
     let order = order.ok_or_else(|| nothing("order", order_id, reached))?;
     let revision = order.order.revision;
     Ok(Answer::of_stream(order, reached, revision))

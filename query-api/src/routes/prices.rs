@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use domain::Sku;
 use http_boundary::{Caller, Client, PathParams, Problem};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -68,8 +68,8 @@ async fn list(
         periods(&shared, &sku, freshness.asker).await?.ok_or_else(|| nothing("product", &sku, position))?;
     let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.set.revision > after);
     let periods: Vec<_> = periods.into_iter().filter(is_next).take(page.limit + 1).collect();
-    let mut database = shared.database.connection(client).await?;
-    let sold = sold(&mut database, &sku, &periods).await.map_err(failed_query)?;
+    let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;
+    let sold = sold(&mut snapshot, &sku, &periods).await.map_err(failed_query)?;
     let view = |period: PricePeriod| {
         let sold = sold.get(&period.set.revision).copied().unwrap_or_default();
         PriceView {
@@ -89,11 +89,10 @@ async fn periods(shared: &Shared, sku: &Sku, asker: Asker) -> Result<Option<Vec<
 }
 
 async fn sold(
-    database: &mut PgConnection,
+    snapshot: &mut PgConnection,
     sku: &Sku,
     periods: &[PricePeriod],
 ) -> Result<HashMap<u64, Sold>, sqlx::Error> {
-    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await?;
     let revisions: Vec<i64> = periods.iter().map(|period| period.set.revision.cast_signed()).collect();
     let prices: Vec<i64> = periods.iter().map(|period| period.set.price.amount).collect();
     let from: Vec<DateTime<Utc>> = periods.iter().map(|period| period.from).collect();
@@ -116,9 +115,8 @@ async fn sold(
         &from,
         &until as _
     )
-    .fetch_all(&mut *snapshot)
+    .fetch_all(snapshot)
     .await?;
-    snapshot.commit().await?;
     let of = |row: i64| u64::try_from(row).unwrap_or_default();
     Ok(rows
         .into_iter()
@@ -163,8 +161,7 @@ async fn orders(
         let id = format!("{sku}/{revision}");
         nothing("price", &id, position)
     })?;
-    let mut database = shared.database.connection(client).await?;
-    let mut snapshot = database.begin_with(SNAPSHOT_OF_ORDERS).await.map_err(failed_query)?;
+    let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;
     let rows = sqlx::query!(
         "SELECT l.order_id, o.placed_at, o.status, o.customer_id, l.line_id, l.number, l.quantity, l.unit_price,
                 o.currency
@@ -183,7 +180,7 @@ async fn orders(
     .fetch_all(&mut *snapshot)
     .await
     .map_err(failed_query)?;
-    snapshot.commit().await.map_err(failed_query)?;
+    drop(snapshot);
     let price = period.set.price.amount;
     let page = page.page(
         rows,

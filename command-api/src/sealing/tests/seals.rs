@@ -84,12 +84,12 @@ async fn two_machines_that_both_think_it_is_their_turn_never_fork_the_seals() {
     let leaf = audit_seal::merkle::leaf(&history.link);
     frontier.push(leaf);
     let position = history.store.head().await.unwrap().unwrap().value();
-    let beside = Seal::sign(&key(1), &frontier, Some(&seals[0]), &[leaf], (position, chrono::Utc::now()));
+    let second = Seal::sign(&key(1), &frontier, Some(&seals[0]), &[leaf], (position, chrono::Utc::now()));
     let event = RawEvent {
         id: Uuid::new_v4(),
         event_type: SEAL_TYPE.to_owned(),
         is_json: true,
-        data: serde_json::to_vec(&beside).unwrap().into(),
+        data: serde_json::to_vec(&second).unwrap().into(),
         metadata: Bytes::from_static(b"{}"),
     };
     history.store.append_raw(SEALS_STREAM, ExpectedRevision::Exact(0), vec![event]).await.unwrap();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A busy connection that goes on when it is refused gets its refusals no faster than this: thousands of them in a second
-/// would take the processor from others. It is told to wait for longer in any case.
+/// would take the processor from others. `Retry-After` asks it to wait longer in any case.
 const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
 
 /// How many requests a client without the operator's token may send.

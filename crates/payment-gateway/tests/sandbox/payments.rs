@@ -34,7 +34,7 @@ async fn a_payment_and_its_refunds_are_found_by_our_own_ids() {
     let captured = gateway.capture(&made.id, (4_200, "GBP"), "key").await.unwrap();
     assert_eq!(gateway.find(&wanted).await.unwrap(), Some(captured));
 
-    // Also when it is none of the newest.
+    // Even if it is none of the newest.
     for _ in 0..100 {
         gateway.authorize(&charge("pm_card_visa")).await.unwrap();
     }
