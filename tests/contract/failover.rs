@@ -154,3 +154,37 @@ async fn a_store_that_does_not_answer_is_away_until_it_answers_a_probe() {
         soon(store.read_all(None, 10).map_ok(|event| event.stream).try_collect()).await.unwrap();
     assert!(streams.iter().all(|stream| stream.starts_with("cart-")), "{streams:?}");
 }
+
+/// What a client of the official library has connected to stays connected when it is given up. A follower is there all the
+/// time, and answers that it knows no leader.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_leaves_no_connections_behind() {
+    let behind = behind().await;
+    let store = behind.client();
+    soon(store.append("cart-1", ExpectedRevision::NoStream, vec![event()])).await.unwrap();
+    behind.cluster.nobody_leads();
+    let calls = async {
+        let appends = async {
+            loop {
+                let append = store.append("cart-2", ExpectedRevision::NoStream, vec![event()]);
+                assert!(matches!(append.await, Err(AppendError::Unknown(_))));
+            }
+        };
+        let reads = async { while store.head().await.is_err() {} };
+        tokio::join!(appends, reads, store.lock("turn", |_| {}));
+    };
+    let outage = async {
+        behind.cluster.refuses(20).await;
+        let before = behind.cluster.connections();
+        behind.cluster.refuses(60).await;
+        (before, behind.cluster.connections())
+    };
+    let (before, after) = soon(async {
+        tokio::select! {
+            _ = calls => unreachable!("nobody leads"),
+            counted = outage => counted,
+        }
+    })
+    .await;
+    assert!(after <= before + 10, "{before} connections have become {after}");
+}

@@ -107,6 +107,12 @@ impl Cluster {
         self.state.send_modify(|state| state.has_groups = true);
     }
 
+    /// How many connections the nodes have.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.borrow().connections
+    }
+
     /// Waits until so many calls more were refused for want of a leader, or not answered, or have met a dead node.
     pub async fn refuses(&self, count: u64) {
         let mut state = self.state.subscribe();

@@ -88,14 +88,17 @@ impl Node {
         // It only costs time if it fails.
         let _ = socket.set_nodelay(true);
         let mut state = self.state.subscribe();
-        let index = self.index;
+        let (index, counted) = (self.index, self.state.clone());
         let service = service_fn(move |request| self.clone().answer(request));
         let served =
             http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service);
-        tokio::select! {
+        counted.send_modify(|state| state.connections += 1);
+        let served = tokio::select! {
             served = served => served,
             _ = state.wait_for(|state| state.nodes[index] == Standing::Killed) => Ok(()),
-        }
+        };
+        counted.send_modify(|state| state.connections -= 1);
+        served
     }
 
     async fn answer(self, request: Request<Incoming>) -> io::Result<Response<Answer>> {

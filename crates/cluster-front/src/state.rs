@@ -31,6 +31,8 @@ pub struct State {
     pub has_groups: bool,
     /// Calls that were refused for want of a leader, or not answered, and connections that a dead node did not take.
     pub refused: u64,
+    /// Connections that are open, of all nodes.
+    pub connections: usize,
     /// Requests for groups among them that the leader has dropped, because it had not read its groups.
     pub dropped_for_groups: u64,
 }
@@ -44,6 +46,7 @@ impl State {
             believed_gone: vec![false; nodes],
             has_groups: true,
             refused: 0,
+            connections: 0,
             dropped_for_groups: 0,
         }
     }

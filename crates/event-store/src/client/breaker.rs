@@ -4,11 +4,12 @@
 //! From then on one probe at a time looks whether appends are taken again; the first answer closes it.
 
 use super::EventStore;
+use super::apart::ClientApart;
 use super::patience::SILENCE;
 use super::translate::failed_read;
 use crate::{Away, EventStoreError};
 use chrono::Utc;
-use eventstore::{AppendToStreamOptions, Client, Endpoint, Error, EventData, StreamState};
+use eventstore::{AppendToStreamOptions, Endpoint, Error, EventData, StreamState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -140,8 +141,7 @@ impl EventStore {
 
     /// With a client of its own: one that met an error may never work again.
     async fn probe_at(&self, leader: Option<&Endpoint>) -> Result<(), Error> {
-        let client = Client::new(self.settings_for(leader));
-        let client = client.map_err(|error| Error::InitializationError(error.to_string()))?;
+        let client = ClientApart::new(self.settings_for(leader))?;
         let event = EventData::json("probed", &serde_json::json!({}));
         let event = event.map_err(|error| Error::InitializationError(error.to_string()))?;
         let (stream, revision) = PROBED;

@@ -2,6 +2,7 @@
 //! happens: whoever is its consumer holds the lock, and the server lets the next one in when the connection of the one
 //! before is gone.
 
+use super::apart::ClientApart;
 use super::patience::{backoff, pause};
 use super::translate::{failed_read, is_failed_precondition};
 use super::{EventStore, NO_ANSWER};
@@ -60,7 +61,7 @@ impl EventStore {
 
     /// Asks, and while nothing is answered asks again and again. Each request may still be answered: a server that is only
     /// slow gets the time that it needs.
-    async fn attempt(&self, base: &str, client: Option<Client>) -> Result<(OwnStream, Holding), NotGot> {
+    async fn attempt(&self, base: &str, client: Option<ClientApart>) -> Result<(OwnStream, Holding), NotGot> {
         let mut asked = FuturesUnordered::from_iter([self.ask(base, client)]);
         loop {
             match timeout(ASK_AGAIN_AFTER, asked.next()).await {
@@ -71,7 +72,7 @@ impl EventStore {
     }
 
     /// One request, with a client of its own: the lock must not be lost because somebody else's call failed.
-    async fn ask(&self, base: &str, client: Option<Client>) -> Result<(OwnStream, Holding), NotGot> {
+    async fn ask(&self, base: &str, client: Option<ClientApart>) -> Result<(OwnStream, Holding), NotGot> {
         let stream = self.own_stream(base).await.map_err(unreadable)?;
         let mut client = match client {
             Some(client) => client,
@@ -82,7 +83,7 @@ impl EventStore {
             let error = match consume(&client, stream.name()).await {
                 Ok(subscription) => {
                     self.shared.nagle.has_answered(true, Duration::ZERO);
-                    return Ok((stream, Holding { subscription, _client: client }));
+                    return Ok((stream, Holding { subscription, client }));
                 }
                 Err(Error::ResourceNotFound) if !is_missing => {
                     is_missing = true;
@@ -108,8 +109,8 @@ impl EventStore {
         }
     }
 
-    fn client_for(&self, leader: Option<&Endpoint>) -> Result<Client, NotLocked> {
-        let client = Client::new(self.settings_for(leader));
+    fn client_for(&self, leader: Option<&Endpoint>) -> Result<ClientApart, NotLocked> {
+        let client = ClientApart::new(self.settings_for(leader));
         client.map_err(|error| NotLocked::Unavailable(error.to_string()))
     }
 }
@@ -117,7 +118,7 @@ impl EventStore {
 /// Why a request did not get the lock, and the client if it may be used again.
 struct NotGot {
     error: NotLocked,
-    client: Option<Client>,
+    client: Option<ClientApart>,
 }
 
 impl From<NotLocked> for NotGot {
@@ -129,7 +130,7 @@ impl From<NotLocked> for NotGot {
 /// What is held. The client's connection ends with it.
 struct Holding {
     subscription: PersistentSubscription,
-    _client: Client,
+    client: ClientApart,
 }
 
 /// Becomes the consumer. The server may refuse at once, or with what should have been its first message.
@@ -173,16 +174,18 @@ fn unreadable(error: EventStoreError) -> NotLocked {
 
 /// A task that notices when the subscription ends, or when the stream is closed. Should the client panic over the way in
 /// which it ends, the lock is lost as well.
-fn watched(store: EventStore, stream: OwnStream, mut holding: Holding) -> Lock {
+fn watched(store: EventStore, stream: OwnStream, holding: Holding) -> Lock {
     let (sender, lost) = watch::channel(None);
     let lock_stream = stream.clone();
     let watching = tokio::spawn(async move {
+        // Both: the subscription ends with the client.
+        let Holding { mut subscription, client: _client } = holding;
         let ended = async {
             loop {
-                match holding.subscription.next_subscription_event().await {
+                match subscription.next_subscription_event().await {
                     // Nothing should be in that stream; whatever is, is no business of ours.
                     Ok(PersistentSubscriptionEvent::EventAppeared { event, .. }) => {
-                        if let Err(error) = holding.subscription.ack(&event).await {
+                        if let Err(error) = subscription.ack(&event).await {
                             break error.to_string();
                         }
                     }

@@ -1,6 +1,7 @@
 //! The one place that knows the official client.
 
 mod address;
+mod apart;
 mod appends;
 mod breaker;
 mod connection_string;
@@ -33,10 +34,15 @@ use nagle::Nagle;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tail::Tail;
 use tokio::sync::watch;
 use translate::failed_read;
+
+/// A client that was made so recently is used again after a failure, and for so long while the event store is away. Another
+/// one would hardly find a better node, and each one that is given up leaves a task behind, and perhaps a connection.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+const KEPT_WHILE_AWAY: Duration = Duration::from_secs(10);
 
 /// What is said of a node that goes on without a word.
 const NO_ANSWER: &str = "no answer in time";
@@ -66,6 +72,8 @@ struct Shared {
 struct Connection {
     generation: u64,
     client: Option<Client>,
+    /// When the client was made.
+    made: Option<Instant>,
     appends: Option<Arc<AppendSession>>,
     has_answered: bool,
     /// Where to connect next, if a node has said that it does not lead the cluster and has named the one that does.
@@ -79,6 +87,8 @@ struct Connection {
 enum Lost {
     /// It broke, or its node cannot do what is asked of it.
     Failed,
+    /// Its client has found no node, and never looks for one again.
+    Ended,
     /// Nothing came over it.
     Silent,
     /// Its node does not lead the cluster: this one does.
@@ -89,6 +99,7 @@ impl From<&Error> for Lost {
     fn from(error: &Error) -> Self {
         match error {
             Error::NotLeaderException(leader) => Self::NotLeader(leader.clone()),
+            Error::ConnectionClosed | Error::GrpcConnectionError(_) => Self::Ended,
             _ => Self::Failed,
         }
     }
@@ -147,6 +158,7 @@ impl EventStore {
             None => {
                 let client = Client::new(self.settings_for(connection.leader.as_ref()));
                 let client = client.map_err(|error| (generation, error.to_string()))?;
+                connection.made = Some(Instant::now());
                 connection.client.insert(client).clone()
             }
         };
@@ -159,16 +171,22 @@ impl EventStore {
         leader.and_then(|leader| address.of_node(leader)).unwrap_or_else(|| address.settings.clone())
     }
 
-    /// Drops the connection that is lost, unless somebody else did so already. The next one goes to the leader, if it was
-    /// named, or else looks for it.
+    /// Drops the connection that is lost, unless somebody else did so already, or it may serve yet. The next one goes to
+    /// the leader, if it was named, or else looks for it.
     fn discard(&self, generation: u64, lost: Lost, error: &str) {
         let is_silent = matches!(lost, Lost::Silent);
+        let kept_for = match &lost {
+            Lost::Failed if self.away().is_some() => KEPT_WHILE_AWAY,
+            Lost::Failed => KEPT_FOR,
+            Lost::Ended | Lost::Silent | Lost::NotLeader(_) => Duration::ZERO,
+        };
         let leader = match lost {
             Lost::NotLeader(leader) => Some(leader),
-            Lost::Failed | Lost::Silent => None,
+            Lost::Failed | Lost::Ended | Lost::Silent => None,
         };
         let mut connection = self.shared.lock();
-        if connection.generation == generation {
+        let is_kept = connection.made.is_some_and(|made| made.elapsed() < kept_for);
+        if connection.generation == generation && !is_kept {
             let failure = error.to_owned();
             *connection = Connection { generation: generation + 1, leader, failure, ..Connection::default() };
             drop(connection);
