@@ -90,6 +90,14 @@ struct Row {
     is_lost: bool,
 }
 
+impl Row {
+    /// Whether it was filled, and from another log than this. Which log it is of is noted a moment after it is made.
+    fn is_of_another_log(&self, log_id: LogId) -> bool {
+        let is_filled = self.position.is_some() || self.events_applied > 0;
+        self.is_lost || self.log_id.map_or(is_filled, |filled_from| LogId::new(filled_from) != log_id)
+    }
+}
+
 /// All projections of this program, whoever fills them.
 ///
 /// # Errors
@@ -116,8 +124,7 @@ pub async fn overview(
     for row in all {
         let Some(view) = views.iter_mut().find(|view| view.name == row.name) else { continue };
         let position = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
-        // Nothing of this log is in it.
-        let is_of_another_log = row.is_lost || row.log_id.map(LogId::new) != Some(log_id);
+        let is_of_another_log = row.is_of_another_log(log_id);
         let reached = position.filter(|_| !is_of_another_log);
         let lag = match lags.get(&reached) {
             Some(lag) => *lag,
@@ -193,5 +200,42 @@ impl Progress {
             events_per_second: (events / seconds).round(),
             seconds_left,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::just_made(None, None, false)]
+    #[case::from_before_logs_had_ids(None, Some(7), true)]
+    #[case::of_this_log(Some(1), Some(7), false)]
+    #[case::not_begun(Some(1), None, false)]
+    #[case::of_another(Some(2), Some(7), true)]
+    fn what_nothing_was_applied_to_is_of_no_other_log(
+        #[case] log_id: Option<u128>,
+        #[case] position: Option<i64>,
+        #[case] is_of_another: bool,
+    ) {
+        let row = Row {
+            name: "products".to_owned(),
+            version: 1,
+            state: "serving".to_owned(),
+            rules: 1,
+            shards: 1,
+            position,
+            events_applied: 0,
+            moved_at: None,
+            made_at: DateTime::UNIX_EPOCH,
+            parked_streams: 0,
+            newly_parked: 0,
+            skipped_events: 0,
+            switches: false,
+            log_id: log_id.map(Uuid::from_u128),
+            is_lost: false,
+        };
+        assert_eq!(row.is_of_another_log(LogId::new(Uuid::from_u128(1))), is_of_another);
     }
 }
