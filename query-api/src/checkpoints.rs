@@ -246,9 +246,9 @@ impl Checkpoints {
                 delay = FIRST_RETRY;
             }
             self.is_listening.send_replace(false);
-            let has_no_tables = lost.as_ref().is_err_and(is_undefined_table);
+            let lacks_tables = lost.as_ref().is_err_and(lacks_tables);
             let error = lost.map_or_else(|error| process::with_causes(&error), |()| "it hung up".to_owned());
-            if has_no_tables {
+            if lacks_tables {
                 tracing::debug!("the projections have not made their tables yet");
             } else if !is_logged {
                 warn!(error, "the database is away; trying again until it is back");
@@ -344,9 +344,11 @@ async fn ping(listener: &mut PgListener) -> Result<(), sqlx::Error> {
     tokio::time::timeout(ANSWER_WITHIN, asking).await.map_err(silent)?
 }
 
-/// At a shop's first start the queries may be there before the projections have made the tables.
-fn is_undefined_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
+/// At a shop's first start the queries may be there before the projections have made the tables, and after an update before
+/// these have their new columns.
+fn lacks_tables(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "42P01" | "42703"))
 }
 
 fn announced(payload: &str) -> Option<Announced> {

@@ -40,6 +40,7 @@ pub fn purchase(listen: SocketAddr, sku: &str, price: i64) -> String {
     let url = format!("http://{listen}");
     let total = format!(r#"{{"amount":{},"currency":"GBP"}}"#, price * 2);
     let json = "-H 'content-type: application/json'";
+    // At a first start the read models give way to everything else, and may not have their tables yet.
     format!(
         "Buy something, with three lines in another terminal:\n\n\
          CART=$(curl -s {json} -d '{{\"currency\":\"GBP\"}}' {url}/carts | cut -d'\"' -f4) && \
@@ -48,6 +49,6 @@ pub fn purchase(listen: SocketAddr, sku: &str, price: i64) -> String {
          {url}/carts/$CART/checkout | cut -d'\"' -f4) && echo \"order $ORDER\"\n\n\
          curl -s {json} -H \"idempotency-key: payment-$ORDER\" -H 'prefer: wait=5' \
          -d '{{\"amount\":{total},\"payment_method\":\"pm_card_visa\"}}' {url}/orders/$ORDER/payments && echo && \
-         curl -s \"{url}/orders/$ORDER?min-position=head\" && echo\n"
+         curl -s -H 'prefer: wait=30' \"{url}/orders/$ORDER?min-position=head\" && echo\n"
     )
 }
