@@ -213,7 +213,7 @@ impl Shared {
         }
         let hold_seconds = self.unpaid.hold_seconds(asked_seconds, is_scarce);
         let customer = cart.customer_id.clone().map(Whose::Customer);
-        let whose: Vec<Whose> = customer.into_iter().chain([Whose::at(checkout.address)]).collect();
+        let whose: Vec<Whose> = customer.into_iter().chain([Whose::Address(checkout.address)]).collect();
         let is_counted = self.count_unpaid(checkout.order_id, &whose, hold_seconds).await?;
         Ok(Offer { prices, hold_seconds, whose, is_counted })
     }

@@ -3,7 +3,7 @@
 
 use domain::{CustomerId, OrderId};
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who has unpaid orders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// Whoever is at a network address; of IPv6, in a network of 64 bits, as one machine has all of its addresses.
+    /// Whoever is at the address of a [`Client`](http_boundary::Client).
     Address(IpAddr),
     /// A customer, as the storefront names them.
     Customer(CustomerId),
-}
-
-impl Whose {
-    pub fn at(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Self::Address(address),
-            IpAddr::V6(address) => {
-                let network = address.to_bits() & !u128::from(u64::MAX);
-                Self::Address(Ipv6Addr::from_bits(network).into())
-            }
-        }
-    }
 }
 
 /// Somebody has as many unpaid orders as they may have.
@@ -211,7 +199,7 @@ mod tests {
     }
 
     fn at(address: &str) -> Whose {
-        Whose::at(address.parse().unwrap())
+        Whose::Address(address.parse().unwrap())
     }
 
     fn customer(name: &str) -> Whose {
@@ -270,13 +258,6 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_address_and_ipv4_ones_are_each_their_own() {
-        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
-        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
-        assert_ne!(at("10.0.0.1"), at("10.0.0.2"));
-    }
-
-    #[test]
     fn nothing_is_kept_without_limits_and_no_more_than_so_much_with_them() {
         let now = Instant::now();
         let orders = UnpaidOrders::new(0, 0);
@@ -284,7 +265,7 @@ mod tests {
         assert!(orders.known().orders.is_empty());
         let orders = UnpaidOrders::new(1, 0);
         for number in 0..=MAX_ORDERS as u128 {
-            let address = Whose::Address(Ipv6Addr::from_bits(number << 64).into());
+            let address = Whose::Address(std::net::Ipv6Addr::from_bits(number << 72).into());
             let hold = HOLD + Duration::from_millis(u64::try_from(number).unwrap());
             assert_eq!(orders.add(order(number), vec![address], hold, now), Ok(true));
         }

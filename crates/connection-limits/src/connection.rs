@@ -61,6 +61,7 @@ pub(crate) struct State {
     arriving: AtomicU32,
     has_asked: AtomicBool,
     is_multiplexed: AtomicBool,
+    is_slowed: AtomicBool,
     answers: Mutex<Vec<Arc<AtomicU64>>>,
     why: AtomicU8,
     cut: CancellationToken,
@@ -81,6 +82,7 @@ impl State {
             arriving: AtomicU32::new(0),
             has_asked: AtomicBool::new(false),
             is_multiplexed: AtomicBool::new(false),
+            is_slowed: AtomicBool::new(false),
             answers: Mutex::default(),
             why: AtomicU8::new(0),
             cut: CancellationToken::new(),
@@ -179,6 +181,13 @@ impl Connection {
         if !self.state().is_multiplexed.load(Ordering::Relaxed) {
             self.state().is_multiplexed.store(true, Ordering::Relaxed);
             self.state().head_since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It is read slowly, because it sends much besides requests. Counts once.
+    pub fn is_slowed(&self) {
+        if !self.state().is_slowed.swap(true, Ordering::Relaxed) {
+            self.state().port.count_slowed();
         }
     }
 

@@ -13,6 +13,7 @@ mod clock;
 mod connection;
 pub mod descriptors;
 mod guarded;
+mod network;
 mod ports;
 mod throttle;
 
@@ -20,5 +21,6 @@ pub use acceptor::{Acceptor, Limits, Share};
 pub use connection::{Arriving, Connection, Cut, Request};
 pub use descriptors::Descriptors;
 pub use guarded::Guarded;
+pub use network::counted_as;
 pub use ports::{Figures, figures};
 pub use throttle::PerSecond;

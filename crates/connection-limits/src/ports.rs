@@ -3,9 +3,10 @@
 use crate::acceptor::Limits;
 use crate::clock::{self, has_lasted};
 use crate::connection::{Connection, Cut, State};
+use crate::network::counted_as;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Figures {
     pub timed_out: u64,
     /// Closed because their other end did not read.
     pub not_read: u64,
+    /// Read slowly, because they sent much besides requests.
+    pub slowed: u64,
 }
 
 /// The figures of all ports that are open in this process, by their names. Ports of one name are added together.
@@ -67,6 +70,7 @@ impl Figures {
         self.evicted_busy += other.evicted_busy;
         self.timed_out += other.timed_out;
         self.not_read += other.not_read;
+        self.slowed += other.slowed;
     }
 }
 
@@ -85,6 +89,7 @@ pub(crate) struct Port {
     evicted_busy: AtomicU64,
     timed_out: AtomicU64,
     not_read: AtomicU64,
+    slowed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +113,7 @@ impl Port {
             evicted_busy: zero(),
             timed_out: zero(),
             not_read: zero(),
+            slowed: zero(),
         });
         PORTS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&port));
         port
@@ -120,7 +126,7 @@ impl Port {
 
     /// A place for a connection from this address.
     pub fn place(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
-        let peer = peer(address);
+        let peer = counted_as(address);
         let mut open = self.lock();
         if self.is_full(&open) || self.has_its_share(&open, peer) {
             return None;
@@ -138,7 +144,7 @@ impl Port {
     /// first. If all have a request under way, those go that an address has more of than the newcomer's, and those whose
     /// request takes long: live pages, and answers that are not read, must not keep everybody else out.
     pub fn make_place(&self, address: IpAddr) -> bool {
-        let peer = peer(address);
+        let peer = counted_as(address);
         let open = self.lock();
         let now = clock::now();
         let takes_long = |since: &u64| has_lasted(*since, LONG_REQUEST, now);
@@ -210,6 +216,10 @@ impl Port {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn count_slowed(&self) {
+        self.slowed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -234,6 +244,7 @@ impl Port {
             evicted_busy,
             timed_out: of(&self.timed_out),
             not_read: of(&self.not_read),
+            slowed: of(&self.slowed),
         }
     }
 }
@@ -256,16 +267,6 @@ impl Open {
         }
         found.iter().for_each(|(_, state)| state.cut(why));
         !found.is_empty()
-    }
-}
-
-/// Whom an address counts as. Over IPv6 one household has a whole network of 64 bits.
-fn peer(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address => address,
     }
 }
 
@@ -328,7 +329,7 @@ mod tests {
         let neighbour = "2001:db8::2".parse().unwrap();
         assert!(port.place(neighbour).is_none() && port.make_place(neighbour));
         assert_eq!(only.cut(), Some(Cut::EvictedQuiet));
-        assert!(port.place("2001:db8:0:1::2".parse().unwrap()).is_some());
+        assert!(port.place("2001:db8:0:100::2".parse().unwrap()).is_some());
         let local = [(); 3].map(|()| port.place("::ffff:127.0.0.1".parse().unwrap()));
         assert!(local.iter().all(Option::is_some));
     }

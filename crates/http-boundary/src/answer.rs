@@ -1,6 +1,7 @@
 //! The bodies of answers: whether their clients take them.
 
 use crate::bodies::overloaded;
+use crate::overhead::Overhead;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -50,6 +51,7 @@ impl Unread {
 pub(crate) struct Answer {
     body: Body,
     request: Request,
+    overhead: Overhead,
     unread: Arc<Unread>,
     bytes: u64,
     piece_bytes: usize,
@@ -59,7 +61,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// The answer to a request; a refusal if too many answers are not taken.
     pub fn to(
-        request: Request,
+        (request, overhead): (Request, Overhead),
         response: Response,
         is_multiplexed: bool,
         unread: &Arc<Unread>,
@@ -80,12 +82,13 @@ impl Answer {
         }
         request.offers();
         let (unread, rest) = (Arc::clone(unread), Bytes::new());
-        response.map(|body| Self { body, request, unread, bytes, piece_bytes, rest })
+        response.map(|body| Self { body, request, overhead, unread, bytes, piece_bytes, rest })
     }
 
     /// The next piece of what the body gave last.
     fn piece(&mut self) -> Frame<Bytes> {
         let bytes = self.rest.len().min(self.piece_bytes);
+        self.overhead.piece_of_answer();
         Frame::data(self.rest.split_to(bytes))
     }
 }

@@ -12,7 +12,7 @@ pub struct HttpLimits {
     #[arg(long, env = "EMPORIUM_MAX_CONNECTIONS", default_value_t = HttpLimits::MAX_CONNECTIONS)]
     pub max_connections: usize,
 
-    /// Of these, from one address (over IPv6: from one /64 network); without it, half of them. Connections from this
+    /// Of these, from one address (over IPv6: from one /56 network); without it, half of them. Connections from this
     /// machine are not counted, because a proxy on it has them all
     #[arg(long, env = "EMPORIUM_MAX_CONNECTIONS_BY_ADDRESS")]
     pub max_connections_by_address: Option<usize>,

@@ -29,9 +29,9 @@ const ORDINARY_BYTES: usize = 16 * 1024;
 const ORDINARY_PART: usize = 4;
 /// A body that announces more than there is room for waits for this part of its time, before any of it is read: a client
 /// that is refused at once sends it again at once, which costs more than to let it wait.
-const FOR_ROOM: u32 = 60;
+const FOR_ROOM: u32 = 12;
 /// It is looked so often whether there is room.
-const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(50);
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(200);
 /// What each piece of a body costs in memory besides its bytes until all have come: a body in pieces of one byte took 37
 /// times as much as was counted.
 const PIECE_COST: usize = 64;

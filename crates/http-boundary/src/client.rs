@@ -9,9 +9,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use clap::{Args, ValueEnum};
+use connection_limits::counted_as;
 use ipnet::IpNet;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -51,8 +52,7 @@ pub enum ForwardedIn {
 /// The client of a request, as far as it can be told from others without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// By what it is counted: an IPv4 address, or the /64 network of an IPv6 address, of which one customer of a
-    /// provider has all.
+    /// By what it is counted ([`counted_as`]).
     pub address: IpAddr,
     /// The connection to this process that its request came over. Behind a proxy, others may share it.
     pub connection: u64,
@@ -71,7 +71,7 @@ impl ProxyArgs {
             hint_at_proxies(peer.address, headers);
             peer.address
         };
-        Client { address: counted(address), connection: peer.connection, is_busy: false }
+        Client { address: counted_as(address), connection: peer.connection, is_busy: false }
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {
@@ -113,7 +113,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
         }
         // Routes without limits, and routers that are asked without a connection.
         let Ok(peer) = Peer::from_request_parts(parts, state).await;
-        Ok(Self { address: counted(peer.address), connection: peer.connection, is_busy: false })
+        Ok(Self { address: counted_as(peer.address), connection: peer.connection, is_busy: false })
     }
 }
 
@@ -122,16 +122,6 @@ fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map_err(|_| "give an address or a network, such as 192.0.2.1, 10.0.0.0/8 or fd00::/8".to_owned())
-}
-
-fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
 }
 
 /// An address, perhaps with a port, perhaps quoted.
@@ -209,10 +199,10 @@ mod tests {
     #[case::unreadable(&["10.0.0.0/8"], "10.0.0.1", &["203.0.113.5, unknown, 10.0.0.2"], "10.0.0.2")]
     #[case::only_proxies(&["10.0.0.0/8"], "10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3")]
     #[case::with_a_port(&["10.0.0.1"], "10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1")]
-    #[case::as_ipv6(&["10.0.0.1"], "10.0.0.1", &["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::")]
-    #[case::as_ipv6_with_a_port(&["10.0.0.1"], "10.0.0.1", &["[2001:db8:1:2:3:4:5:6]:80"], "2001:db8:1:2::")]
+    #[case::as_ipv6(&["10.0.0.1"], "10.0.0.1", &["2001:db8:1:2:3:4:5:6"], "2001:db8:1::")]
+    #[case::as_ipv6_with_a_port(&["10.0.0.1"], "10.0.0.1", &["[2001:db8:1:2:3:4:5:6]:80"], "2001:db8:1::")]
     #[case::mapped(&["10.0.0.1"], "10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1")]
-    #[case::a_peer_of_ipv6(&[], "2001:db8:1:2:3:4:5:6", &[], "2001:db8:1:2::")]
+    #[case::a_peer_of_ipv6(&[], "2001:db8:1:2:3:4:5:6", &[], "2001:db8:1::")]
     #[case::a_proxy_of_ipv6(&["fd00::/8"], "fd00::1", &["198.51.100.1"], "198.51.100.1")]
     fn only_what_trusted_proxies_wrote_is_believed(
         #[case] proxies: &[&str],
@@ -226,7 +216,7 @@ mod tests {
     #[rstest]
     #[case::plain(&["for=198.51.100.1"], "198.51.100.1")]
     #[case::with_others(&["by=10.0.0.1;For=198.51.100.1;proto=https"], "198.51.100.1")]
-    #[case::quoted(&["for=\"[2001:db8:1:2::9]:4711\""], "2001:db8:1:2::")]
+    #[case::quoted(&["for=\"[2001:db8:1:2::9]:4711\""], "2001:db8:1::")]
     #[case::hidden(&["for=203.0.113.5, for=_hidden"], "10.0.0.1")]
     #[case::an_open_quote_of_the_client(&["for=\"x", "for=198.51.100.1"], "198.51.100.1")]
     #[case::without_for(&["proto=https"], "10.0.0.1")]

@@ -3,12 +3,13 @@
 use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
+use crate::overhead::{Overhead, Overheads, Slowed};
 use crate::{HttpLimits, Peer};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
-use connection_limits::{Acceptor, Connection, Cut, Guarded, Share};
+use connection_limits::{Acceptor, Connection, Cut, Guarded, Share, counted_as};
 use futures::future::BoxFuture;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -53,6 +54,7 @@ struct Edge {
     router: Router,
     room: Arc<Room>,
     unread: Arc<Unread>,
+    overheads: Arc<Overheads>,
 }
 
 /// Closes the connection that a request came over, without an answer.
@@ -80,6 +82,7 @@ pub async fn serve_alone(
         router,
         room: Arc::new(Room::new(http.request_bodies_mib * MIB, http.request_body_seconds)),
         unread: Arc::new(Unread::new((http.unread_answers_mib * MIB) as u64)),
+        overheads: Arc::new(Overheads::new()),
     };
     let builder = Arc::new(protocols(http));
     let too_late = CancellationToken::new();
@@ -88,7 +91,8 @@ pub async fn serve_alone(
         loop {
             let (stream, address, connection) = acceptor.accept(&listener).await;
             let peer = Peer::new(address, connection.number());
-            let asked = Asked { edge: edge.clone(), peer, connection };
+            let overhead = Overhead::new(&edge.overheads, counted_as(peer.address), &connection);
+            let asked = Asked { edge: edge.clone(), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
                 let serving = answer(stream, asked, &builder, &stop);
@@ -129,7 +133,8 @@ async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor
         debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
     let connection = asked.connection.clone();
-    let io = TokioIo::new(Guarded::new(stream, connection.clone()));
+    let stream = Slowed::new(Guarded::new(stream, connection.clone()), asked.overhead.clone());
+    let io = TokioIo::new(stream);
     let mut serving = pin!(builder.serve_connection(io, asked));
     let mut is_stopping = false;
     loop {
@@ -161,6 +166,7 @@ struct Asked {
     edge: Edge,
     peer: Peer,
     connection: Connection,
+    overhead: Overhead,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Asked {
@@ -175,6 +181,7 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         }
         let under_way = self.connection.request();
         let (parts, body) = request.into_parts();
+        self.overhead.request();
         let (body, arrival) = if body.is_end_stream() {
             (Body::empty(), None)
         } else {
@@ -187,7 +194,7 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(HangUp(self.connection.clone()));
         let answering = self.edge.router.clone().call(request);
-        let unread = Arc::clone(&self.edge.unread);
+        let (unread, overhead) = (Arc::clone(&self.edge.unread), self.overhead.clone());
         Box::pin(async move {
             let response = answering.await?;
             let response = match arrival {
@@ -195,7 +202,7 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
                 Some((arrival, _)) => arrival.problem().map_or(response, IntoResponse::into_response),
                 None => response,
             };
-            Ok(Answer::to(under_way, response, is_multiplexed, &unread))
+            Ok(Answer::to((under_way, overhead), response, is_multiplexed, &unread))
         })
     }
 }

@@ -30,6 +30,7 @@ struct Gauges {
     evicted_busy: Family<Labels, Counter>,
     timed_out: Family<Labels, Counter>,
     not_read: Family<Labels, Counter>,
+    slowed: Family<Labels, Counter>,
     descriptors: Gauge,
     descriptors_limit: Gauge,
 }
@@ -56,6 +57,7 @@ pub(crate) fn watch(health: &Health) {
         );
         add("connections_timed_out", "Connections closed because no request came in time", &gauges.timed_out);
         add("connections_not_read", "Connections closed because their client did not read", &gauges.not_read);
+        add("connections_slowed", "Connections read slowly: they sent much besides requests", &gauges.slowed);
         registry.register("connections_open", "Connections that are open", gauges.open.clone());
         registry.register("connections_most", "Connections that may be open", gauges.most.clone());
         let used = "Open files and connections of the process";
@@ -82,6 +84,7 @@ impl Gauges {
                 (&self.evicted_busy, figures.evicted_busy),
                 (&self.timed_out, figures.timed_out),
                 (&self.not_read, figures.not_read),
+                (&self.slowed, figures.slowed),
             ];
             for (family, value) in counters {
                 family.get_or_create(&labels).inner().store(value, Ordering::Relaxed);
@@ -136,5 +139,6 @@ fn shown(figures: &Figures) -> Value {
         "evicted_busy": figures.evicted_busy,
         "timed_out": figures.timed_out,
         "not_read": figures.not_read,
+        "slowed": figures.slowed,
     })
 }

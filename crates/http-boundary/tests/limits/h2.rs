@@ -3,6 +3,7 @@
 pub const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADERS: u8 = 1;
 pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
 pub const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
 const END_STREAM_AND_HEADERS: u8 = 5;

@@ -6,4 +6,5 @@ mod answers;
 mod bodies;
 mod connections;
 mod h2;
+mod overhead;
 mod service;

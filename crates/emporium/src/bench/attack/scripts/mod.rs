@@ -1,6 +1,7 @@
 //! The attacks. Each is a script of our own, with bounds, against the service that was started for it.
 
 mod disk;
+mod frames;
 mod holding;
 mod http2;
 mod live;
@@ -36,6 +37,8 @@ pub enum Script {
     Stock,
     /// Pages, as fast as they come
     Pages,
+    /// Frames of HTTP/2 that belong to no request, as fast as they are taken
+    Frames,
 }
 
 /// How much of it.
@@ -101,6 +104,7 @@ impl Script {
             Self::Places => attack.all(strength.at_once, places::take).await,
             Self::Disk => return disk::fill(&attack, strength.at_once).await,
             Self::Stock => return stock::hold(&attack, strength.at_once).await,
+            Self::Frames => attack.all(strength.at_once, frames::send).await,
             Self::Pages => return pages::flood(&attack, strength.at_once).await,
         }
         Ok(())
