@@ -9,11 +9,13 @@ mod tests;
 mod users;
 
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
-use futures::{FutureExt, future};
 use http::HeaderMap;
+use tokio::sync::watch;
 
 use super::{ReadError, on_disk};
 use crate::acl::{self, Right};
@@ -21,7 +23,7 @@ use crate::config::{Config, User};
 use crate::log::{Log, StorageError};
 use crate::metadata::subject_of;
 use rules::{Lists, Rules};
-use users::{Caller, Users};
+use users::{Caller, Known, Users};
 
 use users::WrongCredentials;
 
@@ -198,53 +200,106 @@ impl Rights {
             return messages.boxed();
         }
         let mut messages = messages.boxed();
-        let mut lost = self.clone().loses(stream.to_owned()).boxed();
-        let mut is_over = false;
-        // Looked at only when there is nothing to tell, which is after each page at the latest: it costs nothing.
+        let (rights, stream) = (self.clone(), stream.to_owned());
+        let mut lost = rights.clone().loses(stream.clone()).boxed();
+        let mut changes = rights.changes();
+        let mut looking: Option<BoxFuture<'static, Option<ReadError>>> = None;
+        let (mut held, mut is_over) = (None, false);
         stream::poll_fn(move |context| {
             if is_over {
                 return Poll::Ready(None);
             }
-            match messages.poll_next_unpin(context) {
-                Poll::Pending => lost.poll_unpin(context).map(|why| {
-                    is_over = true;
-                    Some(Err(why))
-                }),
-                told => told,
+            loop {
+                if let Some(look) = &mut looking {
+                    if let Some(why) = ready!(look.poll_unpin(context)) {
+                        is_over = true;
+                        return Poll::Ready(Some(Err(why)));
+                    }
+                    looking = None;
+                }
+                let told = match held.take().map_or_else(|| messages.poll_next_unpin(context), Poll::Ready) {
+                    Poll::Ready(told) => told,
+                    Poll::Pending => {
+                        return lost.poll_unpin(context).map(|why| {
+                            is_over = true;
+                            Some(Err(why))
+                        });
+                    }
+                };
+                // What came after a change is told only to those who may still read it.
+                if !changes.are_new() {
+                    return Poll::Ready(told);
+                }
+                held = Some(told);
+                let (rights, stream) = (rights.clone(), stream.clone());
+                looking = Some(async move { rights.why_not(&stream).await }.boxed());
             }
         })
         .boxed()
     }
 
+    /// What may take a right to read.
+    fn changes(&self) -> Changes {
+        let lists = (!self.reads_everything()).then(|| self.access.rules.log().watch_lists());
+        Changes { users: self.access.users.watch(), lists }
+    }
+
+    /// Why the caller may not read the stream, unless it may.
+    async fn why_not(&self, stream: &str) -> Option<ReadError> {
+        if let Caller::User(user) = &self.caller
+            && !self.access.users.still_has(user)
+        {
+            return Some(ReadError::Denied);
+        }
+        match self.may(Act::Read, stream).await {
+            Ok(true) => None,
+            Ok(false) => Some(ReadError::Denied),
+            Err(error) => Some(error.into()),
+        }
+    }
+
     /// Waits until the caller may not read the stream any more, and says why.
     async fn loses(self, stream: String) -> ReadError {
-        let mut users = self.access.users.watch();
-        let mut lists = self.access.rules.log().watch_lists();
-        let reads_everything = self.reads_everything();
+        let mut changes = self.changes();
         loop {
-            if let Caller::User(user) = &self.caller
-                && !self.access.users.still_has(user)
-            {
-                return ReadError::Denied;
+            if let Some(why) = self.why_not(&stream).await {
+                return why;
             }
-            match self.may(Act::Read, &stream).await {
-                Ok(true) => {}
-                Ok(false) => return ReadError::Denied,
-                Err(error) => return error.into(),
-            }
-            let list_changed = async {
-                match reads_everything {
-                    true => future::pending().await,
-                    false => lists.changed().await,
-                }
-            };
-            let changed = tokio::select! {
-                changed = users.changed() => changed,
-                changed = list_changed => changed,
-            };
-            if changed.is_err() {
+            if changes.next().await.is_err() {
                 return ReadError::Stopping;
             }
+        }
+    }
+}
+
+/// Changes of the users, and of the lists for those whom they concern.
+struct Changes {
+    users: watch::Receiver<Arc<[Arc<Known>]>>,
+    lists: Option<watch::Receiver<u64>>,
+}
+
+impl Changes {
+    /// Whether there were any since it was asked before.
+    fn are_new(&mut self) -> bool {
+        let users = self.users.has_changed().unwrap_or(false);
+        let lists = self.lists.as_ref().is_some_and(|lists| lists.has_changed().unwrap_or(false));
+        if users {
+            self.users.mark_unchanged();
+        }
+        if let Some(lists) = self.lists.as_mut().filter(|_| lists) {
+            lists.mark_unchanged();
+        }
+        users || lists
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) -> Result<(), watch::error::RecvError> {
+        match &mut self.lists {
+            None => self.users.changed().await,
+            Some(lists) => tokio::select! {
+                changed = self.users.changed() => changed,
+                changed = lists.changed() => changed,
+            },
         }
     }
 }

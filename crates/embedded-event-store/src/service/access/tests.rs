@@ -228,6 +228,16 @@ async fn a_subscription_ends_when_a_list_takes_the_right_to_read() {
     goes_on(&guarded, &mut boss).await;
 }
 
+/// Both are there when the subscription is asked again.
+#[tokio::test]
+async fn what_is_appended_after_a_right_was_taken_is_not_told() {
+    let guarded = guarded();
+    let ann = follow(&guarded, "ann").await;
+    guarded.append("$$s", "$metadata", r#"{"$acl":{"$r":"boss"}}"#).await;
+    guarded.append("s", "t", "{}").await;
+    assert!(has_ended(ann).await);
+}
+
 #[tokio::test]
 async fn a_subscription_ends_when_settings_take_the_right_to_read() {
     let guarded = guarded();
