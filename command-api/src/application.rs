@@ -7,7 +7,7 @@ use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
 use crate::rights;
-use crate::routes::{self, Shared};
+use crate::routes::{self, Shared, WEBHOOKS};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
 use axum::Router;
@@ -84,11 +84,9 @@ impl Application {
 
     /// The commands over HTTP.
     pub fn router(&self) -> Router {
-        let operator_token = OperatorToken::new(&self.config.operator_token);
-        let limits = ClientLimits::new(&self.config.client_limits, operator_token.clone());
         let shared = Shared {
             executor: Arc::clone(&self.executor),
-            operator_token,
+            operator_token: OperatorToken::new(&self.config.operator_token),
             admission: self.admission.clone(),
             parked_orders: self.parked_orders.clone(),
             cart_id_secret: CartIdSecret::new(&self.config.cart_id_secret),
@@ -100,7 +98,7 @@ impl Application {
             store: self.store.clone(),
             audit_key: self.config.audit_signing_key.public(),
         };
-        routes::router(shared, limits, self.health.refusals().clone())
+        routes::router(shared)
     }
 
     /// Runs the order fulfilment process and the sealing of the history until told to stop. Should one fail, `/readyz`
@@ -160,7 +158,9 @@ impl Application {
         let listeners = Listeners::bind(self.config.listen, http).await?;
         tracing::info!(address = %listeners.main, "command-api answers");
         let token = OperatorToken::new(&self.config.operator_token);
-        let serving = listeners.serve(self.router(), &self.health, token, http, stop.clone());
+        let clients = ClientLimits::new(&self.config.client_limits, token, self.health.refusals().clone());
+        let clients = clients.except(WEBHOOKS);
+        let serving = listeners.serve(self.router(), &self.health, clients, http, stop.clone());
         tokio::join!(serving, self.run_processes(stop));
         Ok(())
     }

@@ -100,7 +100,7 @@ where
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let Ok(client) = Client::from_request_parts(&mut parts, state).await;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
-        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection))?;
+        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
         let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
         if EventStore::from_ref(state).away().is_some() {
             return Err(problems::event_store_away());
@@ -143,16 +143,21 @@ impl Context {
     }
 }
 
-fn unreadable_bytes(rejection: &BytesRejection) -> Problem {
+/// The body could not be read, or has more than so many bytes.
+pub fn unreadable_bytes(rejection: &BytesRejection, max_bytes: usize) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "The body is too large",
-            format!("A request has at most {MAX_BODY_BYTES} bytes: send it in parts."),
-        );
+        return body_too_large(max_bytes);
     }
     Problem::malformed(rejection.body_text())
+}
+
+pub fn body_too_large(max_bytes: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        "The body is too large",
+        format!("A request has at most {max_bytes} bytes here: send it in parts."),
+    )
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

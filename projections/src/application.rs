@@ -12,7 +12,9 @@ use axum::Router;
 use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::join_all;
-use http_boundary::{Health, HttpArgs, ListenError, Listeners, OperatorToken, process};
+use http_boundary::{
+    ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken, process,
+};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
@@ -34,6 +36,7 @@ const LOG_PART: &str = "event log";
 pub struct Application {
     listen: SocketAddr,
     http: HttpArgs,
+    client_limits: ClientLimitArgs,
     health: Health,
     shared: Shared,
     reconciler: Reconciler,
@@ -75,6 +78,7 @@ impl Application {
             database_url,
             analytics_database_url,
             operator_token,
+            client_limits,
             reconcile_every_hours,
         } = config;
         let shop = database_url.parse().map_err(BuildError::Database)?;
@@ -91,7 +95,7 @@ impl Application {
         let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
         let reconciler = Reconciler::new(shared.databases.clone(), shared.store.clone(), every);
         reconciliation::register_metrics(health.metrics(), &reconciler);
-        Ok(Self { listen, http, health: health.clone(), shared, reconciler })
+        Ok(Self { listen, http, client_limits, health: health.clone(), shared, reconciler })
     }
 
     /// What each projection says of itself, now and later.
@@ -132,9 +136,10 @@ impl Application {
         let listeners = Listeners::bind(self.listen, &self.http).await?;
         info!(address = %listeners.main, "projections answers");
         let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
-        let token = self.shared.operator_token.clone();
+        let (token, refusals) = (self.shared.operator_token.clone(), health.refusals().clone());
+        let clients = ClientLimits::new(&self.client_limits, token, refusals);
         let serving = async {
-            listeners.serve(router, &health, token, &http, stop.clone()).await;
+            listeners.serve(router, &health, clients, &http, stop.clone()).await;
             stop.cancel();
         };
         tokio::join!(serving, self.run(stop.clone()));

@@ -1,5 +1,5 @@
 use event_store::EventStore;
-use http_boundary::HttpArgs;
+use http_boundary::{ClientLimitArgs, HttpArgs};
 use std::net::SocketAddr;
 
 /// Where things are.
@@ -23,6 +23,8 @@ pub struct Config {
     /// The operator's bearer token.
     #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub operator_token: String,
+    #[command(flatten)]
+    pub client_limits: ClientLimitArgs,
     /// How often everything is held against the log, in hours; 0 for never.
     #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
     pub reconcile_every_hours: u32,

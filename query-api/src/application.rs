@@ -112,8 +112,7 @@ impl Application {
 
     /// The queries over HTTP.
     pub fn router(&self) -> Router {
-        let limits = ClientLimits::new(&self.client_limits, self.shared.operator_token.clone());
-        routes::router(self.shared.clone(), limits, self.health.refusals().clone())
+        routes::router(self.shared.clone())
     }
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
@@ -139,10 +138,11 @@ impl Application {
         let listeners = Listeners::bind(self.listen, &self.http).await?;
         tracing::info!(address = %listeners.main, "query-api answers");
         let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
-        let token = self.shared.operator_token.clone();
+        let (token, refusals) = (self.shared.operator_token.clone(), health.refusals().clone());
+        let clients = ClientLimits::new(&self.client_limits, token, refusals);
         let (no_more_requests, no_more_work) = (stop, CancellationToken::new());
         let serving = async {
-            listeners.serve(router, &health, token, &http, no_more_requests).await;
+            listeners.serve(router, &health, clients, &http, no_more_requests).await;
             no_more_work.cancel();
         };
         tokio::join!(serving, self.run(no_more_work.clone()));

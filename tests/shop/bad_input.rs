@@ -141,6 +141,36 @@ async fn a_receipt_is_not_taken_for_another_one(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_name_that_no_stream_can_have_is_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 1).await;
+    // Then there are tables.
+    shop.get_now("/products").await.expect(StatusCode::OK);
+    let long = format!("order-{}", "x".repeat(7_000));
+    let events = format!("/events?stream={long}");
+    let events = shop.request(Method::GET, &events).operator().send().await;
+    let problem = events.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    assert!(problem["detail"].as_str().unwrap().contains("4096 bytes"), "{problem}");
+    let skip = json!({ "revision": 0, "reason": "none" });
+    let skipped = shop.post_as_operator(&format!("/parked-streams/{long}/skip"), skip).await;
+    skipped.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    for (method, path) in [
+        (Method::POST, format!("/parked-streams/{long}/retry")),
+        (Method::POST, format!("/projections/orders/parked/{long}/retry")),
+        (Method::POST, "/projections/orders/parked/order-%00/retry".to_owned()),
+        (Method::GET, format!("/products/{long}")),
+        (Method::GET, format!("/stock/{long}/history")),
+        (Method::GET, format!("/orders/{long}/history")),
+    ] {
+        let reply = shop.request(method, &path).operator().new_key().send().await;
+        reply.expect_problem(StatusCode::NOT_FOUND, "not-found");
+    }
+    let longest = format!("/events?stream=order-{}", "x".repeat(4_090));
+    let longest = shop.request(Method::GET, &longest).operator().send().await.expect(StatusCode::OK);
+    assert_eq!(longest["items"], json!([]));
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_query_that_no_database_could_answer_is_refused(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 1).await;

@@ -3,7 +3,7 @@
 use crate::databases::Databases;
 use crate::harness::{DEADLINE, TOKEN, Terms, WEBHOOK_SECRET, audit_signing_key};
 use event_store::EventStore;
-use http_boundary::{Health, HttpArgs, HttpLimits, OperatorToken};
+use http_boundary::{ClientLimits, Health, HttpArgs, HttpLimits, OperatorToken};
 use sandbox_gateway::SandboxGateway;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -72,6 +72,7 @@ impl Services {
                 database_url: databases.shop.clone(),
                 analytics_database_url: databases.analytics.clone(),
                 operator_token: TOKEN.to_owned(),
+                client_limits: terms.limits.of_clients(),
                 reconcile_every_hours: 0,
             },
             &health,
@@ -102,12 +103,15 @@ impl Services {
             .merge(queries.router())
             .merge(projections.router())
             .merge(health.routes(OperatorToken::new(TOKEN)));
+        let (token, refusals) = (OperatorToken::new(TOKEN), health.refusals().clone());
+        let clients = ClientLimits::new(&terms.limits.of_clients(), token, refusals);
+        let clients = clients.except(command_api::WEBHOOKS);
         let stop = CancellationToken::new();
         let (requests, commanding, projecting, querying) =
             (stop.clone(), stop.clone(), stop.clone(), stop.clone());
         let tasks = vec![
             tokio::spawn(async move {
-                http_boundary::serve(listener, router, &HttpLimits::default(), requests).await;
+                http_boundary::serve(listener, router, clients, &HttpLimits::default(), requests).await;
             }),
             tokio::spawn(async move { commands.run_processes(commanding).await }),
             tokio::spawn(async move { projections.run(projecting).await }),

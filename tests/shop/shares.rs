@@ -3,12 +3,15 @@
 use crate::harness::{DEADLINE, Shop, Terms};
 use crate::http::{Reply, Request};
 use crate::limits::Limits;
+use chrono::Utc;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 async fn open(pool: &PgPool, limits: Limits) -> Shop {
     Shop::open_on(pool, Terms { limits, ..Terms::default() }).await
@@ -59,16 +62,64 @@ async fn who_sends_too_much_is_told_when_to_come_again(pool: PgPool) {
     assert_eq!(problem["type"], "urn:emporium:problem:too-many-requests");
     assert!(refused(&shop, "too-many-requests").await >= 1);
 
-    // Reads are counted apart, operators not at all, and the gateway is known by its signature.
+    // Reads are counted apart, and operators not at all.
     for _ in 0..100 {
         shop.get("/products").await.expect(StatusCode::OK);
         new_cart(&shop).operator().send().await.expect(StatusCode::CREATED);
-        let webhook = shop.request(Method::POST, "/webhooks/payments").json(&json!({}));
-        webhook.send().await.expect_problem(StatusCode::BAD_REQUEST, "invalid-webhook");
     }
     let with_another_token = new_cart(&shop).header("authorization", "Bearer guessed");
     let refusals = [StatusCode::TOO_MANY_REQUESTS, StatusCode::UNAUTHORIZED];
     assert!(refusals.contains(&with_another_token.send().await.status));
+}
+
+#[sqlx::test(migrations = false)]
+async fn forged_webhooks_count_as_commands(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let forged = || {
+        let signature = format!("t={},v1={}", Utc::now().timestamp(), "5e".repeat(32));
+        shop.request(Method::POST, "/webhooks/payments")
+            .header("stripe-signature", &signature)
+            .json(&json!({}))
+    };
+    forged().send().await.expect_problem(StatusCode::BAD_REQUEST, "invalid-webhook");
+    let forging = async {
+        loop {
+            let response = forged().send_raw().await;
+            if response.status() != StatusCode::BAD_REQUEST {
+                return response;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(DEADLINE, forging).await.expect("it is refused in time");
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["ratelimit-policy"], "\"writes\";q=20;w=10");
+    // At once, before it is looked at.
+    let unsigned = shop.request(Method::POST, "/webhooks/payments").json(&json!({})).send().await;
+    unsigned.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_webhook_that_cannot_be_the_gateways_is_refused_before_its_body_comes(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let signed = |at: i64| format!("stripe-signature: t={at},v1={}\r\n", "5e".repeat(32));
+    let now = Utc::now().timestamp();
+    for (header, bytes, status) in [
+        (String::new(), 1_000, "400"),
+        ("stripe-signature: t=1,v1=00\r\n".to_owned(), 1_000, "400"),
+        (signed(now - 301), 1_000, "400"),
+        (signed(now), 256 * 1024 + 1, "413"),
+    ] {
+        let mut client = TcpStream::connect(shop.url().trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "POST /webhooks/payments HTTP/1.1\r\nhost: shop\r\n{header}content-length: {bytes}\r\n\r\n"
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // The connection ends with the answer, for the body is still to come.
+        let answered = tokio::time::timeout(DEADLINE, client.read_to_string(&mut answer)).await;
+        answered.expect("it is answered without its body").unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
+    }
 }
 
 #[sqlx::test(migrations = false)]
@@ -92,6 +143,40 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
         .send()
         .await
         .expect(StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn each_sku_of_an_order_counts_as_a_command(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let skus: Vec<String> = (0..30).map(|number| format!("MUG-{number}")).collect();
+    for sku in &skus {
+        shop.define(sku, 100, 1_000).await;
+    }
+    let filled = async |skus: &[String]| {
+        let opened = shop.post_as_operator("/carts", json!({ "currency": "GBP" })).await;
+        let cart_id = opened.expect(StatusCode::CREATED)["cart_id"].as_str().unwrap().to_owned();
+        let lines: Vec<Value> = skus.iter().map(|sku| json!({ "sku": sku, "quantity": 1 })).collect();
+        let put = shop.post_as_operator(&format!("/carts/{cart_id}/lines"), json!({ "lines": lines })).await;
+        put.expect(StatusCode::OK);
+        (format!("/carts/{cart_id}"), skus.len() * 100)
+    };
+    let check_out = async |(cart, total): &(String, usize)| {
+        let body = json!({ "total": { "amount": total, "currency": "GBP" }, "country": "GB" });
+        let path = format!("{cart}/checkout");
+        ask(&shop, Method::POST, &path).new_key().header("prefer", "wait=20").json(&body).send().await
+    };
+    let large = filled(&skus).await;
+    let usual = [filled(&skus[..3]).await, filled(&skus[..3]).await];
+    // The burst is twenty, and the large one would take all of it.
+    check_out(&usual[0]).await.expect(StatusCode::OK);
+    let refused = check_out(&large).await;
+    assert!(refused.retry_after.is_some(), "{refused:?}");
+    refused.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    check_out(&usual[1]).await.expect(StatusCode::OK);
+    // Nothing was recorded of it, and the operator is not counted.
+    let body = json!({ "total": { "amount": large.1, "currency": "GBP" }, "country": "GB" });
+    let checkout = shop.request(Method::POST, &format!("{}/checkout", large.0)).operator().new_key();
+    checkout.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
 }
 
 #[sqlx::test(migrations = false)]

@@ -25,6 +25,9 @@ const WAITING_OF_A_CONNECTION: usize = 64;
 /// How long a command of a busy connection waits. It comes sooner unless the event store is away or very slow.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
+/// Orders with many SKUs that are checked out at once: each takes the processor for as long as dozens of others.
+const LARGE_ORDERS: usize = 2;
+
 /// How much is taken on at once.
 #[derive(Debug, Clone, Args)]
 pub struct AdmissionArgs {
@@ -105,6 +108,7 @@ struct Places {
     taken: AtomicUsize,
     /// Only for busy connections: of all places together there are others above.
     of_the_busy: Turns,
+    of_large_orders: Turns,
     disk: Option<Disk>,
 }
 
@@ -122,16 +126,19 @@ impl Admission {
         let disk = args.event_store_folder.as_ref().map(|folder| Disk::of(folder, args.disk_kept_for_orders));
         // Where any number may be in work, any number may wait for that.
         let waiting = if args.commands_in_work == 0 { usize::MAX } else { args.commands_in_work / 2 };
-        let of_the_busy = Turns::new(TurnLimits {
+        let busy = TurnLimits {
             places: usize::MAX,
             places_of_a_busy_address: args.commands_in_work_by_busy_address,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
             waiting_of_an_address: (waiting / 2).max(1),
             waiting: waiting.max(1),
             patience: TURN_WITHIN,
-        });
+        };
+        let of_large_orders =
+            Turns::new(TurnLimits { places: LARGE_ORDERS, places_of_a_busy_address: LARGE_ORDERS, ..busy });
         let (all, taken) = (args.commands_in_work, AtomicUsize::new(0));
-        let admission = Self(Arc::new(Places { all, taken, of_the_busy, disk }));
+        let of_the_busy = Turns::new(busy);
+        let admission = Self(Arc::new(Places { all, taken, of_the_busy, of_large_orders, disk }));
         admission.report(health);
         admission
     }
@@ -172,6 +179,14 @@ impl Admission {
             return Err(storage_nearly_full(shortage));
         }
         Ok(place)
+    }
+
+    /// Lets an order with many SKUs be checked out when it is its turn, by address.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when too many wait, or it takes too long.
+    pub async fn admit_large_order(&self, client: Client) -> Result<Turn, Problem> {
+        self.0.of_large_orders.take(client).await.map_err(|_| overloaded())
     }
 
     fn report(&self, health: &Health) {

@@ -8,6 +8,8 @@
 //! revision: in a log that the history was copied to, the process goes on at the same event.
 
 use super::open_orders::Kept;
+use super::work::FEW_OPEN_ORDERS;
+use crate::elsewhere::Reached;
 use chrono::Utc;
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, LogId, LogIdentity, Metadata, NewEvent,
@@ -22,6 +24,8 @@ pub const CHECKPOINTS_STREAM: &str = "process-order_fulfilment";
 const TYPE: &str = "process.checkpoint_recorded.v1";
 /// Bytes of the orders in a part: an append has at most 900 KiB.
 const BYTES_IN_A_PART: usize = 750_000;
+/// What an open order takes of it at least.
+const LEAST_BYTES_OF_AN_ORDER: usize = 50;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Recorded {
@@ -31,7 +35,7 @@ struct Recorded {
     log_id: Option<LogId>,
     /// The event at the position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    event: Option<Reached>,
+    event: Option<LastEvent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open_orders: Vec<Kept>,
     /// From 0; the last part is the newest event.
@@ -43,7 +47,7 @@ struct Recorded {
 
 /// An event, wherever in the log it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Reached {
+struct LastEvent {
     stream: String,
     revision: u64,
     id: Uuid,
@@ -61,7 +65,7 @@ pub struct Checkpoint {
     log: LogIdentity,
     expected: ExpectedRevision,
     /// The event at the position, as far as that was looked up.
-    event: Option<(Position, Reached)>,
+    event: Option<(Position, LastEvent)>,
 }
 
 impl Checkpoint {
@@ -123,7 +127,7 @@ impl Checkpoint {
         }
         if let Some(event) = of_another_log {
             checkpoint.position = place_of(&event, store).await?;
-            let Reached { stream, revision, .. } = event;
+            let LastEvent { stream, revision, .. } = event;
             let position = checkpoint.position;
             tracing::warn!(
                 stream,
@@ -159,25 +163,25 @@ impl Checkpoint {
     }
 
     /// Looks up which event is at the position. Should that fail, the checkpoint counts in this log all the same.
-    async fn event_at(&mut self, store: &EventStore, position: Option<Position>) -> Option<Reached> {
+    async fn event_at(&mut self, store: &EventStore, position: Option<Position>) -> Option<LastEvent> {
         let position = position?;
         if self.event.as_ref().is_none_or(|(known, _)| *known != position) {
             let events = store.read_all(Some(position), 1);
             pin_mut!(events);
             let event = events.try_next().await.ok().flatten().filter(|event| event.position == position)?;
-            let reached = Reached { stream: event.stream, revision: event.revision, id: event.id };
-            self.event = Some((position, reached));
+            let event = LastEvent { stream: event.stream, revision: event.revision, id: event.id };
+            self.event = Some((position, event));
         }
-        self.event.as_ref().map(|(_, reached)| reached.clone())
+        self.event.as_ref().map(|(_, event)| event.clone())
     }
 }
 
 /// Where an event of another log is in this one, if it was copied to it.
-async fn place_of(reached: &Reached, store: &EventStore) -> Result<Option<Position>, EventStoreError> {
-    let events = store.read_stream(&reached.stream, reached.revision, 1);
+async fn place_of(last: &LastEvent, store: &EventStore) -> Result<Option<Position>, EventStoreError> {
+    let events = store.read_stream(&last.stream, last.revision, 1);
     pin_mut!(events);
     match events.try_next().await {
-        Ok(event) => Ok(event.filter(|event| event.id == reached.id).map(|event| event.position)),
+        Ok(event) => Ok(event.filter(|event| event.id == last.id).map(|event| event.position)),
         // Somebody has deleted the stream.
         Err(EventStoreError::Deleted | EventStoreError::Refused(_)) => Ok(None),
         Err(error) => Err(error),
@@ -199,6 +203,23 @@ fn recorded(event: &RecordedEvent, log: &LogIdentity) -> Option<Recorded> {
         recorded.position < Some(event.position)
     };
     counts.then_some(recorded)
+}
+
+/// How far a checkpoint says that the process is; none if it was copied from another log. While many orders are open, the
+/// next one is due only when as many events have come: the orders of one that has several parts are estimated.
+pub fn reached(event: &RecordedEvent, log: Option<&LogIdentity>) -> Option<Reached> {
+    let recorded = match log {
+        Some(log) => recorded(event, log)
+            .filter(|recorded| recorded.log_id.is_none() || log.has(recorded.log_id, event.position)),
+        None => of_some_log(event).filter(|recorded| recorded.position < Some(event.position)),
+    }?;
+    let open = match recorded.parts {
+        1 => recorded.open_orders.len(),
+        parts => (parts as usize).saturating_mul(BYTES_IN_A_PART / LEAST_BYTES_OF_AN_ORDER),
+    };
+    // Orders have come since, each with several events.
+    let events = if open < FEW_OPEN_ORDERS { 0 } else { 2 * open as u64 };
+    Some(Reached { position: recorded.position, events })
 }
 
 /// Whether the event is a checkpoint, if only of the log that this one was copied from.

@@ -20,6 +20,7 @@ pub mod refunds;
 mod repetition;
 mod runner;
 pub mod settle;
+mod stock_turns;
 mod work;
 
 pub use checkpoint::{CHECKPOINTS_STREAM, is_checkpoint};

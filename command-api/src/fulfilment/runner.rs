@@ -1,6 +1,6 @@
 //! Follows the log and keeps one task at a time for each order that has something to settle.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{self, CHECKPOINTS_STREAM, Checkpoint};
 use super::events::{concerned, wait_of};
 use super::open_orders::Parked;
 use super::parking::{self, ParkedOrders};
@@ -9,7 +9,9 @@ use super::progress::Job;
 use super::questions::SILENT;
 use super::reading::Reading;
 use super::settle::{self, Blocked, SettleError, Trigger};
+use super::stock_turns::StockTurns;
 use super::work::{Settled, Work};
+use crate::elsewhere::{self, Elsewhere};
 use crate::executor::Executor;
 use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
@@ -30,10 +32,10 @@ use tokio_util::sync::CancellationToken;
 const PART: &str = "order-fulfilment";
 /// What `/readyz` says of its own streams that somebody has deleted.
 const DELETED: &str = "order-fulfilment: deleted streams";
-/// What `/readyz` says while it is not this process that works.
-const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
 const LOCK: &str = "order_fulfilment";
+/// How long an order's event may wait in another process before it is said that nothing is done there.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the checkpoint moves, at most.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -52,6 +54,8 @@ pub struct FulfilmentRunner {
     pub(super) health: Health,
     parked: ParkedOrders,
     reading: Reading,
+    turns: StockTurns,
+    elsewhere: Elsewhere,
 }
 
 impl FulfilmentRunner {
@@ -64,7 +68,19 @@ impl FulfilmentRunner {
         (parked, reading): (ParkedOrders, Reading),
     ) -> Self {
         health.is_ill(PART, "it has not begun yet");
-        Self { store, executor, gateway, unpaid, health, parked, reading }
+        let log = store.clone();
+        let work = elsewhere::Work {
+            part: PART,
+            lock: LOCK,
+            figure: "fulfilment_standstill_seconds",
+            stream: CHECKPOINTS_STREAM,
+            reached: Box::new(move |event| checkpoint::reached(event, log.known_log().as_ref())),
+            is_work: Box::new(|event| concerned(event).is_some()),
+            patience: OTHERS_PATIENCE,
+        };
+        let elsewhere = Elsewhere::new(store.clone(), &health, work);
+        let turns = StockTurns::default();
+        Self { store, executor, gateway, unpaid, health, parked, reading, turns, elsewhere }
     }
 
     /// Works until told to stop, whenever it is this process's turn: of all that run the process only one works, and
@@ -102,13 +118,18 @@ impl FulfilmentRunner {
 
     async fn take_turn(&self) -> Lock {
         let lock = self.store.lock(LOCK, |error| match error {
-            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::HeldElsewhere => self.elsewhere.is_held(),
             NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                self.elsewhere.is_not_held();
                 tracing::warn!(%error, "order fulfilment cannot ask for its turn: asking again");
                 self.health.is_ill(PART, error.to_string());
             }
         });
-        let lock = lock.await;
+        let lock = tokio::select! {
+            lock = lock => lock,
+            never = self.elsewhere.watch() => match never {},
+        };
+        self.elsewhere.is_not_held();
         tracing::info!("this process runs order fulfilment");
         self.health.is_ill(PART, "it has its turn and begins");
         lock
@@ -168,7 +189,7 @@ impl FulfilmentRunner {
                     }
                 }
                 // One that rings stays in the queue until it can be begun.
-                (order_id, alarm) = work.open.next(), if work.has_place_for_alarm() => {
+                (order_id, alarm) = work.open.next(), if work.has_place_for_alarm(self.turns.waiting()) => {
                     let job = Job::of_alarm(order_id, alarm);
                     if let Some(job) = work.progress.look(order_id, job) {
                         self.begin(order_id, job, &mut work);
@@ -178,7 +199,9 @@ impl FulfilmentRunner {
                     Ok(stream) => work.open.ring_parked(Some(&stream)),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => work.open.ring_parked(None),
                 },
-                item = items.next(), if work.has_place() => {
+                // There may be a place now.
+                () = self.turns.one_more_waits() => {}
+                item = items.next(), if work.has_place(self.turns.waiting()) => {
                     work.seen += 1;
                     if let Some((order_id, job)) = self.take(item, &mut work)? {
                         self.begin(order_id, job, &mut work);
@@ -295,7 +318,7 @@ impl FulfilmentRunner {
     /// Settles one order, patiently when something is away.
     fn task(&self, order_id: OrderId, job: Job) -> impl Future<Output = Settled> + Send + 'static {
         let executor = Arc::clone(&self.executor);
-        let (health, share) = (self.health.clone(), self.unpaid.share);
+        let (health, share, turns) = (self.health.clone(), self.unpaid.share, self.turns.clone());
         async move {
             let attempt = || async {
                 if let Some(cart) = job.cart {
@@ -304,7 +327,7 @@ impl FulfilmentRunner {
                 if let Some(even_while_paying) = job.expire {
                     settle::expire(&executor, order_id, even_while_paying).await?;
                 }
-                settle::settle(&executor, (order_id, job.revision), share, &job.trigger).await
+                settle::settle(&executor, (order_id, job.revision), share, &turns, &job.trigger).await
             };
             let result = attempt
                 .retry(patiently())

@@ -1,6 +1,7 @@
 //! One order: send stock what it owes until it owes stock nothing. What it owes to the payment gateway is left to the
 //! runner: a gateway may be slow, and stock must not wait for it.
 
+use super::stock_turns::StockTurns;
 use crate::executor::{Envelope, ExecuteError, Executor, Unreadable, ViewError};
 use crate::ids::order_id_of;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -9,7 +10,6 @@ use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, und
 use domain::inventory::Share;
 use domain::order::{self, Order, ReservationAnswer, Status};
 use domain::{Aggregate, CartId, IntentId, OrderId, PaymentId, Sku, inventory};
-use futures::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -143,6 +143,7 @@ pub async fn settle(
     executor: &Executor,
     (order_id, revision): (OrderId, u64),
     unpaid_share: Share,
+    turns: &StockTurns,
     trigger: &Trigger,
 ) -> Result<Standing, SettleError> {
     let mut before = Vec::new();
@@ -172,7 +173,7 @@ pub async fn settle(
         });
         let mut answers = Answers::default();
         let mut failure = None;
-        for (answer, (sku, _)) in join_all(asked).await.into_iter().zip(&now) {
+        for (answer, (sku, _)) in turns.ask(asked.collect()).await.into_iter().zip(&now) {
             match answer {
                 Ok(answer) => answers.add(answer),
                 Err(SettleError::Unreadable { at, .. }) => drop(unreadable.insert(sku.clone(), at)),

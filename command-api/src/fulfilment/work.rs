@@ -15,12 +15,14 @@ use tokio::task::JoinSet;
 
 /// Orders that are worked on at once; the log waits when there are more.
 const MAX_ORDERS_AT_ONCE: usize = 256;
+/// Those with many SKUs that wait for their turn at stock have no place: nobody waits for them. But so many are begun in all.
+const MAX_BEGUN: usize = 1_024;
 /// Those among them whose alarm rang. After an outage a hundred thousand may be due at once, and whoever buys then must
 /// not wait for all of them.
 const MAX_ALARMS_AT_ONCE: usize = MAX_ORDERS_AT_ONCE / 2;
 /// How long it stands still, at most, while few orders are open.
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
-const FEW_OPEN_ORDERS: usize = 1_000;
+pub const FEW_OPEN_ORDERS: usize = 1_000;
 
 /// What came of the work on an order.
 pub struct Settled {
@@ -84,14 +86,15 @@ impl Work {
         }
     }
 
-    /// Whether another order can be begun.
-    pub fn has_place(&self) -> bool {
-        self.tasks.len() < MAX_ORDERS_AT_ONCE
+    /// Whether another order can be begun while so many only wait for their turn at stock.
+    pub fn has_place(&self, waiting: usize) -> bool {
+        let begun = self.tasks.len();
+        begun.saturating_sub(waiting) < MAX_ORDERS_AT_ONCE && begun < MAX_BEGUN
     }
 
     /// The same for one whose alarm rang.
-    pub fn has_place_for_alarm(&self) -> bool {
-        self.has_place() && self.alarms < MAX_ALARMS_AT_ONCE
+    pub fn has_place_for_alarm(&self, waiting: usize) -> bool {
+        self.has_place(waiting) && self.alarms < MAX_ALARMS_AT_ONCE
     }
 
     /// A checkpoint names every open order: it is written when it costs no more than what it saves.

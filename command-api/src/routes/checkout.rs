@@ -20,7 +20,8 @@ use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
 use domain::{Aggregate, CartId, CountryCode, Money, OrderId, Sku, fulfilment};
 use futures::future::try_join_all;
-use http_boundary::{Caller, Client, PathParams, Problem};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use http_boundary::{Caller, Client, ClientShare, PathParams, Problem, Turn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ use std::time::{Duration, Instant};
 
 /// How often a cart is priced again because it changed meanwhile.
 const ATTEMPTS: usize = 5;
+/// SKUs of a cart that a person fills. Those with more wait for their turn, and their connection is a busy one.
+const USUAL_SKUS: usize = 20;
+/// So many SKUs' stock is looked at at once.
+const LOOKS_AT_ONCE: usize = 32;
 /// How long an order may be asked to wait for its money, in seconds: up to a month.
 const HOLD_SECONDS: RangeInclusive<u32> = 1..=31 * 24 * 60 * 60;
 
@@ -72,6 +77,7 @@ async fn check_out(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     client: Client,
+    share: ClientShare,
     CommandRequest { body, context }: CommandRequest<CheckOut>,
 ) -> Result<Answer, Problem> {
     context.require_key()?;
@@ -84,11 +90,13 @@ async fn check_out(
         return Err(problems::hold_too_long(longest, context.caller));
     }
     let order_id = order_id_of(cart_id);
+    let turn = shared.take_on(cart_id, context.caller, client, &share).await?;
     let checkout = Checkout { cart_id, order_id, body: &body, context: &context, address: client.address };
     let checked_out = lock_cart(&shared, &checkout).await?;
     // A purchase that was half done is no repetition: nobody was told of its order before.
     let replayed = checked_out.replayed && shared.is_placed(order_id).await?;
     let placed = place_order(&shared, cart_id, order_id, &context).await?;
+    drop(turn);
     let mut has_outcome = false;
     if let Some(wait) = context.wait {
         context.only_waits();
@@ -183,6 +191,34 @@ async fn place_order(
 }
 
 impl Shared {
+    /// Charges the client for each SKU of the cart: stock has to answer for each, and again when the order is paid or
+    /// called off. An order of many of them waits for its turn, which it gets.
+    async fn take_on(
+        &self,
+        cart_id: CartId,
+        caller: Caller,
+        client: Client,
+        share: &ClientShare,
+    ) -> Result<Option<Turn>, Problem> {
+        if caller.is_operator() {
+            return Ok(None);
+        }
+        let skus = self.executor.carts.view(cart_id, |cart| match cart {
+            Cart::Open(cart) => units_of_skus(cart).len(),
+            // A repetition, or nothing.
+            Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => 0,
+        });
+        let skus = skus.await.map_err(problems::of_view)?;
+        // The first one was counted with the request.
+        let more = skus.saturating_sub(1);
+        if skus <= USUAL_SKUS {
+            share.charge_a_person(more)?;
+            return Ok(None);
+        }
+        share.charge(more)?;
+        self.admission.admit_large_order(client).await.map(Some)
+    }
+
     /// The answer that this very request has had before, perhaps from another process: what that one saw may have changed
     /// since. Otherwise the problem.
     async fn known_or(&self, checkout: &Checkout<'_>, problem: Problem) -> Result<Accepted, Problem> {
@@ -292,7 +328,8 @@ impl Shared {
             let short = is_short.then(|| problems::Short { sku: sku.clone(), asked, available, on_hold });
             Ok::<_, Problem>((short, self.unpaid.is_scarce(available, unsold)))
         });
-        let looked = try_join_all(looks).await?;
+        let looks = stream::iter(looks.collect::<Vec<_>>());
+        let looked: Vec<_> = looks.buffered(LOOKS_AT_ONCE).try_collect().await?;
         let is_scarce = looked.iter().any(|(_, is_scarce)| *is_scarce);
         let short: Vec<_> = looked.into_iter().filter_map(|(short, _)| short).collect();
         if short.is_empty() { Ok(is_scarce) } else { Err(problems::sold_out(&short)) }

@@ -23,12 +23,14 @@ use audit_seal::key::PublicKey;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::HeaderValue;
-use axum::middleware::{from_fn, from_fn_with_state, map_response_with_state};
+use axum::middleware::{from_fn, map_response_with_state};
 use axum::response::Response;
 use event_store::EventStore;
-use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
+use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
 use std::sync::Arc;
+
+pub use webhooks::WEBHOOKS;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -88,7 +90,7 @@ async fn name_log(State(store): State<EventStore>, mut response: Response) -> Re
 }
 
 /// All commands.
-pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
+pub fn router(shared: Shared) -> Router {
     let store = shared.store.clone();
     Router::new()
         .merge(products::routes())
@@ -102,8 +104,6 @@ pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Route
         .merge(parked_streams::routes())
         .route_layer(map_response_with_state(store, name_log))
         .route_layer(from_fn(keys::watch))
-        .route_layer(from_fn_with_state(limits, limit_clients))
         .merge(webhooks::routes())
-        .route_layer(from_fn_with_state(refusals, count_refusals))
         .with_state(shared)
 }

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use domain::{CartId, OrderId};
-use event_store::Position;
+use event_store::{Position, check_stream_name};
 use http_boundary::{Caller, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -94,6 +94,8 @@ async fn skip(
             format!("`reason` says in at most {MAX_REASON} letters why the event is passed over for good.");
         return Err(Problem::invalid(allowed));
     }
+    check_stream_name(&stream)
+        .map_err(|error| Problem::malformed(format!("No stream is parked so: {error}.")))?;
     let correlation_id = purchase_of(&stream).unwrap_or(context.command_id);
     // The marker itself tells a repetition.
     let envelope = Envelope { fingerprint: String::new(), ..context.envelope(correlation_id) };

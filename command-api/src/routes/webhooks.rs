@@ -8,16 +8,17 @@ use crate::fulfilment::payments::{self, PaymentError, Which};
 use crate::fulfilment::refunds;
 use crate::fulfilment::settle::of_command;
 use crate::problems;
+use crate::request::{body_too_large, unreadable_bytes};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::routing::post;
 use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
-use http_boundary::{Caller, Problem};
-use payment_gateway::{Gateway, WebhookEvent};
+use http_boundary::{Caller, ClientShare, Problem};
+use payment_gateway::{Gateway, Signature, WebhookEvent, Webhooks};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -25,20 +26,30 @@ const SIGNATURE: &str = "stripe-signature";
 /// Much longer than it takes, and much shorter than the gateway waits for us.
 const ANSWER_IS_RECORDED_WITHIN: Duration = Duration::from_millis(500);
 
-/// Without a limit by address: all of them come from the gateway's few. What the gateway has not signed is refused before
-/// anything is done for it, which costs no more than to refuse it for its number.
+/// Bytes of a webhook. Stripe's events about payments and refunds have a few thousand, and 30,000 with all the metadata
+/// that a payment may have.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Where the payment gateway tells. All of its webhooks come from a few addresses, so that only forgeries count as commands
+/// of theirs.
+pub const WEBHOOKS: (Method, &str) = (Method::POST, "/webhooks/payments");
+
 pub fn routes() -> Router<Shared> {
-    Router::new().route("/webhooks/payments", post(take))
+    let (_, path) = WEBHOOKS;
+    Router::new().route(path, post(take).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
 }
 
-async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
+async fn take(
+    State(shared): State<Shared>,
+    share: ClientShare,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    share.refuse_forgers().await?;
+    let forged = |problem| share.charge_for_forgery().err().unwrap_or(problem);
     let (Some(gateway), Some(webhooks)) = (&shared.gateway, &shared.webhooks) else {
-        return Err(problems::no_payment_gateway());
+        return Err(forged(problems::no_payment_gateway()));
     };
-    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let told = webhooks
-        .verify(signature, &body, Utc::now().timestamp())
-        .map_err(|error| problems::bad_webhook(&error))?;
+    let told = read(webhooks, request).await.map_err(forged)?;
     let _place = shared.admission.admit_now(Class::Payments, Caller::Shopper)?;
     let Some(intent) = told.intent_id.as_deref().and_then(|intent| IntentId::new(intent).ok()) else {
         return Ok(StatusCode::NO_CONTENT);
@@ -53,6 +64,20 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
             Err(Problem::internal())
         }
     }
+}
+
+/// Reads a webhook that the gateway has signed. Its body is not read when its head says already that it is none.
+async fn read(webhooks: &Webhooks, request: Request) -> Result<WebhookEvent, Problem> {
+    let invalid = |error| problems::bad_webhook(&error);
+    let headers = request.headers().clone();
+    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signature = Signature::read(signature, Utc::now().timestamp()).map_err(invalid)?;
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(body_too_large(MAX_BODY_BYTES));
+    }
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
+    webhooks.verify(&signature, &body).map_err(invalid)
 }
 
 async fn hear(

@@ -5,16 +5,17 @@ use super::figures::Figures;
 use super::forged::Forged;
 use super::leaves::Leaves;
 use super::own_streams::OwnStreams;
-use super::standing::{CannotSeal, Standing};
+use super::standing::{CannotSeal, Standing, seal_of};
 use crate::chains::found;
+use crate::elsewhere::{self, Elsewhere, Reached};
 use audit_seal::seal::Seal;
 use audit_seal::stream::Fault;
-use audit_seal::{Digest, SEAL_TYPE, is_fact};
+use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_fact};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
-    NotLocked, OwnStream, RecordedEvent, SubscriptionItem,
+    NotLocked, OwnStream, Position, RecordedEvent, SubscriptionItem,
 };
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
@@ -27,13 +28,14 @@ use uuid::Uuid;
 pub const PART: &str = "audit-sealing";
 /// What `/readyz` says of its own streams that somebody has deleted.
 const DELETED: &str = "audit-sealing: deleted streams";
-/// What `/readyz` says while it is not this process that works.
-const ELSEWHERE: &str = "another process runs it";
 /// The lock that the one who works holds.
 const LOCK: &str = "audit_sealing";
 const ACTOR: &str = "audit_sealing";
 /// How long the last seal may hold up the end of the process.
 const LAST_SEAL_WITHIN: Duration = Duration::from_secs(2);
+/// How long an event may wait for its seal in another process before it is said that nothing is done there; longer if seals
+/// are further apart.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a process that failed leaves the turn to others.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,7 @@ pub struct SealingRunner {
     figures: Figures,
     forged: Forged,
     own_streams: OwnStreams,
+    elsewhere: Elsewhere,
 }
 
 /// What is seen and not sealed yet.
@@ -66,7 +69,28 @@ impl SealingRunner {
         health.is_ill(PART, "it has not begun yet");
         let forged = Forged::new(health.clone(), figures.clone());
         let own_streams = OwnStreams::new(config.known_keys());
-        Self { store, config, health, figures, forged, own_streams }
+        let keys = config.known_keys();
+        let reached = move |event: &RecordedEvent| {
+            let seal = seal_of(event).ok().filter(|seal| seal.check(&keys).is_ok())?;
+            Some(Reached { position: Some(Position::new(seal.position)), events: 0 })
+        };
+        let work = elsewhere::Work {
+            part: PART,
+            lock: LOCK,
+            figure: "audit_sealing_standstill_seconds",
+            stream: SEALS_STREAM,
+            reached: Box::new(reached),
+            is_work: Box::new(|event| is_fact(&event.stream, &event.event_type)),
+            patience: OTHERS_PATIENCE.max(3 * config.pace.every),
+        };
+        let elsewhere = Elsewhere::new(store.clone(), &health, work);
+        Self { store, config, health, figures, forged, own_streams, elsewhere }
+    }
+
+    /// Says at once that another process does not work.
+    #[cfg(test)]
+    pub fn without_patience(self) -> Self {
+        Self { elsewhere: self.elsewhere.without_patience(), ..self }
     }
 
     /// Works until told to stop, whenever it is this process's turn.
@@ -103,13 +127,18 @@ impl SealingRunner {
 
     async fn take_turn(&self) -> Lock {
         let lock = self.store.lock(LOCK, |error| match error {
-            NotLocked::HeldElsewhere => self.health.is_well_so(PART, ELSEWHERE),
+            NotLocked::HeldElsewhere => self.elsewhere.is_held(),
             NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                self.elsewhere.is_not_held();
                 tracing::warn!(%error, "the sealing of the history cannot ask for its turn: asking again");
                 self.health.is_ill(PART, error.to_string());
             }
         });
-        let lock = lock.await;
+        let lock = tokio::select! {
+            lock = lock => lock,
+            never = self.elsewhere.watch() => match never {},
+        };
+        self.elsewhere.is_not_held();
         tracing::info!(key = self.config.key.public().name(), "this process seals the history");
         lock
     }

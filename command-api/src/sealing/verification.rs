@@ -10,10 +10,11 @@ use super::leaves::Leaves;
 use super::run::Run;
 use super::standing::is_at;
 use crate::chains::{self, found_raw};
+use crate::elsewhere::{self, Elsewhere, Reached};
 use audit_seal::key::{PublicKeys, SealingKey};
 use audit_seal::seal::Seal;
 use audit_seal::verification::Verification;
-use audit_seal::{SEALS_STREAM, VERIFICATIONS_STREAM, VERIFIED_TYPE, is_of_seals};
+use audit_seal::{SEALS_STREAM, VERIFICATIONS_STREAM, VERIFIED_TYPE, is_fact, is_of_seals};
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent, NotLocked,
@@ -28,7 +29,6 @@ use uuid::Uuid;
 
 /// The process's name in `/readyz`.
 const PART: &str = "audit-verification";
-const ELSEWHERE: &str = "another process runs it";
 const LOCK: &str = "audit_verification";
 const ACTOR: &str = "audit_verification";
 /// How often it is looked whether a run is due.
@@ -62,6 +62,7 @@ pub struct VerificationRunner {
     config: VerificationConfig,
     health: Health,
     figures: Figures,
+    elsewhere: Elsewhere,
 }
 
 /// What the log says of the runs so far.
@@ -75,7 +76,24 @@ struct Known {
 impl VerificationRunner {
     /// Ready to work.
     pub fn new(store: EventStore, config: VerificationConfig, health: Health, figures: Figures) -> Self {
-        Self { store, config, health, figures }
+        let keys = config.keys.clone();
+        let reached = move |event: &RecordedEvent| {
+            let last = serde_json::from_slice::<Verification>(&event.data).ok();
+            let last = last.filter(|last| last.check(&keys).is_ok())?;
+            Some(Reached { position: Some(Position::new(last.position)), events: 0 })
+        };
+        let work = elsewhere::Work {
+            part: PART,
+            lock: LOCK,
+            figure: "audit_verification_standstill_seconds",
+            stream: VERIFICATIONS_STREAM,
+            reached: Box::new(reached),
+            is_work: Box::new(|event| is_fact(&event.stream, &event.event_type)),
+            // One run may have been missed, and the next one takes its time.
+            patience: config.every.and_then(|every| (every * 2).to_std().ok()).unwrap_or(Duration::MAX),
+        };
+        let elsewhere = Elsewhere::new(store.clone(), &health, work);
+        Self { store, config, health, figures, elsewhere }
     }
 
     /// Works until told to stop, whenever it is this process's turn.
@@ -97,14 +115,19 @@ impl VerificationRunner {
     }
 
     async fn take_turn(&self) -> Lock {
-        let lock = self.store.lock(LOCK, |error| {
-            let how = match error {
-                NotLocked::HeldElsewhere => ELSEWHERE.to_owned(),
-                NotLocked::Unavailable(_) | NotLocked::Refused(_) => error.to_string(),
-            };
-            self.health.is_well_so(PART, how);
+        let lock = self.store.lock(LOCK, |error| match error {
+            NotLocked::HeldElsewhere => self.elsewhere.is_held(),
+            NotLocked::Unavailable(_) | NotLocked::Refused(_) => {
+                self.elsewhere.is_not_held();
+                self.health.is_well_so(PART, error.to_string());
+            }
         });
-        lock.await
+        let lock = tokio::select! {
+            lock = lock => lock,
+            never = self.elsewhere.watch() => match never {},
+        };
+        self.elsewhere.is_not_held();
+        lock
     }
 
     /// Verifies whenever it is time; ends with the reason why it cannot go on.

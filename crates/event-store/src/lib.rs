@@ -18,6 +18,7 @@ mod position;
 mod raw;
 mod rights;
 mod skip;
+mod stream_name;
 mod time;
 
 pub use away::Away;
@@ -33,6 +34,7 @@ pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
 pub use rights::{MissingRights, Need, Right};
 pub use skip::{EVENT_SKIPPED, Skip, Skips};
+pub use stream_name::{InvalidStreamName, MAX_STREAM_NAME_BYTES, check_stream_name};
 pub use time::{read_time, without_leap_second};
 
 /// Bytes of payload and metadata that one append may have in all: the server's own default limit is 1 MiB, and

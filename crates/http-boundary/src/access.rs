@@ -109,7 +109,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // `limit_clients` has looked already.
+        // The limits have looked already.
         match parts.extensions.get::<Self>() {
             Some(caller) => Ok(*caller),
             None => Self::of(&parts.headers, &OperatorToken::from_ref(state)),

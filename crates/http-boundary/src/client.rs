@@ -56,8 +56,8 @@ pub struct Client {
     pub address: IpAddr,
     /// The connection to this process that its request came over. Behind a proxy, others may share it.
     pub connection: u64,
-    /// Whether this connection sends more than a person does. Known behind [`limit_clients`](crate::limit_clients); nobody
-    /// is busy without limits, and no operator is.
+    /// Whether this connection sends more than a person does. Known where a service is [served](crate::serve()) within limits;
+    /// nobody is busy without them, and no operator is.
     pub is_busy: bool,
 }
 

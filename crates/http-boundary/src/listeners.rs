@@ -1,6 +1,6 @@
 //! The addresses on which a service answers.
 
-use crate::{Health, HttpArgs, OperatorToken, connections, serve, with_edge};
+use crate::{ClientLimits, Health, HttpArgs, connections, serve, with_edge};
 use axum::Router;
 use connection_limits::Share;
 use std::io;
@@ -67,18 +67,19 @@ impl Listeners {
     }
 
     /// Answers on all of them until told to stop: the router on the main address, and how the parts of the service are
-    /// on both, on the main one for the operator's token.
+    /// on both, on the main one within the clients' limits and for the operator's token.
     pub async fn serve(
         self,
         router: Router,
         health: &Health,
-        operator_token: OperatorToken,
+        clients: ClientLimits,
         http: &HttpArgs,
         stop: CancellationToken,
     ) {
         let main = serve(
             self.main_listener,
-            router.merge(health.routes(operator_token)),
+            router.merge(health.routes(clients.operator_token())),
+            clients,
             &http.limits,
             stop.clone(),
         );

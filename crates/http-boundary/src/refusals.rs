@@ -58,7 +58,11 @@ impl Refusals {
 }
 
 /// A middleware that counts the answers which refuse a request for want of room: 429 and 503.
-pub async fn count_refusals(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+pub(crate) async fn count_refusals(
+    State(refusals): State<Refusals>,
+    request: Request,
+    next: Next,
+) -> Response {
     let response = next.run(request).await;
     if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
         && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()

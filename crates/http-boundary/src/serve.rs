@@ -1,4 +1,4 @@
-use crate::{HttpLimits, Problem, connections};
+use crate::{ClientLimits, HttpLimits, Problem, connections};
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
@@ -45,8 +45,14 @@ impl<S: Sync> FromRequestParts<S> for Stopping {
 }
 
 /// Answers requests until told to stop, and then finishes those that are under way, within these limits.
-pub async fn serve(listener: TcpListener, router: Router, http: &HttpLimits, stop: CancellationToken) {
-    let router = with_edge(router.layer(Extension(Stopping(stop.clone()))));
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    clients: ClientLimits,
+    http: &HttpLimits,
+    stop: CancellationToken,
+) {
+    let router = clients.around(with_edge(router.layer(Extension(Stopping(stop.clone())))));
     connections::serve_alone(listener, router, Share::PUBLIC, http, stop).await;
 }
 

@@ -19,4 +19,4 @@ pub use amount::{UnfitAmount, check_amount};
 pub use error::{GatewayError, InvalidGateway, UnknownOutcome};
 pub use gateway::{Gateway, GatewayConfig};
 pub use model::{Charge, Decline, Intent, IntentStatus, Page, Refund, RefundRequest, RefundStatus};
-pub use webhooks::{InvalidWebhook, WEBHOOK_EVENTS, WebhookEvent, Webhooks};
+pub use webhooks::{InvalidWebhook, Signature, WEBHOOK_EVENTS, WebhookEvent, Webhooks};

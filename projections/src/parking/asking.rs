@@ -43,6 +43,12 @@ fn in_words(version: Option<i32>) -> String {
 /// # Errors
 /// When the stream is not parked, or not at the event that is to be left out.
 pub async fn ask(database: &PgPool, name: &str, wish: &Wish) -> Result<Asked, AskError> {
+    let not_parked =
+        || AskError::NotParked { name: name.to_owned(), stream: wish.stream.clone(), version: wish.version };
+    // Postgres has no text with it.
+    if wish.stream.contains('\0') {
+        return Err(not_parked());
+    }
     let mut transaction = database.begin().await?;
     let parked = sqlx::query!(
         "SELECT version, revision FROM parked_streams
@@ -56,9 +62,7 @@ pub async fn ask(database: &PgPool, name: &str, wish: &Wish) -> Result<Asked, As
     .fetch_optional(&mut *transaction)
     .await?;
     let (name_of, stream) = (|| name.to_owned(), || wish.stream.clone());
-    let Some(parked) = parked else {
-        return Err(AskError::NotParked { name: name_of(), stream: stream(), version: wish.version });
-    };
+    let parked = parked.ok_or_else(not_parked)?;
     let (what, reason) = match &wish.skips {
         None => ("retry", None),
         Some((wanted, _)) if *wanted != parked.revision => {

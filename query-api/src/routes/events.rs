@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
-use event_store::{EventStoreError, Position, RecordedEvent};
+use event_store::{EventStoreError, Position, RecordedEvent, check_stream_name};
 use futures::{Stream, StreamExt, TryStreamExt};
 use http_boundary::{Caller, Problem};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,8 @@ async fn list(
             return Err(Problem::invalid("`from` is a revision of a stream: name the `stream` too."));
         }
         Some(stream) => {
+            check_stream_name(stream)
+                .map_err(|error| Problem::malformed(format!("`stream` cannot be looked for: {error}.")))?;
             let events = of_stream(&shared, stream, filter.from, direction, &page).await?;
             page.page(events, |event| event.revision, EventView::from)
         }

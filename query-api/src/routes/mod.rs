@@ -20,9 +20,8 @@ use crate::history::Readers;
 use crate::live::{Events, Log, States};
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::from_fn_with_state;
 use event_store::EventStore;
-use http_boundary::{ClientLimits, OperatorToken, Refusals, count_refusals, limit_clients};
+use http_boundary::OperatorToken;
 use std::time::Duration;
 
 pub use stock::StockView;
@@ -51,7 +50,7 @@ impl FromRef<Shared> for OperatorToken {
 }
 
 /// All queries.
-pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Router {
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -64,8 +63,6 @@ pub fn router(shared: Shared, limits: ClientLimits, refusals: Refusals) -> Route
         .merge(history::routes())
         .merge(prices::routes())
         .merge(audit::routes())
-        .route_layer(from_fn_with_state(limits, limit_clients))
-        .route_layer(from_fn_with_state(refusals, count_refusals))
         .with_state(shared)
 }
 

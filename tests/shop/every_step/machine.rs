@@ -300,11 +300,14 @@ impl Services {
             only_writer: false,
         };
         let commands = command_api::Application::build(config, &health).unwrap();
-        let router = commands.router().merge(health.routes(OperatorToken::new(TOKEN)));
+        let token = OperatorToken::new(TOKEN);
+        let router = commands.router().merge(health.routes(token.clone()));
+        let limits = http_boundary::ClientLimitArgs::without_limits();
+        let clients = http_boundary::ClientLimits::new(&limits, token, health.refusals().clone());
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let mut tasks = vec![tokio::spawn(async move {
-            http_boundary::serve(listener, router, &HttpLimits::default(), stopping).await;
+            http_boundary::serve(listener, router, clients, &HttpLimits::default(), stopping).await;
         })];
         if process == Process::Runs {
             tasks.push(tokio::spawn(async move { commands.run_processes(stop).await }));

@@ -78,6 +78,14 @@ async fn a_hundred_thousand_open_orders_are_kept_and_read_again() {
     read.record(&store.store, Some(Position::new(11)), &orders(2)).await.unwrap();
     let read = store.read().await;
     assert_eq!((read.position, sorted(read.open_orders)), (Some(Position::new(11)), orders(2)));
+    // Those who only watch it know how many events may come before the next one.
+    let events = store.store.read_stream(CHECKPOINTS_STREAM, 0, usize::MAX);
+    let events: Vec<RecordedEvent> = events.map(Result::unwrap).collect().await;
+    let log = store.store.log_identity().await.unwrap();
+    let said: Vec<Option<Reached>> = events.iter().map(|event| reached(event, Some(&log))).collect();
+    let few = Reached { position: Some(Position::new(11)), events: 0 };
+    assert_eq!(said.last(), Some(&Some(few)));
+    assert!(said[0].unwrap().events >= 200_000);
     store.server.stop().await;
 }
 

@@ -129,10 +129,18 @@ fn pace(events: usize) -> Pace {
 
 impl Machine {
     fn start(history: &History, config: SealingConfig) -> Self {
+        Self::start_as(history, config, |runner| runner)
+    }
+
+    fn start_as(
+        history: &History,
+        config: SealingConfig,
+        change: impl FnOnce(SealingRunner) -> SealingRunner,
+    ) -> Self {
         let store = EventStore::connect(&history.server.connection_string()).unwrap();
         let (health, figures) = (Health::default(), Figures::default());
         figures.register(health.metrics());
-        let runner = SealingRunner::new(store, config, health.clone(), figures);
+        let runner = change(SealingRunner::new(store, config, health.clone(), figures));
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(runner.run(stop.clone())), stop, health }
     }

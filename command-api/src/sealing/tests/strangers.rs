@@ -1,12 +1,13 @@
 //! A log that somebody has changed, and what others do to the seals.
 
-use super::{History, Machine, key, raw, sizes};
+use super::{DEADLINE, History, Machine, key, pace, raw, sizes};
 use crate::sealing::standing::CannotSeal;
+use crate::sealing::{SealingConfig, SealingRunner};
 use audit_seal::seal::Seal;
 use audit_seal::verify::Finding;
 use audit_seal::{SEAL_TYPE, SEALS_STREAM};
 use bytes::Bytes;
-use event_store::{ExpectedRevision, RawEvent};
+use event_store::{EventStore, ExpectedRevision, RawEvent};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -55,6 +56,30 @@ async fn what_others_wrote_among_the_seals_is_passed_over() {
         matches!(&findings[..], [Finding::FalseSeal { .. }, Finding::FalseSeal { .. }]),
         "what passes for a seal is named, and the seals are one chain: {findings:?}"
     );
+}
+
+#[tokio::test]
+async fn a_stranger_who_holds_the_lock_is_reported() {
+    let mut history = History::empty().await;
+    let stranger = EventStore::connect(&history.server.connection_string()).unwrap();
+    let lock = stranger.lock("audit_sealing", |error| panic!("{error}")).await;
+    let config = SealingConfig { key: key(1), retired_keys: vec![], pace: pace(2) };
+    let machine = Machine::start_as(&history, config, SealingRunner::without_patience);
+    history.append(1).await;
+    let reported = async {
+        while !machine.page("/readyz").await.contains("does not work") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, reported).await.expect("it is reported in time");
+    assert!(machine.page("/readyz").await.contains(r#""ready":true"#));
+    // Until it is this machine's turn.
+    drop((lock, stranger));
+    history.append(1).await;
+    assert_eq!(sizes(&history.seals_of(2).await), [2]);
+    let page = machine.page("/readyz").await;
+    assert!(!page.contains("does not work"), "{page}");
+    machine.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use background::Background;
 use command_api::{AdmissionArgs, PaymentConfig};
 use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
-use http_boundary::{Health, Listeners, OperatorToken, process};
+use http_boundary::{ClientLimits, Health, Listeners, OperatorToken, process};
 use private_postgres::PrivatePostgres;
 use std::fs::Permissions;
 use std::net::SocketAddr;
@@ -280,7 +280,10 @@ impl Services {
         services.work_on("audit-verification", &health, background.run(verifying));
         let stop = services.requests.clone();
         let (token, http) = (OperatorToken::new(&settings.operator_token), args.http.clone());
-        services.serving.spawn(async move { listeners.serve(router, &health, token, &http, stop).await });
+        // One share for all that one client asks of this process.
+        let clients = ClientLimits::new(&args.client_limits, token, health.refusals().clone());
+        let clients = clients.except(command_api::WEBHOOKS);
+        services.serving.spawn(async move { listeners.serve(router, &health, clients, &http, stop).await });
         Ok(services)
     }
 
@@ -351,6 +354,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) ->
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),
+        client_limits: args.client_limits.clone(),
         reconcile_every_hours: args.reconcile_every_hours,
     }
 }

@@ -118,10 +118,16 @@ impl EventStore {
         Ok(self.shared.log.lock().identity.get_or_insert(identity).clone())
     }
 
+    /// Which log it is, if this process has asked for it.
+    #[must_use]
+    pub fn known_log(&self) -> Option<LogIdentity> {
+        self.shared.log.identity()
+    }
+
     /// The id of the log, if this process has asked for it.
     #[must_use]
     pub fn known_log_id(&self) -> Option<LogId> {
-        self.shared.log.identity().map(|identity| identity.id())
+        self.known_log().map(|identity| identity.id())
     }
 
     /// Gives the log another id, because it was restored from a backup: what was noted of it after the backup is known as

@@ -78,6 +78,15 @@ impl<C: Clock + Clone> Bucket<C> {
         self.take_many(client, NonZeroU32::MIN)
     }
 
+    /// Counts a request that was [taken](Self::take) as so many more, without a word on how busy its connection is.
+    pub fn take_more(&self, client: Client, requests: NonZeroU32) -> Result<(), Refused> {
+        let refused = |wait| Refused { wait, is_busy: client.is_busy };
+        if client.is_busy {
+            check(&self.of_the_busy, &client.address, requests, self.burst_of_the_busy).map_err(refused)?;
+        }
+        check(&self.by_address, &client.address, requests, self.burst).map_err(refused)
+    }
+
     /// Counts a request that does the work of so many; of a whole burst at most.
     pub fn take_many(&self, client: Client, requests: NonZeroU32) -> Result<IsBusy, Refused> {
         let connection = Client { is_busy: false, ..client };
@@ -219,6 +228,21 @@ mod tests {
         let busy: Vec<bool> = (0..12).map(|_| bucket.take(client(1, 1)).unwrap().0).collect();
         assert_eq!(busy.iter().position(|busy| *busy), Some(4));
         assert_eq!(bucket.take_many(client(2, 2), NonZeroU32::new(50).unwrap()), Ok(IsBusy(true)));
+    }
+
+    #[test]
+    fn what_a_person_does_now_and_then_is_charged_and_makes_nobody_busy() {
+        let (bucket, _) = bucket(100);
+        let twenty = NonZeroU32::new(20).unwrap();
+        // Of this address, busy connections have used up their share.
+        while bucket.take_many(client(1, 1), twenty).is_ok() {}
+        let person = client(1, 2);
+        assert_eq!(bucket.take(person), Ok(IsBusy(false)));
+        assert_eq!(bucket.take_more(person, twenty), Ok(()));
+        assert_eq!(bucket.take(person), Ok(IsBusy(false)));
+        assert!(bucket.take_more(Client { is_busy: true, ..client(1, 1) }, twenty).is_err());
+        while bucket.take_more(person, twenty).is_ok() {}
+        assert!(bucket.take_many(client(1, 3), twenty).is_err());
     }
 
     #[test]

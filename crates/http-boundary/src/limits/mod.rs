@@ -1,24 +1,39 @@
-//! What one client may ask for: requests a second by address, for reads and writes apart. Operators have no limit.
+//! What one client may ask for: requests a second by address, for reads, writes and probes apart. Operators have no limit.
 
 mod bucket;
 
-use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs};
+use crate::refusals::count_refusals;
+use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
+use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
+use lru::LruCache;
 use std::convert::Infallible;
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A busy connection that goes on when it is refused gets its refusals no faster than this: thousands of them in a second
 /// would take the processor from others. `Retry-After` asks it to wait longer in any case.
 const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
+/// What asks whether the service lives and is ready: counted apart, so that no flood of anything else from the same address
+/// keeps an orchestrator out.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+/// An orchestrator asks a few times a second.
+const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// For so long nothing is done for an address that has forged more than its share: its next forgeries, over all of its
+/// connections at once, would each be read before they are known.
+const FORGERS_WAIT: Duration = Duration::from_secs(1);
+/// So many of those addresses are known, the last ones.
+const FORGING_KNOWN: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
 /// How many requests a client without the operator's token may send.
 #[derive(Debug, Clone, Args)]
@@ -54,13 +69,41 @@ impl ClientLimitArgs {
 
 /// The limits of a service. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct ClientLimits(Arc<Limits>);
+pub struct ClientLimits {
+    shared: Arc<Limits>,
+    /// The address whose handler counts.
+    counted_by_handler: Option<(Method, &'static str)>,
+}
 
 struct Limits {
     proxies: ProxyArgs,
     operator_token: OperatorToken,
+    refusals: Refusals,
     reads: Option<Limit>,
     writes: Option<Limit>,
+    probes: Option<Limit>,
+    /// Addresses that have forged more than their share, and until when nothing is done for them.
+    forging: Mutex<LruCache<IpAddr, Instant>>,
+}
+
+/// What a request is counted as.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Read,
+    Write,
+    Probe,
+}
+
+impl Kind {
+    fn of(parts: &Parts) -> Self {
+        if PROBES.contains(&parts.uri.path()) {
+            Self::Probe
+        } else if parts.method.is_safe() {
+            Self::Read
+        } else {
+            Self::Write
+        }
+    }
 }
 
 /// The limit of one kind of requests.
@@ -72,41 +115,58 @@ struct Limit {
 }
 
 impl ClientLimits {
-    /// Limits of which nothing is used yet.
+    /// Limits of which nothing is used yet. What they refuse is counted.
     #[must_use]
-    pub fn new(args: &ClientLimitArgs, operator_token: OperatorToken) -> Self {
+    pub fn new(args: &ClientLimitArgs, operator_token: OperatorToken, refusals: Refusals) -> Self {
         let limit = |name, a_second| {
             let a_second = NonZeroU32::new(a_second)?;
             let burst_seconds = args.burst_seconds_by_address;
             let bucket = Bucket::new(a_second, burst_seconds, &DefaultClock::default());
             Some(Limit { name, a_second, burst_seconds, bucket })
         };
-        Self(Arc::new(Limits {
+        let shared = Arc::new(Limits {
             proxies: args.proxies.clone(),
             operator_token,
+            refusals,
             reads: limit("reads", args.reads_per_second_by_address),
             writes: limit("writes", args.writes_per_second_by_address),
-        }))
+            // Who lets any number of pages be asked for means this as well.
+            forging: Mutex::new(LruCache::new(FORGING_KNOWN)),
+            probes: limit("probes", args.reads_per_second_by_address.min(1) * PROBES_A_SECOND.get()),
+        });
+        Self { shared, counted_by_handler: None }
     }
 
-    /// Finds out whose request it is, for the extractors [`Client`] and [`Caller`] as well. No caller: its token is not
-    /// known. Where no token is asked for that does no harm; elsewhere the handler refuses it.
-    async fn identify(&self, parts: &mut Parts) -> Result<(Client, Option<Caller>), Problem> {
-        let Ok(peer) = Peer::from_request_parts(parts, &()).await;
-        let client = self.0.proxies.client(peer, &parts.headers);
-        let caller = match Caller::of(&parts.headers, &self.0.operator_token) {
-            Ok(caller) => Some(caller),
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => None,
-            Err(problem) => return Err(problem),
-        };
-        if let Some(caller) = caller {
-            parts.extensions.insert(caller);
+    /// Requests for this address count only as far as their handler [charges](ClientShare::charge) for them.
+    #[must_use]
+    pub fn except(self, address: (Method, &'static str)) -> Self {
+        Self { counted_by_handler: Some(address), ..self }
+    }
+
+    fn forging(&self) -> MutexGuard<'_, LruCache<IpAddr, Instant>> {
+        // Nothing panics while it holds the lock.
+        self.shared.forging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that a router answers is within the limits, what it has no address for as well.
+    pub(crate) fn around(self, router: Router) -> Router {
+        let refusals = self.shared.refusals.clone();
+        router
+            .layer(from_fn_with_state(self, limit_clients))
+            .layer(from_fn_with_state(refusals, count_refusals))
+    }
+
+    /// The operator's token, for which there is no limit.
+    pub(crate) fn operator_token(&self) -> OperatorToken {
+        self.shared.operator_token.clone()
+    }
+
+    fn limit(&self, kind: Kind) -> Option<&Limit> {
+        match kind {
+            Kind::Read => self.shared.reads.as_ref(),
+            Kind::Write => self.shared.writes.as_ref(),
+            Kind::Probe => self.shared.probes.as_ref(),
         }
-        Ok((client, caller))
-    }
-
-    fn limit(&self, method: &Method) -> Option<&Limit> {
-        if method.is_safe() { self.0.reads.as_ref() } else { self.0.writes.as_ref() }
     }
 }
 
@@ -137,15 +197,20 @@ impl Limit {
     }
 }
 
-/// A middleware that lets pass what is within the limits.
-pub async fn limit_clients(State(limits): State<ClientLimits>, request: Request, next: Next) -> Response {
+/// A middleware that lets pass what is within the limits, and finds out for the extractors [`Client`] and [`Caller`] whose
+/// request it is.
+async fn limit_clients(State(limits): State<ClientLimits>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let (client, caller) = match limits.identify(&mut parts).await {
-        Ok(identified) => identified,
-        Err(problem) => return problem.into_response(),
-    };
-    let limit = limits.limit(&parts.method).filter(|_| !caller.is_some_and(Caller::is_operator));
-    let client = match limit.map(|limit| (limit, limit.bucket.take(client))) {
+    let Ok(peer) = Peer::from_request_parts(&mut parts, &()).await;
+    let client = limits.shared.proxies.client(peer, &parts.headers);
+    let caller = Caller::of(&parts.headers, &limits.shared.operator_token);
+    let kind = Kind::of(&parts);
+    let limit = limits.limit(kind).filter(|_| !caller.as_ref().is_ok_and(|caller| caller.is_operator()));
+    let by_handler = limits.counted_by_handler.as_ref();
+    let by_handler =
+        by_handler.is_some_and(|(method, path)| *method == parts.method && *path == parts.uri.path());
+    let counted = limit.filter(|_| !by_handler);
+    let client = match counted.map(|limit| (limit, limit.bucket.take(client))) {
         Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
         Some((limit, Err(Refused { wait, is_busy }))) => {
             if is_busy {
@@ -155,7 +220,13 @@ pub async fn limit_clients(State(limits): State<ClientLimits>, request: Request,
         }
         None => client,
     };
-    let share = limit.is_some().then(|| (limits.clone(), parts.method.clone()));
+    match caller {
+        Ok(caller) => drop(parts.extensions.insert(caller)),
+        // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it.
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {}
+        Err(problem) => return problem.into_response(),
+    }
+    let share = limit.is_some().then(|| (limits.clone(), kind));
     parts.extensions.insert(client);
     parts.extensions.insert(ClientShare { share, client });
     next.run(Request::from_parts(parts, body)).await
@@ -165,7 +236,7 @@ pub async fn limit_clients(State(limits): State<ClientLimits>, request: Request,
 #[derive(Clone)]
 pub struct ClientShare {
     /// None: there is no limit.
-    share: Option<(ClientLimits, Method)>,
+    share: Option<(ClientLimits, Kind)>,
     client: Client,
 }
 
@@ -175,11 +246,52 @@ impl ClientShare {
     /// # Errors
     /// 429 `too-many-requests` when the share is used up.
     pub fn charge(&self, requests: usize) -> Result<(), Problem> {
-        let requests = NonZeroU32::new(u32::try_from(requests).unwrap_or(u32::MAX));
-        let limit = self.share.as_ref().and_then(|(limits, method)| limits.limit(method));
-        let (Some(limit), Some(requests)) = (limit, requests) else { return Ok(()) };
+        let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
         let taken = limit.bucket.take_many(self.client, requests);
         taken.map(drop).map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    /// The same for what a person does now and then: its connection does not count as busy for it.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge_a_person(&self, requests: usize) -> Result<(), Problem> {
+        let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
+        let taken = limit.bucket.take_more(self.client, requests);
+        taken.map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    fn more(&self, requests: usize) -> Option<(&Limit, NonZeroU32)> {
+        let (limits, kind) = self.share.as_ref()?;
+        let requests = NonZeroU32::new(u32::try_from(requests).unwrap_or(u32::MAX))?;
+        Some((limits.limit(*kind)?, requests))
+    }
+
+    /// Charges the client for a request that is a forgery. Once its share is used up, [`Self::refuse_forgers`] refuses its
+    /// next ones until it may ask again.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge_for_forgery(&self) -> Result<(), Problem> {
+        let charged = self.charge(1);
+        if let (Err(_), Some((limits, _))) = (&charged, &self.share) {
+            let until = Instant::now() + FORGERS_WAIT;
+            limits.forging().put(self.client.address, until);
+        }
+        charged
+    }
+
+    /// Refuses a client that has forged more than its share a moment ago, slowly and before anything is done for it.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests`.
+    pub async fn refuse_forgers(&self) -> Result<(), Problem> {
+        let Some((limits, kind)) = &self.share else { return Ok(()) };
+        let until = limits.forging().get(&self.client.address).copied();
+        let wait = until.and_then(|until| until.checked_duration_since(Instant::now()));
+        let (Some(wait), Some(limit)) = (wait, limits.limit(*kind)) else { return Ok(()) };
+        tokio::time::sleep(BEFORE_A_REFUSAL).await;
+        Err(limit.refusal(wait))
     }
 }
 

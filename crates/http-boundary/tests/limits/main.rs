@@ -8,3 +8,4 @@ mod connections;
 mod h2;
 mod overhead;
 mod service;
+mod shares;

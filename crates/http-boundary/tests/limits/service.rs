@@ -3,11 +3,11 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use http_boundary::{HttpLimits, Peer, serve};
+use http_boundary::{ClientLimitArgs, ClientLimits, Health, HttpLimits, OperatorToken, Peer, serve};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -37,20 +37,35 @@ impl Service {
     }
 
     pub async fn with(http: HttpLimits, router: Router) -> Self {
+        Self::for_clients(ClientLimitArgs::without_limits(), http, router).await
+    }
+
+    /// With how it is, at the usual addresses.
+    pub async fn for_clients(clients: ClientLimitArgs, http: HttpLimits, router: Router) -> Self {
+        let (health, token) = (Health::default(), OperatorToken::new("secret"));
+        let clients = ClientLimits::new(&clients, token.clone(), health.refusals().clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = router
+            .merge(health.routes(token))
             .route("/", get(|peer: Peer| async move { peer.connection.to_string() }))
             .route("/bytes", post(|body: Bytes| async move { body.len().to_string() }))
             .route("/hangs", get(std::future::pending::<()>));
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
-        tokio::spawn(async move { serve(listener, router, &http, stop).await });
+        tokio::spawn(async move { serve(listener, router, clients, &http, stop).await });
         Self { address, _stop: guard }
     }
 
     pub async fn connect(&self) -> Client {
         Client(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// From another address of this machine.
+    pub async fn connect_from(&self, address: [u8; 4]) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        Client(socket.connect(self.address).await.unwrap())
     }
 }
 
@@ -71,6 +86,13 @@ impl Client {
         let reading = async { while self.0.read_buf(&mut all).await.is_ok_and(|bytes| bytes > 0) {} };
         tokio::time::timeout(DEADLINE, reading).await.expect("the connection is closed in time");
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Reads so many bytes more.
+    pub async fn skip(&mut self, bytes: usize) {
+        let mut skipped = vec![0; bytes];
+        let read = tokio::time::timeout(DEADLINE, self.0.read_exact(&mut skipped)).await;
+        read.expect("they come in time").unwrap();
     }
 
     /// Everything up to this.

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use payment_gateway::{Charge, Gateway, GatewayConfig, WebhookEvent, Webhooks};
+use payment_gateway::{Charge, Gateway, GatewayConfig, Signature, WebhookEvent, Webhooks};
 use sandbox_gateway::{DEFAULT_SECRET_KEY, Delays, SandboxConfig, SandboxGateway, Webhook};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -85,7 +85,8 @@ pub async fn receive(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let signature = headers["stripe-signature"].to_str().unwrap();
     let webhooks = Webhooks::new(SECRET).unwrap();
-    let event = webhooks.verify(signature, body.as_bytes(), i64::try_from(now).unwrap()).unwrap();
+    let signature = Signature::read(signature, i64::try_from(now).unwrap()).unwrap();
+    let event = webhooks.verify(&signature, body.as_bytes()).unwrap();
     sender.send(event).unwrap();
     StatusCode::OK
 }
