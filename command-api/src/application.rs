@@ -7,7 +7,7 @@ use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
 use crate::rights;
-use crate::routes::{self, Shared, WEBHOOKS};
+use crate::routes::{self, Parts, Shared, WEBHOOKS};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
 use axum::Router;
@@ -84,7 +84,7 @@ impl Application {
 
     /// The commands over HTTP.
     pub fn router(&self) -> Router {
-        let shared = Shared {
+        let shared = Shared::new(Parts {
             executor: Arc::clone(&self.executor),
             operator_token: OperatorToken::new(&self.config.operator_token),
             admission: self.admission.clone(),
@@ -97,7 +97,7 @@ impl Application {
             unpaid: self.unpaid.clone(),
             store: self.store.clone(),
             audit_key: self.config.audit_signing_key.public(),
-        };
+        });
         routes::router(shared)
     }
 

@@ -99,9 +99,13 @@ where
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let Ok(client) = Client::from_request_parts(&mut parts, state).await;
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
-        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
         let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
+        let slot = parts.extensions.remove::<Slot>();
+        let mut unread = Request::new(body);
+        // The body's limit is among them. They are moved: to copy them takes longer than to read most bodies.
+        *unread.extensions_mut() = std::mem::take(&mut parts.extensions);
+        let bytes = Bytes::from_request(unread, state).await;
+        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
         if EventStore::from_ref(state).away().is_some() {
             return Err(problems::event_store_away());
         }
@@ -109,7 +113,7 @@ where
         let place = Admission::from_ref(state).admit(class, caller, client).await?;
         let body = json::read(&parts.headers, &bytes)?;
         let context = Context::of(caller, place, &parts, &bytes)?;
-        context.take_key(&parts, &Keys::from_ref(state))?;
+        context.take_key(slot.as_ref(), parts.uri.path(), &Keys::from_ref(state))?;
         Ok(Self { body, context })
     }
 }
@@ -133,11 +137,9 @@ impl Context {
 
 impl Context {
     /// Keeps others from using the key while this request is under way.
-    fn take_key(&self, parts: &Parts, keys: &Keys) -> Result<(), Problem> {
-        let (Some(key), Some(slot)) = (&self.idempotency_key, parts.extensions.get::<Slot>()) else {
-            return Ok(());
-        };
-        let scope = keys::scope(self.caller, self.command_id, key, parts.uri.path());
+    fn take_key(&self, slot: Option<&Slot>, path: &str, keys: &Keys) -> Result<(), Problem> {
+        let (Some(key), Some(slot)) = (&self.idempotency_key, slot) else { return Ok(()) };
+        let scope = keys::scope(self.caller, self.command_id, key, path);
         slot.keep(keys.begin(scope, &self.fingerprint)?);
         Ok(())
     }

@@ -52,9 +52,14 @@ pub struct Database {
     turns: Turns,
 }
 
-/// A connection to the read models, with the turn of the one who asked. Given back when dropped.
-pub struct Connection {
-    connection: PoolConnection<Postgres>,
+/// A connection to the read models.
+pub type Connection = OnTurn<PoolConnection<Postgres>>;
+/// The read models as they are at one moment.
+pub type Snapshot = OnTurn<Transaction<'static, Postgres>>;
+
+/// A way to the read models with the turn of the client that asked. Both are given back when it is dropped.
+pub struct OnTurn<C> {
+    connection: C,
     _turn: Turn,
 }
 
@@ -87,14 +92,14 @@ impl Database {
     pub async fn connection(&self, client: Client) -> Result<Connection, Problem> {
         let turn = self.turns.take(client).await.map_err(|_| overloaded())?;
         let connection = self.pool.acquire().await.map_err(failed_query)?;
-        Ok(Connection { connection, _turn: turn })
+        Ok(OnTurn { connection, _turn: turn })
     }
 
     /// A moment of the read models, when it is this client's turn: `begin` is a `BEGIN` that names the isolation.
     ///
     /// A task of its own begins it, because a request ends wherever its client goes away. A transaction that is left while
-    /// it begins stays open on its connection, without sqlx knowing of it (0.9.0): whoever gets that connection next
-    /// would see the past, and nothing of what was written since.
+    /// it begins stays open on its connection, without sqlx knowing of it (0.9.0): the next
+    /// request on that connection would see the past, and nothing that was written since.
     ///
     /// # Errors
     /// As for [`Database::connection`].
@@ -102,8 +107,8 @@ impl Database {
         let turn = self.turns.take(client).await.map_err(|_| overloaded())?;
         let pool = self.pool.clone();
         let beginning = tokio::spawn(async move {
-            let transaction = pool.begin_with(begin).await.map_err(failed_query)?;
-            Ok(Snapshot { transaction, _turn: turn })
+            let connection = pool.begin_with(begin).await.map_err(failed_query)?;
+            Ok(OnTurn { connection, _turn: turn })
         });
         beginning.await.unwrap_or_else(|_| Err(Problem::internal()))
     }
@@ -114,27 +119,7 @@ impl Database {
     }
 }
 
-/// The read models as they are at one moment. Given back when dropped.
-pub struct Snapshot {
-    transaction: Transaction<'static, Postgres>,
-    _turn: Turn,
-}
-
-impl Deref for Snapshot {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Snapshot {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.transaction
-    }
-}
-
-impl Deref for Connection {
+impl<C: Deref<Target = PgConnection>> Deref for OnTurn<C> {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -142,7 +127,7 @@ impl Deref for Connection {
     }
 }
 
-impl DerefMut for Connection {
+impl<C: DerefMut<Target = PgConnection>> DerefMut for OnTurn<C> {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }

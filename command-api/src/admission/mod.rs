@@ -1,5 +1,5 @@
 //! Which commands are taken into work: only so many at once, and when places or the disk run short, first of all no new
-//! carts. Whoever has ordered can pay until the last.
+//! carts. Orders that are placed can be paid until the last.
 //!
 //! A request that only waits for an outcome (`Prefer: wait`) has no place.
 
@@ -88,7 +88,7 @@ impl Class {
         }
     }
 
-    /// The least shortage of the disk at which it is refused: whoever has ordered can pay until the last.
+    /// The least shortage of the disk at which it is refused: orders that are placed can be paid until the last.
     fn refused_at(self) -> Option<Shortage> {
         match self {
             Self::NewCarts | Self::CartLines => Some(Shortage::OfCarts),

@@ -28,13 +28,17 @@ use axum::response::Response;
 use event_store::EventStore;
 use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
+use std::ops::Deref;
 use std::sync::Arc;
 
 pub use webhooks::WEBHOOKS;
 
-/// What the handlers share.
+/// What the handlers share. A clone costs next to nothing: axum makes several for each request.
 #[derive(Clone)]
-pub struct Shared {
+pub struct Shared(Arc<Parts>);
+
+/// The parts of what they share.
+pub struct Parts {
     pub executor: Arc<Executor>,
     /// Orders that wait for a stream that cannot be read.
     pub parked_orders: ParkedOrders,
@@ -52,6 +56,20 @@ pub struct Shared {
     pub store: EventStore,
     /// What they are checked with.
     pub audit_key: PublicKey,
+}
+
+impl Shared {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<Shared> for OperatorToken {

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// many networks of 64 bits as a byte has values).
 const BITS_OF_A_CUSTOMER: u32 = 56;
 
-/// Whom an address counts as wherever something is limited by address: an IPv4 address as itself, also when it is written
-/// as IPv6, and an IPv6 address as the /56 network of one customer of a provider.
+/// The client that an address counts as, wherever something is limited by address: an IPv4 address as itself, even if it is
+/// written as IPv6, and an IPv6 address as the /56 network of one customer of a provider.
 #[must_use]
 pub fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -75,7 +75,7 @@ pub enum FillError {
     /// What was generated is not valid.
     #[error("the demo shop's products are not valid: report this")]
     Generated(#[from] InvalidDemoShop),
-    /// The address or the token has not the form of one.
+    /// The address or the token does not have the form of one.
     #[error(transparent)]
     Client(#[from] InvalidClient),
     /// A command was not accepted.

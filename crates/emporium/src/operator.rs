@@ -34,7 +34,7 @@ pub enum OperatorError {
         #[source]
         source: io::Error,
     },
-    /// The address or the token has not the form of one.
+    /// The address or the token does not have the form of one.
     #[error(transparent)]
     Client(#[from] InvalidClient),
 }
@@ -43,7 +43,7 @@ impl OperatorArgs {
     /// A client for the shop.
     ///
     /// # Errors
-    /// When there is no token, or the address or the token has not the form of one.
+    /// When there is no token, or the address or the token does not have the form of one.
     pub async fn client(&self) -> Result<ShopClient, OperatorError> {
         Ok(ShopClient::new(&self.url, &self.token().await?)?)
     }

@@ -198,7 +198,7 @@ const ALL: [&str; 4] = [BOUGHT, APPROVED, CARRIER, ARRIVED];
     ALL,
     "o,1,p/1,s1,,1.00,0\n",
     "o,1,boleto,1,1.00\n",
-    "a field has not the form that the shop takes"
+    "a field does not have the form that the shop takes"
 )]
 #[case("delivered", ALL, "o,1,p1,s1,,1.005,0\n", "o,1,boleto,1,1.00\n", "a row cannot be read")]
 #[case("delivered", ALL, "o,1,p1,s1,,-1.00,0\n", "o,1,boleto,1,1.00\n", "a row cannot be read")]

@@ -4,7 +4,7 @@ use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
 use crate::overhead::{Overhead, Overheads, Slowed};
-use crate::{HttpLimits, Peer};
+use crate::{ClientLimits, HttpLimits, Peer, Stopping};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::join;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -49,12 +50,33 @@ const RESETS_OF_OURS: usize = 256;
 const MIB: usize = 1024 * 1024;
 
 /// What all connections of a listener share.
-#[derive(Clone)]
 struct Edge {
     router: Router,
+    /// None: no client is limited.
+    clients: Option<ClientLimits>,
+    stopping: Stopping,
     room: Arc<Room>,
     unread: Arc<Unread>,
     overheads: Arc<Overheads>,
+}
+
+impl Edge {
+    /// Here and not as layers of the router: each of those would cost every request a few allocations, and a copy of all
+    /// that the layers below it hold.
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let Some(clients) = &self.clients else { return self.route(request).await };
+        let response = match clients.admit(request).await {
+            Ok(request) => self.route(request).await,
+            Err(refusal) => refusal.into_response(),
+        };
+        clients.count(&response);
+        response
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = self.router.clone().call(request).await;
+        response
+    }
 }
 
 /// Closes the connection that a request came over, without an answer.
@@ -77,13 +99,27 @@ pub async fn serve_alone(
     http: &HttpLimits,
     stop: CancellationToken,
 ) {
+    serve_within(None, listener, router, share, http, stop).await;
+}
+
+/// The same, within what the clients may ask for, if they are limited.
+pub(crate) async fn serve_within(
+    clients: Option<ClientLimits>,
+    listener: TcpListener,
+    router: Router,
+    share: Share,
+    http: &HttpLimits,
+    stop: CancellationToken,
+) {
     let mut acceptor = Acceptor::new(share, http.for_connections());
-    let edge = Edge {
+    let edge = Arc::new(Edge {
         router,
+        clients,
+        stopping: Stopping::with(&stop),
         room: Arc::new(Room::new(http.request_bodies_mib * MIB, http.request_body_seconds)),
         unread: Arc::new(Unread::new((http.unread_answers_mib * MIB) as u64)),
         overheads: Arc::new(Overheads::new()),
-    };
+    });
     let builder = Arc::new(protocols(http));
     let too_late = CancellationToken::new();
     let connections = TaskTracker::new();
@@ -92,7 +128,7 @@ pub async fn serve_alone(
             let (stream, address, connection) = acceptor.accept(&listener).await;
             let peer = Peer::new(address, connection.number());
             let overhead = Overhead::new(&edge.overheads, counted_as(peer.address), &connection);
-            let asked = Asked { edge: edge.clone(), peer, connection, overhead };
+            let asked = Asked { edge: Arc::clone(&edge), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
                 let serving = answer(stream, asked, &builder, &stop);
@@ -133,8 +169,9 @@ async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor
         debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
     let connection = asked.connection.clone();
-    let stream = Slowed::new(Guarded::new(stream, connection.clone()), asked.overhead.clone());
-    let io = TokioIo::new(stream);
+    let (reader, writer) = stream.into_split();
+    let stream = join(Slowed::new(reader, asked.overhead.clone()), writer);
+    let io = TokioIo::new(Guarded::new(stream, connection.clone()));
     let mut serving = pin!(builder.serve_connection(io, asked));
     let mut is_stopping = false;
     loop {
@@ -163,7 +200,7 @@ async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor
 
 /// The requests of one connection.
 struct Asked {
-    edge: Edge,
+    edge: Arc<Edge>,
     peer: Peer,
     connection: Connection,
     overhead: Overhead,
@@ -193,10 +230,11 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(HangUp(self.connection.clone()));
-        let answering = self.edge.router.clone().call(request);
+        request.extensions_mut().insert(self.edge.stopping.clone());
+        let answering = Arc::clone(&self.edge).answer(request);
         let (unread, overhead) = (Arc::clone(&self.edge.unread), self.overhead.clone());
         Box::pin(async move {
-            let response = answering.await?;
+            let response = answering.await;
             let response = match arrival {
                 Some(arrival) if !is_multiplexed => last_if_unread(response, arrival, waits_for_word).await,
                 Some((arrival, _)) => arrival.problem().map_or(response, IntoResponse::into_response),

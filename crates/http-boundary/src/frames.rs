@@ -14,7 +14,7 @@ const BYTES_FOR_ONE_MORE: u32 = 64;
 pub(crate) enum Frames {
     /// So many bytes of the preface have come.
     Preface(usize),
-    /// Within the head of a frame, of which so many bytes have come.
+    /// So many bytes of a frame's head have come.
     Head([u8; HEAD_BYTES], usize),
     /// So many bytes of the payload are still to come.
     Payload(u32),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// The rate of an address.
@@ -124,21 +124,21 @@ impl Overhead {
     }
 }
 
-/// A stream that is read as slowly as its overhead asks for.
-pub(crate) struct Slowed<S> {
-    stream: S,
+/// The reading half of a connection, which is read as slowly as its overhead asks for.
+pub(crate) struct Slowed<R> {
+    reader: R,
     frames: Frames,
     overhead: Overhead,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Slowed<S> {
-    pub fn new(stream: S, overhead: Overhead) -> Self {
-        Self { stream, frames: Frames::default(), overhead, pause: None }
+impl<R> Slowed<R> {
+    pub fn new(reader: R, overhead: Overhead) -> Self {
+        Self { reader, frames: Frames::default(), overhead, pause: None }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Slowed<S> {
+impl<R: AsyncRead + Unpin> AsyncRead for Slowed<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -149,43 +149,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Slowed<S> {
             self.pause = None;
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buf);
+        let read = Pin::new(&mut self.reader).poll_read(context, buf);
         let frames = self.frames.count(&buf.filled()[before..]);
         if frames > 0 {
             let pause = self.overhead.was_read(frames);
             self.pause = (!pause.is_zero()).then(|| Box::pin(sleep(pause)));
         }
         read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Slowed<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use crate::Metrics;
 use crate::problem::ProblemId;
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::Response;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -45,6 +43,15 @@ impl Refusals {
         }
     }
 
+    /// Counts an answer that refuses its request for want of room: 429 or 503.
+    pub(crate) fn count_answer(&self, response: &Response) {
+        if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()
+        {
+            self.count(id);
+        }
+    }
+
     fn say(&self) {
         let unsaid = std::mem::take(&mut *self.lock());
         let reasons: Vec<_> = unsaid.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -55,21 +62,6 @@ impl Refusals {
         // Nothing panics while it holds the lock.
         self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A middleware that counts the answers which refuse a request for want of room: 429 and 503.
-pub(crate) async fn count_refusals(
-    State(refusals): State<Refusals>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = next.run(request).await;
-    if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-        && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()
-    {
-        refusals.count(id);
-    }
-    response
 }
 
 #[cfg(test)]

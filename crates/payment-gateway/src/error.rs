@@ -105,7 +105,7 @@ pub enum UnknownOutcome {
         message: String,
     },
     /// An answer that is not one of the gateway.
-    #[error("the answer with status {status} has not the form of one")]
+    #[error("the answer with status {status} does not have the form of one")]
     Unreadable {
         /// The HTTP status.
         status: u16,

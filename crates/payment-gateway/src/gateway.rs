@@ -53,7 +53,7 @@ impl Gateway {
     /// A gateway at this address. Nothing is sent yet.
     ///
     /// # Errors
-    /// When the address or the key has not the form of one.
+    /// When the address or the key does not have the form of one.
     pub fn new(config: &GatewayConfig) -> Result<Self, InvalidGateway> {
         let is_web = |base: &Url| base.has_host() && matches!(base.scheme(), "http" | "https");
         let base = Url::parse(&config.base_url).ok().filter(is_web);

@@ -67,7 +67,7 @@ impl WebhookEvent {
 #[derive(Debug, Error)]
 pub enum InvalidWebhook {
     /// The header is missing something.
-    #[error("the signature header has not the form t=…,v1=…, with 64 hexadecimal digits for v1")]
+    #[error("the signature header does not have the form t=…,v1=…, with 64 hexadecimal digits for v1")]
     Header,
     /// Nobody who knows the secret has signed this body at this time.
     #[error("no signature fits: check that the webhook's secret is the gateway's")]
@@ -81,7 +81,7 @@ pub enum InvalidWebhook {
         seconds: i64,
     },
     /// The signature is right and the body is not what we know.
-    #[error("the webhook's body has not the form of an event")]
+    #[error("the webhook's body does not have the form of an event")]
     Body(#[source] serde_json::Error),
 }
 

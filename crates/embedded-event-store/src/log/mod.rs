@@ -16,6 +16,7 @@ mod journal_tests;
 mod old_log_tests;
 mod recent;
 pub mod record;
+mod shortage;
 #[cfg(test)]
 mod size_tests;
 mod tail;

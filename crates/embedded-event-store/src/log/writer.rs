@@ -10,19 +10,19 @@
 //! Nor is a process without a descriptor left, for which nothing can be opened. Nothing is written then, changes are
 //! refused, and the database is opened again as soon as there are descriptors.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use connection_limits::{PerSecond, descriptors};
+use connection_limits::descriptors;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 pub use super::change::{Change, Expected, WriteError, Written};
 use super::confirmed::Confirmed;
 use super::decide::{Decided, Decider};
+use super::shortage::{is_lack_of_room, is_shortage, note_no_descriptors};
 use super::{Log, OpenError, StorageError, key};
 use crate::config::Config;
 use crate::index;
@@ -35,8 +35,6 @@ const BYTES_IN_A_GROUP: usize = 16 * 1024 * 1024;
 const PERMIT_BYTES: usize = 1024;
 /// How often it is tried to open the database while there is no descriptor for it.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
-
-static LINES_WITHOUT_DESCRIPTORS: PerSecond = PerSecond::once();
 
 enum Command {
     Write(Waiting),
@@ -387,26 +385,5 @@ impl WriterThread {
     fn free_bytes(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.data_dir).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-    }
-}
-
-fn is_lack_of_room(error: &StorageError) -> bool {
-    let StorageError::Database(fjall::Error::Io(error)) = error else { return false };
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
-fn is_shortage(error: &WriteError) -> bool {
-    matches!(error, WriteError::Storage(error) if descriptors::is_behind(error))
-}
-
-/// For `/readyz`, and for the log at most once a second.
-fn note_no_descriptors() {
-    descriptors::note_shortage();
-    if let Some(times) = LINES_WITHOUT_DESCRIPTORS.line() {
-        tracing::warn!(
-            times,
-            "the process has no descriptor left for the event store's files: events are refused until it has; raise its \
-             limit for open files (ulimit -n)"
-        );
     }
 }

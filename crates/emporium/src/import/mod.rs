@@ -69,7 +69,7 @@ pub enum ImportError {
         #[source]
         source: csv::Error,
     },
-    /// There is no token, or the address has not the form of one.
+    /// There is no token, or the address does not have the form of one.
     #[error(transparent)]
     Operator(#[from] OperatorError),
     /// Nobody answers.

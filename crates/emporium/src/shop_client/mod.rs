@@ -33,8 +33,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long a command is sent again before the client gives up, unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a command is sent again before the client gives up, unless told otherwise: when an answer is lost on a busy
+/// machine, it has to be asked for at least once more.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A connection to a running shop, as the operator. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl ShopClient {
     /// A client for the shop at this address.
     ///
     /// # Errors
-    /// When the address or the token has not the form of one.
+    /// When the address or the token does not have the form of one.
     pub fn new(url: &str, operator_token: &str) -> Result<Self, InvalidClient> {
         let base = Url::parse(url).ok().filter(|base| base.has_host() && base.scheme() == "http");
         let base = base.ok_or_else(|| InvalidClient::Url(url.to_owned()))?;

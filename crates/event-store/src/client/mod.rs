@@ -124,7 +124,7 @@ impl EventStore {
     /// An event store at this address. Connects when it is first used.
     ///
     /// # Errors
-    /// When the address has not the form of an EventStoreDB connection string.
+    /// When the address does not have the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
         Ok(Self::with(Address::parse(connection_string)?))
     }

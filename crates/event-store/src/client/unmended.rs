@@ -22,7 +22,7 @@ impl UnmendedClient {
     /// A client of the event store at this address.
     ///
     /// # Errors
-    /// When the address has not the form of an EventStoreDB connection string.
+    /// When the address does not have the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
         let invalid = |reason: String| InvalidConnectionString { reason };
         let settings =

@@ -2,14 +2,11 @@
 
 mod bucket;
 
-use crate::refusals::count_refusals;
 use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
-use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
@@ -42,7 +39,7 @@ pub struct ClientLimitArgs {
     pub proxies: ProxyArgs,
 
     /// Queries that one address may send in a second without the operator's token; 0 for any number
-    #[arg(long, env = "EMPORIUM_READS_PER_SECOND_BY_ADDRESS", default_value_t = 500, value_name = "N")]
+    #[arg(long, env = "EMPORIUM_READS_PER_SECOND_BY_ADDRESS", default_value_t = 300, value_name = "N")]
     pub reads_per_second_by_address: u32,
 
     /// Commands that one address may send in a second without the operator's token; 0 for any number
@@ -115,7 +112,7 @@ struct Limit {
 }
 
 impl ClientLimits {
-    /// Limits of which nothing is used yet. What they refuse is counted.
+    /// Limits with nothing used yet. What they refuse is counted.
     #[must_use]
     pub fn new(args: &ClientLimitArgs, operator_token: OperatorToken, refusals: Refusals) -> Self {
         let limit = |name, a_second| {
@@ -148,12 +145,44 @@ impl ClientLimits {
         self.shared.forging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that a router answers is within the limits, what it has no address for as well.
-    pub(crate) fn around(self, router: Router) -> Router {
-        let refusals = self.shared.refusals.clone();
-        router
-            .layer(from_fn_with_state(self, limit_clients))
-            .layer(from_fn_with_state(refusals, count_refusals))
+    /// Lets pass what is within the limits, and finds out for the extractors [`Client`] and [`Caller`] whose request it is.
+    /// Otherwise returns the refusal.
+    pub(crate) async fn admit(&self, request: Request) -> Result<Request, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(peer) = Peer::from_request_parts(&mut parts, &()).await;
+        let client = self.shared.proxies.client(peer, &parts.headers);
+        let caller = Caller::of(&parts.headers, &self.shared.operator_token);
+        let kind = Kind::of(&parts);
+        let limit = self.limit(kind).filter(|_| !caller.as_ref().is_ok_and(|caller| caller.is_operator()));
+        let by_handler = self.counted_by_handler.as_ref();
+        let by_handler =
+            by_handler.is_some_and(|(method, path)| *method == parts.method && *path == parts.uri.path());
+        let counted = limit.filter(|_| !by_handler);
+        let client = match counted.map(|limit| (limit, limit.bucket.take(client))) {
+            Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
+            Some((limit, Err(Refused { wait, is_busy }))) => {
+                if is_busy {
+                    tokio::time::sleep(BEFORE_A_REFUSAL).await;
+                }
+                return Err(limit.refusal(wait));
+            }
+            None => client,
+        };
+        match caller {
+            Ok(caller) => drop(parts.extensions.insert(caller)),
+            // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it.
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {}
+            Err(problem) => return Err(problem),
+        }
+        let share = limit.is_some().then(|| (self.clone(), kind));
+        parts.extensions.insert(client);
+        parts.extensions.insert(ClientShare { share, client });
+        Ok(Request::from_parts(parts, body))
+    }
+
+    /// Counts an answer that refuses its request for want of room.
+    pub(crate) fn count(&self, response: &Response) {
+        self.shared.refusals.count_answer(response);
     }
 
     /// The operator's token, for which there is no limit.
@@ -195,41 +224,6 @@ impl Limit {
             .header(HeaderName::from_static("x-ratelimit-remaining"), HeaderValue::from(0))
             .header(HeaderName::from_static("x-ratelimit-reset"), HeaderValue::from(wait))
     }
-}
-
-/// A middleware that lets pass what is within the limits, and finds out for the extractors [`Client`] and [`Caller`] whose
-/// request it is.
-async fn limit_clients(State(limits): State<ClientLimits>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let Ok(peer) = Peer::from_request_parts(&mut parts, &()).await;
-    let client = limits.shared.proxies.client(peer, &parts.headers);
-    let caller = Caller::of(&parts.headers, &limits.shared.operator_token);
-    let kind = Kind::of(&parts);
-    let limit = limits.limit(kind).filter(|_| !caller.as_ref().is_ok_and(|caller| caller.is_operator()));
-    let by_handler = limits.counted_by_handler.as_ref();
-    let by_handler =
-        by_handler.is_some_and(|(method, path)| *method == parts.method && *path == parts.uri.path());
-    let counted = limit.filter(|_| !by_handler);
-    let client = match counted.map(|limit| (limit, limit.bucket.take(client))) {
-        Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
-        Some((limit, Err(Refused { wait, is_busy }))) => {
-            if is_busy {
-                tokio::time::sleep(BEFORE_A_REFUSAL).await;
-            }
-            return limit.refusal(wait).into_response();
-        }
-        None => client,
-    };
-    match caller {
-        Ok(caller) => drop(parts.extensions.insert(caller)),
-        // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it.
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {}
-        Err(problem) => return problem.into_response(),
-    }
-    let share = limit.is_some().then(|| (limits.clone(), kind));
-    parts.extensions.insert(client);
-    parts.extensions.insert(ClientShare { share, client });
-    next.run(Request::from_parts(parts, body)).await
 }
 
 /// What the client of a request may ask for. A request that does the work of many is charged for them.

@@ -6,7 +6,7 @@ use connection_limits::figures;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// How long a write may take of which nothing is read.
+/// A write that takes longer is one that the service does not read.
 const BLOCKED: Duration = Duration::from_secs(1);
 
 fn slowed() -> u64 {

@@ -95,7 +95,7 @@ impl Refusal {
     pub fn heading(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "a row cannot be read",
-            Self::Text(_) | Self::Money(_) => "a field has not the form that the shop takes",
+            Self::Text(_) | Self::Money(_) => "a field does not have the form that the shop takes",
             Self::Unknown { .. } => "customer, product or seller is in no file",
             Self::UnknownStatus(_) => "status unknown",
             Self::TwoPrices { .. } => "one SKU at two prices",
