@@ -10,7 +10,6 @@ mod event_store_report;
 pub mod executor;
 mod fulfilment;
 mod ids;
-mod json;
 mod keys;
 mod parked_report;
 mod problems;

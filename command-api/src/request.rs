@@ -1,20 +1,20 @@
 //! What every command request has: a caller, perhaps an idempotency key, a business time, a body.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName};
 use chrono::{DateTime, SubsecRound, Utc};
 use event_store::{EventStore, read_time};
-use http_boundary::{Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait};
+use http_boundary::{
+    Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait, read_json, unreadable_bytes,
+};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::admission::{Admission, Class, Place};
 use crate::executor::Envelope;
-use crate::json;
 use crate::keys::{self, Keys, Slot};
 use crate::problems;
 
@@ -111,7 +111,7 @@ where
         }
         // Only now: a client that is slow to send takes no place from others.
         let place = Admission::from_ref(state).admit(class, caller, client).await?;
-        let body = json::read(&parts.headers, &bytes)?;
+        let body = read_json(&parts.headers, &bytes)?;
         let context = Context::of(caller, place, &parts, &bytes)?;
         context.take_key(slot.as_ref(), parts.uri.path(), &Keys::from_ref(state))?;
         Ok(Self { body, context })
@@ -143,23 +143,6 @@ impl Context {
         slot.keep(keys.begin(scope, &self.fingerprint)?);
         Ok(())
     }
-}
-
-/// The body could not be read, or has more than so many bytes.
-pub fn unreadable_bytes(rejection: &BytesRejection, max_bytes: usize) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return body_too_large(max_bytes);
-    }
-    Problem::malformed(rejection.body_text())
-}
-
-pub fn body_too_large(max_bytes: usize) -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body-too-large",
-        "The body is too large",
-        format!("A request has at most {max_bytes} bytes here: send it in parts."),
-    )
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

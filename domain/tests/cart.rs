@@ -160,6 +160,9 @@ fn a_cart_that_was_changed_too_often_refuses(#[case] history: Vec<Event>, #[case
 #[case::a_currency_that_is_no_more(
     vec![], open("HRK", None), Rejection::UnknownCurrency { currency: currency("HRK") },
 )]
+#[case::a_unit_of_account(
+    vec![], open("CLF", None), Rejection::UnknownCurrency { currency: currency("CLF") },
+)]
 #[case::a_second_currency(vec![opened()], open("EUR", None), Rejection::AlreadyOpen)]
 #[case::a_second_customer(vec![opened()], open("GBP", Some("ada")), Rejection::AlreadyOpen)]
 #[case::a_line_twice(

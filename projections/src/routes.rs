@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use event_store::EventStore;
-use http_boundary::{Caller, OperatorToken, PathParams, Problem};
+use http_boundary::{Caller, JsonBody, OperatorToken, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use std::time::Duration;
@@ -145,11 +145,10 @@ async fn rebuild(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<Rebuild>>,
+    JsonBody(Rebuild { shards, switch }): JsonBody<Rebuild>,
 ) -> Result<(StatusCode, Json<Changed>), Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
-    let Rebuild { shards, switch } = body.map(|Json(body)| body).unwrap_or_default();
     let shards = shards.unwrap_or(1);
     if !(1..=MAX_SHARDS).contains(&shards) {
         return Err(Problem::invalid(format!("`shards` is a number from 1 to {MAX_SHARDS}.")));
@@ -178,10 +177,9 @@ async fn switch(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<SwitchTo>>,
+    JsonBody(SwitchTo { version, even_with_parked }): JsonBody<SwitchTo>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
-    let SwitchTo { version, even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
     switch_to(&shared, find(&name)?, version, even_with_parked).await
 }
 
@@ -190,11 +188,10 @@ async fn rollback(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<Rollback>>,
+    JsonBody(Rollback { even_with_parked }): JsonBody<Rollback>,
 ) -> Result<Json<Changed>, Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
-    let Rollback { even_with_parked } = body.map(|Json(body)| body).unwrap_or_default();
     let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
     let before = versions.iter().find(|version| version.state == VersionState::Standby);
@@ -229,11 +226,10 @@ async fn compare(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams(name): PathParams<String>,
-    body: Option<Json<CompareWhat>>,
+    JsonBody(CompareWhat { version, percent }): JsonBody<CompareWhat>,
 ) -> Result<Json<Comparison>, Problem> {
     caller.require_operator()?;
     let entry = find(&name)?;
-    let CompareWhat { version, percent } = body.map(|Json(body)| body).unwrap_or_default();
     if percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
         return Err(Problem::invalid("`percent` is a number from 1 to 100."));
     }
@@ -266,10 +262,9 @@ async fn retry(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
-    body: Option<Json<Which>>,
+    JsonBody(Which { version }): JsonBody<Which>,
 ) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
-    let version = body.and_then(|Json(body)| body.version);
     ask(&shared, find(&name)?, &Wish { stream, version, skips: None }).await
 }
 
@@ -277,7 +272,7 @@ async fn skip(
     State(shared): State<Shared>,
     caller: Caller,
     PathParams((name, stream)): PathParams<(String, String)>,
-    Json(Skip { version, revision, reason }): Json<Skip>,
+    JsonBody(Skip { version, revision, reason }): JsonBody<Skip>,
 ) -> Result<(StatusCode, Json<Asked>), Problem> {
     caller.require_operator()?;
     if reason.trim().is_empty() {

@@ -96,7 +96,7 @@ impl Application {
         let log = live::Log::new(store.clone(), live);
         let shared = Shared {
             readers: Readers::new(live.histories_at_once),
-            live_events: live::Events::new(log.clone()),
+            live_events: live::Events::new(log.clone(), live.live_replay_seconds),
             live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
             checkpoints,
             database: Database::new(pool, MAX_CONNECTIONS - 1, &database_args, health),

@@ -3,6 +3,7 @@ use crate::places::Limits;
 use event_store::EventStore;
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What query-api needs to run. Every value can be given as an option or in the environment.
 // Not Debug: it holds secrets.
@@ -71,6 +72,17 @@ pub struct LiveArgs {
     /// How many histories, differences and pages of the past may be read at once; the operator has as many more
     #[arg(long, env = "EMPORIUM_HISTORIES_AT_ONCE", default_value_t = LiveArgs::DEFAULT.histories_at_once)]
     pub histories_at_once: usize,
+
+    /// Seconds within which a listener has to take what it has missed; then its live page ends, and it goes on after the
+    /// last event that it took when it connects again
+    #[arg(
+        long,
+        env = "EMPORIUM_LIVE_REPLAY_SECONDS",
+        default_value = "60",
+        value_parser = http_boundary::seconds,
+        value_name = "SECONDS"
+    )]
+    pub live_replay_seconds: Duration,
 }
 
 impl LiveArgs {
@@ -81,6 +93,7 @@ impl LiveArgs {
         live_places_of_connection: 50,
         live_places_reserved: 500,
         histories_at_once: 8,
+        live_replay_seconds: Duration::from_secs(60),
     };
 
     /// For those who watch.
@@ -113,4 +126,21 @@ impl Default for LiveArgs {
 impl Config {
     /// Well before anything that stands between us and a browser loses its patience.
     pub const LIVE_HEARTBEAT: u64 = 10;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
+
+    #[test]
+    fn the_command_line_and_the_code_have_the_same_defaults() {
+        assert_eq!(CommandLine::parse_from(["service"]).live, LiveArgs::DEFAULT);
+    }
 }

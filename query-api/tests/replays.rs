@@ -93,7 +93,7 @@ async fn a_hundred_who_missed_ten_thousand_events_each_take_little_and_hear_them
         let appended = store.append(&stream, expected, events.to_vec()).await.unwrap();
         expected = ExpectedRevision::Exact(appended.revision);
     }
-    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT));
+    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT), Duration::from_secs(60));
     let missed_all = async |number| {
         let moments = live.follow::<Cart>(cart_id, Some(Position::new(0)), asker(number)).await.unwrap();
         Box::pin(moments)

@@ -1,7 +1,7 @@
 //! Named locks: of all that ask for one, exactly one holds it, and the next one gets it when that one is gone.
 
 use crate::supervision::{client, reserved_address};
-use crate::target::{fresh, soon, target};
+use crate::target::{events, fresh, soon, target};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{EventStore, ExpectedRevision, Lock, NotLocked};
 use std::io::{BufRead, BufReader};
@@ -81,6 +81,31 @@ async fn a_lock_whose_stream_is_deleted_is_lost_and_its_successor_is_held() {
     waiter.waits().await;
     drop(second);
     waiter.gets_it().await;
+}
+
+/// Its holder is given them, and must not hand them back or end over them.
+#[tokio::test]
+async fn events_of_others_in_its_stream_keep_nobody_from_taking_and_keeping_it() {
+    let target = target().await;
+    let name = fresh("lock");
+    let stream = format!("lock-{name}");
+    target.append(&stream, events(20)).await;
+    let first = lock(&target.store, &name).await;
+    assert_eq!(first.stream().name(), stream);
+    let mut waiter = Waiter::new(&target.store, &name);
+    waiter.waits().await;
+    for _ in 0..2 {
+        // More than its consumer holds at once.
+        target.append(&stream, events(200)).await;
+        waiter.waits().await;
+        assert!(futures::poll!(pin!(first.lost())).is_pending());
+    }
+    drop(first);
+    let second = waiter.gets_it().await;
+    target.append(&stream, events(20)).await;
+    let mut waiter = Waiter::new(&target.store, &name);
+    waiter.waits().await;
+    assert!(futures::poll!(pin!(second.lost())).is_pending());
 }
 
 #[tokio::test]

@@ -113,6 +113,8 @@ async fn revenue_is_told_apart_and_filtered(pool: PgPool) {
         ("sku=BOWL", 2000),
         ("merchant=acme", 4000),
         ("country=GB", 2500),
+        ("country=gb", 2500),
+        ("country=United%20Kingdom", 2500),
         ("country=GB&sku=BOWL", 500),
         ("merchant=acme&country=France", 1500),
         ("merchant=acme&sku=MUG", 2000),

@@ -1,6 +1,7 @@
 //! Bad input: a clear problem document, and nothing written.
 
 use crate::harness::{Shop, gbp};
+use domain::cart::MAX_CHANGES;
 use event_store::Position;
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
@@ -192,4 +193,27 @@ async fn a_query_that_no_database_could_answer_is_refused(pool: PgPool) {
     let ancient = ancient.header("emporium-occurred-at", "0000-01-01T00:00:00+23:00");
     let reply = ancient.json(&json!({ "currency": "GBP" })).send().await;
     reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+}
+
+/// Whoever fills a cart may be anybody, and all that is done to it is kept.
+#[sqlx::test(migrations = false)]
+async fn a_cart_that_was_changed_very_often_takes_no_more_changes(pool: PgPool) {
+    const LINES: u64 = 500;
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[]).await;
+    let path = format!("/carts/{cart_id}/lines");
+    let mut lines: Vec<Value> = (0..LINES).map(|_| json!({ "sku": "MUG", "quantity": 1 })).collect();
+    for quantity in 2..2 + u64::from(MAX_CHANGES) / LINES {
+        let put = shop.post(&path, json!({ "lines": lines })).await.expect(StatusCode::OK);
+        let ids = put["line_ids"].as_array().unwrap();
+        let line = |id| json!({ "line_id": id, "sku": "MUG", "quantity": quantity });
+        lines = ids.iter().map(line).collect();
+    }
+    let one_more = json!({ "lines": [lines[0]] });
+    let refused = shop.post(&path, one_more).await.expect_problem(StatusCode::CONFLICT, "too-many-changes");
+    assert_eq!(refused["max"], MAX_CHANGES);
+    // What it has can still go out.
+    let removed = json!({ "line_ids": [lines[0]["line_id"]] });
+    shop.post(&format!("{path}/removals"), removed).await.expect(StatusCode::OK);
 }

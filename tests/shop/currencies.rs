@@ -92,6 +92,8 @@ async fn what_the_gateway_takes_and_gives_back_is_what_the_shop_says(pool: PgPoo
         ("MGA", 450_000, 100_000, 4_500),
         ("JPY", 500, 7, 500),
         ("HUF", 123_450, 55, 123_450),
+        // A million rupiah: nine digits, which only few currencies may have.
+        ("IDR", 100_000_000, 250_000, 100_000_000),
     ] {
         pays_and_gets_back(&InCurrency::sell(&shop, currency, price).await, price, part, in_its_units).await;
     }
@@ -123,6 +125,7 @@ async fn a_checkout_of_what_the_gateway_cannot_take_is_refused(pool: PgPool) {
         ("MGA", 1_050, "multiple_of", json!(100)),
         ("ISK", 1_000_000, "max", json!(999_999)),
         ("GBP", 100_000_000, "max", json!(99_999_999)),
+        ("IDR", 1_000_000_000_000, "max", json!(999_999_999_999_i64)),
         ("IQD", 1_000, "max", Value::Null),
     ] {
         cannot_be_checked_out(&InCurrency::sell(&shop, currency, price).await, price, (field, expected))
@@ -181,7 +184,7 @@ async fn parts_that_the_gateway_cannot_take_or_give_back_are_refused(pool: PgPoo
 #[sqlx::test(migrations = false)]
 async fn a_currency_that_nobody_knows_is_refused(pool: PgPool) {
     let shop = Shop::open(&pool).await;
-    for currency in ["ZZZ", "XAU", "HRK"] {
+    for currency in ["ZZZ", "XAU", "HRK", "CLF"] {
         let opened = shop.post("/carts", json!({ "currency": currency })).await;
         let problem = opened.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "unknown-currency");
         assert_eq!(problem["currency"], currency);

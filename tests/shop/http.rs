@@ -62,8 +62,11 @@ impl Request {
     }
 
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        let builder = self.builder.header("content-type", "application/json").body(body);
-        Self { builder }
+        self.body_of("application/json", body)
+    }
+
+    pub fn body_of(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        Self { builder: self.builder.header("content-type", content_type).body(body) }
     }
 
     /// The answer with all its headers.

@@ -33,6 +33,7 @@ mod purchase;
 mod read_models;
 mod reconciliation;
 mod restart;
+mod retrying;
 mod rights;
 mod sealing;
 mod services;

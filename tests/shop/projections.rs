@@ -156,6 +156,35 @@ async fn only_the_operator_looks_after_projections_and_only_after_those_there_ar
     assert_eq!(parked.expect(StatusCode::OK), json!([]));
 }
 
+/// The same rules as for commands. By itself serde reads the fields of a struct from an array as well: `[1, true]` was a
+/// switch in spite of parked streams.
+#[sqlx::test(migrations = false)]
+async fn bodies_that_are_not_what_they_are_declared_or_asked_to_be_are_refused(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let json = "application/json";
+    let utf_16 = "application/json; charset=utf-16";
+    for (path, array) in [
+        ("rebuild", "[1,false]"),
+        ("switch", "[1,true]"),
+        ("rollback", "[true]"),
+        ("compare", "[1,100]"),
+        ("parked/order-1/retry", "[1]"),
+        ("parked/order-1/skip", r#"[1,0,"broken"]"#),
+    ] {
+        for (body, content_type, encoding, status, id) in [
+            (array, json, "identity", StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
+            ("{}", json, "gzip", StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding"),
+            ("{}", utf_16, "identity", StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-charset"),
+            ("{}", "text/plain", "identity", StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
+        ] {
+            let request = shop.request(Method::POST, &format!("/projections/orders/{path}")).operator();
+            let request = request.header("content-encoding", encoding).body_of(content_type, body);
+            let problem = request.send().await.expect_problem(status, id);
+            assert!(problem["detail"].is_string(), "{path}: {problem}");
+        }
+    }
+}
+
 #[sqlx::test(migrations = false)]
 async fn the_figures_of_every_version_can_be_watched(pool: PgPool) {
     let shop = Shop::open(&pool).await;

@@ -167,12 +167,17 @@ fn detail(lag: Lag) -> Value {
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
     use embedded_event_store::{Config, EmbeddedEventStore};
     use event_store::{ExpectedRevision, NewEvent};
+    use tower::ServiceExt;
     use uuid::Uuid;
 
-    #[tokio::test]
-    async fn it_is_ready_only_when_it_is_near_the_end_of_the_log() {
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    /// Three events in a log of their own; where the last of them is.
+    async fn three_events() -> (tempfile::TempDir, EmbeddedEventStore, EventStore, Position) {
         let folder = tempfile::tempdir().unwrap();
         let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
         let store = EventStore::connect(&server.connection_string()).unwrap();
@@ -180,7 +185,61 @@ mod tests {
         let event = || NewEvent { id: id(), event_type: "x.v1", data: b"{}".into(), metadata: b"{}".into() };
         let events = vec![event(), event(), event()];
         let end = store.append("x-1", ExpectedRevision::NoStream, events).await.unwrap().position;
+        (folder, server, store, end)
+    }
 
+    /// What those who run the shop read there.
+    async fn page(health: &Health, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = health.open_routes().oneshot(request).await.unwrap();
+        let status = answer.status();
+        let page = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(page.to_vec()).unwrap())
+    }
+
+    /// What `/readyz` says of the lag, once it has this status.
+    async fn lag_when(health: &Health, wanted: StatusCode) -> Value {
+        let asking = async {
+            loop {
+                let (status, body) = page(health, "/readyz").await;
+                if status == wanted {
+                    return serde_json::from_str::<Value>(&body).unwrap()["parts"][PART].take();
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("it has that status in time")
+    }
+
+    async fn figure(health: &Health, name: &str) -> i64 {
+        let (_, metrics) = page(health, "/metrics").await;
+        let line = metrics.lines().find(|line| line.starts_with(&format!("emporium_fulfilment_{name} ")));
+        line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_process_is_not_ready_while_fulfilment_is_far_behind_and_the_figures_say_how_far() {
+        let (_folder, server, store, end) = three_events().await;
+        let args = FulfilmentArgs { fulfilment_behind_seconds: 0 };
+        let (reading, health) = (Reading::new(store, &args), Health::default());
+        reading.report(&health);
+        reading.begins(None);
+        // The events need a second to be as old as that.
+        let behind = lag_when(&health, StatusCode::SERVICE_UNAVAILABLE).await;
+        assert_eq!((&behind["ready"], &behind["detail"]["events"]), (&json!(false), &json!(3)), "{behind}");
+        assert!(behind["detail"]["seconds"].as_i64() >= Some(1), "{behind}");
+        assert_eq!(figure(&health, "lag_events").await, 3);
+        assert!(figure(&health, "lag_seconds").await >= 1);
+
+        reading.reaches(end);
+        let near = lag_when(&health, StatusCode::OK).await;
+        assert_eq!((&near["ready"], &near["detail"]["events"]), (&json!(true), &json!(0)), "{near}");
+        assert_eq!((figure(&health, "lag_events").await, figure(&health, "lag_seconds").await), (0, 0));
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_only_when_it_is_near_the_end_of_the_log() {
+        let (_folder, server, store, end) = three_events().await;
         let reading = Reading::new(store.clone(), &FulfilmentArgs::default());
         assert!(matches!(reading.look_now().await, Known::Elsewhere));
         reading.begins(None);

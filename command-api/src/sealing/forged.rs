@@ -68,3 +68,51 @@ impl Forged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::io;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_forged_event_is_named_in_the_log_as_an_error() {
+        let event = RecordedEvent {
+            stream: "order-1".to_owned(),
+            revision: 3,
+            position: Position::new(17),
+            id: Uuid::nil(),
+            event_type: "order.cancelled.v1".to_owned(),
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            recorded_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let forged = Forged::new(Health::default(), Figures::default());
+        tracing::subscriber::with_default(log, || forged.tell(&event, Fault::Unlinked));
+        let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged.lines().count(), 1, "{logged}");
+        let fault = Fault::Unlinked.to_string();
+        for part in ["ERROR", "was not written by a shop", "order-1", "revision=3", "position=17", &fault] {
+            assert!(logged.contains(part), "{part} is not in {logged}");
+        }
+    }
+}

@@ -32,7 +32,7 @@ const PART: &str = "audit-verification";
 const LOCK: &str = "audit_verification";
 const ACTOR: &str = "audit_verification";
 /// How often it is looked whether a run is due.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long a process that failed leaves the turn to others.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After so many events it rests as long as they took.
@@ -134,24 +134,30 @@ impl VerificationRunner {
     async fn work(&self, every: TimeDelta) -> String {
         let mut last_run: Option<DateTime<Utc>> = None;
         loop {
-            match self.turn(every, &mut last_run).await {
+            match self.turn(every, Utc::now(), &mut last_run).await {
                 Ok(pause) => tokio::time::sleep(pause).await,
                 Err(error) => return error,
             }
         }
     }
 
-    /// Verifies if it is time; says how long to wait then.
-    async fn turn(&self, every: TimeDelta, last_run: &mut Option<DateTime<Utc>>) -> Result<Duration, String> {
+    /// Verifies if it is time at this moment; says how long to wait then.
+    pub(super) async fn turn(
+        &self,
+        every: TimeDelta,
+        now: DateTime<Utc>,
+        last_run: &mut Option<DateTime<Utc>>,
+    ) -> Result<Duration, String> {
         let known = self.known().await.map_err(|error| error.to_string())?;
         self.report(known.last.as_ref());
         let newest = self.newest_seal().await.map_err(|error| error.to_string())?;
         let ran_at = known.last.as_ref().map(|last| last.verified_at).max(*last_run);
-        let wait = ran_at.and_then(|ran_at| (ran_at + every - Utc::now()).to_std().ok());
+        let wait = ran_at.and_then(|ran_at| (ran_at + every - now).to_std().ok());
+        let wait = wait.filter(|wait| !wait.is_zero());
         let (Some(newest), None) = (newest, wait) else {
             return Ok(wait.unwrap_or(LOOK_EVERY).min(LOOK_EVERY));
         };
-        *last_run = Some(Utc::now());
+        *last_run = Some(now);
         self.verify(known, newest).await?;
         Ok(LOOK_EVERY.min(every.to_std().unwrap_or(LOOK_EVERY)))
     }

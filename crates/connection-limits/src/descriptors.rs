@@ -1,13 +1,11 @@
 //! The descriptors of this process: open files and connections.
 
-use crate::clock;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::io;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// More than this is never asked for, even if the system would give it.
 const CEILING: u64 = 1024 * 1024;
@@ -26,8 +24,7 @@ const TABLES_LEAST: u64 = 16;
 const STILL_SHORT: Duration = Duration::from_secs(10);
 
 static OF_THIS_PROCESS: OnceLock<Descriptors> = OnceLock::new();
-/// When something last failed for want of a descriptor.
-static LAST_SHORTAGE: AtomicU64 = AtomicU64::new(0);
+static SHORTAGES_OF_THIS_PROCESS: Shortages = Shortages::new();
 
 /// How many descriptors this process may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,16 +118,41 @@ pub fn is_behind(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// Notes that something failed for want of a descriptor, so that `/readyz` can say so.
-pub fn note_shortage() {
-    LAST_SHORTAGE.store(clock::now(), Ordering::Relaxed);
+/// When something last failed for want of a descriptor.
+#[derive(Debug, Default)]
+pub struct Shortages {
+    last: Mutex<Option<Instant>>,
 }
 
-/// Whether something failed for want of a descriptor in the last ten seconds.
-#[must_use]
-pub fn are_short() -> bool {
-    let last = LAST_SHORTAGE.load(Ordering::Relaxed);
-    last != 0 && !clock::has_lasted(last, STILL_SHORT, clock::now())
+impl Shortages {
+    /// Nothing has failed.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { last: Mutex::new(None) }
+    }
+
+    /// Those of this process.
+    #[must_use]
+    pub fn of_this_process() -> &'static Self {
+        &SHORTAGES_OF_THIS_PROCESS
+    }
+
+    /// Notes that something failed for want of a descriptor at this moment.
+    pub fn note(&self, at: Instant) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// Whether something failed for want of a descriptor in the ten seconds before this moment.
+    #[must_use]
+    pub fn are_felt(&self, at: Instant) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| at.saturating_duration_since(last) < STILL_SHORT)
+    }
+}
+
+/// Notes that something failed for want of a descriptor just now, so that `/readyz` can say so.
+pub fn note_shortage() {
+    Shortages::of_this_process().note(Instant::now());
 }
 
 #[cfg(test)]
@@ -152,6 +174,18 @@ mod tests {
         assert_eq!(current, Some(descriptors.limit));
         assert_eq!(descriptors.limit, maximum.unwrap_or(CEILING).min(CEILING).max(descriptors.before));
         assert!(used().unwrap() > 2);
+    }
+
+    #[test]
+    fn a_shortage_is_felt_for_ten_seconds_after_the_last_failure() {
+        let (shortages, begun) = (Shortages::new(), Instant::now());
+        let later = |milliseconds| begun + Duration::from_millis(milliseconds);
+        assert!(!shortages.are_felt(begun));
+        shortages.note(begun);
+        assert!(shortages.are_felt(begun) && shortages.are_felt(later(9_999)));
+        assert!(!shortages.are_felt(later(10_000)));
+        shortages.note(later(9_000));
+        assert!(shortages.are_felt(later(18_999)) && !shortages.are_felt(later(19_000)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod forgery;
 mod running;
 #[allow(dead_code, reason = "the tests of the event store use more of it")]
 mod store_process;
+mod unread;
 
 use forgery::History;
 use running::Service;
@@ -17,6 +18,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use store_process::{StoreProcess, emporium, export, import, text};
 use tempfile::TempDir;
+use unread::ends_quietly;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -134,6 +136,10 @@ async fn what_is_intact_is_shown_and_what_was_forged_is_named() {
         assert!(said.starts_with("ALTERED: ") && said.contains(&expected), "{forgery}: {expected}\n{said}");
     }
 
+    let key = audited.key.to_str().unwrap();
+    ends_quietly(emporium().args(["audit", "verify", file, "--key", key]));
+    let event = audited.history.first_of("order-");
+    ends_quietly(emporium().args(["audit", "prove", &event.stream, &event.revision.to_string(), file]));
     a_cut_off_tail_is_found_by_a_kept_seal(&audited);
     another_shops_key_proves_nothing(&audited, file);
     a_single_event_is_proved(&audited, file);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod store_process;
+mod unread;
 
 use bytes::Bytes;
 use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
@@ -14,6 +15,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use store_process::{StoreProcess, emporium, export, import, text, within};
+use unread::ends_quietly;
 use uuid::Uuid;
 
 fn event(event_type: &str, is_json: bool, data: &[u8], metadata: &[u8]) -> RawEvent {
@@ -79,7 +81,6 @@ fn all_lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// As in `emporium … | head`: the reader has what it wanted and goes.
 #[rstest]
 #[case::of_a_store(&["event-store", "info", "--data-dir"])]
 #[case::of_its_soundness(&["event-store", "verify", "--data-dir"])]
@@ -90,13 +91,7 @@ async fn a_report_whose_reader_goes_ends_quietly(#[case] command: &[&str]) {
     let store = StoreProcess::start(folder.path()).await;
     fill(&store.client()).await;
     store.terminate().await;
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut reporting = emporium();
-    let ended = reporting.args(command).arg(folder.path()).stdout(writer).stderr(Stdio::piped()).output();
-    let ended = ended.unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.success() && said.is_empty(), "{}: {said}", ended.status);
+    ends_quietly(emporium().args(command).arg(folder.path()));
 }
 
 #[rstest]
@@ -472,4 +467,44 @@ fn a_list_that_names_nobody_does_not_open_the_store_to_everybody() {
         .unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stderr).unwrap().contains("names nobody"));
+}
+
+#[tokio::test]
+async fn a_store_that_runs_alone_says_what_connections_and_descriptors_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--open", "--operations-listen", "127.0.0.1:0"];
+    let mut store = StoreProcess::start_with(folder.path(), &args).await;
+    store.client().head().await.unwrap();
+    let line = store.line().await;
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect(&line).to_owned();
+    let ready = within(reqwest::get(&url)).await.unwrap();
+    assert_eq!(ready.status(), reqwest::StatusCode::OK);
+    let ready: Value = ready.json().await.unwrap();
+    let detail = &ready["parts"]["connections"]["detail"];
+    assert!(detail["ports"]["event-store"]["most"].as_u64() > Some(0), "{ready}");
+    assert!(detail["descriptors"]["used"].as_u64() > Some(0), "{ready}");
+    let metrics = within(reqwest::get(url.replace("readyz", "metrics"))).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let figure = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("emporium_{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {metrics}"))
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .parse::<u64>()
+            .unwrap()
+    };
+    assert!(figure("connections_accepted_total{port=\"event-store\"}") > 0);
+    assert!(figure("descriptors_used") > 0 && figure("descriptors_limit") >= figure("descriptors_used"));
+
+    let taken = url.trim_start_matches("http://").trim_end_matches("/readyz");
+    let other = tempfile::tempdir().unwrap();
+    let data_dir = other.path().join("store");
+    let mut command = emporium();
+    command.args(["event-store", "serve", "--open", "--listen", "127.0.0.1:0", "--operations-listen", taken]);
+    let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains(taken) && error.contains("--operations-listen"));
+    assert!(!data_dir.exists(), "something was started");
+    store.terminate().await;
 }

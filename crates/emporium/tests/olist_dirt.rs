@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use emporium::import::olist::{Elsewhere, Files, Plan, ReadError, Refusal, Unreadable};
+use emporium::import::olist::{Elsewhere, Files, Plan, ReadError, Refusal, Times, Unreadable};
 use rstest::rstest;
 use std::path::Path;
 
@@ -255,6 +255,19 @@ fn times_that_cannot_be_so_are_taken_and_told() {
     assert_eq!(odd("a"), [true, false, false]);
     assert_eq!(odd("b"), [false, false, true]);
     assert_eq!(odd("c"), [true, true, false]);
+}
+
+#[test]
+fn a_second_60_is_the_end_of_its_minute() {
+    let last = "2016-12-31 23:59:60";
+    let times = [last, last, last, "2017-01-01 00:00:00"];
+    let plan = Folder::new(&[order("o", "delivered", times)], ITEMS, "o,1,boleto,1,23.00\n").plan();
+    let [order] = plan.orders.as_slice() else { panic!("{:?}", plan.refused) };
+    for at in [order.purchased_at, order.payments[0].at] {
+        assert_eq!(at.to_rfc3339(), "2016-12-31T23:59:59.999999+00:00");
+    }
+    let Times { carrier_before_approval, delivered_before_carrier, .. } = order.odd_times;
+    assert!(!carrier_before_approval && !delivered_before_carrier, "it is before what follows it");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod running;
+mod unread;
 
 use reqwest::StatusCode;
 use running::{Service, emporium, head_passes};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use unread::ends_quietly;
 
 /// The retailer's file, where it is there; it is not part of the project.
 fn online_retail() -> Option<PathBuf> {
@@ -75,11 +78,12 @@ async fn an_address_in_use_is_told_before_anything_is_started() {
     let data_dir = folder.path().join("shop");
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = other.local_addr().unwrap().to_string();
-    for option in ["--listen", "--operations-listen"] {
+    let options = ["--listen", "--operations-listen", "--event-store-listen", "--sandbox-listen"];
+    for option in options {
         let mut command = emporium();
-        command.args(["serve", option, &address]);
-        if option != "--listen" {
-            command.args(["--listen", "127.0.0.1:0"]);
+        command.arg("serve");
+        for other in options {
+            command.args([other, if other == option { &address } else { "127.0.0.1:0" }]);
         }
         let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
@@ -145,6 +149,49 @@ async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
 fn products_of(printed: &str) -> String {
     let products = printed.split_whitespace().find(|word| word.ends_with("/products"));
     products.expect("where to look").to_owned()
+}
+
+/// An import goes on to its end all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_whose_reader_goes_ends_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&folder.path().join("shop"), &[]).await;
+    let file = folder.path().join("invoices.csv");
+    let invoices = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n\
+                    536365,85123A,HEART,6,2010-12-01 08:26:00,2.55,17850,United Kingdom\n\
+                    536366,71053,LANTERN,2,2010-12-01 08:28:00,3.39,17850,France\n";
+    std::fs::write(&file, invoices).unwrap();
+    ends_quietly(&mut service.import("online-retail", &file, 10));
+    assert_eq!(service.all("/orders?min-position=head").await.len(), 2);
+    for (of, what) in [
+        (&["projections"][..], &["list"][..]),
+        (&["projections"], &["compare", "orders"]),
+        (&["projections"], &["parked", "orders"]),
+        (&["streams"], &["parked"]),
+        (&["audit", "reconcile"], &[]),
+        (&["audit", "trail"], &[]),
+    ] {
+        ends_quietly(&mut service.command(of, what));
+    }
+    service.terminate().await;
+}
+
+/// Before anything else: what is told of connections later goes by it.
+#[test]
+fn a_raised_limit_for_open_files_is_in_the_log() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -S -n 256 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_emporium")]);
+    shell.args(["event-store", "info", "--data-dir", "no-such-folder"]);
+    let ended = shell.env("RUST_LOG", "info").env("NO_COLOR", "1").output().unwrap();
+    let logged = String::from_utf8(ended.stderr).unwrap();
+    let line = logged.lines().find(|line| line.contains("limit for open files and connections"));
+    let line = line.unwrap_or_else(|| panic!("{logged}"));
+    let figure = |name: &str| -> u64 {
+        let figure = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+        figure.expect(line).parse().unwrap()
+    };
+    assert_eq!(figure("before="), 256);
+    assert!(figure("limit=") > 256, "{line}");
 }
 
 #[test]

@@ -44,6 +44,11 @@ pub struct HttpLimits {
     /// Requests that may be under way at once over one HTTP/2 connection
     #[arg(long, env = "EMPORIUM_HTTP2_STREAMS", default_value_t = HttpLimits::HTTP2_STREAMS)]
     pub http2_streams: u32,
+
+    /// Seconds after which an HTTP/2 client is asked whether it is still there, again and again; it has as long to answer,
+    /// or its connection is closed
+    #[arg(long, env = "EMPORIUM_HTTP2_PING_SECONDS", default_value = "20", value_parser = seconds, value_name = "SECONDS")]
+    pub http2_ping_seconds: Duration,
 }
 
 /// Where a service answers besides its main address, and what it puts up with.
@@ -70,6 +75,7 @@ impl Default for HttpLimits {
             request_bodies_mib: Self::REQUEST_BODIES_MIB,
             unread_answers_mib: Self::UNREAD_ANSWERS_MIB,
             http2_streams: Self::HTTP2_STREAMS,
+            http2_ping_seconds: Duration::from_secs(20),
         }
     }
 }

@@ -35,8 +35,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 const HEAD_BYTES: u32 = 16 * 1024;
 /// What is read ahead of an HTTP/1.1 connection, at most; a head has to fit into it. Far below the limit of hyper itself.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_WITHIN: Duration = Duration::from_secs(20);
 /// Bytes of bodies that an HTTP/2 client may send ahead, on a stream and on the connection.
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
@@ -151,8 +149,8 @@ fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_WITHIN)
+        .keep_alive_interval(http.http2_ping_seconds)
+        .keep_alive_timeout(http.http2_ping_seconds)
         .max_concurrent_streams(http.http2_streams)
         .max_header_list_size(HEAD_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)

@@ -1,6 +1,6 @@
 //! The addresses on which a service answers.
 
-use crate::{ClientLimits, Health, HttpArgs, connections, serve, with_edge};
+use crate::{ClientLimits, Health, HttpArgs, HttpLimits, connections, serve, with_edge};
 use axum::Router;
 use connection_limits::Share;
 use std::io;
@@ -44,7 +44,15 @@ pub struct Listeners {
     /// The address for those who run the shop, if there is one.
     pub operations: Option<SocketAddr>,
     main_listener: TcpListener,
-    operations_listener: Option<TcpListener>,
+    operations_listener: Option<OperationsListener>,
+}
+
+/// The address for those who run a process, taken and not answered on yet.
+#[derive(Debug)]
+pub struct OperationsListener {
+    /// The address.
+    pub address: SocketAddr,
+    listener: TcpListener,
 }
 
 impl Listeners {
@@ -56,14 +64,11 @@ impl Listeners {
         let main = bind(listen).await;
         let (main_listener, main) = main.map_err(|source| ListenError::Main { address: listen, source })?;
         let operations = match http.operations_listen {
-            Some(address) => {
-                let bound = bind(address).await;
-                Some(bound.map_err(|source| ListenError::Operations { address, source })?)
-            }
+            Some(address) => Some(OperationsListener::bind(address).await?),
             None => None,
         };
-        let (operations_listener, operations) = operations.unzip();
-        Ok(Self { main, operations, main_listener, operations_listener })
+        let address = operations.as_ref().map(|operations| operations.address);
+        Ok(Self { main, operations: address, main_listener, operations_listener: operations })
     }
 
     /// Answers on all of them until told to stop: the router on the main address, and how the parts of the service are
@@ -85,11 +90,28 @@ impl Listeners {
         );
         let operations = async {
             if let Some(listener) = self.operations_listener {
-                let router = with_edge(health.open_routes());
-                connections::serve_alone(listener, router, Share::OPERATIONS, &http.limits, stop).await;
+                listener.serve(health, &http.limits, stop).await;
             }
         };
         tokio::join!(main, operations);
+    }
+}
+
+impl OperationsListener {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// When it is in use or not ours.
+    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        let bound = bind(address).await;
+        let (listener, address) = bound.map_err(|source| ListenError::Operations { address, source })?;
+        Ok(Self { address, listener })
+    }
+
+    /// Says how the parts of the process are until told to stop, without asking for a token.
+    pub async fn serve(self, health: &Health, limits: &HttpLimits, stop: CancellationToken) {
+        let router = with_edge(health.open_routes());
+        connections::serve_alone(self.listener, router, Share::OPERATIONS, limits, stop).await;
     }
 }
 

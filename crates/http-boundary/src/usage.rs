@@ -1,7 +1,8 @@
 //! What connections and descriptors this process has in use, for `/readyz` and `/metrics`.
 
 use crate::{Finding, Health};
-use connection_limits::{Descriptors, Figures, descriptors, figures};
+use connection_limits::descriptors::{self, Shortages};
+use connection_limits::{Descriptors, Figures, figures};
 use futures::FutureExt;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// How it is named in `/readyz`.
 const PART: &str = "connections";
@@ -37,7 +39,7 @@ struct Gauges {
 
 /// Makes it a part of the health, and registers its metrics.
 pub(crate) fn watch(health: &Health) {
-    health.ask(PART, || finding().boxed());
+    ask(health, Shortages::of_this_process());
     let gauges = Gauges::default();
     health.metrics().register(|registry| {
         let mut add = |name: &str, help: &str, family: &Family<Labels, Counter>| {
@@ -69,6 +71,14 @@ pub(crate) fn watch(health: &Health) {
         let gauges = gauges.clone();
         async move { gauges.set(used().await) }.boxed()
     });
+}
+
+fn ask(health: &Health, shortages: &'static Shortages) {
+    let look = move || async {
+        let used = used().await;
+        finding(shortages.are_felt(Instant::now()), used, Descriptors::of_this_process())
+    };
+    health.ask(PART, move || look().boxed());
 }
 
 impl Gauges {
@@ -109,9 +119,7 @@ async fn used() -> Option<u64> {
 
 /// Not ready while something fails for want of a descriptor: it cannot take connections or write. Ready with a word
 /// while they are merely short.
-async fn finding() -> Finding {
-    let (used, all) = (used().await, Descriptors::of_this_process());
-    let are_short = descriptors::are_short();
+fn finding(are_short: bool, used: Option<u64>, all: Descriptors) -> Finding {
     let free = used.map_or(0, |used| all.limit.saturating_sub(used));
     let mut detail = json!({
         "descriptors": { "used": used, "limit": all.limit },
@@ -141,4 +149,64 @@ fn shown(figures: &Figures) -> Value {
         "not_read": figures.not_read,
         "slowed": figures.slowed,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use std::time::Duration;
+    use tower::ServiceExt;
+
+    /// `/readyz` of those who run the shop: its status, and what it says of connections.
+    async fn readyz(health: &Health) -> (StatusCode, Value) {
+        let request = Request::get("/readyz").body(Body::empty()).unwrap();
+        let answer = health.open_routes().oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (status, body["parts"][PART].clone())
+    }
+
+    #[tokio::test]
+    async fn the_service_is_not_ready_while_something_fails_for_want_of_a_descriptor() {
+        static SHORTAGES: Shortages = Shortages::new();
+        let health = Health::default();
+        ask(&health, &SHORTAGES);
+        let (status, before) = readyz(&health).await;
+        assert_eq!((status, &before["ready"]), (StatusCode::OK, &json!(true)), "{before}");
+
+        SHORTAGES.note(Instant::now());
+        let (status, short) = readyz(&health).await;
+        assert_eq!((status, &short["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)), "{short}");
+        let word = short["detail"]["word"].as_str().unwrap();
+        assert!(word.starts_with("the process has no descriptor left"), "{word}");
+
+        SHORTAGES.note(Instant::now().checked_sub(Duration::from_secs(10)).unwrap());
+        let (status, after) = readyz(&health).await;
+        assert_eq!((status, &after["ready"]), (StatusCode::OK, &json!(true)), "{after}");
+        assert_eq!(after["detail"]["word"], before["detail"]["word"]);
+    }
+
+    #[test]
+    fn it_has_a_word_while_descriptors_are_short_and_another_when_there_is_none() {
+        let all = Descriptors { before: 300, limit: 300 };
+        let word = |are_short, used| {
+            let Finding { ready, detail } = finding(are_short, used, all);
+            (ready, detail["word"].as_str().map(|word| word.split(':').next().unwrap().to_owned()))
+        };
+        let [short, none] = [
+            "descriptors for files and connections are short",
+            "the process has no descriptor left for files and connections",
+        ]
+        .map(|word| Some(word.to_owned()));
+        // The reserve is a hundred.
+        assert_eq!(word(false, Some(250)), (true, None));
+        assert_eq!(word(false, Some(251)), (true, short.clone()));
+        // With none left, not even the number that is used can be asked for.
+        assert_eq!(word(false, None), (true, short));
+        assert_eq!(word(true, None), (false, none));
+    }
 }

@@ -2,8 +2,18 @@
 
 use thiserror::Error;
 
-/// The gateway takes amounts of eight digits, in its own units.
-const MAX: i64 = 99_999_999;
+/// The most that the gateway takes at once, in its own units, whatever the means of payment. Of Stripe's page on
+/// currencies (docs.stripe.com/currencies, *Maximum charge amounts*) this is the list that is not for cards alone, because
+/// an amount is looked at before anybody has chosen how to pay. Most cards may go to twelve digits, and older versions of
+/// the page give forints, yen and Lebanese pounds ten or eleven of them; the list that holds for all is the shorter one.
+fn most(currency: &str) -> i64 {
+    match currency {
+        "IDR" => 999_999_999_999,
+        "COP" => 9_999_999_999,
+        "INR" => 999_999_999,
+        _ => 99_999_999,
+    }
+}
 
 /// An amount that the gateway cannot take, whatever the means of payment. Amounts are in minor units of ISO 4217.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -54,10 +64,9 @@ enum Units {
 }
 
 impl Units {
-    /// None for a currency that the gateway does not take.
+    /// None for a currency that the gateway does not take. The code is in capitals.
     fn of(currency: &str) -> Option<Self> {
-        let code = currency.to_ascii_uppercase();
-        match code.as_str() {
+        match currency {
             "ISK" | "UGX" => Some(Self::Hundredths),
             "MGA" => Some(Self::Whole),
             "BHD" | "JOD" | "KWD" | "OMR" | "TND" => Some(Self::Tens),
@@ -105,16 +114,16 @@ pub fn check_amount(amount: i64, currency: &str) -> Result<(), UnfitAmount> {
 
 /// What the gateway is told for so many minor units.
 pub(crate) fn to_gateway(amount: i64, currency: &str) -> Result<i64, UnfitAmount> {
-    let code = || currency.to_ascii_uppercase();
-    let units = Units::of(currency).ok_or_else(|| UnfitAmount::Currency { currency: code() })?;
+    let currency = currency.to_ascii_uppercase();
+    let Some(units) = Units::of(&currency) else { return Err(UnfitAmount::Currency { currency }) };
     let step = units.step();
     if amount % step != 0 {
-        return Err(UnfitAmount::Step { amount, currency: code(), step });
+        return Err(UnfitAmount::Step { amount, currency, step });
     }
-    let told = units.of_minor_units(amount);
-    if told > MAX {
-        let max = units.to_minor_units(MAX).unwrap_or(MAX / 100);
-        return Err(UnfitAmount::TooLarge { amount, currency: code(), max });
+    let (told, most) = (units.of_minor_units(amount), most(&currency));
+    if told > most {
+        let max = units.to_minor_units(most).unwrap_or(most / 100);
+        return Err(UnfitAmount::TooLarge { amount, currency, max });
     }
     Ok(told)
 }
@@ -122,7 +131,7 @@ pub(crate) fn to_gateway(amount: i64, currency: &str) -> Result<i64, UnfitAmount
 /// The minor units of what the gateway says; none for an amount that has no whole number of them, or in a currency that
 /// we do not know from it. Only others than us can have made such a one.
 pub(crate) fn from_gateway(amount: i64, currency: &str) -> Option<i64> {
-    Units::of(currency)?.to_minor_units(amount)
+    Units::of(&currency.to_ascii_uppercase())?.to_minor_units(amount)
 }
 
 /// The currencies that the gateway counts as ISO 4217 does. Some are no more: what was paid in them is given back in them.
@@ -173,6 +182,11 @@ mod tests {
     #[case::omani_rials("OMR", 5_120, 5_120)]
     #[case::tunisian_dinars("TND", 5_120, 5_120)]
     #[case::the_most_pounds("GBP", 99_999_999, 99_999_999)]
+    #[case::the_most_rupiah("IDR", 999_999_999_999, 999_999_999_999)]
+    #[case::the_most_colombian_pesos("COP", 9_999_999_999, 9_999_999_999)]
+    #[case::the_most_rupees("INR", 999_999_999, 999_999_999)]
+    #[case::the_most_forints("HUF", 99_999_999, 99_999_999)]
+    #[case::the_most_yen("JPY", 99_999_999, 99_999_999)]
     #[case::the_most_kronur("ISK", 999_999, 99_999_900)]
     #[case::the_most_ariary("MGA", 9_999_999_900, 99_999_999)]
     fn what_the_gateway_is_told_is_what_it_says(
@@ -189,6 +203,10 @@ mod tests {
     #[case::a_thousandth_of_a_dinar("KWD", 5_124, UnfitAmount::Step { amount: 5_124, currency: "KWD".to_owned(), step: 10 })]
     #[case::half_an_ariary("MGA", 1_050, UnfitAmount::Step { amount: 1_050, currency: "MGA".to_owned(), step: 100 })]
     #[case::nine_digits("GBP", 100_000_000, UnfitAmount::TooLarge { amount: 100_000_000, currency: "GBP".to_owned(), max: 99_999_999 })]
+    #[case::thirteen_digits("idr", 1_000_000_000_000, UnfitAmount::TooLarge { amount: 1_000_000_000_000, currency: "IDR".to_owned(), max: 999_999_999_999 })]
+    #[case::eleven_digits("COP", 10_000_000_000, UnfitAmount::TooLarge { amount: 10_000_000_000, currency: "COP".to_owned(), max: 9_999_999_999 })]
+    #[case::ten_digits("INR", 1_000_000_000, UnfitAmount::TooLarge { amount: 1_000_000_000, currency: "INR".to_owned(), max: 999_999_999 })]
+    #[case::a_hundred_million_yen("JPY", 100_000_000, UnfitAmount::TooLarge { amount: 100_000_000, currency: "JPY".to_owned(), max: 99_999_999 })]
     #[case::a_million_kronur("ISK", 1_000_000, UnfitAmount::TooLarge { amount: 1_000_000, currency: "ISK".to_owned(), max: 999_999 })]
     #[case::more_than_can_be_multiplied("UGX", i64::MAX, UnfitAmount::TooLarge { amount: i64::MAX, currency: "UGX".to_owned(), max: 999_999 })]
     #[case::a_hundred_million_ariary("MGA", 10_000_000_000, UnfitAmount::TooLarge { amount: 10_000_000_000, currency: "MGA".to_owned(), max: 9_999_999_900 })]

@@ -22,9 +22,28 @@ pub(crate) fn check(currency: &str) -> Result<(), Failure> {
     .param("currency"))
 }
 
-/// Refuses an amount that Stripe does not take in this currency: kronur and Ugandan shillings have two decimals there
-/// which are always 00, and the last digit of three decimals is always 0.
+/// The largest amount that Stripe takes by whatever means of payment: docs.stripe.com/currencies, *Maximum charge
+/// amounts*, *Other payment methods*. Cards may go beyond that there, up to twelve digits; the sandbox has one limit for
+/// all its payment methods.
+fn most(currency: &str) -> i64 {
+    let digits = match currency {
+        "idr" => 12,
+        "cop" => 10,
+        "inr" => 9,
+        _ => 8,
+    };
+    10_i64.pow(digits) - 1
+}
+
+/// Refuses an amount that Stripe does not take in this currency: it has a limit, kronur and Ugandan shillings have two
+/// decimals there which are always 00, and the last digit of three decimals is always 0.
 pub(crate) fn check_amount(amount: i64, currency: &str, param: &str) -> Result<(), Failure> {
+    let most = most(currency);
+    if amount > most {
+        let currency = currency.to_ascii_uppercase();
+        let message = format!("Invalid {param}: in {currency} it must be at most {most}, and is {amount}.");
+        return Err(Failure::invalid(message).code("amount_too_large").param(param));
+    }
     let step = match currency {
         "isk" | "ugx" => 100,
         "bhd" | "jod" | "kwd" | "omr" | "tnd" => 10,
@@ -44,24 +63,35 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("gbp", 1_999, true)]
-    #[case("jpy", 1, true)]
-    #[case("mga", 1, true)]
-    #[case("huf", 12_345, true)]
-    #[case("isk", 500, true)]
-    #[case("isk", 5, false)]
-    #[case("ugx", 150, false)]
-    #[case("bhd", 5_121, false)]
-    #[case("jod", 5_121, false)]
-    #[case("kwd", 5_124, false)]
-    #[case("kwd", 5_120, true)]
-    #[case("omr", 5_121, false)]
-    #[case("tnd", 5_121, false)]
-    fn amounts(#[case] currency: &str, #[case] amount: i64, #[case] is_taken: bool) {
+    #[case("gbp", 1_999, Ok(()))]
+    #[case("jpy", 1, Ok(()))]
+    #[case("mga", 1, Ok(()))]
+    #[case("huf", 12_345, Ok(()))]
+    #[case("isk", 500, Ok(()))]
+    #[case("isk", 5, Err("parameter_invalid_integer"))]
+    #[case("ugx", 150, Err("parameter_invalid_integer"))]
+    #[case("bhd", 5_121, Err("parameter_invalid_integer"))]
+    #[case("jod", 5_121, Err("parameter_invalid_integer"))]
+    #[case("kwd", 5_124, Err("parameter_invalid_integer"))]
+    #[case("kwd", 5_120, Ok(()))]
+    #[case("omr", 5_121, Err("parameter_invalid_integer"))]
+    #[case("tnd", 5_121, Err("parameter_invalid_integer"))]
+    #[case("idr", 100_000_000, Ok(()))]
+    #[case("idr", 999_999_999_999, Ok(()))]
+    #[case("idr", 1_000_000_000_000, Err("amount_too_large"))]
+    #[case("cop", 9_999_999_999, Ok(()))]
+    #[case("cop", 10_000_000_000, Err("amount_too_large"))]
+    #[case("inr", 999_999_999, Ok(()))]
+    #[case("inr", 1_000_000_000, Err("amount_too_large"))]
+    #[case("gbp", 99_999_999, Ok(()))]
+    #[case("gbp", 100_000_000, Err("amount_too_large"))]
+    #[case("jpy", 100_000_000, Err("amount_too_large"))]
+    #[case("isk", 99_999_900, Ok(()))]
+    #[case("isk", 100_000_000, Err("amount_too_large"))]
+    fn amounts(#[case] currency: &str, #[case] amount: i64, #[case] expected: Result<(), &str>) {
         assert_eq!(check(currency), Ok(()));
-        let refused = check_amount(amount, currency, "amount").map_err(|failure| failure.code.unwrap());
-        let expected = if is_taken { Ok(()) } else { Err("parameter_invalid_integer".to_owned()) };
-        assert_eq!(refused, expected);
+        let taken = check_amount(amount, currency, "amount").map_err(|failure| failure.code.unwrap());
+        assert_eq!(taken, expected.map_err(str::to_owned));
     }
 
     #[rstest]

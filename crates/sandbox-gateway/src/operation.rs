@@ -159,6 +159,8 @@ mod tests {
     #[case(Endpoint::Create, "amount=5&currency=iqd", Err("currency"))]
     #[case(Endpoint::Create, "amount=5&currency=isk", Err("amount"))]
     #[case(Endpoint::Create, "amount=500&currency=ISK", Ok(()))]
+    #[case(Endpoint::Create, "amount=100000000&currency=GBP", Err("amount"))]
+    #[case(Endpoint::Create, "amount=100000000&currency=IDR", Ok(()))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&confirm=yes", Err("confirm"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&confirm=true", Err("payment_method"))]
     #[case(Endpoint::Create, "amount=5&currency=gbp&payment_method=pm_other", Err("payment_method"))]

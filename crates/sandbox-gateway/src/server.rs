@@ -59,11 +59,21 @@ pub(crate) struct Sandbox {
 }
 
 impl SandboxGateway {
-    /// Reads the journal, goes on with what was under way, and answers.
+    /// Takes the address, reads the journal, goes on with what was under way, and answers.
     ///
     /// # Errors
     /// When the address, the journal or the webhook cannot be used.
     pub async fn start(config: SandboxConfig) -> Result<Self, StartError> {
+        let address = config.listen;
+        let bound = TcpListener::bind(address).await;
+        Self::start_on(bound.map_err(|source| StartError::Listen { address, source })?, config)
+    }
+
+    /// The same on an address that was taken before; that of the settings does not count.
+    ///
+    /// # Errors
+    /// When the journal or the webhook cannot be used.
+    pub fn start_on(listener: TcpListener, config: SandboxConfig) -> Result<Self, StartError> {
         if config.secret_key.is_empty() {
             return Err(StartError::SecretKey);
         }
@@ -72,7 +82,6 @@ impl SandboxGateway {
         let webhooks = webhooks.transpose()?;
         let mut book = Book::open(&config, now())?;
         let failed = |source| StartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         book.is_at(config.public_url.unwrap_or_else(|| format!("http://{}", reachable(address))));
         let (untold, due, refunds_due) = (book.untold(), book.due(), book.refunds_due());

@@ -30,13 +30,13 @@ pub struct Events {
 }
 
 impl Events {
-    /// Nobody watches yet.
+    /// Nobody watches yet. What a listener has missed it has to take within this time.
     #[must_use]
-    pub fn new(log: Log) -> Self {
+    pub fn new(log: Log, replay_within: Duration) -> Self {
         let topics = Arc::<Topics>::default();
         let told = Arc::clone(&topics);
         log.hand_to(move |event| told.hand_on(event));
-        let replays = Arc::new(Replays::new(log.store().clone()));
+        let replays = Arc::new(Replays::new(log.store().clone(), replay_within));
         Self { log, topics, replays }
     }
 

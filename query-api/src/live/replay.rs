@@ -23,14 +23,13 @@ const PAGE_EVENTS: usize = 1_000;
 const PAGE_MOMENTS: usize = 128;
 /// Moments that are ready for the listener.
 const AHEAD: usize = 16;
-/// How long a replay may take, whatever its listener does.
-const WITHIN: Duration = Duration::from_secs(60);
 
 /// Those who read what was.
 pub(super) struct Replays {
     store: EventStore,
     alive: Gate,
     folding: Gate,
+    within: Duration,
 }
 
 /// What a replay tells.
@@ -48,12 +47,14 @@ struct Page {
 }
 
 impl Replays {
-    pub fn new(store: EventStore) -> Self {
+    /// A replay may take that long, whatever its listener does.
+    pub fn new(store: EventStore, within: Duration) -> Self {
         let ((alive, of_one), (folding, folding_of_one, folding_of_busy)) = (ALIVE, FOLDING);
         Self {
             store,
             alive: Gate::new(alive, of_one, of_one, of_one),
             folding: Gate::new(folding, folding_of_one, folding_of_busy, folding_of_one),
+            within,
         }
     }
 
@@ -112,7 +113,7 @@ impl Replays {
                 }
             }
         };
-        tokio::time::timeout(WITHIN, replaying).await.unwrap_or(Err(BrokenOff::TooSlow))
+        tokio::time::timeout(self.within, replaying).await.unwrap_or(Err(BrokenOff::TooSlow))
     }
 
     /// The stream's next events, and what is to be told of them to who has heard what was up to a position.

@@ -1,15 +1,16 @@
 //! An order's life, event by event.
 
 use super::{Listener, history};
-use crate::harness::{Shop, TOKEN, Terms, gbp};
+use crate::harness::{DEADLINE, Shop, TOKEN, Terms, gbp};
 use domain::order::{Event, Order, Placed};
 use domain::stored::StoredEvent;
 use embedded_event_store::{Config, EmbeddedEventStore};
-use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent};
+use event_store::{EventStore, ExpectedRevision, Metadata, NewEvent, Position};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Client;
 use query_api::LiveArgs;
 use query_api::asker::Asker;
+use query_api::live::told::BrokenOff;
 use query_api::live::{Events, Log, NotFollowed};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -112,11 +113,8 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
     let store = EventStore::connect(&server.connection_string()).unwrap();
-    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT));
-    let asker = Asker {
-        client: Client { address: [127, 0, 0, 1].into(), connection: 1, is_busy: false },
-        is_operator: false,
-    };
+    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT), LiveArgs::DEFAULT.live_replay_seconds);
+    let asker = asker();
     let order_id = domain::OrderId(Uuid::new_v4());
     assert!(matches!(live.follow::<Order>(order_id, None, asker).await, Err(NotFollowed::Unknown)));
 
@@ -137,6 +135,64 @@ async fn who_is_too_slow_reads_on_where_it_was() {
     for revision in 1..=200 {
         assert_eq!(slow.next().await.unwrap().unwrap().revision, revision);
     }
+}
+
+fn asker() -> Asker {
+    let client = Client { address: [127, 0, 0, 1].into(), connection: 1, is_busy: false };
+    Asker { client, is_operator: false }
+}
+
+/// As many as may read what they have missed at once from one address take nothing of it: the next one waits until one of
+/// them is broken off.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_take_what_it_missed_is_broken_off_and_goes_on_where_it_was() {
+    const AT_ONCE: usize = 16;
+    const EVENTS: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
+    let store = EventStore::connect(&server.connection_string()).unwrap();
+    let live = Events::new(Log::new(store.clone(), LiveArgs::DEFAULT), Duration::from_secs(2));
+    // The order's first event is one that they have missed.
+    store.append("order-other", ExpectedRevision::NoStream, vec![placed()]).await.unwrap();
+    let order_id = domain::OrderId(Uuid::new_v4());
+    let events = std::iter::once(placed()).chain((1..EVENTS).map(|_| cancelled())).collect();
+    store.append(&format!("order-{order_id}"), ExpectedRevision::NoStream, events).await.unwrap();
+    let missed = async |after| {
+        let moments = live.follow::<Order>(order_id, Some(after), asker()).await.unwrap();
+        Box::pin(moments)
+    };
+
+    let mut slow = Vec::new();
+    for _ in 0..AT_ONCE {
+        let mut moments = missed(Position::new(0)).await;
+        let first = moments.next().await.unwrap().unwrap();
+        assert_eq!(first.revision, 0);
+        slow.push((moments, first.position));
+    }
+    let next = async { missed(Position::new(0)).await.next().await };
+    let next = tokio::time::timeout(DEADLINE, next).await.expect("a replay ends that nobody takes");
+    assert_eq!(next.unwrap().unwrap().revision, 0);
+
+    let mut broken_off = 0;
+    for (mut moments, mut last) in slow {
+        let mut heard = 0;
+        while heard < EVENTS - 1 {
+            let moment = tokio::time::timeout(DEADLINE, moments.next()).await.expect("it is told in time");
+            match moment.expect("it goes on, or says why not") {
+                Ok(moment) => {
+                    heard += 1;
+                    assert_eq!(moment.revision, heard, "nothing is lost, and nothing comes twice");
+                    last = moment.position;
+                }
+                Err(BrokenOff::TooSlow) => {
+                    broken_off += 1;
+                    moments = missed(last).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(broken_off > 0);
 }
 
 fn new_event(event: &Event) -> NewEvent {

@@ -128,22 +128,28 @@ async fn the_sales_are_told_with_each_paid_order(pool: PgPool) {
 async fn who_has_heard_more_than_there_is_in_the_log_hears_how_it_stands(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 10).await;
-    shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
     let cart_id = shop.cart(&[("MUG", 1)]).await;
+    let order_id = shop.order(&[("MUG", 2)], 2000).await;
+    shop.get_now("/stock/MUG").await.expect(StatusCode::OK);
     let beyond = Some(u64::from(u32::MAX));
     let mut stock = Listener::connect(shop.url(), "/stock/MUG/live", beyond).await;
-    assert_eq!(stock.next().await.unwrap().data["available"], 10);
+    assert_eq!(stock.next().await.unwrap().data["available"], 8);
     let mut sales = Listener::connect(shop.url(), "/sales/live", beyond).await;
     assert_eq!(sales.next().await.unwrap().data["all"], json!([]));
     let path = format!("/carts/{cart_id}/live");
     let mut cart = Listener::connect(shop.url(), &path, beyond).await;
     let current = cart.next().await.unwrap();
     assert_eq!((current.name.as_str(), &current.data["line_count"]), ("current", &json!(1)));
+    let mut order = Listener::connect(shop.url(), &format!("/orders/{order_id}/live"), beyond).await;
+    let current = order.next().await.unwrap();
+    assert_eq!((current.name.as_str(), &current.data["status"]), ("current", &json!("pending")));
     // And goes on from there.
     receive(&shop, "MUG", 5).await;
-    assert_eq!(stock.next().await.unwrap().data["available"], 15);
+    assert_eq!(stock.next().await.unwrap().data["available"], 13);
     shop.request(Method::DELETE, &format!("/carts/{cart_id}")).new_key().send().await;
     assert_eq!(cart.next().await.unwrap().data["status"], "abandoned");
+    shop.pay(&order_id, 2000).await.expect(StatusCode::OK);
+    assert_eq!(order.next().await.unwrap().name, "order.payment_recorded.v1");
 }
 
 #[sqlx::test(migrations = false)]

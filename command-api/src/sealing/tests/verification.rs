@@ -1,29 +1,47 @@
 //! The history is verified by the service itself, from where it was verified last.
 
 use super::{DEADLINE, History, Machine, key};
-use crate::sealing::Figures;
-use crate::sealing::verification::{VerificationConfig, VerificationRunner};
+use crate::sealing::verification::{LOOK_EVERY, VerificationConfig, VerificationRunner};
+use crate::sealing::{Figures, SealingArgs};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::verification::Verification;
 use audit_seal::{Digest, VERIFICATIONS_STREAM, VERIFIED_TYPE};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
 use event_store::{EventStore, ExpectedRevision, RawEvent, RawRecord, SubscriptionItem};
 use futures::{StreamExt, TryStreamExt, pin_mut};
 use http_boundary::Health;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+fn runner(history: &History, config: VerificationConfig) -> VerificationRunner {
+    let store = EventStore::connect(&history.server.connection_string()).unwrap();
+    VerificationRunner::new(store, config, Health::default(), Figures::default())
+}
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    sealing: SealingArgs,
+}
+
+/// As it is on a command line with these options.
+fn with_options(options: &[&str]) -> VerificationConfig {
+    let command_line = [&["command-api"], options].concat();
+    CommandLine::parse_from(command_line).sealing.verification(key(1))
+}
 
 /// Verifies once and is stopped; gives what it wrote down.
 async fn verified(history: &History, is_whole: bool) -> Verification {
     let before = verifications(&history.store).await.len();
-    let store = EventStore::connect(&history.server.connection_string()).unwrap();
     let config = VerificationConfig {
         key: key(1),
         keys: key(1).public().into(),
         every: Some(TimeDelta::zero()),
         is_whole,
     };
-    let runner = VerificationRunner::new(store, config, Health::default(), Figures::default());
+    let runner = runner(history, config);
     let stop = CancellationToken::new();
     let running = tokio::spawn(runner.run(stop.clone()));
     let items = history.store.subscribe_all(None);
@@ -106,6 +124,48 @@ fn chained_anew(record: &mut RawRecord, previous: &Digest) -> Digest {
 }
 
 #[tokio::test]
+async fn the_next_run_waits_until_it_is_due_whichever_process_asks() {
+    let mut history = sealed().await;
+    let every = TimeDelta::hours(24);
+    let (one, mut last_run) = (runner(&history, with_options(&[])), None);
+    one.turn(every, Utc::now(), &mut last_run).await.unwrap();
+    let runs = verifications(&history.store).await;
+    assert_eq!(runs.len(), 1, "the first run is as soon as there is a seal");
+    let first: Verification = serde_json::from_slice(&runs[0].event.data).unwrap();
+    let due = first.verified_at + every;
+
+    let machine = Machine::sealing_every(&history, 5);
+    history.append(10).await;
+    history.seals_of(30).await;
+    machine.stop().await.unwrap();
+    let at = async |runner: &VerificationRunner, now, last_run: &mut Option<DateTime<Utc>>| {
+        let pause = runner.turn(every, now, last_run).await.unwrap();
+        let runs = verifications(&history.store).await;
+        let last: Verification = serde_json::from_slice(&runs.last().unwrap().event.data).unwrap();
+        (pause, runs.len(), last.size)
+    };
+    let (other, mut never) = (runner(&history, with_options(&[])), None);
+    for (runner, last_run) in [(&one, &mut last_run), (&other, &mut never)] {
+        assert_eq!(at(runner, due - TimeDelta::hours(1), last_run).await, (LOOK_EVERY, 1, 20));
+        assert_eq!(at(runner, due - TimeDelta::seconds(1), last_run).await, (Duration::from_secs(1), 1, 20));
+    }
+    assert_eq!(at(&other, due, &mut never).await, (LOOK_EVERY, 2, 30));
+    // The run that another process has made counts.
+    assert_eq!(at(&one, due, &mut last_run).await.1, 2);
+}
+
+#[tokio::test]
+async fn with_zero_hours_it_never_runs() {
+    let history = sealed().await;
+    assert_eq!(with_options(&[]).every, Some(TimeDelta::hours(24)));
+    assert_eq!(with_options(&["--audit-verify-every-hours", "3"]).every, Some(TimeDelta::hours(3)));
+    let runner = runner(&history, with_options(&["--audit-verify-every-hours", "0"]));
+    let running = runner.run(CancellationToken::new());
+    tokio::time::timeout(DEADLINE, running).await.expect("it ends at once");
+    assert!(verifications(&history.store).await.is_empty());
+}
+
+#[tokio::test]
 async fn verification_goes_on_in_a_successor_when_its_stream_is_deleted() {
     let history = sealed().await;
     verified(&history, false).await;
@@ -160,7 +220,7 @@ async fn what_lies_before_the_last_verified_seal_is_looked_at_when_it_is_asked_f
 async fn nobody_without_the_key_can_say_that_everything_is_verified() {
     let history = sealed().await;
     let last = history.seals_of(20).await.pop().unwrap();
-    let said = Verification::sign(&key(2), (&last, 3), (0, vec![]), chrono::Utc::now());
+    let said = Verification::sign(&key(2), (&last, 3), (0, vec![]), Utc::now());
     let event = raw(VERIFIED_TYPE, serde_json::to_vec(&said).unwrap());
     let forged = changed_offline(&history, 7, true).await;
     forged.store.append_raw(VERIFICATIONS_STREAM, ExpectedRevision::NoStream, vec![event]).await.unwrap();

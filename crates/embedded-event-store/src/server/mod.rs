@@ -99,9 +99,18 @@ pub struct EmbeddedEventStore {
 }
 
 impl EmbeddedEventStore {
-    /// Opens the data folder and serves it.
+    /// Takes the address, opens the data folder and serves it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let (listen, limits) = (config.listen, config.connections);
+        let address = config.listen;
+        let bound = TcpListener::bind(address).await;
+        Self::start_on(bound.map_err(|source| StartError::Listen { address, source })?, config).await
+    }
+
+    /// Opens the data folder and serves it on an address that was taken before; that of the settings does not count.
+    pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen { address: config.listen, source };
+        let address = listener.local_addr().map_err(failed)?;
+        let limits = config.connections;
         let (host, port) = (config.advertise_host.clone(), config.advertise_port);
         let system = System::new(config.data_dir.clone());
         let (writer_signal, writer_ended) = watch::channel(false);
@@ -112,18 +121,6 @@ impl EmbeddedEventStore {
         })
         .await;
         let (acceptor, store, writer) = opened.map_err(StartError::Lost)??;
-        let bound = async {
-            let listener = TcpListener::bind(listen).await?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = match bound.await {
-            Ok(bound) => bound,
-            Err(source) => {
-                close(store, writer).await;
-                return Err(StartError::Listen { address: listen, source });
-            }
-        };
         let groups = match Groups::start(Arc::clone(&store)).await {
             Ok(groups) => groups,
             Err(error) => {

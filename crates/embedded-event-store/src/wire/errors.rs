@@ -36,8 +36,10 @@ pub fn write_status(error: WriteError) -> Status {
             "maximum-append-size-exceeded",
             &[("maximum-append-size", max.to_string())],
         ),
-        WriteError::DiskFull { .. } => Status::resource_exhausted(message),
-        WriteError::Stopping | WriteError::NoDescriptors => Status::unavailable(message),
+        // Clients that hear `unavailable` take the connection for broken, and cannot be let in again without descriptors.
+        WriteError::DiskFull { .. } | WriteError::NoDescriptors => Status::resource_exhausted(message),
+        WriteError::Storage(error) if descriptors::is_behind(&error) => Status::resource_exhausted(message),
+        WriteError::Stopping => Status::unavailable(message),
         WriteError::Storage(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an append could not be decided");
             Status::internal(message)

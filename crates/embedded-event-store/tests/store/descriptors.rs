@@ -5,6 +5,8 @@ use std::process::Child;
 use std::time::Duration;
 
 use embedded_event_store::{Config, EmbeddedEventStore};
+#[cfg(target_os = "linux")]
+use eventstore::Error;
 use eventstore::{Client, EventData, ReadAllOptions, StreamState};
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -19,6 +21,9 @@ const ROUNDS: u64 = 2;
 const MOST_APPENDS: u64 = 1000;
 #[cfg(target_os = "linux")]
 const MAXIMUM: u64 = 1000;
+/// The gRPC status.
+#[cfg(target_os = "linux")]
+const RESOURCE_EXHAUSTED: i32 = 8;
 
 /// About 400 KB in events.
 fn some() -> Vec<EventData> {
@@ -64,6 +69,11 @@ async fn a_store_without_descriptors_refuses_and_goes_on_when_it_has_some_and_no
         }
         let refused = refused.expect("the store comes to need a file");
         assert!(child.try_wait().unwrap().is_none(), "the process ended: {refused}");
+        // A client that heard of a broken connection would make another one, and could not be let in.
+        assert!(
+            matches!(refused, Error::Grpc { code, .. } if code as i32 == RESOURCE_EXHAUSTED),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("descriptor"), "{refused}");
         limit(&child, MAXIMUM);
         let taken = async {

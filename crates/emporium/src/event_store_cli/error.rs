@@ -2,6 +2,7 @@ use super::line::LineError;
 use crate::secrets::SecretError;
 use embedded_event_store::{OpenError, StartError, VerifyError};
 use event_store::{AppendError, EventStoreError, InvalidConnectionString};
+use http_boundary::ListenError;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -26,6 +27,8 @@ pub enum EventStoreCliError {
     Password(#[from] SecretError),
     #[error("the embedded event store cannot start")]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("the embedded event store has died ({0}); start it again")]
     Died(String),
     #[error(transparent)]

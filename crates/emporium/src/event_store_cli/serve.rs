@@ -4,11 +4,12 @@ use super::EventStoreCliError;
 use crate::store_password;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore, Tls, User};
-use http_boundary::process;
+use http_boundary::{Health, HttpLimits, OperationsListener, process};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::TaskTracker;
 
 /// The group that may do everything.
 const ADMINS: &str = "$admins";
@@ -48,6 +49,10 @@ pub struct ServeArgs {
     /// The certificate's private key, in PEM form
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// Where to answer those who run the store, over HTTP and without a token: /livez, /readyz and /metrics, with its
+    /// connections and open files
+    #[arg(long, env = "EMPORIUM_OPERATIONS_LISTEN", value_name = "ADDRESS")]
+    pub operations_listen: Option<SocketAddr>,
 }
 
 /// A user as the file has them.
@@ -74,6 +79,10 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     // Heard before the store is there, so that it ends nobody who has just been told where the store is.
     let hangups = args.users.as_ref().map(|_| signal(SignalKind::hangup())).transpose();
     let users_again = args.users.clone().zip(hangups.map_err(EventStoreCliError::Signal)?);
+    let operations = match args.operations_listen {
+        Some(address) => Some(OperationsListener::bind(address).await?),
+        None => None,
+    };
     let password_file = store_password::file(&args.data_dir);
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;
@@ -90,6 +99,13 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
     }
     let store = EmbeddedEventStore::start(config).await?;
     println!("event store   {}", store.connection_string());
+    let serving = TaskTracker::new();
+    if let Some(operations) = operations {
+        println!("health        http://{}/readyz and /metrics", operations.address);
+        let stop = stop.clone();
+        let serve = async move { operations.serve(&Health::default(), &HttpLimits::default(), stop).await };
+        serving.spawn(serve);
+    }
     if args.users.is_none() && !args.open {
         let url = store_password::for_a_shell(&store.connection_string(), &password_file);
         println!("password      of `admin` in {}; in a shell: \"{url}\"", password_file.display());
@@ -100,6 +116,9 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
         () = follow_users(users_again, &store) => Ok(()),
     };
     tracing::info!("stopping");
+    stop.cancel();
+    serving.close();
+    serving.wait().await;
     store.stop().await;
     result
 }

@@ -3,6 +3,7 @@ use audit_seal::key::InvalidKey;
 use event_store::InvalidConnectionString;
 use http_boundary::ListenError;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -37,7 +38,7 @@ pub enum ServeError {
     EventStoreAddress(#[from] InvalidConnectionString),
     #[error("the embedded event store has died ({0}); start the service again")]
     EventStoreDied(String),
-    #[error("the sandbox payment gateway cannot start: name another address with --sandbox-listen")]
+    #[error("the sandbox payment gateway cannot start")]
     SandboxGateway(#[from] sandbox_gateway::StartError),
     #[error("the private Postgres cannot start")]
     Postgres(#[from] private_postgres::Error),
@@ -45,6 +46,16 @@ pub enum ServeError {
     Background(#[source] io::Error),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(
+        "cannot listen on {address}: stop the program that already does, or choose another address with {option}"
+    )]
+    ListenForEmbedded {
+        address: SocketAddr,
+        /// The option that names the address, with its environment variable.
+        option: &'static str,
+        #[source]
+        source: io::Error,
+    },
     #[error("the command side cannot run")]
     Commands(#[from] command_api::BuildError),
     #[error("the projections cannot run")]

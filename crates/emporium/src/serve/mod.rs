@@ -1,6 +1,7 @@
 //! The whole service in one process: the event store and Postgres unless they are given, the command side with its
 //! processes, the projections, the query side, on one port.
 
+mod addresses;
 mod args;
 mod audit_key;
 mod background;
@@ -14,6 +15,7 @@ pub use error::ServeError;
 pub use postgres::remove_elsewhere as remove_read_models_elsewhere;
 
 use crate::{demo_shop, secrets, store_password};
+use addresses::Addresses;
 use audit_seal::key::SealingKey;
 use background::Background;
 use command_api::{AdmissionArgs, PaymentConfig};
@@ -25,6 +27,7 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,11 +68,11 @@ struct Settings {
 /// When something cannot start, or the event store has died.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let stop = process::stop_signal();
-    // First of all: an address that is in use is no reason to start a database.
-    let listeners = Listeners::bind(args.listen, &args.http).await?;
+    check_profile(&args)?;
+    let Addresses { http: listeners, event_store, sandbox } = Addresses::take(&args).await?;
     let (address, operations) = (listeners.main, listeners.operations);
-    let (embedded, settings) = prepare(&args).await?;
-    let sandbox = sandbox::start(&args, &settings.data_dir, address).await?;
+    let (embedded, settings) = prepare(&args, event_store).await?;
+    let sandbox = sandbox::start(&args, sandbox, &settings.data_dir, address)?;
     let payments = sandbox.as_ref().map_or_else(|| args.payments.clone(), |(_, payments)| payments.clone());
     let services = Services::start(&args, &settings, payments, embedded.postgres, listeners)?;
     let shown = embedded.event_store.as_ref().map(OwnEventStore::for_people);
@@ -104,13 +107,20 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     result
 }
 
-async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
+fn check_profile(args: &ServeArgs) -> Result<(), ServeError> {
     if args.profile == Profile::Production {
         let required =
             |is_given, name| if is_given { Ok(()) } else { Err(ServeError::RequiredInProduction(name)) };
         required(args.database_url.is_some(), "--database-url (DATABASE_URL)")?;
         required(args.event_store.is_some(), "--event-store (EMPORIUM_EVENT_STORE)")?;
     }
+    Ok(())
+}
+
+async fn prepare(
+    args: &ServeArgs,
+    event_store: Option<TcpListener>,
+) -> Result<(Embedded, Settings), ServeError> {
     let data_dir = make_data_folder(&args.data_dir)?;
     let token_file = data_dir.join("operator-token");
     let token = |given: &Option<String>, file: &Path| match given {
@@ -121,7 +131,7 @@ async fn prepare(args: &ServeArgs) -> Result<(Embedded, Settings), ServeError> {
     let cart_id_secret = token(&args.cart_id_secret, &data_dir.join("cart-id-secret"))?;
     let audit_signing_key = audit_key::read_or_make(args, &data_dir)?;
     let (event_store, postgres) =
-        tokio::try_join!(start_event_store(args, &data_dir), start_postgres(args, &data_dir))?;
+        tokio::try_join!(start_event_store(args, event_store, &data_dir), start_postgres(args, &data_dir))?;
     let settings = Settings {
         event_store: match (&args.event_store, &event_store) {
             (_, Some(event_store)) => EventStore::connect(&event_store.address)?,
@@ -167,22 +177,23 @@ fn tighten(path: &Path) {
     }
 }
 
-async fn start_event_store(args: &ServeArgs, data_dir: &Path) -> Result<Option<OwnEventStore>, ServeError> {
-    if args.event_store.is_some() {
-        return Ok(None);
-    }
+async fn start_event_store(
+    args: &ServeArgs,
+    listener: Option<TcpListener>,
+    data_dir: &Path,
+) -> Result<Option<OwnEventStore>, ServeError> {
+    let Some(listener) = listener else { return Ok(None) };
     // The log is for the operator alone.
     let folder = event_store_folder(data_dir);
     let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
     let password_file = (!args.event_store_open).then(|| store_password::file(&folder));
     let mut config = embedded_event_store::Config::new(folder);
-    config.listen = args.event_store_listen;
     config.advertise_host = args.event_store_advertise_host.clone();
     config.advertise_port = args.event_store_advertise_port;
     let user = password_file.as_deref().map(store_password::user).transpose()?;
     config.users.extend(user.clone());
-    let store = EmbeddedEventStore::start(config).await?;
+    let store = EmbeddedEventStore::start_on(listener, config).await?;
     let address = store.connection_string();
     let address = user.map_or_else(|| address.clone(), |user| store_password::with_user(&address, &user));
     Ok(Some(OwnEventStore { store, address, password_file }))

@@ -1,28 +1,28 @@
 //! The sandbox payment gateway, which runs in this process unless a real gateway is given.
 
-use super::{Profile, ServeArgs, ServeError};
+use super::{ServeArgs, ServeError};
 use crate::secrets;
 use command_api::PaymentConfig;
 use sandbox_gateway::{SandboxConfig, SandboxGateway, Webhook};
 use std::net::SocketAddr;
 use std::path::Path;
+use tokio::net::TcpListener;
 
-/// Starts it, and says how the command side reaches it. It tells what happened to the service at `service`.
-pub async fn start(
+/// Starts it if it has an address, and says how the command side reaches it. It tells what happened to the service at
+/// `service`.
+pub fn start(
     args: &ServeArgs,
+    listener: Option<TcpListener>,
     data_dir: &Path,
     service: SocketAddr,
 ) -> Result<Option<(SandboxGateway, PaymentConfig)>, ServeError> {
-    if args.payments.payment_gateway.is_some() || args.profile == Profile::Production {
-        return Ok(None);
-    }
+    let Some(listener) = listener else { return Ok(None) };
     let webhook_secret = match &args.payments.payment_webhook_secret {
         Some(secret) => secret.clone(),
         None => secrets::read_or_make(&data_dir.join("webhook-secret"))?,
     };
     let url = format!("http://{service}/webhooks/payments");
     let mut config = SandboxConfig::new(data_dir.join("sandbox-gateway"));
-    config.listen = args.sandbox_listen;
     config.limits = args.http.limits.clone();
     config.webhook = Some(Webhook {
         url,
@@ -30,7 +30,7 @@ pub async fn start(
         events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
     });
     let secret_key = config.secret_key.clone();
-    let sandbox = SandboxGateway::start(config).await?;
+    let sandbox = SandboxGateway::start_on(listener, config)?;
     let payments = PaymentConfig {
         payment_gateway: Some(format!("http://{}", sandbox.address())),
         payment_gateway_key: Some(secret_key),

@@ -1,8 +1,10 @@
 //! A service that runs as a process of its own.
 
+use event_store::EventStore;
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -88,14 +90,14 @@ impl Service {
     }
 
     pub async fn status(&self, path: &str) -> StatusCode {
-        self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap().status()
+        self.client.get(self.url(path)).send().await.unwrap().status()
     }
 
     /// The answer to a query of the operator, who waits until it can be given.
     pub async fn get(&self, path: &str) -> Value {
         let asking = async {
             loop {
-                let request = self.client.get(format!("http://{}{path}", self.address));
+                let request = self.client.get(self.url(path));
                 let Ok(response) = request.bearer_auth(self.token()).send().await else { continue };
                 let status = response.status();
                 if status != StatusCode::SERVICE_UNAVAILABLE {
@@ -110,12 +112,40 @@ impl Service {
 
     /// What the operator's command is answered with, once it is answered. It waits for the outcome.
     #[allow(dead_code, reason = "not every test sends commands")]
-    pub async fn post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
-        let request = self.client.post(format!("http://{}{path}", self.address)).bearer_auth(self.token());
-        let request = request.header("idempotency-key", key).header("prefer", "wait=20").json(body);
+    pub async fn post(
+        &self,
+        path: &str,
+        key: impl Display,
+        body: &Value,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let request = self.client.post(self.url(path)).bearer_auth(self.token());
+        let request =
+            request.header("idempotency-key", key.to_string()).header("prefer", "wait=20").json(body);
         let response = request.send().await?;
         let status = response.status();
         Ok((status, response.json().await?))
+    }
+
+    /// What the operator reads there at this moment.
+    pub async fn page(&self, path: &str) -> (StatusCode, String) {
+        let sent = self.client.get(self.url(path)).bearer_auth(self.token()).send();
+        let response = tokio::time::timeout(DEADLINE, sent).await.expect("it answers in time").unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Its event store, for somebody who has the password.
+    pub fn store(&self) -> EventStore {
+        let password = std::fs::read_to_string(self.data_dir.join("event-store-password")).unwrap();
+        let user = format!("esdb://admin:{}@", password.trim());
+        EventStore::connect(&self.event_store.replace("esdb://", &user)).unwrap()
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap()
     }
 
     /// All items of a list, page by page.
@@ -141,6 +171,15 @@ impl Service {
         command
     }
 
+    /// A command that looks after this service.
+    #[allow(dead_code, reason = "not every test gives one")]
+    pub fn command(&self, of: &[&str], what: &[&str]) -> Command {
+        let mut command = emporium();
+        command.args(of).args(["--url", &format!("http://{}", self.address), "--token-file"]);
+        command.arg(self.data_dir.join("operator-token")).args(what);
+        command
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(mut self) {
         self.signal(Signal::TERM);
@@ -155,8 +194,7 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 }
 

@@ -5,8 +5,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Child;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -38,6 +38,7 @@ pub async fn within<T>(what: impl Future<Output = T>) -> T {
 
 pub struct StoreProcess {
     child: Child,
+    printed: Lines<BufReader<ChildStdout>>,
     pub url: String,
 }
 
@@ -55,7 +56,12 @@ impl StoreProcess {
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = within(printed.next_line()).await.unwrap().expect("it says where it is");
         let url = line.split_whitespace().last().unwrap().to_owned();
-        Self { child, url }
+        Self { child, printed, url }
+    }
+
+    /// The next line that it prints after its address.
+    pub async fn line(&mut self) -> String {
+        within(self.printed.next_line()).await.unwrap().expect("it says more")
     }
 
     pub fn client(&self) -> EventStore {

@@ -1,6 +1,8 @@
 //! What one client may ask for: requests a second by address, for reads, writes and probes apart. Operators have no limit.
 
 mod bucket;
+#[cfg(test)]
+mod tests;
 
 use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
 use axum::extract::{FromRequestParts, Request};

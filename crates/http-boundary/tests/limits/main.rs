@@ -6,6 +6,7 @@ mod answers;
 mod bodies;
 mod connections;
 mod h2;
+mod http2;
 mod overhead;
 mod service;
 mod shares;

@@ -22,6 +22,7 @@ pub fn patient() -> HttpLimits {
         idle_connection_seconds: NEVER,
         request_body_seconds: NEVER,
         unread_answer_seconds: NEVER,
+        http2_ping_seconds: NEVER,
         ..HttpLimits::default()
     }
 }

@@ -83,6 +83,9 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
         (Some("2011-12-10"), Some("2011-12-09"), None, "must be before"),
         (Some("2011-12-09T10:00:00Z"), Some("2011-12-09T10:00:00Z"), None, "must be before"),
         (Some("2011-12-09T10:00:01Z"), Some("2011-12-10"), None, "whole minute"),
+        // Second 60 is the end of its minute here as everywhere, and no whole minute.
+        (Some("2016-12-31T23:59:60Z"), Some("2017-01-01"), None, "`from` as a whole minute"),
+        (Some("2016-12-31"), Some("2016-12-31T23:59:60Z"), None, "`to` as a whole minute"),
         (Some("2011-12-09"), Some("2011-12-09"), Some("Mars/Olympus"), "Mars/Olympus"),
         (Some("2011-12-09"), Some("2011-12-09"), Some("europe/london"), "europe/london"),
         (Some("-9999-12-09"), Some("2011-12-09"), None, "-9999-12-09"),

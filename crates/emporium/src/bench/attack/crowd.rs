@@ -40,10 +40,19 @@ pub struct Shopped {
     pub sent_again: u64,
 }
 
+impl Acknowledged {
+    pub fn extend(&mut self, more: Self) {
+        self.placed.extend(more.placed);
+        self.paid.extend(more.paid);
+    }
+}
+
 #[derive(Default)]
 struct Ledger {
+    /// In all.
     acknowledged: Acknowledged,
-    shopped: Shopped,
+    /// Since it was last asked for.
+    lately: (Shopped, Acknowledged),
 }
 
 /// Shoppers who come one after the other, so many at once.
@@ -77,9 +86,9 @@ impl Crowd {
         Ok(Self { ledger, shopping, stop })
     }
 
-    /// What became of them since it was last asked for.
-    pub fn take(&self) -> Shopped {
-        std::mem::take(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner).shopped)
+    /// What became of them since it was last asked for, and what the service acknowledged to them.
+    pub fn take(&self) -> (Shopped, Acknowledged) {
+        std::mem::take(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner).lately)
     }
 
     /// Lets those who are there come to their end, and nobody else in: what became of them, and all that the service
@@ -92,16 +101,18 @@ impl Crowd {
             }
         }
         let ledger = std::mem::take(&mut *self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
-        (ledger.shopped, ledger.acknowledged)
+        (ledger.lately.0, ledger.acknowledged)
     }
 }
 
 fn note(ledger: &Mutex<Ledger>, bought: Bought, failed: Option<String>) {
     // Nothing panics while it holds the lock.
     let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ledger { acknowledged, shopped } = &mut *ledger;
-    acknowledged.placed.extend(bought.placed);
-    acknowledged.paid.extend(bought.placed.filter(|_| bought.is_paid));
+    let Ledger { acknowledged, lately: (shopped, acknowledged_lately) } = &mut *ledger;
+    for acknowledged in [acknowledged, acknowledged_lately] {
+        acknowledged.placed.extend(bought.placed);
+        acknowledged.paid.extend(bought.placed.filter(|_| bought.is_paid));
+    }
     shopped.took.extend(bought.took);
     shopped.sent_again += bought.sent_again;
     match failed {

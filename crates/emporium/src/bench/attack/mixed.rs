@@ -1,7 +1,8 @@
 //! All attacks at once for a long time, with a line a minute.
 
 use super::Siege;
-use super::crowd::Crowd;
+use super::crowd::{Acknowledged, Crowd};
+use super::kept;
 use super::memory::MIB;
 use super::report::{self, Judge, Outcome, Served};
 use super::scripts::{Script, Strength};
@@ -43,7 +44,8 @@ pub async fn attack(
     for minute in 1..=minutes {
         let begun = Instant::now();
         tokio::time::sleep(MINUTE).await;
-        let served = Served::of(crowd.take(), begun.elapsed());
+        let (shopped, acknowledged) = crowd.take();
+        let served = Served::of(shopped, begun.elapsed());
         let peak = siege.memory.take_peak();
         let now = tally.counted();
         let since = |figure: fn(&Counted) -> u64| figure(&now) - figure(&all.counted);
@@ -58,7 +60,7 @@ pub async fn attack(
             since(|counted| counted.refused),
             since(|counted| counted.closed),
         );
-        all.add(served, peak, now);
+        all.add(served, acknowledged, peak, now);
     }
     stop.cancel();
     while let Some(done) = attacking.join_next().await {
@@ -69,6 +71,7 @@ pub async fn attack(
     }
     let after = siege.memory.comes_back(before, super::TO_COME_BACK).await;
     let memory = report::Memory { before, peak: all.peak, after };
+    let lost = kept::lost(&siege.service.event_store, all.acknowledged).await?;
     println!();
     report::print_head();
     let judge = siege.judge;
@@ -78,6 +81,7 @@ pub async fn attack(
         counted: all.counted,
         served: all.served,
         memory,
+        lost,
         more: vec![],
     });
     siege.judge = judge;
@@ -87,6 +91,7 @@ pub async fn attack(
 /// All minutes together.
 struct Whole {
     served: Served,
+    acknowledged: Acknowledged,
     peak: u64,
     counted: Counted,
 }
@@ -101,14 +106,15 @@ impl Default for Whole {
             p50: Duration::ZERO,
             p99: Duration::ZERO,
         };
-        Self { served, peak: 0, counted: Counted::default() }
+        Self { served, acknowledged: Acknowledged::default(), peak: 0, counted: Counted::default() }
     }
 }
 
 impl Whole {
     /// The longest p99 of a minute stands for all of them.
-    fn add(&mut self, minute: Served, peak: u64, counted: Counted) {
+    fn add(&mut self, minute: Served, acknowledged: Acknowledged, peak: u64, counted: Counted) {
         let Served { bought, without, reasons, sent_again, p50, p99 } = minute;
+        self.acknowledged.extend(acknowledged);
         self.served.bought += bought;
         self.served.without += without;
         self.served.reasons.extend(reasons);

@@ -137,7 +137,8 @@ async fn quiet(crowd: &Crowd, span: Duration) -> Served {
     crowd.take();
     let begun = Instant::now();
     tokio::time::sleep(span).await;
-    let served = Served::of(crowd.take(), begun.elapsed());
+    let (shopped, _) = crowd.take();
+    let served = Served::of(shopped, begun.elapsed());
     println!(
         "without an attack: {} bought, p50 {}, p99 {}\n",
         served.bought,
@@ -175,16 +176,22 @@ impl Siege {
                     _ => vec![],
                 };
                 // Those who shop now were all attacked; those who come later are not counted.
-                let served = Served::of(crowd.take(), begun.elapsed());
+                let (shopped, acknowledged) = crowd.take();
+                let served = Served::of(shopped, begun.elapsed());
                 stop.cancel();
-                (more, served)
+                (more, served, acknowledged)
             };
-            let (attacked, (more, served)) = tokio::join!(attacking, watching);
+            let (attacked, (more, served, acknowledged)) = tokio::join!(attacking, watching);
             attacked?;
             let after = self.memory.comes_back(before, TO_COME_BACK).await;
             let memory = report::Memory { before, peak: self.memory.take_peak(), after };
+            let lost = match after {
+                // The service has ended, and that is the verdict.
+                0 => 0,
+                _ => kept::lost_of_few(&self.service.event_store, &acknowledged).await?,
+            };
             let counted = tally.counted();
-            self.judge(&Outcome { name: script.name(), counted, served, memory, more });
+            self.judge(&Outcome { name: script.name(), counted, served, memory, lost, more });
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub counted: Counted,
     pub served: Served,
     pub memory: Memory,
+    /// Orders and payments that were acknowledged meanwhile and are not in the log.
+    pub lost: u64,
     /// What else must be, and is not.
     pub more: Vec<String>,
 }
@@ -64,8 +66,11 @@ impl Judge {
 
     /// All that is not as it must be.
     pub fn of(&self, outcome: &Outcome) -> Vec<String> {
-        let Outcome { served, memory, more, .. } = outcome;
+        let Outcome { served, memory, lost, more, .. } = outcome;
         let mut wrong = Vec::new();
+        if *lost > 0 {
+            wrong.push(format!("{lost} acknowledged orders or payments are lost"));
+        }
         if served.without > 0 {
             wrong.push(format!("{} shoppers without an order", served.without));
         }
@@ -91,7 +96,7 @@ impl Judge {
 
 pub fn print_head() {
     println!(
-        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>6} {:>7} {:>5} {:>8} {:>6} {:>17}  verdict",
+        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>6} {:>7} {:>5} {:>8} {:>6} {:>17} {:>5}  verdict",
         "attack",
         "tried",
         "taken",
@@ -102,16 +107,17 @@ pub fn print_head() {
         "again",
         "p99",
         "times",
-        "MiB, peak, after"
+        "MiB, peak, after",
+        "lost"
     );
 }
 
 pub fn print(outcome: &Outcome, judge: &Judge, wrong: &[String]) {
-    let Outcome { name, counted, served, memory, .. } = outcome;
+    let Outcome { name, counted, served, memory, lost, .. } = outcome;
     let mebibytes = format!("{} {} {}", memory.before / MIB, memory.peak / MIB, memory.after / MIB);
     let verdict = if wrong.is_empty() { "holds".to_owned() } else { wrong.join("; ") };
     println!(
-        "{name:<12} {:>8} {:>8} {:>8} {:>8} {:>6} {:>7} {:>5} {:>8} {:>6.1} {mebibytes:>17}  {verdict}",
+        "{name:<12} {:>8} {:>8} {:>8} {:>8} {:>6} {:>7} {:>5} {:>8} {:>6.1} {mebibytes:>17} {lost:>5}  {verdict}",
         counted.tried,
         counted.taken,
         counted.refused,
@@ -145,6 +151,7 @@ mod tests {
                 p99: milliseconds(20),
             },
             memory: Memory { before: 100 * MIB, peak: 300 * MIB, after: 150 * MIB },
+            lost: 0,
             more: vec![],
         }
     }
@@ -163,10 +170,12 @@ mod tests {
         let mut wrong = outcome();
         wrong.served = Served { bought: 0, without: 2, p99: Duration::from_millis(21), ..wrong.served };
         wrong.memory = Memory { before: 100 * MIB, peak: 2_000 * MIB, after: 400 * MIB };
-        wrong.more = vec!["3 orders lost".to_owned()];
+        wrong.lost = 3;
+        wrong.more = vec!["it cannot be bought".to_owned()];
         let named = judged(&wrong, true);
-        assert_eq!(named.len(), 6, "{named:?}");
-        assert_eq!(judged(&wrong, false).len(), 4);
+        assert_eq!(named.len(), 7, "{named:?}");
+        assert!(named.contains(&"3 acknowledged orders or payments are lost".to_owned()), "{named:?}");
+        assert_eq!(judged(&wrong, false).len(), 5);
         wrong.memory.after = 0;
         assert!(judged(&wrong, false).contains(&"the service has ended".to_owned()));
     }

@@ -1,21 +1,59 @@
 //! Bodies: JSON in UTF-8, as it is, and objects where objects are asked for.
 
+use crate::{MAX_BODY_BYTES, Problem};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use http_boundary::Problem;
 use serde::Deserializer;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-/// Reads a request's body.
+/// A request's body, read by the rules of [`read_json`].
+#[derive(Debug, Clone, Copy)]
+pub struct JsonBody<T>(pub T);
+
+impl<T, S> FromRequest<S> for JsonBody<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
+        read_json(&headers, &body).map(Self)
+    }
+}
+
+/// The body could not be read, or has more than so many bytes.
+pub fn unreadable_bytes(rejection: &BytesRejection, max_bytes: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return body_too_large(max_bytes);
+    }
+    Problem::malformed(rejection.body_text())
+}
+
+/// The body has more than so many bytes.
+pub fn body_too_large(max_bytes: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        "The body is too large",
+        format!("A request has at most {max_bytes} bytes here: send it in parts."),
+    )
+}
+
+/// Reads a body whose bytes have come. A request without a body is one with an empty object.
 ///
 /// # Errors
 /// 415 for another encoding, type or charset, 400 for what is no JSON, 422 for what is not what is asked for.
-pub fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
+pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
     let is_other = |name, plain: &str| {
         let encoding = only(headers, name)?;
         Ok::<_, Problem>(encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case(plain)))
@@ -28,7 +66,7 @@ pub fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
             "Bodies are read as they are: send it without Content-Encoding, and with no Transfer-Encoding but chunked.",
         ));
     }
-    // A request without a body is one with an empty object; whether that is enough, its type says.
+    // Whether an empty object is enough, its type says.
     if body.is_empty() {
         return Json::<T>::from_bytes(b"{}").map(|Json(body)| body).map_err(|error| unreadable(&error));
     }
@@ -216,7 +254,7 @@ mod tests {
 
     fn outcome(headers: &[(HeaderName, &str)], body: &str) -> &'static str {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        let read = read::<Body>(&headers, &Bytes::copy_from_slice(body.as_bytes()));
+        let read = read_json::<Body>(&headers, &Bytes::copy_from_slice(body.as_bytes()));
         read.err().map_or("read", |problem| problem.id())
     }
 
