@@ -173,8 +173,8 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
     /// Too many commands wait for this stream, or too many others write to it.
     #[error("the stream `{stream}` is contended: try again")]
     Contended { stream: String },
-    /// The event store did not answer.
-    #[error("the event store did not answer: try again")]
+    /// The event store did not answer, or does not let its user do this.
+    #[error("the event store has not taken it")]
     Store(#[source] EventStoreError),
     /// The stream has an event that cannot be read.
     #[error(transparent)]

@@ -5,7 +5,7 @@ use super::loaded::{End, Loaded};
 use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use domain::Aggregate;
-use event_store::{AppendError, EventStoreError};
+use event_store::{AppendError, EventStoreError, PATIENCE};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -247,7 +247,12 @@ impl<A: Aggregate> Stream<A> {
     ) -> Option<Loaded<A>> {
         let mut failure = None;
         let mut unanswered = 0;
+        let begun = Instant::now();
         for attempt in 0..ATTEMPTS {
+            if let Some(away) = self.shared.store.away() {
+                failure = Some(ExecuteError::Store(EventStoreError::Unavailable(away.error)));
+                break;
+            }
             let state = match loaded.take() {
                 None if attempt == 0 && self.snapshots.is_none() => Some(Loaded::assumed_empty()),
                 loaded => loaded,
@@ -286,7 +291,7 @@ impl<A: Aggregate> Stream<A> {
                     // The events may be there: read again, and decide again what is not.
                     failure = Some(ExecuteError::Store(EventStoreError::Unavailable(error)));
                     unanswered += 1;
-                    if unanswered == UNANSWERED_ATTEMPTS {
+                    if unanswered == UNANSWERED_ATTEMPTS || begun.elapsed() >= PATIENCE {
                         break;
                     }
                 }
@@ -294,8 +299,11 @@ impl<A: Aggregate> Stream<A> {
                     batch.refuse(commands, state.end, &ExecuteError::TooLarge);
                     return None;
                 }
-                Err(AppendError::Refused(error)) => {
-                    let error = ExecuteError::Store(EventStoreError::Refused(error));
+                Err(error @ (AppendError::Refused(_) | AppendError::AccessDenied)) => {
+                    let error = ExecuteError::Store(match error {
+                        AppendError::AccessDenied => EventStoreError::AccessDenied,
+                        error => EventStoreError::Refused(error.to_string()),
+                    });
                     batch.refuse(commands, state.end, &error);
                     return None;
                 }
@@ -305,7 +313,7 @@ impl<A: Aggregate> Stream<A> {
         for waiting in commands.drain(..) {
             let _ = waiting.reply.send(Err(failure.clone().of_command()));
         }
-        None
+        loaded
     }
 
     /// The state with the batch's effects in it, and the batch. A state that may be behind can take commands (the

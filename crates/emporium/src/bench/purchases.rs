@@ -3,6 +3,7 @@
 use super::error::BenchError;
 use super::folder::Folder;
 use super::programs::{ServiceProcess, for_a_crowd, free_address};
+use super::relayed::Relayed;
 use super::report::short;
 use super::shop::{self, CURRENCY, Product};
 use super::timing::{Laps, Measured, all_at_once};
@@ -36,6 +37,13 @@ pub struct PurchasesArgs {
     /// How long everything warms up before
     #[arg(long, default_value_t = 2)]
     pub warm_up: u64,
+    /// The EventStoreDB or KurrentDB that the service uses, for example esdb://127.0.0.1:2113?tls=false; without it, the
+    /// service's embedded one
+    #[arg(long, value_name = "URL")]
+    pub event_store: Option<String>,
+    /// Use an embedded event store in this process, through a TCP relay that acknowledges as late as a real server does
+    #[arg(long, conflicts_with = "event_store")]
+    pub relay: bool,
     /// Where everything is kept meanwhile; removed in the end
     #[arg(long, value_name = "PATH", default_value_os_t = std::env::temp_dir())]
     pub folder: PathBuf,
@@ -49,7 +57,15 @@ struct Shop {
 /// Measures, and prints the figures.
 pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
-    let service = ServiceProcess::start(folder.path(), free_address()?, for_a_crowd().collect()).await?;
+    let relayed = if args.relay { Some(Relayed::start(folder.path()).await?) } else { None };
+    let event_store = args.event_store.or_else(|| relayed.as_ref().map(Relayed::url));
+    let where_it_is = match (&relayed, &event_store) {
+        (Some(_), _) => "the event store behind a relay, everything durable",
+        (None, Some(_)) => "the event store as given",
+        (None, None) => "everything embedded and durable",
+    };
+    let crowd = for_a_crowd().collect();
+    let service = ServiceProcess::start_on(folder.path(), free_address()?, crowd, event_store).await?;
     let products: Vec<_> = (1..=PRODUCTS)
         .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
         .collect();
@@ -58,7 +74,7 @@ pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     let web = Web::new(format!("http://{}", service.address))?;
     let shop = Arc::new(Shop { web, products });
     println!(
-        "{} shoppers, {} s for each figure, everything embedded and durable; {} cores, load {}\n",
+        "{} shoppers, {} s for each figure, {where_it_is}; {} cores, load {}\n",
         args.shoppers,
         args.seconds,
         std::thread::available_parallelism().map_or(1, usize::from),
@@ -77,6 +93,9 @@ pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     shop.print_answers(span);
     print_catching_up(&client).await?;
     service.stop().await?;
+    if let Some(relayed) = relayed {
+        relayed.stop().await;
+    }
     folder.remove();
     Ok(())
 }
