@@ -11,7 +11,7 @@ ARGS ?= serve --demo-shop
 # For example: make bench-attack ATTACK="--mixed --minutes 60"
 ATTACK ?=
 
-.PHONY: help prerequisites run test test-clients bench-attack check sqlx-prepare
+.PHONY: help prerequisites run test test-clients test-server bench-attack check sqlx-prepare
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: prerequisites ## Run all tests, with a Postgres server that lives as long 
 test-clients: ## Run the scenarios of the official clients against the embedded event store and the sandbox gateway
 	@scripts/install-prerequisites --for-clients
 	scripts/test-clients
+
+test-server: prerequisites ## Try the shop on a server or a cluster: EVENT_STORE_URL='esdb://…', and LEADER_KILL='command that kills the leader'
+	scripts/test-server
 
 bench-attack: prerequisites ## Attack a shop of its own, on the loopback, while shoppers shop on (other arguments: ATTACK="…")
 	cargo run --release -p emporium -- bench attack $(ATTACK)

@@ -8,7 +8,9 @@ use domain::OrderId;
 use http_boundary::Wait;
 use serde_json::Value;
 
-const POSITION: HeaderName = HeaderName::from_static("emporium-position");
+pub const POSITION: HeaderName = HeaderName::from_static("emporium-position");
+/// Which log that position is a place in.
+pub const LOG: HeaderName = HeaderName::from_static("emporium-log");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A body, with the stream's revision (`ETag`) and a log position (`Emporium-Position`) beside it.

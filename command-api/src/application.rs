@@ -1,10 +1,12 @@
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::event_store_report;
 use crate::executor::Executor;
 use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
+use crate::rights;
 use crate::routes::{self, Parts, Shared, WEBHOOKS};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// How it is named in `/readyz` whether the event store still holds the log that it held at the start.
+const LOG_PART: &str = "event log";
 
 /// The command side, ready to run.
 pub struct Application {
@@ -49,6 +54,7 @@ impl Application {
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
         let executor = Arc::new(Executor::new(&store, config.writers()));
+        event_store_report::report(health, &store);
         let gateway = config.payments.gateway()?;
         let webhooks = config.payments.payment_webhook_secret.as_deref().map(Webhooks::new).transpose()?;
         let keys = Keys::default();
@@ -111,7 +117,10 @@ impl Application {
             // It keeps nobody from buying: the shop stays in service.
             self.health.is_well_so(SEALING, format!("it has stopped: {error}"));
         };
-        tokio::join!(sealing, self.run_fulfilment(stop));
+        let rights = stop.run_until_cancelled(rights::watch(self.store.clone(), self.health.clone()));
+        let log = stop.run_until_cancelled(self.store.watch_log(self.health.teller(LOG_PART)));
+        let others = stop.run_until_cancelled(self.executor.follow(&self.store));
+        tokio::join!(sealing, self.run_fulfilment(stop.clone()), rights, log, others);
     }
 
     /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives

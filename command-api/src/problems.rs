@@ -238,25 +238,37 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
             format!("Too many commands wait for `{stream}`: nothing was changed, try again."),
         )
         .retry_after(1),
+        ExecuteError::Store(EventStoreError::AccessDenied) => access_denied(),
         ExecuteError::Store(error) => {
             static SAID: PerSecond = PerSecond::once();
             if SAID.is_due() {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "commands cannot be stored");
             }
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "event-store-unavailable",
-                "The event store does not answer",
+            event_store_unavailable(
                 "Whether the command was taken is not known: send it again with the same Idempotency-Key.",
             )
-            .retry_after(1)
         }
         ExecuteError::Unreadable(at) => match at.fault {
             Fault::Altered(_) => history_altered(&at.stream),
             Fault::Event(_) | Fault::Metadata(_) | Fault::Deleted => stream_unreadable(&at.stream),
         },
     }
+}
+
+/// The event store has not answered for a while, so the command was not even tried.
+pub fn event_store_away() -> Problem {
+    event_store_unavailable("Nothing was changed: send it again in a moment.")
+}
+
+fn event_store_unavailable(detail: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "event-store-unavailable",
+        "The event store does not answer",
+        detail,
+    )
+    .retry_after(1)
 }
 
 /// The client can do nothing, and no repetition will help. Where the stream stops is for the operator, who finds it under
@@ -316,6 +328,15 @@ pub fn of_read(error: &EventStoreError) -> Problem {
         EventStoreError::Unavailable(_) => {
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
+        EventStoreError::AccessDenied => access_denied(),
         EventStoreError::Refused(_) | EventStoreError::Deleted => Problem::internal(),
     }
+}
+
+fn access_denied() -> Problem {
+    static SAID: PerSecond = PerSecond::once();
+    if SAID.is_due() {
+        tracing::error!("the event store does not let its user store commands: see the rights in /readyz");
+    }
+    Problem::event_store_access_denied()
 }

@@ -5,7 +5,7 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use chrono::{DateTime, SubsecRound, Utc};
-use event_store::read_time;
+use event_store::{EventStore, read_time};
 use http_boundary::{
     Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait, read_json, unreadable_bytes,
 };
@@ -90,6 +90,7 @@ where
     OperatorToken: FromRef<S>,
     Keys: FromRef<S>,
     Admission: FromRef<S>,
+    EventStore: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -105,6 +106,9 @@ where
         *unread.extensions_mut() = std::mem::take(&mut parts.extensions);
         let bytes = Bytes::from_request(unread, state).await;
         let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
+        if EventStore::from_ref(state).away().is_some() {
+            return Err(problems::event_store_away());
+        }
         // Only now: a client that is slow to send takes no place from others.
         let place = Admission::from_ref(state).admit(class, caller, client).await?;
         let body = read_json(&parts.headers, &bytes)?;

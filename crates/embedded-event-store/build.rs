@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-const FILES: [&str; 4] = ["streams.proto", "persistent.proto", "gossip.proto", "serverfeatures.proto"];
+const FILES: [&str; 5] =
+    ["streams.proto", "persistent.proto", "gossip.proto", "monitoring.proto", "serverfeatures.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -3,14 +3,13 @@
 use crate::config::Config;
 use crate::databases::{Database, Databases};
 use crate::metrics;
-use crate::provenance::{self, ProvenanceError};
 use crate::readiness;
 use crate::reconciliation::{self, Reconciler};
+use crate::rights;
 use crate::routes::{self, Shared};
 use crate::supervisor::Board;
 use axum::Router;
 use chrono::TimeDelta;
-use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::join_all;
 use http_boundary::{
@@ -23,14 +22,14 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// How the tables' form is named in `/readyz`.
 const TABLES: &str = "tables";
-/// How it is named there whether they were made from this event log.
+/// How it is named there whether the event store still holds the log that it held at the start.
 const LOG_PART: &str = "event log";
 
 /// The projections as a service.
@@ -118,7 +117,14 @@ impl Application {
         // Whoever drops this future drops the workers too. Should one database be away, those of the other work.
         let databases = self.shared.databases.all();
         let projecting = databases.map(|database| project(database, &self.shared, &self.health, &stop));
-        tokio::join!(join_all(projecting), self.reconciler.clone().run(stop.clone()));
+        let rights = rights::watch(self.shared.store.clone(), self.health.clone());
+        let log = self.shared.store.watch_log(self.health.teller(LOG_PART));
+        tokio::join!(
+            join_all(projecting),
+            self.reconciler.clone().run(stop.clone()),
+            stop.run_until_cancelled(rights),
+            stop.run_until_cancelled(log),
+        );
         stop.cancelled().await;
     }
 
@@ -144,60 +150,14 @@ impl Application {
 /// Migrates the tables of a database, then fills them until told to stop.
 async fn project(database: &Database, shared: &Shared, health: &Health, stop: &CancellationToken) {
     let (options, store) = (&database.options, &shared.store);
-    if !migrate_until_done(database, health, stop).await
-        || !follows_its_own_log(database, store, health, stop).await
-    {
+    if !migrate_until_done(database, health, stop).await {
         return;
     }
     let mut workers = JoinSet::new();
     for entry in database.entries() {
         workers.spawn((entry.run)(store.clone(), options.clone(), shared.board.clone(), stop.clone()));
     }
-    let (options, store, stop) = (options.clone(), store.clone(), stop.clone());
-    workers.spawn(async move { note_log(&options, &store, &stop).await });
     while workers.join_next().await.is_some() {}
-}
-
-/// Whether the tables were made from this event log, or from none yet; false also when told to stop before that is
-/// known.
-async fn follows_its_own_log(
-    database: &Database,
-    store: &EventStore,
-    health: &Health,
-    stop: &CancellationToken,
-) -> bool {
-    let part = database.part(LOG_PART);
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.options.clone());
-    loop {
-        let checked = tokio::select! {
-            () = stop.cancelled() => return false,
-            checked = provenance::check(&pool, store) => checked,
-        };
-        match checked {
-            Ok(()) => {
-                health.is_well(&part);
-                return true;
-            }
-            Err(error @ ProvenanceError::AnotherLog { .. }) => {
-                error!(%error, "nothing is projected");
-                health.is_ill(&part, error.to_string());
-                return false;
-            }
-            Err(error) => health.is_ill(&part, error.to_string()),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return false,
-            () = tokio::time::sleep(MIGRATION_RETRY) => {}
-        }
-    }
-}
-
-async fn note_log(database: &PgConnectOptions, store: &EventStore, stop: &CancellationToken) {
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.clone());
-    while let Some(Err(error)) = stop.run_until_cancelled(provenance::note(&pool, store)).await {
-        debug!(%error, "the event log's first event could not be noted yet");
-        let _ = stop.run_until_cancelled(tokio::time::sleep(MIGRATION_RETRY)).await;
-    }
 }
 
 /// Whether the tables are there now; false when told to stop before.

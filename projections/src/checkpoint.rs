@@ -4,6 +4,7 @@ use crate::projection::ApplyError;
 use crate::share::Share;
 use sqlx::PgConnection;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// The channel on which a moved checkpoint is announced, as `name:version:shard:position`.
 pub const ADVANCED_CHANNEL: &str = "projection_advanced";
@@ -58,6 +59,20 @@ pub async fn load(connection: &mut PgConnection, share: &Share) -> Result<Option
     stored(connection, share).await?.ok_or_else(gone)
 }
 
+/// The id of the event at a share's stored position, as far as it was noted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn event_at(connection: &mut PgConnection, share: &Share) -> Result<Option<Uuid>, sqlx::Error> {
+    let query = sqlx::query_scalar!(
+        "SELECT event_id FROM projection_checkpoints WHERE name = $1 AND version = $2 AND shard = $3",
+        share.name,
+        share.version,
+        share.shard
+    );
+    Ok(query.fetch_optional(connection).await?.flatten())
+}
+
 /// The checkpoint that is stored, if there is one, and its position, if it has come to any.
 async fn stored(connection: &mut PgConnection, share: &Share) -> Result<Option<Option<i64>>, sqlx::Error> {
     let query = sqlx::query_scalar!(
@@ -94,10 +109,24 @@ pub async fn advance(
     to: i64,
     events: i64,
 ) -> Result<(), StepError> {
+    advance_to(connection, share, from, (to, None), events).await
+}
+
+/// The same to the place of an event with this id.
+///
+/// # Errors
+/// As [`advance`].
+pub(crate) async fn advance_to(
+    connection: &mut PgConnection,
+    share: &Share,
+    from: Option<i64>,
+    (to, event_id): (i64, Option<Uuid>),
+    events: i64,
+) -> Result<(), StepError> {
     let moved = sqlx::query!(
         r#"WITH moved AS (
                UPDATE projection_checkpoints
-               SET position = $5, events_applied = events_applied + $6, updated_at = now()
+               SET position = $5, events_applied = events_applied + $6, event_id = $7, updated_at = now()
                WHERE name = $1 AND version = $2 AND shard = $3 AND position IS NOT DISTINCT FROM $4
                RETURNING name, version, shard, position
            )
@@ -109,7 +138,8 @@ pub async fn advance(
         share.shard,
         from,
         to,
-        events
+        events,
+        event_id
     )
     .fetch_optional(&mut *connection)
     .await?;

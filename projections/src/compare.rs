@@ -8,7 +8,7 @@ use crate::checkpoint::StepError;
 use crate::fact::{Fact, stored_position};
 use crate::moment::{Moment, moment};
 use crate::projection::Projection;
-use crate::versions::VersionError;
+use crate::versions::{self, Version, VersionError};
 use event_store::{EventStore, EventStoreError};
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
 use serde::Serialize;
@@ -131,6 +131,7 @@ impl<P: Projection> Comparing<P> {
         // row that was written over can be cleared away, and the longer that takes the slower everything becomes.
         self.prepare(writer).await?;
         let before = moment::<P>(reader, wanted.version).await?;
+        self.must_be_of_this_log(reader, before.version).await?;
         self.fold(writer, None, &before, percent, &mut folded).await?;
         // The lock comes before the moment, so that no switch can fall in between.
         let begin =
@@ -160,6 +161,17 @@ impl<P: Projection> Comparing<P> {
         }
         snapshot.rollback().await?;
         Ok(comparison)
+    }
+
+    /// Its positions are no places in another log.
+    async fn must_be_of_this_log(&self, reader: &mut PgConnection, version: i32) -> Result<(), CompareError> {
+        let log_id = self.store.log_identity().await?.id();
+        let all = versions::list(reader, P::NAME).await?;
+        let is_anothers = |known: &&Version| known.version == version && !known.is_of(log_id);
+        match all.iter().find(is_anothers).filter(|known| known.position.is_some()) {
+            Some(_) => Err(VersionError::AnotherLog { name: P::NAME.to_owned(), version }.into()),
+            None => Ok(()),
+        }
     }
 
     /// Makes the empty tables.

@@ -8,6 +8,7 @@ use crate::step::Batch;
 use event_store::{Position, RecordedEvent};
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
+use uuid::Uuid;
 
 /// Events that one transaction applies at most.
 const MAX_FACTS: usize = 2_000;
@@ -27,6 +28,7 @@ pub struct Gathering<P> {
     bytes: usize,
     seen: usize,
     upto: Option<i64>,
+    upto_event: Option<Uuid>,
     projection: PhantomData<P>,
 }
 
@@ -42,6 +44,7 @@ impl<P: Projection> Gathering<P> {
             bytes: 0,
             seen: 0,
             upto: after,
+            upto_event: None,
             projection: PhantomData,
         }
     }
@@ -72,7 +75,7 @@ impl<P: Projection> Gathering<P> {
         if P::wants(event) && self.share.has(&event.stream) {
             self.take_in(event);
         }
-        self.pass(event.position);
+        self.pass(event.position, Some(event.id));
     }
 
     fn take_in(&mut self, event: &RecordedEvent) {
@@ -93,9 +96,9 @@ impl<P: Projection> Gathering<P> {
     }
 
     /// Nothing of interest up to here.
-    pub fn add_checkpoint(&mut self, position: Position) {
+    pub fn add_checkpoint(&mut self, position: Position, event_id: Option<Uuid>) {
         if !self.is_behind(position) {
-            self.pass(position);
+            self.pass(position, event_id);
         }
     }
 
@@ -115,8 +118,9 @@ impl<P: Projection> Gathering<P> {
         stored_position(position).is_some_and(|position| Some(position) <= self.upto)
     }
 
-    fn pass(&mut self, position: Position) {
+    fn pass(&mut self, position: Position, event_id: Option<Uuid>) {
         self.upto = stored_position(position).or(self.upto);
+        self.upto_event = event_id;
         self.seen += 1;
     }
 
@@ -130,6 +134,7 @@ impl<P: Projection> Gathering<P> {
             parks: std::mem::take(&mut self.parks),
             waiting: std::mem::take(&mut self.waiting),
             upto,
+            upto_event: self.upto_event,
         })
     }
 }

@@ -3,8 +3,8 @@
 //! A projection (`projection`) says which events it wants and what they mean for its tables (`read_models`). A
 //! worker (`worker`) for each of them reads the whole log from the projection's checkpoint on, gathers what has
 //! come while the database was busy, and writes it in one transaction together with the new checkpoint
-//! (`checkpoint`): each event counts exactly once, whatever crashes. The tables name the log that they were made from
-//! (`provenance`) and follow no other. Nothing here sends commands or talks to the
+//! (`checkpoint`): each event counts exactly once, whatever crashes. Each version of the tables names the log that it was filled
+//! from (`provenance`) and follows no other. Nothing here sends commands or talks to the
 //! outer world, so tables can be filled again at any time.
 //!
 //! The sessions of the workers do not wait for the disk at a commit (`synchronous_commit = off`): a power cut
@@ -32,6 +32,7 @@ mod provenance;
 pub mod read_models;
 mod readiness;
 pub mod reconciliation;
+mod rights;
 mod routes;
 mod share;
 mod status;

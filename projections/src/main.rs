@@ -14,7 +14,7 @@ struct CommandLine {
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     process::log_to_stderr();
-    let CommandLine { config } = CommandLine::parse();
+    let CommandLine { config } = process::command_line::<CommandLine>();
     process::exit_code(async {
         let application = Application::build(config, &Health::default())?;
         application.run_until_stopped(process::stop_signal()).await?;

@@ -7,10 +7,11 @@ use crate::status::Status;
 use crate::supervisor::Board;
 use crate::versions::{VersionState, state_of};
 use chrono::{DateTime, Utc};
-use event_store::{EventStore, EventStoreError, Position};
+use event_store::{EventStore, EventStoreError, LogId, Position};
 use serde::Serialize;
 use std::collections::HashMap;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// A projection in all its versions.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,10 @@ pub struct VersionView {
     pub shards: i16,
     /// The position up to which all of it is filled.
     pub position: Option<Position>,
+    /// The log whose places its positions are; none if nobody knows.
+    pub log_id: Option<LogId>,
+    /// It was filled from another log than the present one, or from one that has lost its end since. Nobody goes on with it.
+    pub is_of_another_log: bool,
     pub lag: Lag,
     pub pace: Pace,
     pub events_applied: i64,
@@ -81,6 +86,16 @@ struct Row {
     newly_parked: i64,
     skipped_events: i64,
     switches: bool,
+    log_id: Option<Uuid>,
+    is_lost: bool,
+}
+
+impl Row {
+    /// Whether it was filled, and from another log than this. Which log it is of is noted a moment after it is made.
+    fn is_of_another_log(&self, log_id: LogId) -> bool {
+        let is_filled = self.position.is_some() || self.events_applied > 0;
+        self.is_lost || self.log_id.map_or(is_filled, |filled_from| LogId::new(filled_from) != log_id)
+    }
 }
 
 /// All projections of this program, whoever fills them.
@@ -92,6 +107,7 @@ pub async fn overview(
     store: &EventStore,
     board: &Board,
 ) -> Result<Vec<ProjectionView>, OverviewError> {
+    let log_id = store.log_identity().await?.id();
     let head = store.head().await?;
     let mut all = Vec::new();
     for database in databases.all() {
@@ -108,9 +124,11 @@ pub async fn overview(
     for row in all {
         let Some(view) = views.iter_mut().find(|view| view.name == row.name) else { continue };
         let position = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
-        let lag = match lags.get(&position) {
+        let is_of_another_log = row.is_of_another_log(log_id);
+        let reached = position.filter(|_| !is_of_another_log);
+        let lag = match lags.get(&reached) {
             Some(lag) => *lag,
-            None => *lags.entry(position).or_insert(store.lag(position, head, now).await?),
+            None => *lags.entry(reached).or_insert(store.lag(reached, head, now).await?),
         };
         let state = state_of(&row.state);
         let is_mine = |status: &&Status| status.name == view.name && status.version == row.version;
@@ -120,6 +138,8 @@ pub async fn overview(
             rules: row.rules,
             shards: row.shards,
             position,
+            log_id: row.log_id.map(LogId::new),
+            is_of_another_log,
             lag,
             pace: pace(lag, row.moved_at, now),
             events_applied: row.events_applied,
@@ -138,7 +158,7 @@ pub async fn overview(
 async fn rows(database: &Database) -> Result<Vec<Row>, sqlx::Error> {
     let mut rows = sqlx::query_as!(
         Row,
-        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.switches, v.made_at,
+        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.switches, v.made_at, v.log_id, v.is_lost,
                   CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position,
                   coalesce(sum(c.events_applied), 0)::bigint AS "events_applied!",
                   min(c.updated_at) AS moved_at,
@@ -180,5 +200,42 @@ impl Progress {
             events_per_second: (events / seconds).round(),
             seconds_left,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::just_made(None, None, false)]
+    #[case::from_before_logs_had_ids(None, Some(7), true)]
+    #[case::of_this_log(Some(1), Some(7), false)]
+    #[case::not_begun(Some(1), None, false)]
+    #[case::of_another(Some(2), Some(7), true)]
+    fn what_nothing_was_applied_to_is_of_no_other_log(
+        #[case] log_id: Option<u128>,
+        #[case] position: Option<i64>,
+        #[case] is_of_another: bool,
+    ) {
+        let row = Row {
+            name: "products".to_owned(),
+            version: 1,
+            state: "serving".to_owned(),
+            rules: 1,
+            shards: 1,
+            position,
+            events_applied: 0,
+            moved_at: None,
+            made_at: DateTime::UNIX_EPOCH,
+            parked_streams: 0,
+            newly_parked: 0,
+            skipped_events: 0,
+            switches: false,
+            log_id: log_id.map(Uuid::from_u128),
+            is_lost: false,
+        };
+        assert_eq!(row.is_of_another_log(LogId::new(Uuid::from_u128(1))), is_of_another);
     }
 }

@@ -1,62 +1,112 @@
-//! The read models belong to one event log: they name its first event, and follow no other.
+//! Of which log the read models are. A version that was filled from another log is followed no further: another one is
+//! filled alongside, and serves when it has caught up.
 
-use event_store::{EventStore, EventStoreError, SubscriptionItem};
-use futures::{StreamExt, TryStreamExt, pin_mut};
-use sqlx::PgPool;
+use crate::checkpoint::event_at;
+use crate::share::Share;
+use crate::versions::announce;
+use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
+use futures::{TryStreamExt, pin_mut};
+use sqlx::PgConnection;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Why the read models cannot be brought up to date.
+/// Why it cannot be told.
 #[derive(Debug, Error)]
 pub enum ProvenanceError {
-    /// They were made from another log.
-    #[error(
-        "the read models were made from another event log (its first event was {known}): give an empty database, or \
-         the event log that belongs to this one"
-    )]
-    AnotherLog {
-        /// The first event of the log that they were made from.
-        known: Uuid,
-    },
     #[error("the database does not answer")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     EventStore(#[from] EventStoreError),
 }
 
-/// Whether the read models were made from this log, or from none yet.
-///
-/// # Errors
-/// [`ProvenanceError::AnotherLog`] when they were not; the others when nobody could be asked.
-pub async fn check(pool: &PgPool, store: &EventStore) -> Result<(), ProvenanceError> {
-    let Some(known) =
-        sqlx::query_scalar!("SELECT first_event_id FROM event_log").fetch_optional(pool).await?
-    else {
-        return Ok(());
-    };
-    let events = store.read_all(None, 1);
-    pin_mut!(events);
-    let first = events.try_next().await?.map(|event| event.id);
-    if first == Some(known) { Ok(()) } else { Err(ProvenanceError::AnotherLog { known }) }
-}
-
-/// Notes the log's first event as soon as there is one.
+/// Notes which versions of a projection are of this log, where that can be told: those that nothing was applied to yet,
+/// those from before logs had ids, and those from before the log was restored from a backup that has all of theirs.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn note(pool: &PgPool, store: &EventStore) -> Result<(), sqlx::Error> {
-    let items = store.subscribe_all(None);
-    pin_mut!(items);
-    while let Some(item) = items.next().await {
-        if let SubscriptionItem::Event(first) = item {
+pub async fn adopt(
+    connection: &mut PgConnection,
+    name: &str,
+    identity: &LogIdentity,
+    first_event: Option<Uuid>,
+) -> Result<(), sqlx::Error> {
+    let versions = sqlx::query!(
+        r#"SELECT v.version, v.log_id, max(c.position) AS position
+           FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
+           WHERE v.name = $1 AND v.log_id IS DISTINCT FROM $2 AND NOT v.is_lost
+           GROUP BY v.name, v.version"#,
+        name,
+        identity.id().uuid()
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for version in versions {
+        let position = version.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);
+        let is_ours = match position {
+            None => version.log_id.is_none(),
+            Some(position) => {
+                identity.has(version.log_id.map(LogId::new), position)
+                    && (version.log_id.is_some() || began_with(connection, first_event).await?)
+            }
+        };
+        if is_ours {
             sqlx::query!(
-                "INSERT INTO event_log (first_event_id) VALUES ($1) ON CONFLICT DO NOTHING",
-                first.id
+                "UPDATE projection_versions SET log_id = $3
+                 WHERE name = $1 AND version = $2 AND log_id IS NOT DISTINCT FROM $4",
+                name,
+                version.version,
+                identity.id().uuid(),
+                version.log_id
             )
-            .execute(pool)
+            .execute(&mut *connection)
             .await?;
-            return Ok(());
+            // Queries show positions together with the log.
+            announce(connection, name).await?;
         }
     }
     Ok(())
+}
+
+/// Whether what was noted of the log before it had an id does not speak against it: that was its first event.
+async fn began_with(connection: &mut PgConnection, first_event: Option<Uuid>) -> Result<bool, sqlx::Error> {
+    let known =
+        sqlx::query_scalar!("SELECT first_event_id FROM event_log").fetch_optional(connection).await?;
+    Ok(known.is_none() || known == first_event)
+}
+
+/// The log's first event, if it has one.
+///
+/// # Errors
+/// When the event store does not answer.
+pub async fn first_event(store: &EventStore) -> Result<Option<Uuid>, EventStoreError> {
+    let events = store.read_all(None, 1);
+    pin_mut!(events);
+    Ok(events.try_next().await?.map(|event| event.id))
+}
+
+/// Whether the log still has what a share has applied. One that was restored from a backup may have lost it, and have
+/// something else in its place: then that is noted of the version.
+///
+/// # Errors
+/// When the database or the event store does not answer.
+pub async fn has_what_was_applied(
+    connection: &mut PgConnection,
+    store: &EventStore,
+    share: &Share,
+    reached: Option<Position>,
+) -> Result<bool, ProvenanceError> {
+    let Some(reached) = reached else { return Ok(true) };
+    let event_id = event_at(connection, share).await?;
+    if store.has_event_at(reached, event_id).await? {
+        return Ok(true);
+    }
+    sqlx::query!(
+        "UPDATE projection_versions SET is_lost = true WHERE name = $1 AND version = $2",
+        share.name,
+        share.version
+    )
+    .execute(&mut *connection)
+    .await?;
+    announce(connection, share.name).await?;
+    Ok(false)
 }

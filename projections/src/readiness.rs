@@ -28,6 +28,8 @@ struct Named {
 struct Noticed {
     /// It is told and keeps nobody from their work: all other streams go on.
     parked: Vec<Named>,
+    /// What serves and was filled from another log, until another version has caught up.
+    of_another_log: Vec<Named>,
     /// What serves and does not move although there is something to do. Whoever fills it, here or elsewhere, does not.
     stands_still: Vec<Named>,
 }
@@ -50,8 +52,10 @@ pub async fn finding(shared: Shared) -> Finding {
     let is_there = |name| projections.iter().any(|status| status.name == name);
     let nobody_fills: Vec<_> =
         catalogue::ALL.iter().map(|entry| entry.name).filter(|name| !is_there(*name)).collect();
-    let ready =
-        nobody_fills.is_empty() && noticed.stands_still.is_empty() && projections.iter().all(Status::is_well);
+    let ready = nobody_fills.is_empty()
+        && noticed.stands_still.is_empty()
+        && noticed.of_another_log.is_empty()
+        && projections.iter().all(Status::is_well);
     Finding {
         ready,
         detail: json!({
@@ -60,6 +64,7 @@ pub async fn finding(shared: Shared) -> Finding {
             "nobody_fills": nobody_fills,
             "parked": noticed.parked,
             "stands_still": noticed.stands_still,
+            "of_another_log": noticed.of_another_log,
             "unknown": unknown,
         }),
     }
@@ -72,6 +77,9 @@ fn notice(views: &[ProjectionView]) -> Noticed {
             let named = Named { name: view.name, version: version.version, streams: None };
             if version.parked_streams > 0 {
                 noticed.parked.push(Named { streams: Some(version.parked_streams), ..named.clone() });
+            }
+            if version.is_of_another_log && version.state == VersionState::Serving {
+                noticed.of_another_log.push(named.clone());
             }
             if version.pace == Pace::StandsStill && version.state == VersionState::Serving {
                 noticed.stands_still.push(named);

@@ -206,7 +206,8 @@ async fn switch_to(
     even_with_parked: bool,
 ) -> Result<Json<Changed>, Problem> {
     let mut connection = shared.connection(entry).await?;
-    let to = Switch { to, rules: entry.rules, even_with_parked };
+    let log_id = shared.store.log_identity().await.map_err(|error| of_version(error.into()))?.id();
+    let to = Switch { to, rules: entry.rules, even_with_parked, log_id: Some(log_id) };
     let mut backoff = Backoff::new(FIRST_PAUSE, FIRST_PAUSE * 8);
     let deadline = Instant::now() + SWITCH_WITHIN;
     let version = loop {
@@ -328,6 +329,10 @@ fn of_version(error: VersionError) -> Problem {
         VersionError::Parked { .. } => {
             conflict("version-has-parked", "The version has parked streams that serve now")
         }
+        VersionError::AnotherLog { .. } => {
+            conflict("version-of-another-log", "This version was filled from another log")
+        }
+        VersionError::EventStore(error) => Problem::unavailable(format!("{error}.")),
         VersionError::NotRebuilding(_) => conflict("not-rebuilding", "The projection is not being rebuilt"),
         VersionError::Busy => Problem::unavailable(format!("{error}.")),
         VersionError::Database(error) => {

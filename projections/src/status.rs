@@ -37,6 +37,8 @@ pub enum State {
     DatabaseAway { error: String },
     /// The event store is away; it tries again and again.
     EventStoreAway { error: String },
+    /// The event store does not let its user follow the log; it tries again and again.
+    EventStoreAccessDenied { error: String },
     /// It has given up. Somebody must look, and start the service again.
     Failed { error: String },
     /// It was told to stop.

@@ -1,6 +1,6 @@
 //! One transaction: the effect of a batch of events, the streams that are parked, and the checkpoint.
 
-use crate::checkpoint::{StepError, advance};
+use crate::checkpoint::{StepError, advance_to};
 use crate::fact::Fact;
 use crate::parking::{self, Park};
 use crate::projection::{ApplyError, Projection};
@@ -8,6 +8,7 @@ use crate::share::Share;
 use http_boundary::process::with_causes;
 use sqlx::{Connection, PgConnection};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// Events for one transaction, and the position up to which they are all.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Batch {
     pub waiting: HashMap<String, i64>,
     /// The position up to which everything is in here that the share wants.
     pub upto: i64,
+    /// The id of the event at that position, if it is one of the shop's.
+    pub upto_event: Option<Uuid>,
 }
 
 /// Applies a batch and moves the checkpoint from `from` to its end, in one transaction. Gives the streams that it had
@@ -43,19 +46,20 @@ pub async fn step<P: Projection>(
         return Ok(vec![]);
     }
     let events = i64::try_from(facts.len()).unwrap_or(i64::MAX);
+    let upto = (batch.upto, batch.upto_event);
     if facts.is_empty() && batch.parks.is_empty() && batch.waiting.is_empty() {
-        advance(connection, share, from, batch.upto, 0).await?;
+        advance_to(connection, share, from, upto, 0).await?;
         return Ok(vec![]);
     }
     let mut transaction = connection.begin().await?;
-    advance(&mut transaction, share, from, batch.upto, events).await?;
+    advance_to(&mut transaction, share, from, upto, events).await?;
     let parks = match projection.apply(&mut transaction, facts).await {
         Ok(()) => batch.parks.clone(),
         Err(error) if error.is_about_events() => {
             // Everything again, but one stream at a time, so that only those stand still that must.
             transaction.rollback().await?;
             transaction = connection.begin().await?;
-            advance(&mut transaction, share, from, batch.upto, events).await?;
+            advance_to(&mut transaction, share, from, upto, events).await?;
             let mut parks = apply_by_stream(projection, &mut transaction, facts).await?;
             for park in &batch.parks {
                 match parks.iter_mut().find(|parked| parked.stream == park.stream) {

@@ -1,12 +1,14 @@
 //! Keeps a worker at each share of each version of a projection that this program can fill.
 
 use crate::backoff::Backoff;
+use crate::fact::stored_position;
 use crate::projection::Projection;
+use crate::provenance;
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::versions::{self, NewVersion, Switch, VERSIONS_CHANNEL, Version, VersionError, VersionState};
 use crate::worker::Worker;
-use event_store::EventStore;
+use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http_boundary::process::with_causes;
@@ -20,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 /// How often the versions are looked at, whether or not anything was announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -117,6 +120,8 @@ impl<P: Projection> Supervisor<P> {
     pub async fn run(self, stop: CancellationToken) {
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(self.database.clone());
         let mut workers = Workers {
+            head: None,
+            told_of_log: None,
             switching: Backoff::new(LOOK_EVERY, SWITCH_AT_LEAST_EVERY),
             newer: None,
             running: HashMap::new(),
@@ -128,6 +133,10 @@ impl<P: Projection> Supervisor<P> {
                 () = stop.cancelled() => break,
                 lost = self.watch(&pool, &mut workers, &stop) => lost,
             };
+            if let Err(VersionError::EventStore(error)) = &lost {
+                let error = error.to_string();
+                self.starting.send_modify(|status| status.state = State::EventStoreAway { error });
+            }
             if let Err(error) = lost
                 && !std::mem::replace(&mut is_logged, true)
             {
@@ -148,10 +157,11 @@ impl<P: Projection> Supervisor<P> {
         workers: &mut Workers,
         stop: &CancellationToken,
     ) -> Result<(), VersionError> {
+        let log = self.log().await?;
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(VERSIONS_CHANNEL).await?;
         loop {
-            self.look(&mut *pool.acquire().await?, workers, stop).await?;
+            self.look(&mut *pool.acquire().await?, &log, workers, stop).await?;
             if let Ok(announced) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
                 announced?;
                 self.asked.send_modify(|count| *count += 1);
@@ -159,15 +169,30 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
+    async fn log(&self) -> Result<OurLog, EventStoreError> {
+        let identity = self.store.log_identity().await?;
+        Ok(OurLog { identity, first_event: provenance::first_event(&self.store).await? })
+    }
+
     async fn look(
         &self,
         connection: &mut PgConnection,
+        log: &OurLog,
         workers: &mut Workers,
         stop: &CancellationToken,
     ) -> Result<(), VersionError> {
         versions::ensure::<P>(connection).await?;
+        provenance::adopt(connection, P::NAME, &log.identity, log.first_event).await?;
+        let log_id = log.identity.id();
         let mut all = versions::list(connection, P::NAME).await?;
-        if self.is_to_be_made(&all) {
+        self.tell_of_another_log(&all, log_id, workers);
+        if is_to_be_made(&all, P::VERSION, log_id) {
+            // Nobody would ever finish it.
+            let unfinished =
+                all.iter().find(|version| version.state == VersionState::Building && !version.is_of(log_id));
+            if unfinished.is_some_and(|version| version.rules == P::VERSION) {
+                versions::abandon(connection, P::NAME).await?;
+            }
             let new = NewVersion { rules: P::VERSION, shards: 1, switches: true };
             match versions::make(connection, P::NAME, P::TABLES, new).await {
                 Ok(version) => info!(projection = P::NAME, version, "the rules are new: rebuilding"),
@@ -180,11 +205,15 @@ impl<P: Projection> Supervisor<P> {
             }
             all = versions::list(connection, P::NAME).await?;
         }
-        for ready in all.iter().filter(|version| is_to_switch(version, &all)) {
-            self.let_serve(connection, ready.version, workers).await?;
+        // Where nothing that serves tells how far a version must have come, it is what was in the log at the last look.
+        let is_behind_another_log = serving(&all).is_some_and(|serving| !serving.is_of(log_id));
+        let head = if is_behind_another_log { self.store.head().await? } else { None };
+        let end = std::mem::replace(&mut workers.head, head).and_then(stored_position);
+        for ready in all.iter().filter(|version| is_to_switch(version, &all, P::VERSION, (log_id, end))) {
+            self.let_serve(connection, (ready.version, log_id), workers).await?;
         }
         self.tell_of_newer_rules(&all, workers);
-        self.start_and_stop(&all, workers, stop);
+        self.start_and_stop(&all, log_id, workers, stop);
         Ok(())
     }
 
@@ -192,13 +221,14 @@ impl<P: Projection> Supervisor<P> {
     async fn let_serve(
         &self,
         connection: &mut PgConnection,
-        version: i32,
+        (version, log_id): (i32, LogId),
         workers: &mut Workers,
     ) -> Result<(), VersionError> {
         if !workers.switching.is_due(Instant::now()) {
             return Ok(());
         }
-        let to = Switch { to: Some(version), rules: P::VERSION, even_with_parked: false };
+        let to =
+            Switch { to: Some(version), rules: P::VERSION, even_with_parked: false, log_id: Some(log_id) };
         match versions::switch(connection, P::NAME, P::TABLES, to).await {
             Ok(version) => {
                 info!(projection = P::NAME, version, "caught up: it serves now");
@@ -215,15 +245,31 @@ impl<P: Projection> Supervisor<P> {
         Ok(())
     }
 
-    /// Whether the tables that serve were filled by older rules than ours, and nobody fills others by ours.
-    fn is_to_be_made(&self, all: &[Version]) -> bool {
-        let serves_older =
-            all.iter().any(|version| version.state == VersionState::Serving && version.rules < P::VERSION);
-        serves_older && all.iter().all(|version| version.rules != P::VERSION)
+    /// Says in the log of this process that what serves is of another log, once for each such version.
+    fn tell_of_another_log(&self, all: &[Version], log_id: LogId, workers: &mut Workers) {
+        let other = serving(all).filter(|serving| !serving.is_of(log_id));
+        let told = std::mem::replace(&mut workers.told_of_log, other.map(|other| other.version));
+        if let Some(other) = other.filter(|other| told != Some(other.version)) {
+            warn!(
+                projection = P::NAME,
+                version = other.version,
+                filled_from = ?other.log_id.map(|log_id| log_id.to_string()),
+                present_log = %log_id,
+                is_lost = other.is_lost,
+                "what serves was filled from another log than the present one, or from one that has lost its end: another \
+                 version is filled alongside"
+            );
+        }
     }
 
-    fn start_and_stop(&self, all: &[Version], workers: &mut Workers, stop: &CancellationToken) {
-        let mine = all.iter().filter(|version| version.rules == P::VERSION);
+    fn start_and_stop(
+        &self,
+        all: &[Version],
+        log_id: LogId,
+        workers: &mut Workers,
+        stop: &CancellationToken,
+    ) {
+        let mine = all.iter().filter(|version| version.rules == P::VERSION && version.is_of(log_id));
         let shares: Vec<_> = mine.flat_map(|version| shares(P::NAME, version)).collect();
         workers.running.retain(|share, (_, end)| {
             let stays = shares.contains(share);
@@ -282,7 +328,28 @@ fn newer_rules_keep(all: &[Version], rules: i32) -> Option<&Version> {
     })
 }
 
+/// The log that this process follows.
+struct OurLog {
+    identity: LogIdentity,
+    first_event: Option<Uuid>,
+}
+
+fn serving(all: &[Version]) -> Option<&Version> {
+    all.iter().find(|version| version.state == VersionState::Serving)
+}
+
+/// Whether the tables that serve were filled by older rules than ours or from another log, and nobody fills others by ours
+/// from this one.
+fn is_to_be_made(all: &[Version], rules: i32, log_id: LogId) -> bool {
+    let serves_no_more = serving(all).is_some_and(|serving| serving.rules < rules || !serving.is_of(log_id));
+    serves_no_more && !all.iter().any(|version| version.rules == rules && version.is_of(log_id))
+}
+
 struct Workers {
+    /// The log's end at the look before.
+    head: Option<Position>,
+    /// The version of another log of which the log of this process tells.
+    told_of_log: Option<i32>,
     /// When to try a switch again that was not possible.
     switching: Backoff,
     /// The version of newer rules of which the board tells.
@@ -296,9 +363,17 @@ fn shares(name: &'static str, version: &Version) -> impl Iterator<Item = Share> 
     (0..version.shards).map(move |shard| Share { shard, ..whole })
 }
 
-fn is_to_switch(version: &Version, all: &[Version]) -> bool {
-    let serving = all.iter().find(|version| version.state == VersionState::Serving);
-    version.state == VersionState::Building
-        && version.switches
-        && serving.is_some_and(|serving| version.position >= serving.position)
+/// Whether a version is to serve now. One that was filled from another log makes way for any that has come to the log's
+/// end as it was at the last look.
+fn is_to_switch(version: &Version, all: &[Version], rules: i32, (log_id, end): (LogId, Option<i64>)) -> bool {
+    let Some(serving) = serving(all).filter(|serving| serving.version != version.version) else {
+        return false;
+    };
+    if serving.is_of(log_id) {
+        return version.state == VersionState::Building
+            && version.switches
+            && version.is_of(log_id)
+            && version.position >= serving.position;
+    }
+    version.rules == rules && version.is_of(log_id) && end.is_some() && version.position >= end
 }

@@ -6,6 +6,7 @@ pub use switching::{Switch, newly_parked, switch};
 
 use crate::projection::Projection;
 use crate::share::schema_of;
+use event_store::{EventStoreError, LogId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgTransaction};
 use std::time::Duration;
 use thiserror::Error;
@@ -30,6 +31,24 @@ pub struct Version {
     pub switches: bool,
     /// How far all of it is filled at least.
     pub position: Option<i64>,
+    /// The log whose places its positions are; none if nobody knows.
+    pub log_id: Option<LogId>,
+    /// That log has lost events that it has applied.
+    pub is_lost: bool,
+}
+
+impl Version {
+    /// Whether it can go on with this log.
+    #[must_use]
+    pub fn is_of(&self, log_id: LogId) -> bool {
+        self.log_id == Some(log_id) && !self.is_lost
+    }
+
+    /// Whether its positions and the other one's are places in the same log.
+    #[must_use]
+    pub fn is_comparable_with(&self, other: &Self) -> bool {
+        self.log_id == other.log_id && !self.is_lost && !other.is_lost
+    }
 }
 
 /// What a version is for.
@@ -92,6 +111,13 @@ pub enum VersionError {
         named(streams)
     )]
     Parked { name: String, version: i32, streams: Vec<String> },
+    #[error(
+        "version {version} of `{name}` was filled from another log than the shop's present one, or from one that has lost its \
+         end since: let another be filled"
+    )]
+    AnotherLog { name: String, version: i32 },
+    #[error(transparent)]
+    EventStore(#[from] EventStoreError),
     #[error("the queries under way did not let the tables go in time: try again")]
     Busy,
     #[error("the database does not answer")]
@@ -141,7 +167,7 @@ pub async fn ensure<P: Projection>(connection: &mut PgConnection) -> Result<(), 
 /// When the database does not answer.
 pub async fn list(connection: &mut PgConnection, name: &str) -> Result<Vec<Version>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT v.version, v.rules, v.shards, v.state, v.switches,
+        r#"SELECT v.version, v.rules, v.shards, v.state, v.switches, v.log_id, v.is_lost,
                   CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position
            FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
            WHERE v.name = $1
@@ -157,6 +183,8 @@ pub async fn list(connection: &mut PgConnection, name: &str) -> Result<Vec<Versi
         state: state_of(&row.state),
         switches: row.switches,
         position: row.position,
+        log_id: row.log_id.map(LogId::new),
+        is_lost: row.is_lost,
     });
     Ok(version.collect())
 }
@@ -303,7 +331,8 @@ async fn drop_version(transaction: &mut PgConnection, name: &str, version: i32) 
     Ok(())
 }
 
-async fn announce(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+/// Tells everybody who watches that something about the versions has changed, at the end of the transaction.
+pub(crate) async fn announce(transaction: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT pg_notify('projection_versions', $1)::text AS "done""#, name)
         .fetch_one(transaction)
         .await?;

@@ -6,6 +6,7 @@ use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
 use crate::priority;
 use crate::projection::{ApplyError, Projection};
+use crate::provenance::{self, ProvenanceError};
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::step::{Batch, step};
@@ -45,8 +46,13 @@ pub struct Worker<P> {
 enum Ended {
     #[error(transparent)]
     Step(#[from] StepError),
-    #[error("a parked stream could not be read")]
+    #[error("the log could not be read")]
     EventStore(#[from] EventStoreError),
+    #[error(
+        "the log has not the event at position {0:?} that was applied last, as one restored from a backup: the tables are \
+         filled again alongside"
+    )]
+    Lost(Option<i64>),
 }
 
 impl From<TakeUpError> for Ended {
@@ -54,6 +60,15 @@ impl From<TakeUpError> for Ended {
         match error {
             TakeUpError::Step(error) => Self::Step(error),
             TakeUpError::EventStore(error) => Self::EventStore(error),
+        }
+    }
+}
+
+impl From<ProvenanceError> for Ended {
+    fn from(error: ProvenanceError) -> Self {
+        match error {
+            ProvenanceError::Database(error) => error.into(),
+            ProvenanceError::EventStore(error) => Self::EventStore(error),
         }
     }
 }
@@ -158,6 +173,13 @@ impl<P: Projection> Worker<P> {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
+        let reached = from.and_then(position_of);
+        let holds = provenance::has_what_was_applied(&mut connection, &self.store, &self.share, reached);
+        match stop.run_until_cancelled(holds).await.transpose()? {
+            None => return Ok(()),
+            Some(true) => {}
+            Some(false) => return Err(Ended::Lost(from)),
+        }
         info!(
             projection = P::NAME,
             version = self.share.version,
@@ -221,7 +243,9 @@ impl<P: Projection> Worker<P> {
         let parked = parking::parked(&mut connection, &self.share).await?;
         self.status.send_modify(|status| status.parked = parked.len());
         // By its contract the subscription never ends; should it, that must be seen.
-        let ended = SubscriptionItem::Disconnected { error: "the subscription has ended".to_owned() };
+        let ended = SubscriptionItem::Disconnected {
+            error: EventStoreError::Unavailable("the subscription has ended".to_owned()),
+        };
         let ended = futures::stream::once(std::future::ready(ended));
         let mut events = Box::pin(self.store.subscribe_all(from.and_then(position_of)).chain(ended));
         let mut gathering = Gathering::<P>::new(self.share, from, parked);
@@ -268,13 +292,14 @@ impl<P: Projection> Worker<P> {
     fn gather(&self, gathering: &mut Gathering<P>, item: SubscriptionItem) {
         match item {
             SubscriptionItem::Event(event) => gathering.add(&event),
-            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position),
-            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position),
+            SubscriptionItem::Checkpoint(position) => gathering.add_checkpoint(position, None),
+            SubscriptionItem::StoresOwn(event) => gathering.add_checkpoint(event.position, Some(event.id)),
             SubscriptionItem::CaughtUp => {}
-            SubscriptionItem::Disconnected { error } => return self.event_store_away(error),
+            SubscriptionItem::Disconnected { error } => return self.interrupted(&error),
         }
         self.status.send_if_modified(|status| {
-            let was_away = matches!(status.state, State::EventStoreAway { .. });
+            let was_away =
+                matches!(status.state, State::EventStoreAway { .. } | State::EventStoreAccessDenied { .. });
             if was_away {
                 info!(projection = P::NAME, "the event store is back");
                 status.state = State::Running;
@@ -283,11 +308,17 @@ impl<P: Projection> Worker<P> {
         });
     }
 
-    fn event_store_away(&self, error: String) {
+    fn interrupted(&self, error: &EventStoreError) {
         if self.status.borrow().state == State::Running {
-            warn!(projection = P::NAME, error, "the event store is away; the subscription tries again");
+            let why = error.interruption();
+            warn!(projection = P::NAME, why, "the log cannot be followed; the subscription tries again");
         }
-        self.set_state(State::EventStoreAway { error });
+        let is_denied = matches!(error, EventStoreError::AccessDenied);
+        let error = error.to_string();
+        self.set_state(match is_denied {
+            true => State::EventStoreAccessDenied { error },
+            false => State::EventStoreAway { error },
+        });
     }
 
     fn write(&self, mut connection: PgConnection, from: Option<i64>, batch: Batch) -> Writing<'_> {
@@ -360,7 +391,7 @@ fn is_passing(ended: &Ended) -> bool {
         Ended::Step(StepError::WentBack { .. } | StepError::Gone { .. }) => true,
         Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
         Ended::EventStore(_) => true,
-        Ended::Step(_) => false,
+        Ended::Step(_) | Ended::Lost(_) => false,
     }
 }
 

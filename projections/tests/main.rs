@@ -6,6 +6,7 @@ mod comparing;
 mod exactly_once;
 mod killed;
 mod log;
+mod moving;
 mod same_as_the_domain;
 mod shop;
 mod supervised;

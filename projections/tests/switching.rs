@@ -89,7 +89,7 @@ async fn only_what_is_parked_anew_speaks_against_a_switch_and_only_until_somebod
     let refused = switch::<Stock>(&pool, None).await;
     let Err(VersionError::Parked { streams, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(streams, ["inventory-B"]);
-    let insists = Switch { to: None, rules: Stock::VERSION, even_with_parked: true };
+    let insists = Switch { to: None, rules: Stock::VERSION, even_with_parked: true, log_id: None };
     assert_eq!(versions::switch(&mut connection, "stock", Stock::TABLES, insists).await.unwrap(), 2);
     // The way back loses nothing.
     assert_eq!(switch::<Stock>(&pool, None).await.unwrap(), 1);

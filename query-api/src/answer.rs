@@ -103,6 +103,13 @@ pub fn failed_read(error: EventStoreError) -> Problem {
             }
             Problem::unavailable("The event store cannot be read at the moment: ask again in a moment.")
         }
+        EventStoreError::AccessDenied => {
+            static SAID: PerSecond = PerSecond::once();
+            if SAID.is_due() {
+                error!("the event store does not let its user read: see the rights in /readyz");
+            }
+            Problem::event_store_access_denied()
+        }
         EventStoreError::Refused(error) => {
             error!(error, "the event store has refused to be read");
             Problem::internal()

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::history::Readers;
 use crate::live;
+use crate::rights;
 use crate::routes::{self, Shared};
 use axum::Router;
 use http_boundary::{ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken};
@@ -20,6 +21,9 @@ const MAX_CONNECTIONS: u32 = 16;
 const LIVE_CONNECTIONS: u32 = 1;
 /// How long a request waits for a connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How it is named in `/readyz` whether the event store still holds the log that it held at the start.
+const LOG_PART: &str = "event log";
 
 /// The query side, ready to run.
 pub struct Application {
@@ -113,10 +117,13 @@ impl Application {
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
     pub async fn run(self, stop: CancellationToken) {
+        let watching = self.shared.store.watch_log(self.health.teller(LOG_PART));
         tokio::join!(
+            stop.run_until_cancelled(watching),
             self.shared.checkpoints.follow(&self.health, &stop),
             self.shared.live_states.run(&stop),
-            self.shared.analytics.follow(&self.health, &stop)
+            self.shared.analytics.follow(&self.health, &stop),
+            stop.run_until_cancelled(rights::watch(self.shared.store.clone(), self.health.clone())),
         );
         self.shared.log.stop();
         self.shared.analytics.pool.close().await;

@@ -2,7 +2,7 @@
 
 use crate::answer::failed_read;
 use crate::freshness::{Freshness, MinPosition, Reached};
-use event_store::{EventStore, Position};
+use event_store::{EventStore, LogId, Position};
 use http_boundary::{Health, Problem, process};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Acquire, Connection, PgPool};
@@ -77,6 +77,8 @@ impl ReadModel {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Served {
     version: i32,
+    /// The log whose places its positions are; none if nobody knows, or if that log has lost its end.
+    log_id: Option<LogId>,
     shards: Vec<Option<Position>>,
 }
 
@@ -84,6 +86,16 @@ impl Served {
     /// Which version it is.
     pub fn version(&self) -> i32 {
         self.version
+    }
+
+    /// The log that it shows.
+    pub fn log_id(&self) -> Option<LogId> {
+        self.log_id
+    }
+
+    /// Whether it has come to this place in this log.
+    fn has_come_to(&self, log_id: LogId, wanted: Position) -> bool {
+        self.log_id == Some(log_id) && self.position() >= Some(wanted)
     }
 
     /// The position up to which all of it is true at least.
@@ -131,38 +143,69 @@ impl Checkpoints {
     /// Waits until the read model is as fresh as is wanted; at once if nothing is.
     ///
     /// # Errors
-    /// 503 `position-not-reached` when the projection is not there in time.
+    /// 503 `position-not-reached` when the projection is not there in time, 503 `read-model-of-another-log` while it shows
+    /// another log than the present one, 409 `position-of-another-log` when the position is none of this log.
     pub async fn reach(&self, model: ReadModel, freshness: Freshness) -> Result<Reached, Problem> {
+        // Its rows are places in the log.
+        let is_all_places = model == ReadModel::Trail;
+        if freshness.wanted.is_none() && !is_all_places {
+            return Ok(self.as_it_is(model, freshness).await);
+        }
+        let log_id = freshness.log_id(&self.store).await?;
         let wanted = match freshness.wanted {
             None => None,
             Some(MinPosition::At(position)) => Some(position),
             Some(MinPosition::Head) => self.store.head().await.map_err(failed_read)?,
         };
-        let Some(wanted) = wanted else { return Ok(freshness.reached(self.current(model).await)) };
+        if self.shows_another_log(model, log_id).await {
+            return Err(freshness.of_another_log());
+        }
+        let Some(wanted) = wanted else { return Ok(self.as_it_is(model, freshness).await) };
         let mut served = self.sender(model).subscribe();
         let reached = async {
-            let reached = served.wait_for(|served| served.position() >= Some(wanted)).await;
+            let reached = served.wait_for(|served| served.has_come_to(log_id, wanted)).await;
             reached.ok().and_then(|reached| reached.position())
         };
         if let Ok(position) = tokio::time::timeout(freshness.patience(), reached).await {
-            return Ok(freshness.reached(position));
+            return Ok(freshness.reached(position).in_log(Some(log_id)));
         }
         // Perhaps we have only lost the connection that would have told us.
-        match self.current(model).await {
-            Some(current) if current >= wanted => Ok(freshness.reached(Some(current))),
-            current => Err(freshness.not_reached(wanted, current)),
+        let served = self.current(model).await;
+        if served.has_come_to(log_id, wanted) {
+            return Ok(freshness.reached(served.position()).in_log(Some(log_id)));
         }
+        Err(freshness.not_reached(wanted, served.position()))
     }
 
-    /// The newest position that is known. Asks the database only while nobody tells us.
-    async fn current(&self, model: ReadModel) -> Option<Position> {
+    /// Sees to it that the read model shows the present log: its rows' positions are compared with places in it.
+    ///
+    /// # Errors
+    /// 503 `read-model-of-another-log` while it does not.
+    pub async fn show_this_log(&self, model: ReadModel, freshness: Freshness) -> Result<(), Problem> {
+        let log_id = freshness.log_id(&self.store).await?;
+        if self.shows_another_log(model, log_id).await { Err(freshness.of_another_log()) } else { Ok(()) }
+    }
+
+    async fn as_it_is(&self, model: ReadModel, freshness: Freshness) -> Reached {
+        let served = self.current(model).await;
+        freshness.reached(served.position()).in_log(served.log_id)
+    }
+
+    /// Whether what serves was filled from another log, and has not made way yet for what is being filled from this one.
+    async fn shows_another_log(&self, model: ReadModel, log_id: LogId) -> bool {
+        let served = self.current(model).await;
+        served.position().is_some() && served.log_id != Some(log_id)
+    }
+
+    /// What is known to serve. Asks the database only while nobody tells us.
+    async fn current(&self, model: ReadModel) -> Served {
         if !*self.is_listening.borrow()
             && let Err(error) = self.load_for_all().await
         {
             // The query that follows meets the same trouble and reports it.
             tracing::debug!(%error, "the checkpoints cannot be read");
         }
-        self.sender(model).borrow().position()
+        self.sender(model).borrow().clone()
     }
 
     /// Loads, once for all who ask meanwhile: with the database away they would take its connections from each other.
@@ -259,7 +302,7 @@ impl Checkpoints {
     /// Which versions serve, and how far they have come.
     async fn load(&self) -> Result<(), sqlx::Error> {
         let rows = sqlx::query!(
-            r#"SELECT v.name, v.version, v.shards, c.shard AS "shard?", c.position
+            r#"SELECT v.name, v.version, v.shards, v.log_id, v.is_lost, c.shard AS "shard?", c.position
                FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
                WHERE v.state = 'serving'"#
         )
@@ -269,7 +312,8 @@ impl Checkpoints {
         for row in rows {
             let Some(model) = ReadModel::of(&row.name) else { continue };
             let shards = vec![None; usize::try_from(row.shards).unwrap_or(1)];
-            let served = serving.entry(model).or_insert(Served { version: row.version, shards });
+            let log_id = row.log_id.filter(|_| !row.is_lost).map(LogId::new);
+            let served = serving.entry(model).or_insert(Served { version: row.version, log_id, shards });
             let shard = row.shard.and_then(|shard| usize::try_from(shard).ok());
             if let Some(known) = shard.and_then(|shard| served.shards.get_mut(shard)) {
                 *known = row.position.and_then(|position| u64::try_from(position).ok()).map(Position::new);

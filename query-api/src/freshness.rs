@@ -3,11 +3,12 @@
 //!
 //! Every query takes both, and each handler takes them from here, together with its own filter.
 
+use crate::answer::failed_read;
 use crate::asker::Asker;
 use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use event_store::Position;
+use event_store::{EventStore, LogId, Position};
 use form_urlencoded::Serializer;
 use http_boundary::{OperatorToken, Problem, Wait};
 use serde::Deserialize;
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 pub const EMPORIUM_POSITION: HeaderName = HeaderName::from_static("emporium-position");
+/// Which log that position is a place in.
+pub const EMPORIUM_LOG: HeaderName = HeaderName::from_static("emporium-log");
 const MIN_POSITION: &str = "min-position";
 /// How long a request waits that does not say how long it would.
 const WAIT_UNASKED: Duration = Duration::from_secs(2);
@@ -34,6 +37,8 @@ pub struct NoFilter {}
 #[derive(Debug, Clone, Copy)]
 pub struct Freshness {
     pub wanted: Option<MinPosition>,
+    /// The log whose place the position is, if its reader says so.
+    of_log: Option<LogId>,
     /// Who waits for it.
     pub asker: Asker,
     wait: Option<Wait>,
@@ -52,6 +57,8 @@ pub enum MinPosition {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reached {
     pub position: Option<Position>,
+    /// The log whose place that is.
+    log_id: Option<LogId>,
     /// The preference that was followed.
     wait: Option<Wait>,
 }
@@ -66,29 +73,43 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(asker) = Asker::from_request_parts(parts, state).await;
-        let (mut wanted, mut filter) = (None, Serializer::new("/?".to_owned()));
+        let (mut wanted, mut of_log, mut filter) = (None, None, Serializer::new("/?".to_owned()));
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             if name != MIN_POSITION {
                 filter.append_pair(&name, &value);
-            } else if wanted.replace(MinPosition::read(&value)?).is_some() {
+                continue;
+            }
+            let (position, log_id) = MinPosition::read(&value)?;
+            of_log = log_id;
+            if wanted.replace(position).is_some() {
                 return Err(Problem::invalid("An answer has one `min-position`: give it once."));
             }
         }
         let filter = filter.finish().parse::<Uri>().map_err(|error| Problem::malformed(error.to_string()))?;
         let filter = Query::<T>::try_from_uri(&filter);
         let Query(filter) = filter.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-        Ok(Self { filter, freshness: Freshness { wanted, asker, wait: Wait::read(&parts.headers) } })
+        Ok(Self { filter, freshness: Freshness { wanted, of_log, asker, wait: Wait::read(&parts.headers) } })
     }
 }
 
 impl MinPosition {
-    fn read(text: &str) -> Result<Self, Problem> {
-        match text {
-            "head" => Ok(Self::Head),
-            number => number.parse().map(Self::At).map_err(|_| {
-                Problem::invalid("`min-position` is the number of an `Emporium-Position` header, or `head`.")
-            }),
+    /// The position, and the log that it is a place in, if that is said.
+    fn read(text: &str) -> Result<(Self, Option<LogId>), Problem> {
+        if text == "head" {
+            return Ok((Self::Head, None));
         }
+        let read = |text: &str| {
+            let (number, log_id) =
+                text.split_once('@').map_or((text, None), |(number, id)| (number, Some(id)));
+            let log_id = log_id.map(str::parse).transpose().ok()?;
+            Some((Self::At(number.parse().ok()?), log_id))
+        };
+        read(text).ok_or_else(|| {
+            Problem::invalid(
+                "`min-position` is the number of an `Emporium-Position` header, or `head`. It may have `@` and the \
+                 `Emporium-Log` of the same answer behind it.",
+            )
+        })
     }
 }
 
@@ -103,6 +124,43 @@ impl Freshness {
         Self { wanted: Some(MinPosition::At(position)), ..self }
     }
 
+    /// The present log, of which the position must be a place if its reader says of which it is.
+    ///
+    /// # Errors
+    /// 409 `position-of-another-log` when it is not.
+    pub async fn log_id(&self, store: &EventStore) -> Result<LogId, Problem> {
+        let identity = store.log_identity().await.map_err(failed_read)?;
+        match (self.wanted, self.of_log) {
+            (Some(MinPosition::At(wanted)), Some(of_log)) if !identity.has(Some(of_log), wanted) => {
+                let detail = format!(
+                    "Position {wanted} is a place in the log {of_log}, and the shop's present log is {}: the shop has moved, or \
+                     was restored from a backup. Ask with `min-position=head`.",
+                    identity.id()
+                );
+                let problem = Problem::new(
+                    StatusCode::CONFLICT,
+                    "position-of-another-log",
+                    "The position is of another log",
+                    detail,
+                );
+                Err(problem.with("log", identity.id().to_string()))
+            }
+            _ => Ok(identity.id()),
+        }
+    }
+
+    /// The read model shows another log than the present one.
+    pub fn of_another_log(self) -> Problem {
+        let problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "read-model-of-another-log",
+            "The read model is of another log",
+            "It still shows the log that the shop had before, and is being filled from the present one: ask again later, or \
+             without `min-position` for what it shows.",
+        );
+        problem.retry_after(5)
+    }
+
     /// How long to wait for what is wanted.
     pub fn patience(&self) -> Duration {
         self.wait.map_or(WAIT_UNASKED, Wait::duration)
@@ -111,7 +169,7 @@ impl Freshness {
     /// What is wanted is there: true at this position.
     pub fn reached(self, position: Option<Position>) -> Reached {
         // Who wants no position did not wait.
-        Reached { position, wait: self.wait.filter(|_| self.wanted.is_some()) }
+        Reached { position, log_id: None, wait: self.wait.filter(|_| self.wanted.is_some()) }
     }
 
     /// What is wanted was not there in time.
@@ -130,9 +188,17 @@ impl Freshness {
 }
 
 impl Reached {
+    /// The log whose place the position is.
+    pub fn in_log(self, log_id: Option<LogId>) -> Self {
+        Self { log_id, ..self }
+    }
+
     /// For an answer from two read models.
     pub fn and(self, other: Self) -> Self {
-        Self { position: self.position.min(other.position), wait: self.wait.or(other.wait) }
+        let (position, wait) = (self.position.min(other.position), self.wait.or(other.wait));
+        // Of two logs there is no position that both have come to.
+        let is_one_log = self.log_id == other.log_id;
+        Self { position: position.filter(|_| is_one_log), log_id: self.log_id.filter(|_| is_one_log), wait }
     }
 
     /// Says it in the headers of an answer.
@@ -147,7 +213,10 @@ impl Reached {
 
     fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let position = self.position.map(|position| (EMPORIUM_POSITION, HeaderValue::from(position.value())));
-        position.into_iter().chain(self.wait.map(Wait::applied))
+        let log_id = self.log_id.filter(|_| self.position.is_some());
+        let log_id = log_id.and_then(|log_id| HeaderValue::try_from(log_id.to_string()).ok());
+        let log_id = log_id.map(|log_id| (EMPORIUM_LOG, log_id));
+        position.into_iter().chain(log_id).chain(self.wait.map(Wait::applied))
     }
 }
 
@@ -180,14 +249,25 @@ mod tests {
             assert_eq!(freshness.patience(), Duration::from_secs(7));
         }
         assert_eq!(asked("/x").await.unwrap().filter, Filter { name: None, limit: None });
+        let log_id = "0193a1b2-0000-7000-8000-000000000007";
+        let of_a_log = asked(&format!("/x?min-position=12@{log_id}")).await.unwrap().freshness;
+        assert_eq!(of_a_log.wanted, Some(MinPosition::At(Position::new(12))));
+        assert_eq!(of_a_log.of_log.map(|id| id.to_string()).as_deref(), Some(log_id));
         assert_eq!(asked("/x?min-position=head").await.unwrap().freshness.wanted, Some(MinPosition::Head));
     }
 
     #[tokio::test]
     async fn what_cannot_be_is_refused() {
-        for query in
-            ["min-position=soon", "min-position=", "min-position=1&min-position=2", "what=1", "limit=x"]
-        {
+        for query in [
+            "min-position=soon",
+            "min-position=",
+            "min-position=7@",
+            "min-position=7@x",
+            "min-position=head@x",
+            "min-position=1&min-position=2",
+            "what=1",
+            "limit=x",
+        ] {
             let refused = asked(&format!("/x?{query}")).await.err().map(|problem| problem.id());
             assert_eq!(refused, Some("invalid-request"), "{query}");
         }
@@ -201,7 +281,9 @@ mod tests {
         let asker = Asker { client, is_operator: false };
         let headers = |wanted| {
             let mut headers = HeaderMap::new();
-            Freshness { wanted, asker, wait }.reached(Some(Position::new(9))).write(&mut headers);
+            Freshness { wanted, of_log: None, asker, wait }
+                .reached(Some(Position::new(9)))
+                .write(&mut headers);
             headers.into_iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(headers(Some(MinPosition::Head)), ["9", "wait=7"]);

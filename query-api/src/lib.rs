@@ -22,6 +22,7 @@ pub mod live;
 mod page;
 mod parameters;
 mod places;
+mod rights;
 mod routes;
 
 pub use application::{Application, BuildError};

@@ -1,6 +1,6 @@
 //! Expected states, atomicity, batches, limits.
 
-use crate::target::{INVALID_ARGUMENT, all, event, events, fresh, soon, status, target};
+use crate::target::{INVALID_ARGUMENT, RESOURCE_EXHAUSTED, all, event, events, fresh, soon, status, target};
 use crate::writers::event_with;
 use chrono::Utc;
 use event_store::{AppendError, ExpectedRevision, MAX_APPEND_BYTES, Metadata};
@@ -166,9 +166,12 @@ async fn a_batch_session_takes_appends_to_many_streams() {
 async fn too_large_an_append_is_refused_and_the_connection_lives_on() {
     let target = target().await;
     let stream = fresh("blob");
-    // More than any version of the server takes by default.
-    let huge = EventData::binary("blob", vec![7; 16 * 1024 * 1024 + 1000].into());
-    assert_eq!(status(target.append_if(&stream, StreamState::Any, vec![huge]).await), INVALID_ARGUMENT);
+    let of_bytes = |bytes: usize| vec![EventData::binary("blob", vec![7; bytes].into())];
+    let larger = target.append_if(&stream, StreamState::Any, of_bytes(8 * MAX_APPEND_BYTES)).await;
+    assert_eq!(status(larger), INVALID_ARGUMENT);
+    // A message that no server reads to its end.
+    let huge = target.append_if(&stream, StreamState::Any, of_bytes(16 * 1024 * 1024 + 1000)).await;
+    assert_eq!(status(huge), RESOURCE_EXHAUSTED);
     let large = vec![7; MAX_APPEND_BYTES];
     let written = target.append(&stream, vec![EventData::binary("blob", large.clone().into())]).await;
     assert_eq!(written.next_expected_version, 0);

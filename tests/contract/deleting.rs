@@ -118,7 +118,7 @@ async fn a_deleted_stream_is_not_one_that_exists() {
 }
 
 #[tokio::test]
-async fn metadata_of_a_closed_stream_can_be_written_and_not_read() {
+async fn a_closed_stream_takes_its_metadata_along() {
     let target = target().await;
     let stream = fresh("cart");
     target.append(&stream, events(1)).await;
@@ -126,7 +126,8 @@ async fn metadata_of_a_closed_stream_can_be_written_and_not_read() {
     for state in [StreamState::NoStream, StreamState::Any] {
         let options = AppendToStreamOptions::default().stream_state(state);
         let metadata = StreamMetadataBuilder::new().max_count(7).build();
-        soon(target.client.set_stream_metadata(stream.as_str(), &options, &metadata)).await.unwrap();
+        let refused = soon(target.client.set_stream_metadata(stream.as_str(), &options, &metadata)).await;
+        assert!(matches!(refused, Err(Error::ResourceDeleted)), "{state:?}: {refused:?}");
     }
     let read = target.client.get_stream_metadata(stream.as_str(), &ReadStreamOptions::default()).await;
     assert!(matches!(read, Ok(StreamMetadataResult::Deleted) | Err(Error::ResourceDeleted)), "{read:?}");

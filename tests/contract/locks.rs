@@ -1,6 +1,5 @@
 //! Named locks: of all that ask for one, exactly one holds it, and the next one gets it when that one is gone.
 
-use crate::proxy::Proxy;
 use crate::supervision::{client, reserved_address};
 use crate::target::{events, fresh, soon, target};
 use embedded_event_store::{Config, EmbeddedEventStore};
@@ -9,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tcp_relay::{Flow, Relay};
 use tokio::sync::mpsc;
 
 const URL: &str = "CONTRACT_TEST_URL";
@@ -206,11 +206,11 @@ async fn a_server_that_restarts_gives_it_to_one_again() {
 async fn a_connection_that_is_cut_loses_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-    let proxy = Proxy::to(server.address()).await;
-    let held = lock(&client(proxy.address), "cut").await;
+    let relay = Relay::to(server.address()).unwrap();
+    let held = lock(&client(relay.address()), "cut").await;
     let mut waiter = Waiter::new(&client(server.address()), "cut");
     waiter.waits().await;
-    proxy.cut();
+    relay.cut();
     soon(held.lost()).await;
     let _held = waiter.gets_it().await;
 }
@@ -220,10 +220,10 @@ async fn a_connection_that_is_cut_loses_it() {
 async fn a_network_that_goes_silent_loses_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-    let proxy = Proxy::to(server.address()).await;
-    let held = lock(&client(proxy.address), "silent").await;
+    let relay = Relay::to(server.address()).unwrap();
+    let held = lock(&client(relay.address()), "silent").await;
     let waiter = Waiter::new(&client(server.address()), "silent");
-    proxy.go_silent();
+    relay.set_both(Flow::Lost);
     let silent = Instant::now();
     soon(held.lost()).await;
     println!("the holder knows after {:?}", silent.elapsed());

@@ -1,6 +1,5 @@
 //! Our client module when the server or the network fails: it comes back by itself, and no effect is lost or repeated.
 
-use crate::proxy::Proxy;
 use crate::target::soon;
 use crate::writers::{event, every_effect_is_exactly_once};
 use embedded_event_store::{Config, EmbeddedEventStore};
@@ -10,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
+use tcp_relay::{Flow, Relay};
 use tokio::net::TcpSocket;
 
 const FOLDER: &str = "CONTRACT_TEST_FOLDER";
@@ -150,23 +150,23 @@ async fn a_server_that_stops_in_order_and_comes_back_costs_no_effect_and_repeats
 async fn connections_that_are_cut_cost_no_effect_and_repeat_none() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-    let proxy = Proxy::to(server.address()).await;
-    let store = client(proxy.address);
-    every_effect_is_exactly_once(&store, 20, async || proxy.cut()).await;
+    let relay = Relay::to(server.address()).unwrap();
+    let store = client(relay.address());
+    every_effect_is_exactly_once(&store, 20, async || relay.cut()).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_lost_is_asked_for_again_and_the_append_has_one_effect() {
     let folder = tempfile::tempdir().unwrap();
     let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-    let proxy = Proxy::to(server.address()).await;
-    let (store, beside) = (client(proxy.address), client(server.address()));
+    let relay = Relay::to(server.address()).unwrap();
+    let (store, beside) = (client(relay.address()), client(server.address()));
     for revision in 0..5_u64 {
         let expected = revision.checked_sub(1).map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
         // The connection stands before its answers are lost.
         store.head().await.unwrap();
         let before = beside.head().await.unwrap();
-        proxy.lose_answers(true);
+        relay.set_answers(Flow::Lost);
         let event = event();
         let append = store.append("cart-1", expected, vec![event.clone()]);
         let lose = async {
@@ -176,8 +176,8 @@ async fn an_answer_that_is_lost_is_asked_for_again_and_the_append_has_one_effect
                 soon(items.next()).await,
                 Some(SubscriptionItem::Event(seen)) if seen.id == event.id
             ) {}
-            proxy.lose_answers(false);
-            proxy.cut();
+            relay.set_answers(Flow::Through);
+            relay.cut();
         };
         let (appended, ()) = tokio::join!(soon(append), lose);
         assert_eq!(appended.unwrap().revision, revision);

@@ -1,4 +1,5 @@
-//! The server that is judged: the one that `EVENT_STORE_URL` names, or else an embedded one for each test.
+//! The server that is judged: the one that `EVENT_STORE_URL` names, or else an embedded one for each test, behind a plain
+//! TCP relay, which acknowledges as late as a real server does.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use eventstore::{
 };
 use futures::{Stream, StreamExt};
 use serde_json::json;
+use tcp_relay::Relay;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use uuid::Uuid;
 pub struct Target {
     pub store: EventStore,
     pub client: Client,
-    _embedded: Option<(EmbeddedEventStore, TempDir)>,
+    _embedded: Option<(EmbeddedEventStore, Relay, TempDir)>,
 }
 
 pub async fn target() -> Target {
@@ -25,13 +27,15 @@ pub async fn target() -> Target {
         Err(_) => {
             let folder = tempfile::tempdir().unwrap();
             let embedded = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-            Target::at(&embedded.connection_string(), Some((embedded, folder)))
+            let relay = Relay::to(embedded.address()).unwrap();
+            let url = format!("esdb://{}?tls=false", relay.address());
+            Target::at(&url, Some((embedded, relay, folder)))
         }
     }
 }
 
 impl Target {
-    fn at(url: &str, embedded: Option<(EmbeddedEventStore, TempDir)>) -> Self {
+    fn at(url: &str, embedded: Option<(EmbeddedEventStore, Relay, TempDir)>) -> Self {
         let client = Client::new(url.parse().unwrap()).unwrap();
         Target { store: EventStore::connect(url).unwrap(), client, _embedded: embedded }
     }
@@ -113,4 +117,5 @@ pub fn status<T: std::fmt::Debug>(answer: Result<T, Error>) -> i32 {
 }
 
 pub const INVALID_ARGUMENT: i32 = 3;
+pub const RESOURCE_EXHAUSTED: i32 = 8;
 pub const FAILED_PRECONDITION: i32 = 9;

@@ -1,23 +1,31 @@
 //! A shop for one test.
 
+use crate::copying::{copy_history, shared_store};
 use crate::databases::Databases;
 use crate::http::{Reply, Request};
 use crate::limits::Limits;
 use crate::services::{Services, is_ready};
 use audit_seal::key::SealingKey;
+use cluster_front::Cluster;
 use command_api::UnpaidArgs;
-use embedded_event_store::EmbeddedEventStore;
+use embedded_event_store::{EmbeddedEventStore, User};
 use event_store::EventStore;
 use payment_gateway::{Gateway, GatewayConfig, Intent};
 use reqwest::{Method, StatusCode};
 use sandbox_gateway::{Delays, SandboxConfig, SandboxGateway, Webhook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 pub const TOKEN: &str = "the operator's token of the tests";
+
+/// The users of an event store that has some, and the password of both.
+const SERVICES: &str = "shop";
+const AUDITOR: &str = "auditor";
+pub const PASSWORD: &str = "tOpSecret";
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
@@ -53,6 +61,8 @@ pub struct Terms {
     pub limits: Limits,
     /// What shoppers hold before they pay: all that they like, as all of a test's come from one address.
     pub unpaid: UnpaidArgs,
+    /// Whether the event store has users. The services are then one in the group `$ops`, and have no other right of their own.
+    pub store_has_users: bool,
 }
 
 impl Default for Terms {
@@ -66,6 +76,18 @@ impl Default for Terms {
             seal_seconds: 10,
             limits: Limits::default(),
             unpaid: UnpaidArgs { payments_in_part: true, ..UnpaidArgs::unlimited() },
+            store_has_users: false,
+        }
+    }
+}
+
+impl Terms {
+    /// The event store's address for one of its users.
+    fn address(&self, store: &EmbeddedEventStore, user: &str) -> String {
+        let address = store.connection_string();
+        match self.store_has_users {
+            true => address.replacen("://", &format!("://{user}:{PASSWORD}@"), 1),
+            false => address,
         }
     }
 }
@@ -79,6 +101,7 @@ pub struct Shop {
     databases: Databases,
     client: reqwest::Client,
     terms: Terms,
+    cluster: Option<Cluster>,
 }
 
 /// Takes part in the shop from another process.
@@ -122,22 +145,39 @@ impl Shop {
     }
 
     pub async fn open_on(pool: &PgPool, terms: Terms) -> Self {
-        Self::open_in(Databases::one(pool), terms).await
+        Self::open_in(Databases::one(pool), terms, 1).await
+    }
+
+    /// On a cluster of three nodes.
+    pub async fn open_on_cluster(pool: &PgPool) -> Self {
+        Self::open_in(Databases::one(pool), Terms::default(), 3).await
+    }
+
+    /// The cluster that it is on.
+    pub fn cluster(&self) -> &Cluster {
+        self.cluster.as_ref().expect("it was opened on a cluster")
     }
 
     /// With a database of their own for analytics.
     pub async fn open_with_analytics_in(pool: &PgPool, analytics: &PgPool) -> Self {
-        Self::open_in(Databases::two(pool, analytics), Terms::default()).await
+        Self::open_in(Databases::two(pool, analytics), Terms::default(), 1).await
     }
 
-    async fn open_in(databases: Databases, terms: Terms) -> Self {
+    async fn open_in(databases: Databases, terms: Terms, nodes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = start_store(&folder).await;
+        let store = start_store(&folder, terms).await;
+        let cluster = match nodes {
+            1 => None,
+            nodes => Some(Cluster::start(store.address(), nodes).await.unwrap()),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&folder, &listener, terms).await;
-        let address = store.connection_string();
+        let address = match &cluster {
+            Some(cluster) => cluster.connection_string(),
+            None => terms.address(&store, SERVICES),
+        };
         let services = Services::start(&address, &databases, &gateway, listener, terms).await;
-        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms }
+        Self { store, gateway, services, folder, databases, client: reqwest::Client::new(), terms, cluster }
     }
 
     /// Ends every service without any order, as a crash would, and starts them on the same data.
@@ -157,17 +197,54 @@ impl Shop {
         if books_are_lost {
             std::fs::remove_dir_all(self.folder.path().join("sandbox-gateway")).unwrap();
         }
-        let store = start_store(&self.folder).await;
+        let store = start_store(&self.folder, self.terms).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = start_gateway(&self.folder, &listener, self.terms).await;
-        let address = store.connection_string();
+        let address = self.terms.address(&store, SERVICES);
         let services = Services::start(&address, &self.databases, &gateway, listener, self.terms).await;
         Self { store, gateway, services, ..self }
+    }
+
+    /// Moves to another event store, as docs/operations.md says, and starts there on the same database.
+    pub async fn move_house(self, new: &str) -> Self {
+        let Self { store, gateway, services, folder, databases, client, terms, cluster } = self;
+        services.crash();
+        let target = shared_store(&folder.path().join(new), 5).await;
+        copy_history(&store, &target, folder.path()).await;
+        store.stop().await;
+        gateway.stop().await;
+        let (gateway, services) = begin(&target, &folder, &databases, terms).await;
+        Self { store: target, gateway, services, folder, databases, client, terms, cluster }
+    }
+
+    /// Ends the services, does something with the folder of the log, and starts them on the same database.
+    pub async fn while_closed(self, doing: impl FnOnce(&Path)) -> Self {
+        let Self { store, gateway, services, folder, databases, client, terms, cluster } = self;
+        services.crash();
+        store.stop().await;
+        gateway.stop().await;
+        doing(&folder.path().join("event-store"));
+        let store = start_store(&folder, terms).await;
+        let (gateway, services) = begin(&store, &folder, &databases, terms).await;
+        Self { store, gateway, services, folder, databases, client, terms, cluster }
     }
 
     /// Waits until a part is ready and says so of itself.
     pub async fn is_ready(&self, part: &str, how: Option<&str>) {
         is_ready(&self.client, &self.services.url, part, how).await;
+    }
+
+    /// Waits until a part says that it does not do its work, and gives its reason.
+    pub async fn is_not_ready(&self, part: &str) -> String {
+        let asking = async {
+            loop {
+                let health = self.health().await;
+                if let Some(why) = health.body["parts"][part]["why"].as_str() {
+                    return why.to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("the part says so in time")
     }
 
     /// Ends this machine's services without any order, as a crash of the machine would. The store runs on.
@@ -178,14 +255,14 @@ impl Shop {
     /// A second machine: services of its own on the same event store and database.
     pub async fn second(&self) -> SecondMachine {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let store = self.store.connection_string();
+        let store = self.terms.address(&self.store, SERVICES);
         let services = Services::start(&store, &self.databases, &self.gateway, listener, self.terms).await;
         SecondMachine { services, client: self.client.clone() }
     }
 
     /// Its event store, as an auditor sees it.
     pub fn events(&self) -> EventStore {
-        EventStore::connect(&self.store.connection_string()).unwrap()
+        EventStore::connect(&self.terms.address(&self.store, AUDITOR)).unwrap()
     }
 
     pub fn request(&self, method: Method, path: &str) -> Request {
@@ -258,29 +335,6 @@ impl Shop {
         Gateway::new(&config).unwrap()
     }
 
-    /// Waits until the read models name the log that they are made from.
-    pub async fn log_is_noted(&self, pool: &PgPool) {
-        let noted = async {
-            while sqlx::query("SELECT 1 FROM event_log").fetch_optional(pool).await.unwrap().is_none() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, noted).await.expect("the log is noted in time");
-    }
-
-    /// Waits until a part says that it does not do its work, and gives its reason.
-    pub async fn is_not_ready(&self, part: &str) -> String {
-        let asking = async {
-            loop {
-                let health = self.health().await;
-                if let Some(why) = health.body["parts"][part]["why"].as_str() {
-                    return why.to_owned();
-                }
-            }
-        };
-        tokio::time::timeout(DEADLINE, asking).await.expect("the part says so in time")
-    }
-
     /// A product with stock.
     pub async fn define(&self, sku: &str, price: i64, stock: u32) {
         let product =
@@ -335,6 +389,20 @@ impl Shop {
     }
 }
 
+/// Starts a gateway with the books that are in the folder, and services on an event store.
+async fn begin(
+    store: &EmbeddedEventStore,
+    folder: &TempDir,
+    databases: &Databases,
+    terms: Terms,
+) -> (SandboxGateway, Services) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = start_gateway(folder, &listener, terms).await;
+    let address = store.connection_string();
+    let services = Services::start(&address, databases, &gateway, listener, terms).await;
+    (gateway, services)
+}
+
 /// The key that every shop of the tests is sealed with.
 pub fn audit_signing_key() -> SealingKey {
     SealingKey::from_bytes(&[1; 32])
@@ -344,7 +412,13 @@ pub fn gbp(amount: i64) -> Value {
     json!({ "amount": amount, "currency": "GBP" })
 }
 
-async fn start_store(folder: &TempDir) -> EmbeddedEventStore {
-    let config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
+async fn start_store(folder: &TempDir, terms: Terms) -> EmbeddedEventStore {
+    let mut config = embedded_event_store::Config::on_any_port(folder.path().join("event-store"));
+    if terms.store_has_users {
+        let groups = vec!["$ops".to_owned()];
+        let services =
+            User { name: SERVICES.to_owned(), password: PASSWORD.to_owned(), groups, read_only: false };
+        config.users = vec![User::admin(AUDITOR, PASSWORD), services];
+    }
     EmbeddedEventStore::start(config).await.unwrap()
 }

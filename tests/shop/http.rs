@@ -11,6 +11,8 @@ pub struct Reply {
     pub status: StatusCode,
     pub body: Value,
     pub position: Option<u64>,
+    /// The log whose place that is.
+    pub log: Option<String>,
     pub etag: Option<String>,
     pub replayed: bool,
     pub retry_after: Option<String>,
@@ -77,7 +79,8 @@ impl Request {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
-        let (position, etag) = (header("emporium-position"), header("etag"));
+        let (position, log) = (header("emporium-position"), header("emporium-log"));
+        let etag = header("etag");
         let (replayed, content_type) = (header("idempotent-replayed"), header("content-type"));
         let retry_after = header("retry-after");
         let (location, preference_applied) = (header("location"), header("preference-applied"));
@@ -87,6 +90,7 @@ impl Request {
             status,
             body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
             position: position.and_then(|position| position.parse().ok()),
+            log,
             etag,
             replayed: replayed.is_some(),
             retry_after,

@@ -240,6 +240,10 @@ async fn a_parked_stream_is_told_of_tried_again_and_skipped_in_the_version_that_
     spoil(&shop).await;
     let parked = parked_when(&shop, |all| !all.is_empty()).await;
     assert_eq!((&parked[0]["version"], &parked[0]["revision"]), (&json!(1), &json!(1)));
+    // The others may be starting yet, and then are not ready.
+    for name in NAMES {
+        caught_up(&shop, name).await;
+    }
     let health = shop.health().await.body;
     let part = &health["parts"]["projections"];
     let told = json!([{ "name": "products", "version": 1, "streams": 1 }]);

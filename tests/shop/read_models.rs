@@ -98,18 +98,3 @@ async fn an_auditor_reads_the_log_by_stream_and_by_position(pool: PgPool) {
     let last = shop.get_now("/events?direction=backwards&limit=1").await.expect(StatusCode::OK);
     assert_eq!(last["items"].as_array().unwrap().len(), 1);
 }
-
-/// Tables that were made from another log would be wrong without any sign of it.
-#[sqlx::test(migrations = false)]
-async fn read_models_of_another_log_are_refused(pool: PgPool) {
-    let shop = Shop::open(&pool).await;
-    shop.define("MUG", 1000, 5).await;
-    shop.get_now("/products").await.expect(StatusCode::OK);
-    shop.log_is_noted(&pool).await;
-    drop(shop);
-
-    let other = Shop::open(&pool).await;
-    other.define("BOWL", 500, 5).await;
-    let why = other.is_not_ready("read models' event log").await;
-    assert!(why.contains("another event log"), "{why}");
-}

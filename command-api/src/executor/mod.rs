@@ -16,6 +16,7 @@
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
+mod follow;
 mod guard;
 mod loaded;
 mod parked;
@@ -56,6 +57,7 @@ pub struct Executor {
     pub orders: Streams<Order>,
     /// Streams among them that cannot be read.
     pub parked: Arc<ParkedStreams>,
+    writers: Writers,
 }
 
 /// What all streams of an executor share.
@@ -93,6 +95,7 @@ impl Executor {
             carts: Streams::new(shared.clone(), WARM_CARTS),
             orders: Streams::new(shared, WARM_ORDERS),
             parked,
+            writers,
         }
     }
 }
@@ -104,7 +107,7 @@ pub enum Writers {
     /// Nobody: what is in memory is what is in the store.
     OnlyUs,
     /// Other processes too. A command is refused only on a state that was read after the command came; a state that
-    /// is only looked at may be so old.
+    /// is only looked at may be so old, unless the log is [followed](Executor::follow).
     Others { max_staleness: Duration },
 }
 
@@ -173,8 +176,8 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
     /// Too many commands wait for this stream, or too many others write to it.
     #[error("the stream `{stream}` is contended: try again")]
     Contended { stream: String },
-    /// The event store did not answer.
-    #[error("the event store did not answer: try again")]
+    /// The event store did not answer, or does not let its user do this.
+    #[error("the event store has not taken it")]
     Store(#[source] EventStoreError),
     /// The stream has an event that cannot be read.
     #[error(transparent)]

@@ -109,6 +109,9 @@ impl<A: Aggregate> Streams<A> {
                 Err(AppendError::Conflict) => {}
                 // It may be there: the next look says so.
                 Err(AppendError::Unknown(error)) => tracing::debug!(stream, error, "looking again"),
+                Err(AppendError::AccessDenied) => {
+                    return Err(ViewError::Store(EventStoreError::AccessDenied).into());
+                }
                 Err(error) => {
                     let refused = EventStoreError::Refused(error.to_string());
                     return Err(ViewError::Store(refused).into());

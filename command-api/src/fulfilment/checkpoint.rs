@@ -3,16 +3,19 @@
 //! A checkpoint holds the position up to which every order is settled, and the orders that must be looked at again
 //! although nothing happens to them. They may be many: then a checkpoint has several parts, and counts when the last of
 //! them is there.
+//!
+//! A position is a place in one log. So a checkpoint names the log, and the event at the position by its stream and
+//! revision: in a log that the history was copied to, the process goes on at the same event.
 
 use super::open_orders::Kept;
 use super::work::FEW_OPEN_ORDERS;
 use crate::elsewhere::Reached;
 use chrono::Utc;
 use event_store::{
-    AppendError, EventStore, EventStoreError, ExpectedRevision, Metadata, NewEvent, OwnStream, Position,
-    RecordedEvent,
+    AppendError, EventStore, EventStoreError, ExpectedRevision, LogId, LogIdentity, Metadata, NewEvent,
+    OwnStream, Position, RecordedEvent,
 };
-use futures::{StreamExt, pin_mut};
+use futures::{StreamExt, TryStreamExt, pin_mut};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,6 +30,12 @@ const LEAST_BYTES_OF_AN_ORDER: usize = 50;
 #[derive(Default, Serialize, Deserialize)]
 struct Recorded {
     position: Option<Position>,
+    /// The log whose place the position is. Checkpoints from before logs had ids have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_id: Option<LogId>,
+    /// The event at the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<LastEvent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     open_orders: Vec<Kept>,
     /// From 0; the last part is the newest event.
@@ -34,6 +43,14 @@ struct Recorded {
     part: u32,
     #[serde(default = "one")]
     parts: u32,
+}
+
+/// An event, wherever in the log it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct LastEvent {
+    stream: String,
+    revision: u64,
+    id: Uuid,
 }
 
 fn one() -> u32 {
@@ -45,31 +62,42 @@ pub struct Checkpoint {
     pub position: Option<Position>,
     pub open_orders: Vec<Kept>,
     pub stream: OwnStream,
+    log: LogIdentity,
     expected: ExpectedRevision,
+    /// The event at the position, as far as that was looked up.
+    event: Option<(Position, LastEvent)>,
 }
 
 impl Checkpoint {
     /// Reads the last whole one, from the newest event back. Without one, the process starts from the beginning, which
     /// takes longer and harms nobody.
     pub async fn read(store: &EventStore) -> Result<Self, EventStoreError> {
+        let log = store.log_identity().await?;
         let stream = store.own_stream(CHECKPOINTS_STREAM).await?;
         let events = store.read_stream_backwards(stream.name(), None, usize::MAX);
         pin_mut!(events);
-        let mut checkpoint =
-            Self { position: None, open_orders: vec![], stream, expected: ExpectedRevision::NoStream };
+        let mut checkpoint = Self {
+            position: None,
+            open_orders: vec![],
+            stream,
+            log,
+            expected: ExpectedRevision::NoStream,
+            event: None,
+        };
         let mut newest = true;
         let mut wanted = None;
+        let mut of_another_log = None;
         while let Some(event) = events.next().await {
             let event = event?;
             if std::mem::take(&mut newest) {
                 checkpoint.expected = ExpectedRevision::Exact(event.revision);
             }
-            let Some(recorded) = recorded(&event) else {
+            let Some(recorded) = recorded(&event, &checkpoint.log) else {
                 tracing::warn!(
                     stream = event.stream,
                     revision = event.revision,
                     event_type = event.event_type,
-                    "somebody else's event among the fulfilment's checkpoints is passed over"
+                    "an event among the fulfilment's checkpoints that is none of this log is passed over"
                 );
                 continue;
             };
@@ -77,12 +105,17 @@ impl Checkpoint {
             match wanted {
                 // The parts of a checkpoint that was not written to its end are passed over.
                 None if !is_last => continue,
-                None => checkpoint.position = recorded.position,
+                None => {
+                    checkpoint.position = recorded.position;
+                    let is_ours = recorded.position.is_none_or(|at| checkpoint.log.has(recorded.log_id, at));
+                    of_another_log = recorded.event.clone().filter(|_| !is_ours);
+                }
                 Some(part) if part == recorded.part && checkpoint.position == recorded.position => {}
                 Some(_) => {
                     tracing::warn!("the process's checkpoint lacks a part: starting from the beginning");
                     checkpoint.open_orders.clear();
                     checkpoint.position = None;
+                    of_another_log = None;
                     break;
                 }
             }
@@ -91,6 +124,18 @@ impl Checkpoint {
                 None => break,
                 before => wanted = before,
             }
+        }
+        if let Some(event) = of_another_log {
+            checkpoint.position = place_of(&event, store).await?;
+            let LastEvent { stream, revision, .. } = event;
+            let position = checkpoint.position;
+            tracing::warn!(
+                stream,
+                revision,
+                ?position,
+                "the fulfilment's checkpoint is of another log: it goes on after the same event, or from the beginning if that \
+                 is not here"
+            );
         }
         Ok(checkpoint)
     }
@@ -102,22 +147,72 @@ impl Checkpoint {
         position: Option<Position>,
         open_orders: &[Kept],
     ) -> Result<(), AppendError> {
+        let event = self.event_at(store, position).await;
+        let log_id = Some(self.log.id());
         let chunks = parts_of(open_orders);
         let parts = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for (chunk, part) in chunks.into_iter().zip(0..parts) {
-            let event = new_event(&Recorded { position, open_orders: chunk.to_vec(), part, parts })?;
+            let recorded =
+                Recorded { position, log_id, event: event.clone(), open_orders: chunk.to_vec(), part, parts };
+            let event = new_event(&recorded)?;
             let appended = store.append(self.stream.name(), self.expected, vec![event]).await?;
             self.expected = ExpectedRevision::Exact(appended.revision);
         }
         self.position = position;
         Ok(())
     }
+
+    /// Looks up which event is at the position. Should that fail, the checkpoint counts in this log all the same.
+    async fn event_at(&mut self, store: &EventStore, position: Option<Position>) -> Option<LastEvent> {
+        let position = position?;
+        if self.event.as_ref().is_none_or(|(known, _)| *known != position) {
+            let events = store.read_all(Some(position), 1);
+            pin_mut!(events);
+            let event = events.try_next().await.ok().flatten().filter(|event| event.position == position)?;
+            let event = LastEvent { stream: event.stream, revision: event.revision, id: event.id };
+            self.event = Some((position, event));
+        }
+        self.event.as_ref().map(|(_, event)| event.clone())
+    }
 }
 
-/// How far a checkpoint says that the process is. While many orders are open, the next one is due only when as many events
-/// have come: the orders of one that has several parts are estimated.
-pub fn reached(event: &RecordedEvent) -> Option<Reached> {
-    let recorded = recorded(event)?;
+/// Where an event of another log is in this one, if it was copied to it.
+async fn place_of(last: &LastEvent, store: &EventStore) -> Result<Option<Position>, EventStoreError> {
+    let events = store.read_stream(&last.stream, last.revision, 1);
+    pin_mut!(events);
+    match events.try_next().await {
+        Ok(event) => Ok(event.filter(|event| event.id == last.id).map(|event| event.position)),
+        // Somebody has deleted the stream.
+        Err(EventStoreError::Deleted | EventStoreError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a checkpoint says; none if the event is none that counts here. One of this log names a place before its own. One of
+/// another log names its event.
+fn recorded(event: &RecordedEvent, log: &LogIdentity) -> Option<Recorded> {
+    let recorded = of_some_log(event)?;
+    // From before logs had ids: in a copy it says nothing.
+    if recorded.log_id.is_none() && !log.has(None, event.position) {
+        return None;
+    }
+    let is_of_another_log = recorded.log_id.is_some() && !log.has(recorded.log_id, event.position);
+    let counts = if is_of_another_log {
+        recorded.event.is_some() || recorded.position.is_none()
+    } else {
+        recorded.position < Some(event.position)
+    };
+    counts.then_some(recorded)
+}
+
+/// How far a checkpoint says that the process is; none if it was copied from another log. While many orders are open, the
+/// next one is due only when as many events have come: the orders of one that has several parts are estimated.
+pub fn reached(event: &RecordedEvent, log: Option<&LogIdentity>) -> Option<Reached> {
+    let recorded = match log {
+        Some(log) => recorded(event, log)
+            .filter(|recorded| recorded.log_id.is_none() || log.has(recorded.log_id, event.position)),
+        None => of_some_log(event).filter(|recorded| recorded.position < Some(event.position)),
+    }?;
     let open = match recorded.parts {
         1 => recorded.open_orders.len(),
         parts => (parts as usize).saturating_mul(BYTES_IN_A_PART / LEAST_BYTES_OF_AN_ORDER),
@@ -125,11 +220,6 @@ pub fn reached(event: &RecordedEvent) -> Option<Reached> {
     // Orders have come since, each with several events.
     let events = if open < FEW_OPEN_ORDERS { 0 } else { 2 * open as u64 };
     Some(Reached { position: recorded.position, events })
-}
-
-/// What a checkpoint says; none if the event is no checkpoint of this log: one names a place before its own.
-fn recorded(event: &RecordedEvent) -> Option<Recorded> {
-    of_some_log(event).filter(|recorded| recorded.position < Some(event.position))
 }
 
 /// Whether the event is a checkpoint, if only of the log that this one was copied from.
@@ -180,123 +270,4 @@ fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-mod tests {
-    use super::super::open_orders::Parked;
-    use super::*;
-    use domain::{CartId, OrderId};
-    use embedded_event_store::{Config, EmbeddedEventStore};
-
-    fn orders(count: u128) -> Vec<Kept> {
-        (0..count)
-            .map(|number| Kept {
-                order_id: OrderId(Uuid::from_u128(number)),
-                deadline: Some(1_790_000_000 + i64::try_from(number).unwrap()),
-                paying_until: (number % 7 == 0).then_some(1_790_000_900),
-                is_asking: number % 5 == 0,
-                parked: (number % 3 == 0).then(|| Parked {
-                    stream: format!("inventory-{}", "X".repeat(100)),
-                    cart: (number % 6 == 0).then_some((CartId(Uuid::max()), u64::MAX)),
-                }),
-            })
-            .collect()
-    }
-
-    fn sorted(mut kept: Vec<Kept>) -> Vec<Kept> {
-        kept.sort_by_key(|kept| kept.order_id.0);
-        kept
-    }
-
-    /// An event store with something in it.
-    struct Store {
-        server: EmbeddedEventStore,
-        store: EventStore,
-        _folder: tempfile::TempDir,
-    }
-
-    impl Store {
-        /// With twenty events, so that there are places for checkpoints to name.
-        async fn start() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let server = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-            let store = EventStore::connect(&server.connection_string()).unwrap();
-            let noise = (0..20).map(|_| foreign("noise.made.v1", "{}")).collect();
-            store.append("noise-1", ExpectedRevision::NoStream, noise).await.unwrap();
-            Self { server, store, _folder: folder }
-        }
-
-        async fn read(&self) -> Checkpoint {
-            Checkpoint::read(&self.store).await.unwrap()
-        }
-    }
-
-    fn foreign(event_type: &'static str, data: &str) -> NewEvent {
-        NewEvent { id: Uuid::now_v7(), event_type, data: data.into(), metadata: b"{}".to_vec() }
-    }
-
-    #[tokio::test]
-    async fn a_hundred_thousand_open_orders_are_kept_and_read_again() {
-        let store = Store::start().await;
-        let mut checkpoint = store.read().await;
-        assert!(checkpoint.position.is_none() && checkpoint.open_orders.is_empty());
-
-        let many = orders(100_000);
-        checkpoint.record(&store.store, Some(Position::new(7)), &many).await.unwrap();
-        let read = store.read().await;
-        assert_eq!(read.position, Some(Position::new(7)));
-        assert_eq!(sorted(read.open_orders), many);
-
-        // A new one that was not written to its end does not count.
-        let torn = Recorded { position: Some(Position::new(9)), open_orders: orders(3), part: 0, parts: 2 };
-        store.store.append(CHECKPOINTS_STREAM, read.expected, vec![new_event(&torn).unwrap()]).await.unwrap();
-        let mut read = store.read().await;
-        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 100_000));
-
-        // The next one counts, also after a torn one.
-        read.record(&store.store, Some(Position::new(11)), &orders(2)).await.unwrap();
-        let read = store.read().await;
-        assert_eq!((read.position, sorted(read.open_orders)), (Some(Position::new(11)), orders(2)));
-        // Those who only watch it know how many events may come before the next one.
-        let events = store.store.read_stream(CHECKPOINTS_STREAM, 0, usize::MAX);
-        let events: Vec<RecordedEvent> = events.map(Result::unwrap).collect().await;
-        let said: Vec<Option<Reached>> = events.iter().map(reached).collect();
-        let few = Reached { position: Some(Position::new(11)), events: 0 };
-        assert_eq!(said.last(), Some(&Some(few)));
-        assert!(said[0].unwrap().events >= 200_000);
-        store.server.stop().await;
-    }
-
-    #[tokio::test]
-    async fn what_others_wrote_among_the_checkpoints_is_passed_over() {
-        let store = Store::start().await;
-        let mut checkpoint = store.read().await;
-        checkpoint.record(&store.store, Some(Position::new(7)), &orders(3)).await.unwrap();
-        let foreign = vec![
-            foreign("somebody.wrote.v1", r#"{"position":9}"#),
-            foreign(TYPE, r#"["no checkpoint"]"#),
-            // A place that is still to come: of another log, or nobody's.
-            foreign(TYPE, r#"{"position":9000000000}"#),
-            foreign(TYPE, r#"{"position":9,"part":3,"parts":2}"#),
-        ];
-        store.store.append(CHECKPOINTS_STREAM, checkpoint.expected, foreign).await.unwrap();
-        let mut read = store.read().await;
-        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(7)), 3));
-        read.record(&store.store, Some(Position::new(8)), &orders(2)).await.unwrap();
-        assert_eq!(store.read().await.position, Some(Position::new(8)));
-        store.server.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_deleted_stream_of_checkpoints_has_a_successor() {
-        let store = Store::start().await;
-        let mut checkpoint = store.read().await;
-        checkpoint.record(&store.store, Some(Position::new(7)), &orders(3)).await.unwrap();
-        store.store.tombstone(CHECKPOINTS_STREAM, checkpoint.expected).await.unwrap();
-        assert!(checkpoint.record(&store.store, Some(Position::new(8)), &orders(3)).await.is_err());
-        let mut read = store.read().await;
-        assert_eq!((read.stream.name(), read.position), ("process-order_fulfilment-2", None));
-        read.record(&store.store, Some(Position::new(9)), &orders(2)).await.unwrap();
-        let read = store.read().await;
-        assert_eq!((read.position, read.open_orders.len()), (Some(Position::new(9)), 2));
-        store.server.stop().await;
-    }
-}
+mod tests;

@@ -68,12 +68,13 @@ impl FulfilmentRunner {
         (parked, reading): (ParkedOrders, Reading),
     ) -> Self {
         health.is_ill(PART, "it has not begun yet");
+        let log = store.clone();
         let work = elsewhere::Work {
             part: PART,
             lock: LOCK,
             figure: "fulfilment_standstill_seconds",
             stream: CHECKPOINTS_STREAM,
-            reached: Box::new(checkpoint::reached),
+            reached: Box::new(move |event| checkpoint::reached(event, log.known_log().as_ref())),
             is_work: Box::new(|event| concerned(event).is_some()),
             patience: OTHERS_PATIENCE,
         };
@@ -282,8 +283,9 @@ impl FulfilmentRunner {
                 Ok(None)
             }
             Some(SubscriptionItem::Disconnected { error }) => {
-                tracing::warn!(error, "order fulfilment has lost the event store: connecting again");
-                self.health.is_ill(PART, format!("the event store is away: {error}"));
+                let why = error.interruption();
+                tracing::warn!(why, "order fulfilment cannot follow the log: connecting again");
+                self.health.is_ill(PART, why);
                 Ok(None)
             }
             None => Err(SettleError::ForNow("the subscription has ended".to_owned())),
@@ -366,10 +368,11 @@ impl FulfilmentRunner {
     }
 }
 
+/// The pauses stay short: who buys waits for it when the event store is there again.
 fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
+        .with_max_delay(Duration::from_millis(500))
         .with_jitter()
         .without_max_times()
 }

@@ -351,7 +351,8 @@ fn of_view(order_id: OrderId, error: &ViewError) -> SettleError {
 
 pub fn of_command<R: std::error::Error + 'static>(order_id: OrderId, error: &ExecuteError<R>) -> SettleError {
     match error {
-        ExecuteError::Contended { .. } | ExecuteError::Store(_) => SettleError::ForNow(error.to_string()),
+        ExecuteError::Contended { .. } => SettleError::ForNow(error.to_string()),
+        ExecuteError::Store(error) => SettleError::ForNow(error.to_string()),
         ExecuteError::Rejected(_)
         | ExecuteError::KeyReused
         | ExecuteError::NotedTooOften { .. }

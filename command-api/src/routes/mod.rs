@@ -13,6 +13,7 @@ mod stock;
 mod webhooks;
 
 use crate::admission::Admission;
+use crate::answer::{LOG, POSITION};
 use crate::executor::Executor;
 use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
@@ -20,8 +21,10 @@ use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
-use axum::extract::FromRef;
-use axum::middleware::from_fn;
+use axum::extract::{FromRef, State};
+use axum::http::HeaderValue;
+use axum::middleware::{from_fn, map_response_with_state};
+use axum::response::Response;
 use event_store::EventStore;
 use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
@@ -49,7 +52,7 @@ pub struct Parts {
     pub hold_seconds: u32,
     /// What shoppers hold before they pay.
     pub unpaid: Unpaid,
-    /// Where the seals are.
+    /// Where commands are taken down, and where the seals are.
     pub store: EventStore,
     /// What they are checked with.
     pub audit_key: PublicKey,
@@ -81,14 +84,32 @@ impl FromRef<Shared> for Keys {
     }
 }
 
+impl FromRef<Shared> for EventStore {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.store.clone()
+    }
+}
+
 impl FromRef<Shared> for Admission {
     fn from_ref(shared: &Shared) -> Self {
         shared.admission.clone()
     }
 }
 
+/// Says of which log the position of an answer is a place.
+async fn name_log(State(store): State<EventStore>, mut response: Response) -> Response {
+    let has_position = response.headers().contains_key(POSITION);
+    if let Some(log_id) = store.known_log_id().filter(|_| has_position)
+        && let Ok(log_id) = HeaderValue::try_from(log_id.to_string())
+    {
+        response.headers_mut().insert(LOG, log_id);
+    }
+    response
+}
+
 /// All commands.
 pub fn router(shared: Shared) -> Router {
+    let store = shared.store.clone();
     Router::new()
         .merge(products::routes())
         .merge(stock::routes())
@@ -99,6 +120,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(shipments::routes())
         .merge(audit::routes())
         .merge(parked_streams::routes())
+        .route_layer(map_response_with_state(store, name_log))
         .route_layer(from_fn(keys::watch))
         .merge(webhooks::routes())
         .with_state(shared)

@@ -252,11 +252,9 @@ impl SealingRunner {
             }
             SubscriptionItem::CaughtUp => self.health.is_well(PART),
             SubscriptionItem::Disconnected { error } => {
-                self.health.is_well_so(PART, "the event store is away: it goes on after the last event");
-                tracing::warn!(
-                    error,
-                    "the sealing of the history has lost the event store: connecting again"
-                );
+                let why = error.interruption();
+                tracing::warn!(why, "the sealing of the history cannot follow the log: connecting again");
+                self.health.is_well_so(PART, format!("{why}; it goes on after the last event"));
             }
             SubscriptionItem::Checkpoint(_) => {}
         }

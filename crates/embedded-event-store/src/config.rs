@@ -19,15 +19,6 @@ const CONNECTIONS: Limits = Limits {
     unread: Duration::from_secs(60),
 };
 
-/// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Read and subscribe, but nothing that changes the log. Consuming a persistent subscription changes it.
-    ReadOnly,
-}
-
 /// Somebody who may use the store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
@@ -35,13 +26,29 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: String,
-    /// What the user may do.
-    pub role: Role,
+    /// The groups: roles that access control lists name beside users. `$admins` may do everything, and `$ops` looks after
+    /// persistent subscriptions.
+    pub groups: Vec<String>,
+    /// May read and subscribe to everything, and do nothing that changes the log, whatever the groups and the lists say.
+    /// Consuming a persistent subscription changes the log.
+    pub read_only: bool,
+}
+
+impl User {
+    /// A user who may do everything.
+    pub fn admin(name: impl Into<String>, password: impl Into<String>) -> Self {
+        let groups = vec!["$admins".to_owned()];
+        User { name: name.into(), password: password.into(), groups, read_only: false }
+    }
 }
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .field("groups", &self.groups)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,6 +68,11 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen. Port 0 takes any free port.
     pub listen: SocketAddr,
+    /// The host that clients are told to connect to, if they do not reach it where it listens; for those that ask for the
+    /// members of the cluster.
+    pub advertise_host: Option<String>,
+    /// The port that clients are told to connect to, if it is not the one of `listen`.
+    pub advertise_port: Option<u16>,
     /// The largest append, in bytes.
     pub max_append_bytes: usize,
     /// Memory for the newest events, which all live subscribers share, in bytes.
@@ -73,6 +85,9 @@ pub struct Config {
     pub reserved_disk_bytes: u64,
     /// Who may use the store; if it is empty, everybody who can connect.
     pub users: Vec<User>,
+    /// Whether somebody who has not logged in counts as one of `$all` for streams. Persistent subscriptions want a user all
+    /// the same.
+    pub anonymous_streams: bool,
     /// The files for encrypted connections; without them connections are not encrypted.
     pub tls: Option<Tls>,
     /// How many connections are taken, and which are closed. At the limit, the one that has gone longest without a call
@@ -86,12 +101,15 @@ impl Config {
         Config {
             data_dir: data_dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            advertise_host: None,
+            advertise_port: None,
             max_append_bytes: 1024 * 1024,
             tail_cache_bytes: 16 * 1024 * 1024,
             read_cache_bytes: 32 * 1024 * 1024,
             waiting_appends_bytes: 64 * 1024 * 1024,
             reserved_disk_bytes: 32 * 1024 * 1024,
             users: Vec::new(),
+            anonymous_streams: false,
             tls: None,
             connections: CONNECTIONS,
         }

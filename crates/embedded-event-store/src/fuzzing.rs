@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::log::journal::scan;
 use crate::log::record::Record;
-use crate::metadata::StreamMetadata;
+use crate::metadata::{self, StreamMetadata};
 
 /// A record of the log: eight bytes of position, then the record.
 pub fn record(bytes: &[u8]) {
@@ -48,6 +48,13 @@ pub fn journal(bytes: &[u8]) {
 
 /// The metadata of a stream.
 pub fn metadata(json: &[u8]) {
-    let written = StreamMetadata::parse(json).to_json();
-    assert_eq!(StreamMetadata::parse(&written).to_json(), written, "metadata is read back as it was written");
+    let read = StreamMetadata::parse(json);
+    assert!(read.max_count != Some(0) && read.max_age_seconds != Some(0), "nothing hides everything");
+    let Some(went_on) = metadata::go_on(json, 7) else { return };
+    assert_eq!(metadata::go_on(&went_on, 7), Some(went_on.clone()), "going on twice is going on once");
+    let read = StreamMetadata::parse(&went_on);
+    assert!(
+        read == StreamMetadata::default() || read.truncate_before == Some(7),
+        "a stream goes on where it was told"
+    );
 }

@@ -1,6 +1,5 @@
 //! The one binary.
 
-use clap::Parser;
 use emporium::cli::CommandLine;
 use http_boundary::process;
 use mimalloc::MiMalloc;
@@ -13,5 +12,5 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     process::log_to_stderr();
-    process::exit_code(CommandLine::parse().run()).await
+    process::exit_code(process::command_line::<CommandLine>().run()).await
 }

@@ -2,7 +2,7 @@
 //! machine find it there.
 
 use crate::secrets::{self, SecretError};
-use embedded_event_store::{Role, User};
+use embedded_event_store::User;
 use std::borrow::Cow;
 use std::fs::DirBuilder;
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ pub fn user_of_this_process() -> Result<User, SecretError> {
 }
 
 fn user_with(password: String) -> User {
-    User { name: USER.to_owned(), password, role: Role::Admin }
+    User::admin(USER, password)
 }
 
 /// The store's address with this user in it.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
 use futures::StreamExt;
 use rstest::rstest;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -60,10 +61,11 @@ async fn fill(store: &EventStore) {
 
 /// Exported lines without what the target's server says itself: positions, times, and the ids of tombstones.
 fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| {
-            let mut line: Value = serde_json::from_str(line).unwrap();
+    all_lines(path)
+        .into_iter()
+        // Which log the positions are of.
+        .filter(|line| line["stream"] != "log-identity")
+        .map(|mut line| {
             let fields = line.as_object_mut().unwrap();
             assert!(fields.remove("position").is_some() && fields.remove("created").is_some());
             if fields["type"] == "$streamDeleted" {
@@ -72,6 +74,11 @@ fn lines(path: &Path) -> Vec<Value> {
             line
         })
         .collect()
+}
+
+fn all_lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[rstest]
@@ -184,7 +191,10 @@ async fn a_target_with_other_events_is_refused() {
     let refused = import(&whole, &target.url);
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("other events in stream `s`"), "{said}");
+    assert!(
+        said.contains("something else than the file") && said.contains("revision 0 of stream `s`"),
+        "{said}"
+    );
     assert_eq!(target.client().read_stream("s", 0, 10).count().await, 1);
     assert_eq!(target.client().read_stream("t", 0, 10).count().await, 0);
 
@@ -192,6 +202,130 @@ async fn a_target_with_other_events_is_refused() {
     let refused = import(&late, &empty.url);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("revision 1 of stream `s`"), "{said}");
+}
+
+/// A line as an export writes it.
+fn line(stream: &str, revision: u64, event_type: &str, data: &Value) -> String {
+    let line = json!({
+        "stream": stream, "revision": revision, "position": 0, "id": Uuid::new_v4(), "type": event_type,
+        "content_type": "application/json", "created": "2026-11-29T00:00:00.0000000Z", "data": data,
+    });
+    format!("{line}\n")
+}
+
+/// Whether an import was refused, and what it said.
+fn refused(output: &std::process::Output) -> Option<String> {
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn a_target_that_holds_something_else_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, line("s", 0, "x", &json!({})) + &line("s", 1, "x", &json!({}))).unwrap();
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    append(&target.client(), "elsewhere", 0, vec![numbered(1)]).await;
+    let said = refused(&import(&file, &target.url)).expect("it is refused");
+    assert!(said.contains("something else") && said.contains("`elsewhere`"), "{said}");
+    assert_eq!(target.client().read_stream("s", 0, 10).count().await, 0);
+
+    let mut insisting = emporium();
+    let insisting = insisting.args(["event-store", "import", "--alongside", "--url", &target.url]).arg(&file);
+    assert!(text(insisting.output().unwrap()).contains("imported        2 events"));
+}
+
+/// The server's own streams stay with their server, and each log says which one it is.
+#[tokio::test]
+async fn a_copy_is_another_log_and_takes_no_streams_of_the_server_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, all, again] = ["file", "all", "again"].map(|name| folder.path().join(name));
+    let source = StoreProcess::start(&folder.path().join("source")).await;
+    let client = source.client();
+    append(&client, "s", 0, vec![numbered(1)]).await;
+    append(&client, "$statistics", 0, vec![numbered(2)]).await;
+    append(&client, "$$$statistics", 0, vec![event("$metadata", true, br#"{"$maxCount":3}"#, b"")]).await;
+    let identity = client.log_identity().await.unwrap();
+    text(export(&["--url", &source.url], &file));
+    let streams = |path: &Path| -> Vec<String> {
+        all_lines(path).iter().map(|line| line["stream"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(streams(&file), ["log-identity", "s"]);
+    assert_eq!(all_lines(&file)[0]["data"]["log_id"], identity.id().to_string());
+    text(export(&["--url", &source.url, "--system-streams"], &all));
+    assert_eq!(streams(&all), ["log-identity", "s", "$statistics", "$$$statistics"]);
+
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    let said = text(import(&all, &target.url));
+    assert!(said.contains("imported        1 events") && said.contains("left out        3 events"), "{said}");
+    let copy = target.client().log_identity().await.unwrap();
+    assert_ne!(copy.id(), identity.id());
+    text(export(&["--url", &target.url, "--system-streams"], &again));
+    assert_eq!(streams(&again), ["log-identity", "s"]);
+}
+
+/// As other servers write it: metadata after the event with which a deleted stream goes on, metadata of a stream that is
+/// closed, and others in between. It goes in, and goes in again.
+#[tokio::test]
+async fn what_another_server_wrote_in_its_order_can_be_appended() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, again, cut] = ["file", "again", "cut"].map(|name| folder.path().join(name));
+    let one = json!({ "n": 1 });
+    let deleted = json!({ "$tb": 9_223_372_036_854_775_807_u64 });
+    let lines_of_file = [
+        line("s", 0, "x", &one),
+        line("$$s", 0, "$metadata", &deleted),
+        line("s", 1, "x", &one),
+        line("other", 0, "x", &one),
+        line("$$s", 1, "$metadata", &json!({ "$tb": 1 })),
+        line("s", 2, "x", &one),
+        line("closed", 0, "x", &one),
+        line("closed", 9_223_372_036_854_775_807, "$streamDeleted", &json!({})),
+        line("$$closed", 0, "$metadata", &json!({ "$maxCount": 1 })),
+        line("other", 1, "x", &one),
+    ];
+    fs::write(&file, lines_of_file.concat()).unwrap();
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    for part in [3, 4, 7, 10] {
+        fs::write(&cut, lines_of_file[..part].concat()).unwrap();
+        text(import(&cut, &target.url));
+    }
+    let said = text(import(&file, &target.url));
+    assert!(said.contains("imported        0 events"), "{said}");
+    let seen: Vec<_> = target.client().read_stream("s", 0, 100).collect().await;
+    let seen: Vec<_> = seen.into_iter().map(|event| event.unwrap().revision).collect();
+    assert_eq!(seen, [1, 2]);
+    assert_eq!(target.client().read_stream("other", 0, 100).count().await, 2);
+    assert!(target.client().is_closed("closed").await.unwrap());
+    text(export(&["--url", &target.url], &again));
+    let third = StoreProcess::start(&folder.path().join("third")).await;
+    text(import(&again, &third.url));
+}
+
+/// Many appends are under way at once, and still the copy has the file's order: seals are over the order of the log.
+#[tokio::test]
+async fn a_copy_has_the_order_of_the_original() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, again] = ["file", "again"].map(|name| folder.path().join(name));
+    let mut next = [0_u64; 40];
+    let lines_of_file: String = (0..6_000_usize)
+        .map(|n| {
+            let stream = (n * 7 + n / 13) % next.len();
+            next[stream] += 1;
+            line(&format!("s-{stream}"), next[stream] - 1, "x", &json!({ "n": n }))
+        })
+        .collect();
+    fs::write(&file, lines_of_file).unwrap();
+    let target = StoreProcess::start(&folder.path().join("target")).await;
+    text(import(&file, &target.url));
+    text(export(&["--url", &target.url], &again));
+    let ids = |path: &Path| -> Vec<Value> {
+        all_lines(path)
+            .into_iter()
+            .filter(|line| line["stream"] != "log-identity")
+            .map(|line| line["id"].clone())
+            .collect()
+    };
+    assert_eq!(ids(&again), ids(&file));
 }
 
 #[tokio::test]
@@ -280,6 +414,41 @@ async fn only_listed_users_may_use_the_store_and_a_reader_may_not_write() {
     bob.append_raw("t", ExpectedRevision::NoStream, event()).await.expect_err("he may only read");
     as_user("bob:wrong").head().await.expect_err("not his password");
     store.client().head().await.expect_err("nobody is not listed");
+    store.terminate().await;
+}
+
+#[tokio::test]
+async fn users_that_are_changed_count_after_a_hangup_and_one_is_granted_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users.json");
+    let listed = |password: &str| {
+        let ops = json!({ "name": "shop", "password": password, "groups": ["$ops"] });
+        json!([{ "name": "ann", "password": "first", "role": "admin" }, ops]).to_string()
+    };
+    fs::write(&users, listed("old")).unwrap();
+    let data_dir = folder.path().join("data");
+    let store = StoreProcess::start_with(&data_dir, &["--users", users.to_str().unwrap()]).await;
+    let url = |credentials: &str| store.url.replacen("://", &format!("://{credentials}@"), 1);
+    let shop = |password: &str| EventStore::connect(&url(&format!("shop:{password}"))).unwrap();
+    shop("old").head().await.expect_err("it may not read the log yet");
+    let grant = || {
+        let mut command = emporium();
+        command.args(["event-store", "grant", "--user", "shop", "--url", &url("ann:first")]);
+        text(command.output().unwrap())
+    };
+    assert!(grant().contains("from now on"));
+    assert!(grant().contains("already"));
+    shop("old").head().await.unwrap();
+
+    fs::write(&users, listed("new")).unwrap();
+    store.signal(Signal::HUP);
+    within(async {
+        while shop("new").head().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    shop("old").head().await.expect_err("its password is another now");
     store.terminate().await;
 }
 

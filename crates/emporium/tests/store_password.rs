@@ -23,7 +23,7 @@ async fn is_guarded(url: &str, file: &Path) -> String {
         |user: &str| EventStore::connect(&url.replace("esdb://", &format!("esdb://{user}"))).unwrap();
     for stranger in ["", "admin:wrong@", "admin:changeit@"] {
         let refused = as_user(stranger).head().await;
-        assert!(matches!(refused, Err(EventStoreError::Refused(_))), "{stranger}: {refused:?}");
+        assert!(matches!(refused, Err(EventStoreError::AccessDenied)), "{stranger}: {refused:?}");
     }
     as_user(&format!("admin:{password}@")).head().await.unwrap();
     password
@@ -47,7 +47,7 @@ async fn the_services_store_has_a_password_which_commands_of_this_machine_find()
     assert!(service.printed.contains(&format!("$(cat '{}')", file.display())), "{}", service.printed);
     assert!(!service.get("/readyz").await.to_string().contains(&password));
 
-    assert!(text(info(&service.event_store, folder.path())).starts_with("events "));
+    assert!(text(info(&service.event_store, folder.path())).contains("events "));
     let elsewhere = tempfile::tempdir().unwrap();
     let refused = info(&service.event_store, elsewhere.path());
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
@@ -55,7 +55,7 @@ async fn the_services_store_has_a_password_which_commands_of_this_machine_find()
     let url = service.printed.lines().find(|line| line.contains("$(cat")).unwrap();
     let shell = format!("{} event-store info --url {}", env!("CARGO_BIN_EXE_emporium"), url.trim());
     let output = std::process::Command::new("bash").arg("-c").arg(shell).output().unwrap();
-    assert!(text(output).starts_with("events "));
+    assert!(text(output).contains("events "));
 
     let service = service.kill_and_restart().await;
     assert_eq!(is_guarded(&service.event_store, &file).await, password);
@@ -77,6 +77,6 @@ async fn a_store_that_runs_alone_has_a_password_too() {
     let data_dir = folder.path().join("below").join("event-store");
     let store = StoreProcess::start_with(&data_dir, &[]).await;
     is_guarded(&store.url, &folder.path().join("below").join("event-store-password")).await;
-    assert!(text(info(&store.url, &folder.path().join("below"))).starts_with("events "));
+    assert!(text(info(&store.url, &folder.path().join("below"))).contains("events "));
     store.terminate().await;
 }

@@ -1,4 +1,4 @@
-use crate::{Metadata, Position};
+use crate::{EventStoreError, Metadata, Position};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -89,14 +89,24 @@ pub enum SubscriptionItem {
     Checkpoint(Position),
     /// All that was in the log is delivered; from now on events come as they happen.
     CaughtUp,
-    /// The store is away. The subscription goes on by itself when it is back; nothing is lost or repeated.
+    /// The store is away, or does not let its user follow the log. The subscription goes on by itself when it can; nothing is
+    /// lost or repeated.
     Disconnected {
         /// What went wrong.
-        error: String,
+        error: EventStoreError,
     },
 }
 
 impl SubscriptionItem {
+    /// The id of the event at that position, if the item is an event.
+    #[must_use]
+    pub fn event_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Event(event) | Self::StoresOwn(event) => Some(event.id),
+            Self::Checkpoint(_) | Self::CaughtUp | Self::Disconnected { .. } => None,
+        }
+    }
+
     /// The position up to which everything is delivered with this item, if it says so.
     #[must_use]
     pub fn position(&self) -> Option<Position> {

@@ -5,28 +5,34 @@
 //! the node went away, subscriptions start again after the last event that was delivered, and an append whose
 //! answer was lost is asked again with the same event ids, which the server answers as the first time.
 
+mod away;
 mod client;
 mod error;
 mod event;
 mod lag;
 mod lock;
+mod log_identity;
 mod metadata;
 mod own_stream;
 mod position;
 mod raw;
+mod rights;
 mod skip;
 mod stream_name;
 mod time;
 
-pub use client::{EventStore, Session, UnmendedClient};
-pub use error::{AppendError, EventStoreError, InvalidConnectionString};
+pub use away::Away;
+pub use client::{EventStore, PATIENCE, Session, UnmendedClient};
+pub use error::{AppendError, EventStoreError, InvalidConnectionString, NagleError};
 pub use event::{Appended, ExpectedRevision, NewEvent, RecordedEvent, SubscriptionItem};
 pub use lag::Lag;
 pub use lock::{Lock, NotLocked};
+pub use log_identity::{LOG_IDENTITY_STREAM, LogId, LogIdentity, is_of_log_identity};
 pub use metadata::Metadata;
 pub use own_stream::OwnStream;
 pub use position::Position;
 pub use raw::{RawEvent, RawRecord, TOMBSTONE_REVISION, TOMBSTONE_TYPE};
+pub use rights::{MissingRights, Need, Right};
 pub use skip::{EVENT_SKIPPED, Skip, Skips};
 pub use stream_name::{InvalidStreamName, MAX_STREAM_NAME_BYTES, check_stream_name};
 pub use time::{read_time, without_leap_second};

@@ -72,6 +72,19 @@ impl Health {
         self.say(part, Err(why.into()));
     }
 
+    /// What a part says whenever it changes: why it does not do its work, or nothing while it does. Trouble is in the log
+    /// too.
+    pub fn teller(&self, part: &'static str) -> impl FnMut(Option<&str>) + Send + use<> {
+        let health = self.clone();
+        move |trouble| match trouble {
+            Some(why) => {
+                tracing::error!(part, why, "a part of the service does not do its work");
+                health.is_ill(part, why);
+            }
+            None => health.is_well(part),
+        }
+    }
+
     /// A part that is asked whenever somebody wants to know.
     pub fn ask(
         &self,

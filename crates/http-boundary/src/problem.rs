@@ -81,6 +81,19 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail).retry_after(1)
     }
 
+    /// The event store does not allow its user what the request needs. Asking again does not help: `/readyz` tells the operator
+    /// which right is missing.
+    #[must_use]
+    pub fn event_store_access_denied() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "event-store-access-denied",
+            "The service may not do this in its event store",
+            "The event store does not allow it to the service, and nothing was changed: tell the shop. Asking again does not \
+             help.",
+        )
+    }
+
     /// A fault of ours. The cause is in the log, not in the answer.
     #[must_use]
     pub fn internal() -> Self {

@@ -1,6 +1,8 @@
 //! What every service's `main` does: a log, an orderly stop, an exit code with a sentence.
 
 use crate::output;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, Parser};
 use connection_limits::Descriptors;
 use std::error::Error;
 use std::io::Write;
@@ -17,6 +19,30 @@ pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Descriptors::of_this_process();
+}
+
+/// The command line. What is wrong with it ends the process with a sentence, in which no value is told that may hold a
+/// password: none of an argument whose environment variable is not shown either.
+#[must_use]
+pub fn command_line<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| without_secrets(error, P::command()).exit())
+}
+
+fn without_secrets(mut error: clap::Error, mut command: Command) -> clap::Error {
+    // clap names an argument only once its command is built.
+    command.build();
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && is_secret(&command, argument)
+    {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+    }
+    error
+}
+
+fn is_secret(command: &Command, argument: &str) -> bool {
+    let mut arguments = command.get_arguments();
+    arguments.any(|known| known.is_hide_env_values_set() && known.to_string() == argument)
+        || command.get_subcommands().any(|command| is_secret(command, argument))
 }
 
 /// A token that is cancelled by Ctrl-C or SIGTERM.
@@ -70,4 +96,40 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Subcommand};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Command {
+        Serve {
+            #[arg(long, env = "EMPORIUM_TEST_ADDRESS", hide_env_values = true)]
+            address: Option<u8>,
+            #[arg(long)]
+            port: Option<u8>,
+            file: Option<String>,
+        },
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        let error = Line::try_parse_from(["emporium", "serve"].iter().chain(arguments)).unwrap_err();
+        without_secrets(error, Line::command()).to_string()
+    }
+
+    #[test]
+    fn a_value_that_may_hold_a_password_is_not_told() {
+        let secret = refused(&["--address", "esdb://ann:tOpSecret@host"]);
+        assert!(secret.contains("--address") && !secret.contains("tOpSecret"), "{secret}");
+        assert!(refused(&["--port", "many"]).contains("many"));
+        assert!(refused(&["--demo"]).contains("--demo"));
+    }
 }

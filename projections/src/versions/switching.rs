@@ -2,6 +2,7 @@
 
 use super::{Version, VersionError, VersionState, announce, begin, execute, list, stop, wait_at_most};
 use crate::share::schema_of;
+use event_store::LogId;
 use sqlx::PgConnection;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,19 +22,22 @@ pub struct Switch {
     pub rules: i32,
     /// Whether it may serve although it has parked streams that the one that serves has not.
     pub even_with_parked: bool,
+    /// The log that the version must be of; none for whichever.
+    pub log_id: Option<LogId>,
 }
 
 /// Lets another version serve, in one transaction. The one that served goes on following, so that the switch can be
 /// taken back the same way.
 ///
 /// # Errors
-/// [`VersionError::OtherRules`] when nobody with this program fills the version, [`VersionError::Behind`] when queries would go back in time, [`VersionError::Busy`] when queries hold the tables,
+/// [`VersionError::OtherRules`] when nobody with this program fills the version, [`VersionError::AnotherLog`] when nobody
+/// fills it any more, [`VersionError::Behind`] when queries would go back in time, [`VersionError::Busy`] when queries hold the tables,
 /// [`VersionError::Parked`] when rows that are right now would be missing, and when there is no such version or no database.
 pub async fn switch(
     connection: &mut PgConnection,
     name: &str,
     tables: &[&str],
-    Switch { to, rules, even_with_parked }: Switch,
+    Switch { to, rules, even_with_parked, log_id }: Switch,
 ) -> Result<i32, VersionError> {
     let mut transaction = begin(connection, name).await?;
     let versions = list(&mut transaction, name).await?;
@@ -56,9 +60,15 @@ pub async fn switch(
         let (name, version, ours) = (name.to_owned(), next.version, rules);
         return Err(VersionError::OtherRules { name, version, rules: next.rules, ours });
     }
-    // Both follow the same log, each at its own pace: the one that serves waits for the other.
+    if log_id.is_some_and(|log_id| !next.is_of(log_id)) {
+        return Err(VersionError::AnotherLog { name: name.to_owned(), version: next.version });
+    }
     stop(&mut transaction, name, serving.version).await?;
-    catch_up(&mut transaction, name, serving.version, next.version).await?;
+    // Both follow the same log, each at its own pace: the one that serves waits for the other. One of another log does not
+    // move any more.
+    if serving.is_comparable_with(next) {
+        catch_up(&mut transaction, name, serving.version, next.version).await?;
+    }
     stop(&mut transaction, name, next.version).await?;
     if !even_with_parked {
         let streams = newly_parked(&mut transaction, name, next.version).await?;

@@ -63,7 +63,7 @@ pub async fn make<P: Projection>(pool: &PgPool, new: NewVersion) -> i32 {
 }
 
 pub async fn switch<P: Projection>(pool: &PgPool, to: Option<i32>) -> Result<i32, VersionError> {
-    let to = Switch { to, rules: P::VERSION, even_with_parked: false };
+    let to = Switch { to, rules: P::VERSION, even_with_parked: false, log_id: None };
     versions::switch(&mut pool.acquire().await.unwrap(), P::NAME, P::TABLES, to).await
 }
 

@@ -18,7 +18,7 @@ fn reads_announcements() {
 #[test]
 fn a_version_has_come_as_far_as_its_last_shard() {
     let at = |position| Some(Position::new(position));
-    let served = |shards| Served { version: 1, shards };
+    let served = |shards| Served { version: 1, log_id: None, shards };
     assert_eq!(served(vec![]).position(), None);
     assert_eq!(served(vec![at(7), None, at(9)]).position(), None);
     assert_eq!(served(vec![at(7), at(3), at(9)]).position(), at(3));

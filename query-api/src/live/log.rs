@@ -174,10 +174,13 @@ impl Log {
     /// # Errors
     /// 503 `position-not-reached` when it is not in time.
     pub async fn reach(&self, freshness: Freshness) -> Result<Reached, Problem> {
+        let log_id = Some(freshness.log_id(&self.store).await?);
         let head = self.store.head().await.map_err(failed_read)?;
-        let Some(MinPosition::At(wanted)) = freshness.wanted else { return Ok(freshness.reached(head)) };
+        let Some(MinPosition::At(wanted)) = freshness.wanted else {
+            return Ok(freshness.reached(head).in_log(log_id));
+        };
         if head >= Some(wanted) {
-            return Ok(freshness.reached(head));
+            return Ok(freshness.reached(head).in_log(log_id));
         }
         let place = self.waiting.take(freshness.asker).map_err(no_place)?;
         let mut following = self.follow_from(place);
@@ -185,7 +188,7 @@ impl Log {
         let reached = following.followed.wait_for(|followed| followed.upto >= Some(wanted));
         let reached = tokio::time::timeout(freshness.patience(), reached).await;
         match reached.map(|followed| followed.map(|followed| followed.upto)) {
-            Ok(Ok(upto)) => Ok(freshness.reached(upto)),
+            Ok(Ok(upto)) => Ok(freshness.reached(upto).in_log(log_id)),
             _ => Err(freshness.not_reached(wanted, following.upto().max(head))),
         }
     }
@@ -218,7 +221,8 @@ impl Log {
                     match &item {
                         SubscriptionItem::Event(event) => takers.iter().for_each(|take| take(event)),
                         SubscriptionItem::Disconnected { error } => {
-                            tracing::warn!(error, "live pages have lost the event store: connecting again");
+                            let why = error.interruption();
+                            tracing::warn!(why, "live pages cannot follow the log: connecting again");
                         }
                         SubscriptionItem::StoresOwn(_)
                         | SubscriptionItem::Checkpoint(_)

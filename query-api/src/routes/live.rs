@@ -1,7 +1,7 @@
 //! What happens, as it happens: streams of server-sent events. Who sees a page may watch it too.
 
 use super::Shared;
-use crate::answer::nothing;
+use crate::answer::{failed_read, nothing};
 use crate::freshness::{Asked, Freshness, Reached};
 use crate::live::NotFollowed;
 use crate::live::states::Watched;
@@ -16,7 +16,7 @@ use axum::routing::get;
 use domain::cart::Cart;
 use domain::order::Order;
 use domain::{CartId, OrderId, Sku};
-use event_store::Position;
+use event_store::{LogId, Position};
 use futures::{Stream, StreamExt};
 use http_boundary::{Caller, ClientShare, PathParams, Problem, Stopping};
 use std::convert::Infallible;
@@ -47,22 +47,44 @@ impl FromRequestParts<Shared> for Listener {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
-        let after = last_event_id(&parts.headers)?;
+        let after = match last_event_id(&parts.headers)? {
+            Some((position, Some(log_id))) => {
+                let identity = shared.store.log_identity().await.map_err(failed_read)?;
+                // Nothing is known of what its listener has heard of this log.
+                Some(position).filter(|position| identity.has(Some(log_id), *position))
+            }
+            Some((position, None)) => Some(position),
+            None => None,
+        };
         let Ok(share) = ClientShare::from_request_parts(parts, shared).await;
         let Ok(stopping) = Stopping::from_request_parts(parts, shared).await;
         Ok(Self { shared: shared.clone(), after, share, stopping })
     }
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+/// The position up to which the listener has heard everything, and the log that it is a place in. Earlier programs did not
+/// say the log.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<(Position, Option<LogId>)>, Problem> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
-    let position = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    let position = position.ok_or_else(|| {
+    let read = || {
+        let text = value.to_str().ok()?.trim();
+        let (position, log_id) = match text.split_once('@') {
+            Some((position, log_id)) => (position, Some(log_id.parse().ok()?)),
+            None => (text, None),
+        };
+        Some((position.parse().ok()?, log_id))
+    };
+    let said = read().ok_or_else(|| {
         Problem::malformed(
             "The Last-Event-ID is not one of ours: leave it out to begin with the present state.",
         )
     })?;
-    Ok(Some(Position::new(position)))
+    Ok(Some(said))
+}
+
+/// What a listener that connects again says it has heard.
+fn event_id(position: Position, log_id: Option<LogId>) -> String {
+    log_id.map_or_else(|| position.to_string(), |log_id| format!("{position}@{log_id}"))
 }
 
 async fn cart(
@@ -109,11 +131,12 @@ impl Listener {
         freshness: Freshness,
     ) -> Result<Response, Problem> {
         let reached = self.shared.log.reach(freshness).await?;
+        let log_id = self.shared.store.known_log_id();
         let moments =
             self.shared.live_events.follow::<T>(id, self.after, (freshness.asker, self.share.clone())).await;
         let moments = moments.map_err(|error| refused(error, what, id, reached))?;
         let events = moments.map(move |moment| match moment {
-            Ok(moment) => Ok(as_event(&moment)),
+            Ok(moment) => Ok(as_event(&moment, log_id)),
             Err(error) => {
                 // Anybody can be too slow.
                 if matches!(error, BrokenOff::TooSlow) {
@@ -129,10 +152,12 @@ impl Listener {
 
     /// Each new state of a thing.
     async fn tell_states(self, watched: Watched, freshness: Freshness) -> Result<Response, Problem> {
+        self.shared.checkpoints.show_this_log(watched.model(), freshness).await?;
         let reached = self.shared.checkpoints.reach(watched.model(), freshness).await?;
         let states = self.shared.live_states.follow(watched, self.after, freshness).await?;
-        let events = states.map(|state| {
-            let event = Event::default().id(state.position.value().to_string()).event(CURRENT);
+        let log_id = self.shared.store.known_log_id();
+        let events = states.map(move |state| {
+            let event = Event::default().id(event_id(state.position, log_id)).event(CURRENT);
             Ok::<_, Infallible>(event.retry(COME_BACK_AFTER).data(&state.json))
         });
         Ok(self.answer(events, reached))
@@ -167,7 +192,7 @@ fn refused(error: NotFollowed, what: &str, id: impl std::fmt::Display, reached: 
     }
 }
 
-fn as_event(moment: &Moment) -> Event {
-    let event = Event::default().id(moment.position.value().to_string()).event(&moment.name);
+fn as_event(moment: &Moment, log_id: Option<LogId>) -> Event {
+    let event = Event::default().id(event_id(moment.position, log_id)).event(&moment.name);
     event.retry(COME_BACK_AFTER).data(&moment.json)
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,14 +36,24 @@ export class Server {
   #folder;
   #process;
   #output = "";
+  #parameters;
   address;
 
-  static async start() {
+  /** Starts a store with these users; without any, it is open to everybody. */
+  static async start(flags = [], users = undefined) {
     const server = new Server();
     server.#folder = await mkdtemp(join(tmpdir(), "emporium-clients-"));
+    server.#parameters = [...flags, ...(await server.#usersIn(users))];
     server.address = `127.0.0.1:${await freePort()}`;
     await server.start();
     return server;
+  }
+
+  async #usersIn(users) {
+    if (!users) return ["--open"];
+    const file = join(this.#folder, "users.json");
+    await writeFile(file, JSON.stringify(users));
+    return ["--users", file];
   }
 
   get uri() {
@@ -52,7 +62,8 @@ export class Server {
 
   /** Starts the process and waits until it says on which address it listens. */
   async start() {
-    const parameters = ["event-store", "serve", "--open", "--data-dir", this.#folder, "--listen", this.address];
+    const parameters = ["event-store", "serve", "--data-dir", this.#folder, "--listen", this.address];
+    parameters.push(...this.#parameters);
     const started = spawn(process.env.EMPORIUM, parameters, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = started;
     this.#output = "";

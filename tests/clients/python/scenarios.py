@@ -220,7 +220,11 @@ class Subscriptions(Scenario):
                 self.append(f"{category}-{n}", event(n))
                 self.append(new_stream("noise"), event(-n))
             subscription = self.client.subscribe_to_all(
-                commit_position=position, include_checkpoints=True, window_size=1, **mine
+                commit_position=position,
+                include_checkpoints=True,
+                window_size=1,
+                checkpoint_interval_multiplier=1,
+                **mine,
             )
             seen = self.until(subscription, first + 1)
             # Live.

@@ -2,6 +2,7 @@
 
 use super::proxy::Proxy;
 use super::story::Step;
+use crate::copying::{copy_history, shared_store};
 use embedded_event_store::EmbeddedEventStore;
 use event_store::{EventStore, ExpectedRevision, RawEvent, RecordedEvent};
 use futures::{StreamExt, pin_mut};
@@ -88,6 +89,23 @@ impl Machine {
             Services::start(&self.server, proxy.address(), self.hold_seconds, Process::Runs).await;
     }
 
+    /// Moves to another event store, of which others have written so many events, and goes on there.
+    pub async fn move_house(&mut self, foreign_events: usize) {
+        self.crash();
+        let folder = self.folder.path().join(format!("event-store-{}", uuid::Uuid::new_v4()));
+        let new = shared_store(&folder, foreign_events + 1).await;
+        copy_history(&self.server, &new, self.folder.path()).await;
+        std::mem::replace(&mut self.server, new).stop().await;
+        let address = format!("http://{}", self.gateway.address());
+        self.services = Services::start(&self.server, &address, self.hold_seconds, Process::Runs).await;
+    }
+
+    /// Somebody says that the log was restored from a backup, as the operator has to.
+    pub async fn is_told_of_the_backup(&self) {
+        let before = self.store().log_identity().await.unwrap().id();
+        assert_ne!(self.store().renew_log_identity().await.unwrap(), before);
+    }
+
     pub fn crash(&self) {
         self.services.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -103,7 +121,8 @@ impl Machine {
     /// All that happened, in order, without the processes' own notes.
     pub async fn history(&self) -> Vec<RecordedEvent> {
         let events = self.store().read_all(None, usize::MAX).map(Result::unwrap);
-        let of_the_shop = |event: &RecordedEvent| !["process", "audit"].contains(&event.category());
+        let of_the_shop =
+            |event: &RecordedEvent| !["process", "audit", "weather"].contains(&event.category());
         events.filter(|event| std::future::ready(of_the_shop(event))).collect().await
     }
 

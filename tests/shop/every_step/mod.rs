@@ -7,6 +7,7 @@
 
 mod history;
 mod machine;
+mod moving;
 mod proxy;
 mod story;
 

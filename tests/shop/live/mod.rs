@@ -88,7 +88,8 @@ impl Listener {
 fn heard(block: &str) -> Option<Heard> {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     Some(Heard {
-        id: field("id")?.parse().unwrap(),
+        // Behind the position is the log that it is a place in.
+        id: field("id")?.split_once('@')?.0.parse().unwrap(),
         name: field("event")?.to_owned(),
         data: serde_json::from_str(field("data")?).unwrap(),
     })

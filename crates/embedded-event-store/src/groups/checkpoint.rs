@@ -9,8 +9,12 @@ use super::settings::Settings;
 use super::{GroupError, GroupId, Source, stored};
 use crate::service::Store;
 
-/// A filtered group notes how far it is after so many events that do not concern it.
-pub(super) const CONSIDERED_PER_CHECKPOINT: u64 = 1000;
+/// A filtered group notes how far it is after so many events that do not concern it ...
+const CONSIDERED_PER_CHECKPOINT: u64 = 1000;
+/// ... after this time, if its settings do not say when.
+const PASSED_OVER_AFTER: Duration = Duration::from_secs(2);
+/// The first checkpoint is not held back for longer, so that a crash soon after the start repeats little.
+const FIRST_AFTER: Duration = Duration::from_secs(1);
 /// After a failed write the next attempt waits so long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -18,7 +22,9 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(super) struct Checkpoint {
     stored: Option<u64>,
     noted: Option<u64>,
-    noted_at: Instant,
+    noted_at: Option<Instant>,
+    /// Since when there has been enough for the first one.
+    first_since: Option<Instant>,
     not_before: Instant,
 }
 
@@ -30,8 +36,13 @@ impl Checkpoint {
             tracing::warn!(group = %id, "the checkpoint is of another log; the group begins where it was told to start");
             stored = None;
         }
-        let now = Instant::now();
-        Ok(Checkpoint { stored, noted: stored.or(start), noted_at: now, not_before: now })
+        Ok(Checkpoint {
+            stored,
+            noted: stored.or(start),
+            noted_at: None,
+            first_since: None,
+            not_before: Instant::now(),
+        })
     }
 
     /// The checkpoint that the log holds.
@@ -45,7 +56,7 @@ impl Checkpoint {
     }
 
     /// When a checkpoint is due; `None` if there is nothing worth noting.
-    pub fn due(&self, settings: &Settings, deliveries: &Deliveries) -> Option<Instant> {
+    pub fn due(&mut self, settings: &Settings, deliveries: &Deliveries) -> Option<Instant> {
         let done_to = deliveries.done_to()?;
         if self.noted >= Some(done_to) {
             return None;
@@ -53,12 +64,16 @@ impl Checkpoint {
         let finished = deliveries.finished();
         let passed_over =
             settings.filter.is_some() && done_to - self.noted.unwrap_or(0) >= CONSIDERED_PER_CHECKPOINT;
-        let due = if finished >= u64::from(settings.max_checkpoint_count.max(1)) {
-            self.noted_at
-        } else if finished >= u64::from(settings.min_checkpoint_count.max(1)) || passed_over {
-            self.noted_at + settings.checkpoint_after()
-        } else {
+        if finished >= u64::from(settings.max_checkpoint_count.max(1)) {
+            return Some(self.not_before);
+        }
+        if finished < u64::from(settings.min_checkpoint_count.max(1)) && !passed_over {
             return None;
+        }
+        let after = settings.checkpoint_after().or(passed_over.then_some(PASSED_OVER_AFTER))?;
+        let due = match self.noted_at {
+            Some(noted_at) => noted_at + after,
+            None => *self.first_since.get_or_insert_with(Instant::now) + after.min(FIRST_AFTER),
         };
         Some(due.max(self.not_before))
     }
@@ -79,13 +94,19 @@ impl Checkpoint {
         };
         self.not_before = Instant::now() + PAUSE_AFTER_FAILURE;
         stored::write_checkpoint(store, id, place, self.stored.is_none()).await?;
+        let now = Instant::now();
         *self = Checkpoint {
             stored: Some(done_to),
             noted: Some(done_to),
-            noted_at: Instant::now(),
-            not_before: Instant::now(),
+            noted_at: Some(now),
+            first_since: None,
+            not_before: now,
         };
         deliveries.count_anew();
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -12,11 +12,9 @@ use super::info::GroupInfo;
 /// Who wants to consume.
 #[derive(Debug, Clone)]
 pub struct Newcomer {
-    /// Its address.
-    pub address: String,
-    /// Its user; empty for none.
+    /// Its user.
     pub user: String,
-    /// Its connection's name; empty for none.
+    /// Its connection's name.
     pub connection_name: String,
     /// How many messages it takes at once.
     pub slots: usize,
@@ -31,8 +29,6 @@ pub enum Nack {
     Retry,
     /// They are done as they are.
     Skip,
-    /// Give them to others, and end this consumer's subscription.
-    Stop,
 }
 
 /// A connected consumer's messages.
@@ -60,7 +56,7 @@ impl Consumer {
 
     /// It is not done with messages.
     pub async fn nack(&self, ids: Vec<Uuid>, action: Nack, reason: String) {
-        let _ = self.commands.send(Command::Nack { consumer: self.number, ids, action, reason }).await;
+        let _ = self.commands.send(Command::Nack { ids, action, reason }).await;
     }
 
     /// It goes.
@@ -73,7 +69,7 @@ pub(super) enum Command {
     Join(Newcomer, oneshot::Sender<Result<Joined, GroupError>>),
     Leave(u64),
     Ack(Vec<Uuid>),
-    Nack { consumer: u64, ids: Vec<Uuid>, action: Nack, reason: String },
+    Nack { ids: Vec<Uuid>, action: Nack, reason: String },
     Replay(Option<u64>),
     Info(oneshot::Sender<Result<GroupInfo, GroupError>>),
     End,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::info::ConsumerInfo;
+use super::measurements::{LastAsked, Measurements};
 use super::settings::Strategy;
 use crate::service::Resolved;
 
@@ -37,21 +38,19 @@ pub enum End {
 /// A connected consumer.
 pub(super) struct Connected {
     pub number: u64,
-    pub address: String,
     pub user: String,
     pub connection_name: String,
     pub slots: usize,
     pub sender: mpsc::Sender<Delivery>,
     pub end: Arc<OnceLock<End>>,
-    pub since: Instant,
     in_flight: usize,
     total: u64,
-    total_when_asked: u64,
+    last_asked: LastAsked,
+    measurements: Option<Measurements>,
 }
 
 /// Who connects.
 pub(super) struct Connecting {
-    pub address: String,
     pub user: String,
     pub connection_name: String,
     pub slots: usize,
@@ -74,6 +73,7 @@ struct Pin {
 /// The consumers of one group, in the order in which the next events go to them.
 pub(super) struct Consumers {
     strategy: Strategy,
+    measured: bool,
     list: Vec<Connected>,
     pins: HashMap<u64, Pin>,
     next_number: u64,
@@ -81,9 +81,9 @@ pub(super) struct Consumers {
 }
 
 impl Consumers {
-    /// Nobody yet.
-    pub fn new(strategy: Strategy) -> Self {
-        Consumers { strategy, list: Vec::new(), pins: HashMap::new(), next_number: 1, next_turn: 0 }
+    /// Nobody yet. If they are to be `measured`, it is noted how long each takes for its messages.
+    pub fn new(strategy: Strategy, measured: bool) -> Self {
+        Consumers { strategy, measured, list: Vec::new(), pins: HashMap::new(), next_number: 1, next_turn: 0 }
     }
 
     /// How many there are.
@@ -95,19 +95,18 @@ impl Consumers {
     pub fn add(&mut self, new: Connecting) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        let Connecting { address, user, connection_name, slots, sender, end } = new;
+        let Connecting { user, connection_name, slots, sender, end } = new;
         self.list.push(Connected {
             number,
-            address,
             user,
             connection_name,
             slots,
             sender,
             end,
-            since: Instant::now(),
             in_flight: 0,
             total: 0,
-            total_when_asked: 0,
+            last_asked: LastAsked::never(),
+            measurements: self.measured.then(Measurements::default),
         });
         number
     }
@@ -154,6 +153,14 @@ impl Consumers {
         Some(number)
     }
 
+    /// A consumer has answered an event after this time.
+    pub fn answered(&mut self, number: u64, after: Duration) {
+        let consumer = self.list.iter_mut().find(|consumer| consumer.number == number);
+        if let Some(measurements) = consumer.and_then(|consumer| consumer.measurements.as_mut()) {
+            measurements.note(after);
+        }
+    }
+
     /// An event is no longer with a consumer.
     pub fn taken_back(&mut self, number: u64, bucket: u64) {
         if let Some(consumer) = self.list.iter_mut().find(|consumer| consumer.number == number) {
@@ -174,17 +181,19 @@ impl Consumers {
         self.list
             .iter_mut()
             .map(|consumer| {
-                let since_last_asked = consumer.total - consumer.total_when_asked;
-                consumer.total_when_asked = consumer.total;
+                let since_asked = consumer.last_asked.asked(consumer.total);
                 ConsumerInfo {
-                    address: consumer.address.clone(),
                     user: consumer.user.clone(),
                     connection_name: consumer.connection_name.clone(),
                     total_items: consumer.total,
-                    since_last_asked,
-                    average_per_second: consumer.total / consumer.since.elapsed().as_secs().max(1),
+                    since_asked,
                     free: consumer.slots.saturating_sub(consumer.in_flight),
                     in_flight: consumer.in_flight,
+                    measurements: consumer
+                        .measurements
+                        .as_ref()
+                        .map(Measurements::figures)
+                        .unwrap_or_default(),
                 }
             })
             .collect()

@@ -35,7 +35,8 @@ pub(super) struct Entry {
 struct InFlight {
     entry: Entry,
     consumer: u64,
-    deadline: Option<Instant>,
+    since: Instant,
+    deadline: Instant,
 }
 
 /// A message that is to be parked, and why.
@@ -48,7 +49,7 @@ pub(super) struct ToPark {
 pub(super) struct Deliveries {
     pub consumers: Consumers,
     strategy: Strategy,
-    timeout: Option<Duration>,
+    timeout: Duration,
     max_retries: u32,
     waiting: VecDeque<Entry>,
     retrying: BTreeMap<Origin, Entry>,
@@ -66,7 +67,7 @@ impl Deliveries {
     /// Nothing yet; everything up to `done_to` is done.
     pub fn new(settings: &Settings, done_to: Option<u64>) -> Self {
         Deliveries {
-            consumers: Consumers::new(settings.strategy),
+            consumers: Consumers::new(settings.strategy, settings.extra_statistics),
             strategy: settings.strategy,
             timeout: settings.message_timeout(),
             max_retries: settings.max_retry_count,
@@ -183,10 +184,10 @@ impl Deliveries {
             };
             match taken {
                 Some(consumer) => {
-                    let deadline = self.timeout.map(|timeout| now + timeout);
-                    self.deadlines.extend(deadline.map(|at| (at, entry.id)));
+                    let deadline = now + self.timeout;
+                    self.deadlines.insert((deadline, entry.id));
                     self.handed_out += 1;
-                    self.in_flight.insert(entry.id, InFlight { entry, consumer, deadline });
+                    self.in_flight.insert(entry.id, InFlight { entry, consumer, since: now, deadline });
                 }
                 None => held_back.push((entry, again)),
             }
@@ -203,7 +204,7 @@ impl Deliveries {
     /// A consumer is done with messages. It is heard even if the message is on its way to another by now.
     pub fn ack(&mut self, ids: &[Uuid]) {
         for id in ids {
-            if let Some(entry) = self.take_back(id) {
+            if let Some(entry) = self.answered(id) {
                 self.finish(entry.origin);
             }
         }
@@ -211,13 +212,14 @@ impl Deliveries {
 
     /// A consumer wants messages to be parked.
     pub fn park(&mut self, ids: &[Uuid], reason: &str) -> Vec<ToPark> {
-        let taken = ids.iter().filter_map(|id| self.take_back(id));
-        taken.map(|entry| ToPark { entry, reason: format!("the consumer asked for it: {reason}") }).collect()
+        let taken = ids.iter().filter_map(|id| self.answered(id));
+        let reason = format!("Client explicitly NAK'ed message.\n{reason}");
+        taken.map(|entry| ToPark { entry, reason: reason.clone() }).collect()
     }
 
     /// A consumer wants messages to be given again. What was given too often is to be parked.
     pub fn retry(&mut self, ids: &[Uuid]) -> Vec<ToPark> {
-        let taken: Vec<_> = ids.iter().filter_map(|id| self.take_back(id)).collect();
+        let taken: Vec<_> = ids.iter().filter_map(|id| self.answered(id)).collect();
         taken.into_iter().filter_map(|entry| self.again(entry)).collect()
     }
 
@@ -276,7 +278,7 @@ impl Deliveries {
 
     fn again(&mut self, entry: Entry) -> Option<ToPark> {
         if entry.retries >= self.max_retries {
-            let reason = format!("it was given again {} times", entry.retries);
+            let reason = format!("Reached retry count of {}", self.max_retries);
             return Some(ToPark { entry, reason });
         }
         self.put_back(entry);
@@ -288,12 +290,18 @@ impl Deliveries {
         self.retrying.insert(entry.origin, entry);
     }
 
+    /// The message of this id, which a consumer has answered.
+    fn answered(&mut self, id: &Uuid) -> Option<Entry> {
+        if let Some(message) = self.in_flight.get(id) {
+            self.consumers.answered(message.consumer, message.since.elapsed());
+        }
+        self.take_back(id)
+    }
+
     /// The message of this id, from its consumer or from those that are to be given again.
     fn take_back(&mut self, id: &Uuid) -> Option<Entry> {
         if let Some(message) = self.in_flight.remove(id) {
-            if let Some(at) = message.deadline {
-                self.deadlines.remove(&(at, *id));
-            }
+            self.deadlines.remove(&(message.deadline, *id));
             self.consumers.taken_back(message.consumer, message.entry.bucket);
             return Some(message.entry);
         }

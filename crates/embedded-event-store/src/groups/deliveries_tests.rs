@@ -50,7 +50,6 @@ fn with_messages(strategy: Strategy, count: u64) -> Deliveries {
 fn join(deliveries: &mut Deliveries, slots: usize) -> (u64, mpsc::Receiver<Delivery>) {
     let (sender, receiver) = mpsc::channel(slots);
     let number = deliveries.join(Connecting {
-        address: String::new(),
         user: String::new(),
         connection_name: String::new(),
         slots,
@@ -162,9 +161,46 @@ fn what_takes_too_long_is_given_again_and_in_the_end_parked() {
     }
     let parked = deliveries.expire(now);
     assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].reason, "Reached retry count of 2");
     assert_eq!(deliveries.done_to(), None, "it is not done before the log has it");
     deliveries.finish(parked[0].entry.origin);
     assert_eq!(deliveries.done_to(), Some(0));
+}
+
+#[test]
+fn a_message_may_take_half_a_second_even_if_it_may_take_no_time() {
+    let none = Settings { message_timeout_ms: 0, ..settings(Strategy::RoundRobin) };
+    let mut deliveries = Deliveries::new(&none, None);
+    deliveries.add(Origin::Source(0), event("s", 0, 1));
+    let (_, mut receiver) = join(&mut deliveries, 10);
+    let now = Instant::now();
+    deliveries.push(now);
+    assert_eq!(handed(&mut receiver), [(0, 0)]);
+    assert_eq!(deliveries.next_deadline(), Some(now + Duration::from_millis(500)));
+}
+
+#[test]
+fn a_message_is_parked_with_the_words_of_the_consumer() {
+    let mut deliveries = with_messages(Strategy::RoundRobin, 1);
+    let _consumer = join(&mut deliveries, 10);
+    deliveries.push(Instant::now());
+    let parked = deliveries.park(&[id(0)], "poison");
+    assert_eq!(parked[0].reason, "Client explicitly NAK'ed message.\npoison");
+}
+
+#[test]
+fn consumers_are_measured_if_the_group_wants_it() {
+    for wanted in [true, false] {
+        let measured = Settings { extra_statistics: wanted, ..settings(Strategy::RoundRobin) };
+        let mut deliveries = Deliveries::new(&measured, None);
+        deliveries.add(Origin::Source(0), event("s", 0, 1));
+        let _consumer = join(&mut deliveries, 10);
+        deliveries.push(Instant::now());
+        assert!(deliveries.consumers.ask()[0].measurements.is_empty(), "nothing was answered yet");
+        deliveries.ack(&[id(0)]);
+        let names = deliveries.consumers.ask()[0].measurements.len();
+        assert_eq!(names, if wanted { 14 } else { 0 });
+    }
 }
 
 #[test]

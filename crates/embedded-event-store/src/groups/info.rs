@@ -1,5 +1,6 @@
 //! What a group says about itself.
 
+use super::measurements::SinceAsked;
 use super::settings::Settings;
 use super::{GroupId, Source};
 
@@ -14,12 +15,10 @@ pub struct GroupInfo {
     pub live: bool,
     /// Its consumers.
     pub consumers: Vec<ConsumerInfo>,
-    /// Messages handed out since the group was started, on average per second.
-    pub average_per_second: u64,
     /// Messages handed out since the group was started.
     pub total_items: u64,
     /// Messages handed out since somebody last asked.
-    pub since_last_asked: u64,
+    pub since_asked: SinceAsked,
     /// Up to here the group is done, and the log knows it.
     pub checkpoint: Option<u64>,
     /// The newest revision or position of the source.
@@ -47,20 +46,19 @@ impl GroupInfo {
 /// A consumer as it is now.
 #[derive(Debug, Clone)]
 pub struct ConsumerInfo {
-    /// Its address.
-    pub address: String,
-    /// Its user; empty if nobody asked for one.
+    /// Its user.
     pub user: String,
-    /// Its connection's name; empty if it has none.
+    /// Its connection's name.
     pub connection_name: String,
     /// Messages handed to it.
     pub total_items: u64,
     /// Messages handed to it since somebody last asked.
-    pub since_last_asked: u64,
-    /// Messages handed to it, on average per second.
-    pub average_per_second: u64,
+    pub since_asked: SinceAsked,
     /// How many more it takes.
     pub free: usize,
     /// Messages that are with it.
     pub in_flight: usize,
+    /// How long it takes for its messages, in milliseconds, by the names that the protocol has for the figures; empty
+    /// if nobody asked for them, or nothing was answered yet.
+    pub measurements: Vec<(&'static str, u64)>,
 }

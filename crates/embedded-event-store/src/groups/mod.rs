@@ -10,6 +10,7 @@ mod commands;
 mod consumers;
 mod deliveries;
 mod info;
+mod measurements;
 mod registry;
 mod replay;
 mod settings;
@@ -75,17 +76,22 @@ impl fmt::Display for GroupId {
 #[derive(Debug, Error)]
 pub enum GroupError {
     /// There is none by that name.
-    #[error("there is no persistent subscription {name:?} to {source_name}; create it first")]
+    #[error("Subscription group {name} on stream {source_name} does not exist.")]
     Missing {
         /// What it would follow.
         source_name: String,
         /// The group's name.
         name: String,
     },
+    /// There is none for the source, and there was none since the groups were started.
+    // The two blanks are where the protocol's own server leaves out the name of no group.
+    #[error("Subscription group  on stream {source_name} does not exist.")]
+    NoneOf {
+        /// What it would follow.
+        source_name: String,
+    },
     /// There is one already.
-    #[error(
-        "the persistent subscription {name:?} to {source_name} exists already; update it, or choose another name"
-    )]
+    #[error("Subscription group {name} on stream {source_name} exists.")]
     Exists {
         /// What it follows.
         source_name: String,
@@ -95,34 +101,31 @@ pub enum GroupError {
     /// As many consumers are connected as the group allows.
     ///
     /// There are clients that know this error by the first three words of its message.
-    #[error(
-        "Maximum subscriptions reached: the persistent subscription {name:?} to {source_name} has its {most} consumers; \
-         end one, or allow more"
-    )]
+    #[error("Maximum subscriptions reached for subscription group {name} on stream {source_name}.")]
     Full {
         /// What it follows.
         source_name: String,
         /// The group's name.
         name: String,
-        /// How many consumers it allows.
-        most: u32,
     },
     /// The request makes no sense.
     #[error("{0}")]
     Invalid(String),
     /// No group can work with these settings.
-    #[error("the persistent subscription {name:?} to {source_name} cannot work: {reason}")]
+    #[error("Subscription group {name} on stream {source_name} failed: '{reason}'")]
     Unworkable {
         /// What it would follow.
         source_name: String,
         /// The group's name.
         name: String,
-        /// What is wrong with the settings, and what to do about it.
+        /// What is wrong, in the words of the protocol's own server: clients compare them.
         reason: String,
     },
-    /// The settings cannot be written as JSON.
-    #[error("the settings of the persistent subscriptions cannot be stored; this is a defect of the store")]
-    Settings(#[source] serde_json::Error),
+    /// What a group leaves in the log cannot be written as JSON.
+    #[error(
+        "what a persistent subscription leaves in the log cannot be stored; this is a defect of the store"
+    )]
+    Json(#[source] serde_json::Error),
     /// The store is stopping.
     #[error("the event store is stopping; subscribe again when it is back")]
     Stopping,
@@ -139,8 +142,9 @@ impl GroupError {
         GroupError::Missing { source_name: id.source.name().to_owned(), name: id.name.clone() }
     }
 
-    /// The refusal of settings with which no group can work.
-    pub fn unworkable(id: &GroupId, reason: String) -> Self {
+    /// The refusal of what no group can do.
+    pub fn unworkable(id: &GroupId, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
         GroupError::Unworkable { source_name: id.source.name().to_owned(), name: id.name.clone(), reason }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Parked {
     /// The next message to be parked goes here.
     next: u64,
     not_before: Instant,
+    /// After a truncation that failed.
+    not_again_before: Instant,
 }
 
 impl Parked {
@@ -33,18 +35,25 @@ impl Parked {
             Some((first, last)) => (first.min(last + 1), last + 1),
             None => (0, 0),
         };
+        let now = Instant::now();
         Ok(Parked {
             truncated_to: first,
             loaded_to: first,
             replay_to: first,
             next,
-            not_before: Instant::now(),
+            not_before: now,
+            not_again_before: now,
         })
     }
 
     /// How many messages are parked and not on their way again.
     pub fn count(&self) -> u64 {
         self.next - self.replay_to
+    }
+
+    /// Whether nothing is parked, and nothing of it is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.truncated_to == self.next
     }
 
     /// So many messages were parked, and this is the revision of the last one.
@@ -59,10 +68,11 @@ impl Parked {
         self.next = last + 1;
     }
 
-    /// Gives the oldest parked messages again: all, or so many.
-    pub fn replay(&mut self, limit: Option<u64>) {
-        let end = limit.map_or(self.next, |limit| self.replay_to.saturating_add(limit));
-        self.replay_to = end.min(self.next);
+    /// Gives parked messages again: all, or those before a revision of their stream.
+    pub fn replay(&mut self, before: Option<u64>) {
+        let end = before.map_or(self.next, |before| before.min(self.next));
+        self.replay_to = self.replay_to.max(end);
+        self.not_before = self.not_before.max(Instant::now() + PAUSE);
     }
 
     /// Loads more of what is to be given again, if not too much of it waits already.
@@ -82,7 +92,8 @@ impl Parked {
             self.loaded_to = self.replay_to;
         }
         for message in messages {
-            let Some(revision) = message.link.as_ref().map(|link| link.revision()) else { continue };
+            let record = message.link.as_ref().or(message.event.as_ref());
+            let Some(revision) = record.map(|record| record.revision()) else { continue };
             if revision >= self.replay_to {
                 break;
             }
@@ -95,9 +106,12 @@ impl Parked {
         Ok(())
     }
 
-    /// When the log should learn of what is done; `None` if it knows.
+    /// When the log should learn of what is done; `None` if it knows. It learns at once when a replay is over, and now and
+    /// then while one goes on.
     pub fn due(&self, deliveries: &Deliveries) -> Option<Instant> {
-        (self.done_to(deliveries) > self.truncated_to).then_some(self.not_before)
+        let done_to = self.done_to(deliveries);
+        let pause = if done_to == self.replay_to { self.not_again_before } else { self.not_before };
+        (done_to > self.truncated_to).then_some(pause.max(self.not_again_before))
     }
 
     /// Tells the log what is done.
@@ -108,10 +122,12 @@ impl Parked {
         deliveries: &Deliveries,
     ) -> Result<(), GroupError> {
         let done_to = self.done_to(deliveries);
-        self.not_before = Instant::now() + PAUSE;
         if done_to > self.truncated_to {
+            self.not_again_before = Instant::now() + PAUSE;
             stored::truncate_parked(store, id, done_to).await?;
             self.truncated_to = done_to;
+            self.not_again_before = Instant::now();
+            self.not_before = self.not_again_before + PAUSE;
         }
         Ok(())
     }

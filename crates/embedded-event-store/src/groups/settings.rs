@@ -10,7 +10,8 @@ use crate::service::{EventFilter, FilterOn};
 /// Most messages that may wait for consumers, whatever the settings say.
 const MOST_WAITING: usize = 10_000;
 /// A message is not given again sooner than this, whatever the settings say: clients gather their answers for up to a few
-/// hundred milliseconds before they send them.
+/// hundred milliseconds before they send them. The protocol's own server looks once a second, also at messages that may
+/// take no time at all.
 const LEAST_MESSAGE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How a group chooses the consumer for an event.
@@ -102,7 +103,8 @@ impl FilterSettings {
     /// The filter; fails if the expression is none.
     pub fn filter(&self) -> Result<EventFilter, GroupError> {
         let on = if self.on_stream_name { FilterOn::StreamName } else { FilterOn::EventType };
-        if self.prefixes.is_empty() {
+        // With neither, no event has a name that begins with any of no prefixes.
+        if self.prefixes.is_empty() && !self.expression.is_empty() {
             return EventFilter::expression(on, &self.expression)
                 .map_err(|error| GroupError::Invalid(error.to_string()));
         }
@@ -120,14 +122,14 @@ pub struct Settings {
     /// Where it starts.
     #[serde(rename = "startPosition")]
     pub start_from: Start,
-    /// Whether the client asked for more statistics. It is remembered and told, and changes nothing.
+    /// Whether it is measured how long each consumer takes for its messages.
     pub extra_statistics: bool,
     /// How often a message is given again before it is parked.
     pub max_retry_count: u32,
-    /// After how many milliseconds without an answer a message is given again; 0 for never.
+    /// After how many milliseconds without an answer a message is given again.
     #[serde(rename = "messageTimeout")]
     pub message_timeout_ms: u32,
-    /// A checkpoint is due after so many milliseconds ...
+    /// A checkpoint is due after so many milliseconds (0: not because of the time) ...
     #[serde(rename = "checkPointAfter")]
     pub checkpoint_after_ms: u32,
     /// ... if at least so many messages are done ...
@@ -153,15 +155,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long a consumer may take for a message; `None` for as long as it likes.
-    pub fn message_timeout(&self) -> Option<Duration> {
-        let asked = Duration::from_millis(self.message_timeout_ms.into());
-        (!asked.is_zero()).then(|| asked.max(LEAST_MESSAGE_TIMEOUT))
+    /// How long a consumer may take for a message.
+    pub fn message_timeout(&self) -> Duration {
+        Duration::from_millis(self.message_timeout_ms.into()).max(LEAST_MESSAGE_TIMEOUT)
     }
 
-    /// How long messages that are done may go without a checkpoint.
-    pub fn checkpoint_after(&self) -> Duration {
-        Duration::from_millis(self.checkpoint_after_ms.max(1).into())
+    /// How long messages that are done may go without a checkpoint; `None` for as long as their number allows.
+    pub fn checkpoint_after(&self) -> Option<Duration> {
+        let after = Duration::from_millis(self.checkpoint_after_ms.into());
+        (!after.is_zero()).then_some(after)
     }
 
     /// How many messages may wait for consumers.
@@ -184,9 +186,9 @@ mod tests {
                 "historyBufferSize": 2, "namedConsumerStrategy": "RoundRobin",
             })
         };
-        for (asked, given) in [(0, None), (1, Some(500)), (500, Some(500)), (1234, Some(1234))] {
+        for (asked, given) in [(0, 500), (1, 500), (500, 500), (1234, 1234)] {
             let settings: Settings = serde_json::from_value(json(asked)).unwrap();
-            assert_eq!(settings.message_timeout(), given.map(Duration::from_millis), "{asked}");
+            assert_eq!(settings.message_timeout(), Duration::from_millis(given), "{asked}");
             assert_eq!(settings.message_timeout_ms, asked, "it is told as it was given");
         }
     }

@@ -3,11 +3,13 @@
 //! The streams' names are those of the protocol's own server, so that tools which look into them find what they expect.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::deliveries::ToPark;
@@ -47,6 +49,47 @@ impl StoredGroup {
     }
 }
 
+/// Why a message is parked: the metadata of its link.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WhyParked<'a> {
+    added: String,
+    reason: &'a str,
+    /// Its number in the group's source; the protocol's own server leaves out what is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    subscription_event_number: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The metadata of a group's streams, with its keys in the order of the protocol's own server.
+#[derive(Serialize)]
+struct OwnMetadata {
+    #[serde(rename = "$maxCount", skip_serializing_if = "Option::is_none")]
+    max_count: Option<u64>,
+    #[serde(rename = "$tb", skip_serializing_if = "Option::is_none")]
+    truncate_before: Option<u64>,
+    #[serde(rename = "$acl")]
+    access: Admins,
+}
+
+/// Only they may do anything.
+#[derive(Serialize)]
+struct Admins {
+    #[serde(rename = "$r")]
+    read: &'static str,
+    #[serde(rename = "$w")]
+    write: &'static str,
+    #[serde(rename = "$d")]
+    delete: &'static str,
+    #[serde(rename = "$mr")]
+    read_metadata: &'static str,
+    #[serde(rename = "$mw")]
+    write_metadata: &'static str,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Config<T> {
     version: String,
@@ -77,7 +120,7 @@ pub(super) async fn read_config(store: &Store) -> Result<Vec<StoredGroup>, Group
 /// Stores the settings of all groups.
 pub(super) async fn write_config(store: &Store, entries: Vec<StoredGroup>) -> Result<(), GroupError> {
     let config = Config { version: "2".to_owned(), entries };
-    let data = serde_json::to_vec(&config).map_err(GroupError::Settings)?;
+    let data = serde_json::to_vec(&config).map_err(GroupError::Json)?;
     let event = proposed(CONFIG_TYPE, data.into(), Bytes::new());
     store.append_own(CONFIG_STREAM.to_owned(), vec![event]).await?;
     Ok(())
@@ -100,9 +143,7 @@ pub(super) async fn write_checkpoint(
 ) -> Result<(), GroupError> {
     let stream = checkpoint_stream(id);
     if is_first {
-        let metadata = json!({ "$maxCount": 2, "$acl": admins_only() });
-        let event = proposed(METADATA_TYPE, metadata.to_string().into(), Bytes::new());
-        store.append_own(metadata_stream(&stream), vec![event]).await?;
+        write_metadata(store, &stream, Some(2), None).await?;
     }
     let event = proposed(CHECKPOINT_TYPE, Value::String(place).to_string().into(), Bytes::new());
     store.append_own(stream, vec![event]).await?;
@@ -117,7 +158,7 @@ pub(super) async fn park(
 ) -> Result<Option<u64>, GroupError> {
     let mut last = None;
     for some in messages.chunks(PARKED_AT_ONCE) {
-        let links = some.iter().map(link_to).collect();
+        let links = some.iter().map(link_to).collect::<Result<_, _>>()?;
         last = store.append_own(parked_stream(id), links).await?.revision;
     }
     Ok(last)
@@ -140,9 +181,20 @@ pub(super) async fn read_parked(
 
 /// Says that the parked messages before a revision are done.
 pub(super) async fn truncate_parked(store: &Store, id: &GroupId, before: u64) -> Result<(), GroupError> {
-    let metadata = json!({ "$tb": before, "$acl": admins_only() });
-    let event = proposed(METADATA_TYPE, metadata.to_string().into(), Bytes::new());
-    store.append_own(metadata_stream(&parked_stream(id)), vec![event]).await?;
+    write_metadata(store, &parked_stream(id), None, Some(before)).await
+}
+
+async fn write_metadata(
+    store: &Store,
+    stream: &str,
+    max_count: Option<u64>,
+    truncate_before: Option<u64>,
+) -> Result<(), GroupError> {
+    let metadata = OwnMetadata { max_count, truncate_before, access: admins_only() };
+    let metadata = serde_json::to_vec(&metadata).map_err(GroupError::Json)?;
+    store
+        .append_own(metadata_stream(stream), vec![proposed(METADATA_TYPE, metadata.into(), Bytes::new())])
+        .await?;
     Ok(())
 }
 
@@ -170,7 +222,7 @@ fn parked_stream(id: &GroupId) -> String {
     format!("$persistentsubscription-{id}-parked")
 }
 
-fn link_to(message: &ToPark) -> ProposedEvent {
+fn link_to(message: &ToPark) -> Result<ProposedEvent, GroupError> {
     let Resolved { event, link } = &message.entry.event;
     let target = match (event, link) {
         (Some(event), _) => {
@@ -180,17 +232,23 @@ fn link_to(message: &ToPark) -> ProposedEvent {
         (None, None) => Bytes::new(),
     };
     let original = link.as_ref().or(event.as_ref()).map(|record| record.revision());
-    let metadata = json!({ "reason": message.reason, "subscriptionEventNumber": original });
-    let link = proposed(LINK_TYPE, target, metadata.to_string().into());
-    ProposedEvent { is_json: false, ..link }
+    let why = WhyParked {
+        added: DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, false),
+        reason: &message.reason,
+        subscription_event_number: original.unwrap_or(0),
+    };
+    let metadata = serde_json::to_vec_pretty(&why).map_err(GroupError::Json)?;
+    let link = proposed(LINK_TYPE, target, metadata.into());
+    Ok(ProposedEvent { is_json: false, ..link })
 }
 
 fn proposed(event_type: &str, data: Bytes, metadata: Bytes) -> ProposedEvent {
     ProposedEvent { id: Uuid::new_v4(), event_type: event_type.to_owned(), is_json: true, metadata, data }
 }
 
-fn admins_only() -> Value {
-    json!({ "$r": "$admins", "$w": "$admins", "$d": "$admins", "$mr": "$admins", "$mw": "$admins" })
+fn admins_only() -> Admins {
+    const ADMINS: &str = "$admins";
+    Admins { read: ADMINS, write: ADMINS, delete: ADMINS, read_metadata: ADMINS, write_metadata: ADMINS }
 }
 
 async fn newest_of(store: &Store, stream: &str) -> Result<Option<Arc<Record>>, GroupError> {
@@ -206,7 +264,8 @@ async fn read(
     count: u64,
     resolve_links: bool,
 ) -> Result<Vec<Resolved>, GroupError> {
-    let read = StreamRead { stream: stream.to_owned(), from, direction, count, resolve_links };
+    let reader = store.access().own_rights();
+    let read = StreamRead { stream: stream.to_owned(), from, direction, count, resolve_links, reader };
     let mut events = Vec::new();
     if let Some(found) = store.read_stream(read).await? {
         let mut found = found.events;

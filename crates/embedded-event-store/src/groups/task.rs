@@ -8,18 +8,21 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::checkpoint::{CONSIDERED_PER_CHECKPOINT, Checkpoint};
+use super::checkpoint::Checkpoint;
 use super::commands::{Command, Consumer, Joined, Nack, Newcomer};
 use super::consumers::{Connected, Connecting, End};
 use super::deliveries::{Deliveries, Origin, ToPark};
 use super::info::GroupInfo;
+use super::measurements::LastAsked;
 use super::replay::Parked;
 use super::settings::Settings;
 use super::stored::{self, StoredGroup};
 use super::{GroupError, GroupId, Source};
-use crate::service::{AllSubscription, From, Message, ReadError, Store, StreamSubscription};
+use crate::service::{AllSubscription, From, Message, ReadError, Spacing, Store, StreamSubscription};
 
 const COMMANDS: usize = 256;
+/// A filtered group hears so often how far the log has been searched.
+const SPACING: Spacing = Spacing { window: 32, every: 32 };
 /// Most messages that one consumer may hold at once.
 const MOST_SLOTS: usize = 10_000;
 /// A group that holds so many bytes of messages reads no more until some of them are done.
@@ -45,9 +48,10 @@ pub(super) struct Task {
     parked: Parked,
     source: Option<BoxStream<'static, Result<Message, ReadError>>>,
     live: bool,
+    /// The source was closed for ever before the group could read it.
+    closed: bool,
     checkpoint: Checkpoint,
-    opened_at: Instant,
-    told: u64,
+    last_asked: LastAsked,
 }
 
 impl Task {
@@ -70,9 +74,9 @@ impl Task {
             parked,
             source: None,
             live: false,
+            closed: false,
             checkpoint,
-            opened_at: Instant::now(),
-            told: 0,
+            last_asked: LastAsked::never(),
         };
         Ok((task, sender))
     }
@@ -122,10 +126,8 @@ impl Task {
                 self.deliveries.leave(consumer);
             }
             Command::Ack(ids) => self.deliveries.ack(&ids),
-            Command::Nack { consumer, ids, action, reason } => {
-                self.nack(consumer, &ids, action, &reason).await
-            }
-            Command::Replay(limit) => self.parked.replay(limit),
+            Command::Nack { ids, action, reason } => self.nack(&ids, action, &reason).await,
+            Command::Replay(before) => self.parked.replay(before),
             Command::End => {}
         }
         self.write_what_is_due().await;
@@ -137,7 +139,6 @@ impl Task {
             return Err(GroupError::Full {
                 source_name: self.id.source.name().to_owned(),
                 name: self.id.name.clone(),
-                most,
             });
         }
         let commands = self.own_commands.upgrade().ok_or(GroupError::Stopping)?;
@@ -145,7 +146,6 @@ impl Task {
         let (sender, deliveries) = mpsc::channel(slots);
         let end = Arc::new(OnceLock::new());
         let number = self.deliveries.join(Connecting {
-            address: newcomer.address,
             user: newcomer.user,
             connection_name: newcomer.connection_name,
             slots,
@@ -155,16 +155,10 @@ impl Task {
         Ok(Joined { consumer: Consumer { number, commands }, deliveries, end })
     }
 
-    async fn nack(&mut self, consumer: u64, ids: &[Uuid], action: Nack, reason: &str) {
+    async fn nack(&mut self, ids: &[Uuid], action: Nack, reason: &str) {
         let to_park = match action {
             Nack::Skip => {
                 self.deliveries.ack(ids);
-                return;
-            }
-            Nack::Stop => {
-                if let Some(connected) = self.deliveries.leave(consumer) {
-                    let _ = connected.end.set(End::Dropped);
-                }
                 return;
             }
             Nack::Park => self.deliveries.park(ids, reason),
@@ -206,36 +200,43 @@ impl Task {
 
     /// Opens the source once somebody wants its messages.
     async fn open_source(&mut self) {
-        if self.source.is_some() || self.deliveries.consumers.len() == 0 {
+        if self.deliveries.consumers.len() == 0 {
             return;
         }
-        match self.subscribe().await {
-            Ok(source) => self.source = Some(source),
-            // Nothing comes from a closed stream any more; what is parked can still be given again.
-            Err(GroupError::Read(ReadError::StreamDeleted { .. })) => {
-                self.live = true;
-                self.source = Some(futures::stream::pending().boxed());
+        if self.source.is_none() {
+            match self.subscribe().await {
+                Ok(source) => self.source = Some(source),
+                Err(GroupError::Read(ReadError::StreamDeleted { .. })) => {
+                    self.closed = true;
+                    self.live = true;
+                    self.source = Some(futures::stream::pending().boxed());
+                }
+                Err(error) => {
+                    self.warn(&error, "the source of a persistent subscription could not be read");
+                    self.drop_consumers(End::Failed);
+                }
             }
-            Err(error) => {
-                self.warn(&error, "the source of a persistent subscription could not be read");
-                self.drop_consumers(End::Failed);
-            }
+        }
+        // Nothing comes from it any more; but what is parked can still be given again.
+        if self.closed && self.parked.is_empty() {
+            self.drop_consumers(End::Dropped);
         }
     }
 
     async fn subscribe(&mut self) -> Result<BoxStream<'static, Result<Message, ReadError>>, GroupError> {
         let resolve_links = self.settings.resolve_links;
+        let reader = self.store.access().own_rights();
         let from = self.deliveries.read_to().map_or(From::Start, From::At);
         Ok(match &self.id.source {
             Source::All => {
                 let filter = match &self.settings.filter {
-                    Some(filter) => Some((filter.filter()?, CONSIDERED_PER_CHECKPOINT)),
+                    Some(filter) => Some((filter.filter()?, SPACING)),
                     None => None,
                 };
-                self.store.subscribe_to_all(AllSubscription { from, filter, resolve_links })?.boxed()
+                self.store.subscribe_to_all(AllSubscription { from, filter, resolve_links, reader })?.boxed()
             }
             Source::Stream(stream) => {
-                let subscription = StreamSubscription { stream: stream.clone(), from, resolve_links };
+                let subscription = StreamSubscription { stream: stream.clone(), from, resolve_links, reader };
                 self.store.subscribe_to_stream(subscription).await?.boxed()
             }
         })
@@ -255,7 +256,9 @@ impl Task {
                     self.deliveries.add(Origin::Source(place), event);
                 }
             }
-            Some(Ok(Message::Checkpoint(position))) => self.deliveries.nothing_up_to(position),
+            Some(Ok(Message::Checkpoint(position) | Message::Searched(position))) => {
+                self.deliveries.nothing_up_to(position)
+            }
             Some(Ok(Message::CaughtUp { .. })) => self.live = true,
             Some(Ok(Message::FellBehind { .. })) => self.live = false,
             Some(Err(ReadError::StreamDeleted { .. })) => {
@@ -273,7 +276,7 @@ impl Task {
         }
     }
 
-    fn wakes_at(&self) -> Instant {
+    fn wakes_at(&mut self) -> Instant {
         let due = [
             self.deliveries.next_deadline(),
             self.checkpoint.due(&self.settings, &self.deliveries),
@@ -304,10 +307,11 @@ impl Task {
         }
     }
 
-    /// Ends the group's run, and notes how far it came.
+    /// Ends the group's run. How far it came is noted only if the store stops: what was done since the last checkpoint
+    /// comes again to the consumers of a group that was changed or restarted, as the protocol's own server has it.
     async fn end(mut self, end: End) {
         self.drop_consumers(end);
-        if self.deliveries.finished() > 0 {
+        if end == End::Stopping && self.deliveries.finished() > 0 {
             self.write_checkpoint().await;
         }
         self.truncate_parked().await;
@@ -330,16 +334,13 @@ impl Task {
             },
         };
         let handed_out = self.deliveries.handed_out();
-        let since_last_asked = handed_out - self.told;
-        self.told = handed_out;
         Ok(GroupInfo {
             id: self.id.clone(),
             settings: self.settings.clone(),
             live: self.live,
             consumers: self.deliveries.consumers.ask(),
-            average_per_second: handed_out / self.opened_at.elapsed().as_secs().max(1),
             total_items: handed_out,
-            since_last_asked,
+            since_asked: self.last_asked.asked(handed_out),
             checkpoint: self.checkpoint.stored(),
             last_known,
             waiting: self.deliveries.waiting(),

@@ -44,7 +44,8 @@ impl Change {
 pub struct Written {
     /// The newest revision that it wrote; `None` if the stream has no events.
     pub revision: Option<u64>,
-    /// The position of the last event that it wrote; `None` if it wrote none.
+    /// The position of the last event that it wrote, or of the log's newest if it had none to write. `None` for a repeat
+    /// whose events can no longer be read.
     pub position: Option<u64>,
 }
 
@@ -98,4 +99,11 @@ pub enum WriteError {
     /// The disk or the data failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl WriteError {
+    /// The stream's newest revision is `current`, and that was not expected.
+    pub(super) fn wrong(stream: &str, expected: Expected, current: Option<u64>) -> Self {
+        WriteError::WrongExpected { stream: stream.to_owned(), expected, current }
+    }
 }

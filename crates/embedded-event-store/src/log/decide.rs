@@ -12,31 +12,21 @@ use bytes::Bytes;
 use lru::LruCache;
 use uuid::Uuid;
 
-use super::recent::{RecentIds, Seen, Verdict};
+use super::recent::{RecentIds, Seen};
 use super::record::{Place, ProposedEvent, Record, TOMBSTONE_REVISION};
 use super::writer::{Change, Expected, WriteError, Written};
 use super::{Log, StorageError};
 use crate::index::StreamNumber;
-use crate::metadata::{StreamMetadata, metadata_stream, subject_of};
+use crate::metadata::{self, StreamMetadata, metadata_stream, subject_of};
 
 const HEADS_IN_MEMORY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 const RECENT_IDS: usize = 200_000;
 
 #[derive(Debug, Clone, Copy)]
-struct Head {
-    number: Option<StreamNumber>,
-    last: Option<u64>,
-    truncate_before: u64,
-}
-
-impl Head {
-    fn is_tombstoned(&self) -> bool {
-        self.last == Some(TOMBSTONE_REVISION)
-    }
-
-    fn is_soft_deleted(&self) -> bool {
-        self.truncate_before == TOMBSTONE_REVISION && self.last.is_some()
-    }
+pub(super) struct Head {
+    pub(super) number: Option<StreamNumber>,
+    pub(super) last: Option<u64>,
+    pub(super) is_soft_deleted: bool,
 }
 
 /// What is to be written in one go.
@@ -53,7 +43,7 @@ pub struct Decider {
     next_position: u64,
     now_ticks: u64,
     heads: LruCache<String, Head>,
-    recent: RecentIds,
+    pub(super) recent: RecentIds,
     pending: HashMap<(StreamNumber, u64), Arc<Record>>,
     decided: Decided,
 }
@@ -104,29 +94,24 @@ impl Decider {
         change: &Change,
     ) -> Result<Written, WriteError> {
         let head = self.head(stream)?;
-        if head.is_tombstoned() {
-            return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
-        }
-        if expected == Expected::StreamExists {
-            self.check_exists(stream, head)?;
-        }
         match change {
-            // The metadata of a tombstoned stream may still be written, as the protocol's own server has it.
-            Change::Append(events) => self.append(stream, expected, head, events),
+            Change::Append(events) => {
+                let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+                match self.check(stream, expected, head, &ids)? {
+                    None => self.append(stream, head, events),
+                    Some(seen) => self.repeated(stream, head, seen),
+                }
+            }
             Change::Delete => {
-                self.check(stream, expected, head)?;
+                self.check(stream, expected, head, &[Uuid::new_v4()])?;
                 if !self.has_anything(stream, head)? {
                     // There is nothing to hide, whatever was expected.
-                    return Err(WriteError::WrongExpected {
-                        stream: stream.to_owned(),
-                        expected,
-                        current: None,
-                    });
+                    return Err(WriteError::wrong(stream, expected, None));
                 }
-                self.soft_delete(stream)
+                self.write_metadata(stream, metadata::soft_delete())
             }
             Change::Tombstone => {
-                self.check(stream, expected, head)?;
+                self.check(stream, expected, head, &[Uuid::new_v4()])?;
                 let event = ProposedEvent {
                     id: Uuid::new_v4(),
                     event_type: "$streamDeleted".to_owned(),
@@ -139,153 +124,80 @@ impl Decider {
         }
     }
 
-    fn append(
-        &mut self,
-        stream: &str,
-        expected: Expected,
-        head: Head,
-        events: &[ProposedEvent],
-    ) -> Result<Written, WriteError> {
-        let wrong = || WriteError::WrongExpected { stream: stream.to_owned(), expected, current: head.last };
-        let repeated = match (expected, head.last) {
-            (Expected::NoStream, None) => None,
-            (Expected::NoStream, Some(_)) if head.is_soft_deleted() => None,
-            (Expected::NoStream, Some(_)) => {
-                let again = match self.repeated_at(head, 0, events)? {
-                    None => self.repeated_at(head, head.truncate_before, events)?,
-                    again => again,
-                };
-                Some(again.ok_or_else(wrong)?)
-            }
-            (Expected::Revision(e), Some(last)) if e == last => None,
-            (Expected::Revision(e), Some(last)) if e < last => {
-                Some(self.repeated_at(head, e + 1, events)?.ok_or_else(wrong)?)
-            }
-            (Expected::Revision(_), _) => return Err(wrong()),
-            (Expected::Any | Expected::StreamExists, _) => {
-                self.seen_recently(head, events).map_err(|()| wrong())?
-            }
+    /// Writes events that were found to be new. A soft-deleted stream goes on with them; metadata for one makes it a stream
+    /// again, from behind what was deleted. Both show in the log after the events.
+    fn append(&mut self, stream: &str, head: Head, events: &[ProposedEvent]) -> Result<Written, WriteError> {
+        let deleted_subject = match subject_of(stream) {
+            Some(subject) if self.head(subject)?.is_soft_deleted => Some(subject),
+            _ => None,
         };
-        if let Some(seen) = repeated {
-            return Ok(Written { revision: Some(seen.revision), position: Some(seen.position) });
-        }
-        if events.is_empty() {
-            return Ok(Written { revision: head.last, position: None });
-        }
-        let first = head.last.map_or(0, |last| last + 1);
-        if head.is_soft_deleted() {
-            self.write_metadata(stream, |metadata| metadata.truncate_before = Some(first))?;
-        }
-        let mut written = Written { revision: None, position: None };
+        let first = next(head.last);
+        let mut written = Written { revision: head.last, position: Some(self.next_position - 1) };
         for (revision, event) in (first..).zip(events) {
             written = self.push(stream, revision, event)?;
         }
-        if let (Some(subject), Some(newest)) = (subject_of(stream), events.last()) {
-            let before = self.head(subject)?;
-            self.note_metadata(subject, &StreamMetadata::parse(&newest.data));
-            // New metadata makes a deleted stream a stream again. What was deleted stays deleted.
-            if before.is_soft_deleted() && !before.is_tombstoned() {
-                let next = before.last.map_or(0, |last| last + 1);
-                self.write_metadata(subject, |metadata| metadata.truncate_before = Some(next))?;
-            }
+        if head.is_soft_deleted {
+            self.go_on(stream, first)?;
+        }
+        if let Some(subject) = deleted_subject {
+            let last = self.head(subject)?.last;
+            self.go_on(subject, next(last))?;
         }
         Ok(written)
     }
 
-    /// Whether the stream is there: by its events, or by its metadata alone. A deleted one is not.
-    fn check_exists(&mut self, stream: &str, head: Head) -> Result<(), WriteError> {
-        if head.is_soft_deleted() {
-            return Err(WriteError::StreamDeleted { stream: stream.to_owned() });
-        }
-        if self.has_anything(stream, head)? {
-            return Ok(());
-        }
-        Err(WriteError::WrongExpected {
-            stream: stream.to_owned(),
-            expected: Expected::StreamExists,
-            current: None,
-        })
+    /// The answer to events that were written before. Where they stand is only said of what can be read.
+    fn repeated(&mut self, stream: &str, head: Head, seen: Seen) -> Result<Written, WriteError> {
+        let (Some(number), Some(last)) = (head.number, head.last) else {
+            return Ok(Written { revision: Some(seen.revision), position: None });
+        };
+        let metadata = match subject_of(stream) {
+            Some(_) => StreamMetadata::of_metadata_stream(),
+            None => {
+                self.newest_metadata(stream)?.map(|newest| StreamMetadata::of(&newest)).unwrap_or_default()
+            }
+        };
+        let not_before = metadata.not_before_ticks(self.now_ticks);
+        let shows = seen.revision >= metadata.first(last)
+            && (not_before == 0
+                || self
+                    .record_at(number, seen.revision)?
+                    .is_some_and(|record| record.created_ticks() >= not_before));
+        Ok(Written { revision: Some(seen.revision), position: shows.then_some(seen.position) })
     }
 
     /// Whether the stream has events, or at least metadata.
-    fn has_anything(&mut self, stream: &str, head: Head) -> Result<bool, StorageError> {
-        Ok(head.last.is_some()
-            || subject_of(stream).is_none() && self.head(&metadata_stream(stream))?.last.is_some())
+    pub(super) fn has_anything(&mut self, stream: &str, head: Head) -> Result<bool, StorageError> {
+        Ok(head.last.is_some() || self.head(&metadata_stream(stream))?.last.is_some())
     }
 
-    /// Expected revisions of changes that are not appends.
-    fn check(&self, stream: &str, expected: Expected, head: Head) -> Result<(), WriteError> {
-        let holds = match expected {
-            // That it exists was checked before.
-            Expected::Any | Expected::StreamExists => true,
-            Expected::NoStream => head.last.is_none() || head.is_soft_deleted(),
-            Expected::Revision(revision) => head.last == Some(revision),
-        };
-        if holds {
-            return Ok(());
+    /// Makes a soft-deleted stream a stream again, from the revision `first` on.
+    fn go_on(&mut self, stream: &str, first: u64) -> Result<(), WriteError> {
+        let newest = self.newest_metadata(stream)?;
+        if let Some(metadata) = newest.and_then(|newest| metadata::go_on(newest.data(), first)) {
+            self.write_metadata(stream, metadata)?;
         }
-        Err(WriteError::WrongExpected { stream: stream.to_owned(), expected, current: head.last })
+        Ok(())
     }
 
-    /// The last of the events, if exactly these stand in the stream from `revision` on.
-    fn repeated_at(
-        &self,
-        head: Head,
-        revision: u64,
-        events: &[ProposedEvent],
-    ) -> Result<Option<Seen>, StorageError> {
-        let (Some(number), Some(newest)) = (head.number, head.last) else { return Ok(None) };
-        let mut last = None;
-        for (revision, event) in (revision..=newest).zip(events) {
-            let Some(record) = self.record_at(number, revision)? else { return Ok(None) };
-            if record.id() != event.id {
-                return Ok(None);
-            }
-            last = Some((revision, record.position()));
-        }
-        let end = revision + events.len() as u64;
-        Ok(last
-            .filter(|(revision, _)| revision + 1 == end)
-            .map(|(revision, position)| Seen { revision, position }))
-    }
-
-    fn seen_recently(&self, head: Head, events: &[ProposedEvent]) -> Result<Option<Seen>, ()> {
-        let Some(number) = head.number else { return Ok(None) };
-        match self.recent.compare(number, events.iter().map(|e| e.id)) {
-            Verdict::New => Ok(None),
-            Verdict::Repeated(seen) => Ok(Some(seen)),
-            Verdict::Mixed => Err(()),
-        }
-    }
-
-    fn soft_delete(&mut self, stream: &str) -> Result<Written, WriteError> {
-        self.write_metadata(stream, |metadata| metadata.truncate_before = Some(TOMBSTONE_REVISION))
-    }
-
-    fn write_metadata(
-        &mut self,
-        stream: &str,
-        change: impl FnOnce(&mut StreamMetadata),
-    ) -> Result<Written, WriteError> {
-        let name = metadata_stream(stream);
-        let head = self.head(&name)?;
-        let mut metadata = self.metadata_from(head)?;
-        change(&mut metadata);
+    fn write_metadata(&mut self, stream: &str, metadata: Bytes) -> Result<Written, WriteError> {
+        let of_metadata = metadata_stream(stream);
+        let last = self.head(&of_metadata)?.last;
         let event = ProposedEvent {
             id: Uuid::new_v4(),
             event_type: "$metadata".to_owned(),
             is_json: true,
             metadata: Bytes::new(),
-            data: metadata.to_json(),
+            data: metadata,
         };
-        let written = self.push(&name, head.last.map_or(0, |last| last + 1), &event)?;
-        self.note_metadata(stream, &metadata);
-        Ok(written)
+        self.push(&of_metadata, next(last), &event)
     }
 
-    fn note_metadata(&mut self, stream: &str, metadata: &StreamMetadata) {
-        if let Some(head) = self.heads.peek_mut(stream) {
-            head.truncate_before = metadata.truncate_before.unwrap_or(0);
+    fn newest_metadata(&mut self, stream: &str) -> Result<Option<Arc<Record>>, StorageError> {
+        let head = self.head(&metadata_stream(stream))?;
+        match (head.number, head.last) {
+            (Some(number), Some(last)) => self.record_at(number, last),
+            _ => Ok(None),
         }
     }
 
@@ -308,39 +220,47 @@ impl Decider {
         head.last = Some(revision);
         self.heads.put(stream.to_owned(), head);
         self.recent.add(number, event.id, Seen { revision, position });
+        if let Some(subject) = subject_of(stream)
+            && subject_of(subject).is_none()
+            && let Some(head) = self.heads.peek_mut(subject)
+        {
+            head.is_soft_deleted = StreamMetadata::of(&record).is_soft_deleted();
+        }
         self.pending.insert((number, revision), Arc::clone(&record));
         self.decided.records.push((number, record));
         Ok(Written { revision: Some(revision), position: Some(position) })
     }
 
-    fn head(&mut self, stream: &str) -> Result<Head, StorageError> {
+    pub(super) fn head(&mut self, stream: &str) -> Result<Head, StorageError> {
         if let Some(head) = self.heads.get(stream) {
             return Ok(*head);
         }
-        let mut head = Head { number: self.log.index.stream(stream)?, last: None, truncate_before: 0 };
+        let mut head = Head { number: self.log.index.stream(stream)?, last: None, is_soft_deleted: false };
         if let Some(number) = head.number {
             head.last = self.log.index.last(number, u64::MAX)?.map(|(revision, _)| revision);
         }
+        // Metadata cannot be soft-deleted.
         if subject_of(stream).is_none() {
-            let of_metadata = self.head(&metadata_stream(stream))?;
-            head.truncate_before = self.metadata_from(of_metadata)?.truncate_before.unwrap_or(0);
+            let newest = self.newest_metadata(stream)?;
+            head.is_soft_deleted = newest.is_some_and(|newest| StreamMetadata::of(&newest).is_soft_deleted());
         }
         self.heads.put(stream.to_owned(), head);
         Ok(head)
     }
 
-    fn metadata_from(&self, head: Head) -> Result<StreamMetadata, StorageError> {
-        let (Some(number), Some(last)) = (head.number, head.last) else {
-            return Ok(StreamMetadata::default());
-        };
-        let record = self.record_at(number, last)?;
-        Ok(record.map(|record| StreamMetadata::parse(record.data())).unwrap_or_default())
-    }
-
-    fn record_at(&self, number: StreamNumber, revision: u64) -> Result<Option<Arc<Record>>, StorageError> {
+    pub(super) fn record_at(
+        &self,
+        number: StreamNumber,
+        revision: u64,
+    ) -> Result<Option<Arc<Record>>, StorageError> {
         if let Some(record) = self.pending.get(&(number, revision)) {
             return Ok(Some(Arc::clone(record)));
         }
         self.log.index.position(number, revision)?.map(|position| self.log.record(position)).transpose()
     }
+}
+
+/// The revision of the next event.
+fn next(last: Option<u64>) -> u64 {
+    last.map_or(0, |last| last + 1)
 }

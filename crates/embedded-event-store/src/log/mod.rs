@@ -8,9 +8,12 @@ mod change;
 mod confirmed;
 pub mod database;
 mod decide;
+mod expectation;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;
+#[cfg(test)]
+mod old_log_tests;
 mod recent;
 pub mod record;
 mod shortage;
@@ -154,6 +157,7 @@ pub struct Log {
     pub index: Index,
     tail: Tail,
     head: watch::Sender<u64>,
+    lists: watch::Sender<u64>,
     confirmed: Mutex<Confirmed>,
 }
 
@@ -173,6 +177,7 @@ impl Log {
             disk,
             tail,
             head: watch::Sender::new(0),
+            lists: watch::Sender::new(0),
             confirmed: Mutex::new(confirmed),
         };
         let newest = log.newest().map_err(storage)?;
@@ -221,6 +226,16 @@ impl Log {
     /// Follows the position of the newest event.
     pub fn watch_head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
+    }
+
+    /// The position of the newest record that may have changed an access control list; 0 if none has since the start.
+    pub fn lists_as_of(&self) -> u64 {
+        *self.lists.borrow()
+    }
+
+    /// Follows that position.
+    pub fn watch_lists(&self) -> watch::Receiver<u64> {
+        self.lists.subscribe()
     }
 
     /// Whether the record at `position` is in memory.

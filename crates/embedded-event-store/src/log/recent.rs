@@ -1,5 +1,6 @@
 //! The ids of recent events, so that a retry without an expected revision is recognised.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
@@ -18,20 +19,20 @@ pub struct Seen {
 /// What the recent ids say about an append.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No id was seen before.
+    /// The first id was not seen before, or there is none.
     New,
-    /// All of them were, one after the other; this is the last.
+    /// All of them were; this is the last.
     Repeated(Seen),
-    /// Some were and some were not.
+    /// The first was seen, and a later one was not; or the last stands too far before it.
     Mixed,
 }
 
-/// A bounded memory of recent event ids for each stream.
+/// A bounded memory of recent event ids for each stream. Of an id that was used more than once, the first use counts.
 #[derive(Debug)]
 pub struct RecentIds {
     limit: usize,
     seen: HashMap<(StreamNumber, Uuid), Seen>,
-    order: VecDeque<(StreamNumber, Uuid, u64)>,
+    order: VecDeque<(StreamNumber, Uuid)>,
 }
 
 impl RecentIds {
@@ -42,36 +43,27 @@ impl RecentIds {
 
     /// Remembers an event.
     pub fn add(&mut self, stream: StreamNumber, id: Uuid, seen: Seen) {
-        self.seen.insert((stream, id), seen);
-        self.order.push_back((stream, id, seen.revision));
-        while self.order.len() > self.limit {
-            let Some((stream, id, revision)) = self.order.pop_front() else { break };
-            // The same id may have been used again since, at a later number.
-            if self.seen.get(&(stream, id)).is_some_and(|s| s.revision == revision) {
-                self.seen.remove(&(stream, id));
-            }
+        let Entry::Vacant(entry) = self.seen.entry((stream, id)) else { return };
+        entry.insert(seen);
+        self.order.push_back((stream, id));
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
         }
     }
 
     /// Compares an append's ids with what was seen.
-    pub fn compare(&self, stream: StreamNumber, ids: impl Iterator<Item = Uuid>) -> Verdict {
-        let mut fresh = 0;
-        let mut last: Option<Seen> = None;
-        for id in ids {
-            match self.seen.get(&(stream, id)) {
-                None => fresh += 1,
-                // One append may use an id more than once; only its last use is remembered.
-                Some(seen) if last.is_none_or(|l| l == *seen || l.revision + 1 == seen.revision) => {
-                    last = Some(*seen);
-                }
-                Some(_) => return Verdict::Mixed,
-            }
+    pub fn compare(&self, stream: StreamNumber, ids: &[Uuid]) -> Verdict {
+        let mut seen = ids.iter().map(|id| self.seen.get(&(stream, *id)));
+        let Some(Some(first)) = seen.next() else { return Verdict::New };
+        let mut last = first;
+        for seen in seen {
+            let Some(seen) = seen else { return Verdict::Mixed };
+            last = seen;
         }
-        match (fresh, last) {
-            (_, None) => Verdict::New,
-            (0, Some(seen)) => Verdict::Repeated(seen),
-            _ => Verdict::Mixed,
-        }
+        // The protocol's own server does not answer at all if the last stands farther before the first.
+        if last.revision + 1 < first.revision { Verdict::Mixed } else { Verdict::Repeated(*last) }
     }
 }
 
@@ -81,37 +73,41 @@ mod tests {
 
     const STREAM: StreamNumber = StreamNumber(1);
 
-    fn ids(numbers: &[u128]) -> impl Iterator<Item = Uuid> {
-        numbers.iter().map(|n| Uuid::from_u128(*n))
+    fn ids(numbers: &[u128]) -> Vec<Uuid> {
+        numbers.iter().map(|n| Uuid::from_u128(*n)).collect()
+    }
+
+    fn seen(revision: u64) -> Seen {
+        Seen { revision, position: revision + 10 }
     }
 
     #[test]
-    fn repeats_are_told_from_new_and_mixed() {
+    fn the_first_id_decides_and_the_others_must_agree() {
         let mut recent = RecentIds::new(10);
         for n in 0..3 {
-            recent.add(STREAM, Uuid::from_u128(u128::from(n)), Seen { revision: n, position: n + 10 });
+            recent.add(STREAM, Uuid::from_u128(u128::from(n)), seen(n));
         }
-        assert_eq!(recent.compare(STREAM, ids(&[7, 8])), Verdict::New);
-        assert_eq!(recent.compare(StreamNumber(2), ids(&[0])), Verdict::New);
-        assert_eq!(
-            recent.compare(STREAM, ids(&[0, 1])),
-            Verdict::Repeated(Seen { revision: 1, position: 11 })
-        );
-        assert_eq!(recent.compare(STREAM, ids(&[2, 8])), Verdict::Mixed);
-        assert_eq!(recent.compare(STREAM, ids(&[8, 2])), Verdict::Mixed);
-        assert_eq!(recent.compare(STREAM, ids(&[1, 0])), Verdict::Mixed);
+        for new in [&[][..], &[7, 8], &[8, 2]] {
+            assert_eq!(recent.compare(STREAM, &ids(new)), Verdict::New, "{new:?}");
+        }
+        assert_eq!(recent.compare(StreamNumber(2), &ids(&[0])), Verdict::New);
+        for (repeated, last) in [(&[0, 1][..], 1), (&[1, 0, 2], 2), (&[0, 2], 2), (&[1, 0], 0), (&[1, 1], 1)]
+        {
+            assert_eq!(recent.compare(STREAM, &ids(repeated)), Verdict::Repeated(seen(last)), "{repeated:?}");
+        }
+        for mixed in [&[2, 8][..], &[2, 1, 0], &[0, 8, 1]] {
+            assert_eq!(recent.compare(STREAM, &ids(mixed)), Verdict::Mixed, "{mixed:?}");
+        }
     }
 
     #[test]
-    fn the_oldest_are_forgotten_but_not_a_newer_use_of_the_same_id() {
+    fn the_first_use_of_an_id_counts_until_it_is_forgotten() {
         let mut recent = RecentIds::new(2);
-        let seen = |revision| Seen { revision, position: revision + 1 };
         recent.add(STREAM, Uuid::from_u128(0), seen(0));
         recent.add(STREAM, Uuid::from_u128(0), seen(1));
         recent.add(STREAM, Uuid::from_u128(1), seen(2));
-        assert_eq!(recent.compare(STREAM, ids(&[0])), Verdict::Repeated(seen(1)));
-        assert_eq!(recent.compare(STREAM, ids(&[0, 0])), Verdict::Repeated(seen(1)));
+        assert_eq!(recent.compare(STREAM, &ids(&[0])), Verdict::Repeated(seen(0)));
         recent.add(STREAM, Uuid::from_u128(2), seen(3));
-        assert_eq!(recent.compare(STREAM, ids(&[0])), Verdict::New);
+        assert_eq!(recent.compare(STREAM, &ids(&[0])), Verdict::New);
     }
 }

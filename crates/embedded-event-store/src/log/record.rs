@@ -185,6 +185,14 @@ impl Record {
         self.created_ticks
     }
 
+    /// Whether it may change who may do what: it is a stream's metadata, or a setting, or closes a stream, which takes its
+    /// metadata along.
+    pub fn is_about_access(&self) -> bool {
+        self.stream().starts_with(b"$$")
+            || self.stream() == b"$settings"
+            || self.revision == TOMBSTONE_REVISION
+    }
+
     /// Whether the data is JSON.
     pub fn is_json(&self) -> bool {
         self.is_json

@@ -357,8 +357,13 @@ impl WriterThread {
     fn publish(&self, decided: Decided) {
         let Some((_, newest)) = decided.records.last() else { return };
         let head = newest.position();
+        let lists = decided.records.iter().rfind(|(_, record)| record.is_about_access());
+        let lists = lists.map(|(_, record)| record.position());
         self.log.tail.push(decided.records.into_iter().map(|(_, record)| record));
         self.log.head.send_replace(head);
+        if let Some(position) = lists {
+            self.log.lists.send_replace(position);
+        }
         self.note_confirmed(Confirmed::note);
     }
 

@@ -19,10 +19,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use crate::config::Config;
+use crate::config::{Config, User};
 use crate::groups::Groups;
 use crate::log::OpenError;
+use crate::node::Node;
+use crate::pages::{self, OpenConnections, Pages};
 use crate::service::Store;
+use crate::stats::System;
 use crate::wire;
 use requests::CountRequests;
 use socket::Socket;
@@ -83,7 +86,7 @@ pub enum Death {
 pub struct EmbeddedEventStore {
     address: SocketAddr,
     encrypted: bool,
-    open_connections: Box<dyn Fn() -> u64 + Send + Sync>,
+    open_connections: OpenConnections,
     store: Arc<Store>,
     groups: Arc<Groups>,
     writer: std::thread::JoinHandle<()>,
@@ -107,7 +110,9 @@ impl EmbeddedEventStore {
     pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address: config.listen, source };
         let address = listener.local_addr().map_err(failed)?;
-        let (limits, users) = (config.connections, config.users.clone());
+        let limits = config.connections;
+        let (host, port) = (config.advertise_host.clone(), config.advertise_port);
+        let system = System::new(config.data_dir.clone());
         let (writer_signal, writer_ended) = watch::channel(false);
         let opened = tokio::task::spawn_blocking(move || {
             let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -127,9 +132,19 @@ impl EmbeddedEventStore {
         let cut_connections = CancellationToken::new();
         let (server_signal, server_ended) = watch::channel(false);
         let encrypted = acceptor.is_some();
-        let routes = wire::routes(&store, Arc::clone(&groups), &users, reachable(address));
         let places = Acceptor::new(Share::EVENT_STORE, limits);
-        let open_connections = Box::new(places.open_connections());
+        let open_connections: OpenConnections = Arc::new(places.open_connections());
+        let node = Arc::new(Node::new(reachable(address), host, port));
+        let calls = wire::routes(&store, Arc::clone(&groups), Arc::clone(&node), &system);
+        let pages = Pages {
+            node,
+            store: Arc::clone(&store),
+            groups: Arc::clone(&groups),
+            access: Arc::clone(store.access()),
+            open_connections: Arc::clone(&open_connections),
+            system,
+        };
+        let routes = pages::with_pages(calls.into_axum_router(), pages).into();
         let serving =
             serve(routes, (listener, places), acceptor, stop_listening.clone(), cut_connections.clone());
         let server = tokio::spawn(async move {
@@ -158,6 +173,12 @@ impl EmbeddedEventStore {
     /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on these users. Subscriptions of users who are gone, or have another password or other groups, end. A store
+    /// that was started without users stays open to everybody.
+    pub fn set_users(&self, users: &[User]) {
+        self.store.access().set_users(users);
     }
 
     /// How many connections are open.
@@ -258,6 +279,8 @@ fn serve(
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .max_concurrent_streams(STREAMS)
+        // The pages are for programs that speak no HTTP/2 without encryption.
+        .accept_http1(true)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
     async move {

@@ -5,18 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use connection_limits::{Connection, Request};
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
-
-/// What a request knows of its connection.
-#[derive(Debug, Clone)]
-pub struct ConnectionInfo {
-    /// The connection.
-    pub connection: Connection,
-    /// Its two ends.
-    pub ends: TcpConnectInfo,
-}
 
 /// Adds it to a server.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +41,12 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<A>) -> Self::Future {
-        let info = request.extensions_mut().remove::<ConnectionInfo>();
-        let under_way = info.map(|info| {
-            info.connection.is_multiplexed();
-            request.extensions_mut().insert(info.ends);
-            info.connection.request()
+        let connection = request.extensions_mut().remove::<Connection>();
+        let under_way = connection.map(|connection| {
+            if request.version() == Version::HTTP_2 {
+                connection.is_multiplexed();
+            }
+            connection.request()
         });
         let answering = self.0.call(request);
         Box::pin(async move { Ok(answering.await?.map(|body| Counted { body, _under_way: under_way })) })

@@ -14,8 +14,6 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use super::requests::ConnectionInfo;
-
 /// A connection that can be cut from our side: because the store stops, or because its place is needed.
 pub struct Socket {
     stream: Guarded<TcpStream>,
@@ -95,11 +93,10 @@ impl AsyncWrite for Socket {
 }
 
 impl Connected for Socket {
-    type ConnectInfo = ConnectionInfo;
+    type ConnectInfo = Place;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        let ends = self.stream.stream().connect_info();
-        ConnectionInfo { connection: self.stream.connection().clone(), ends }
+        self.stream.connection().clone()
     }
 }
 
@@ -160,7 +157,7 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ConnectionInfo;
+    type ConnectInfo = Place;
 
     fn connect_info(&self) -> Self::ConnectInfo {
         match self {

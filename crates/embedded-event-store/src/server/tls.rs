@@ -16,7 +16,7 @@ use crate::config::Tls;
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HTTP_2: &[u8] = b"h2";
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Why encrypted connections cannot be served.
 #[derive(Debug, Error)]
@@ -55,7 +55,7 @@ pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(TlsError::Pair)?;
-    config.alpn_protocols.push(HTTP_2.to_vec());
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -2,8 +2,11 @@
 //!
 //! Nothing here knows the protocol. Readers pull pages of bounded size, so a slow reader holds one page and no queue.
 
+mod access;
+mod checkpoints;
 mod filter;
 mod links;
+mod projected;
 mod read;
 mod subscribe;
 mod view;
@@ -20,6 +23,8 @@ use crate::log::record::{ProposedEvent, Record};
 use crate::log::writer::{Change, Expected, Reply, WriteError, Writer, Written};
 use crate::log::{Log, OpenError, StorageError};
 
+pub use access::{Access, Act, Rights};
+pub use checkpoints::Spacing;
 pub use filter::{EventFilter, FilterOn};
 pub use read::{AllRead, Direction, StreamRead};
 pub use subscribe::{AllSubscription, Message, StreamSubscription};
@@ -58,6 +63,15 @@ pub enum ReadError {
         /// The stream.
         stream: String,
     },
+    /// Only a system projection would write to the stream, and nobody has.
+    #[error(
+        "stream {stream} is written by a system projection, and this event store has none; read $all with a filter, or \
+         append to the stream yourself"
+    )]
+    Unprojected {
+        /// The stream.
+        stream: String,
+    },
     /// The position is beyond the log.
     #[error(
         "position {position} is beyond the end of the log ({head}); this checkpoint comes from another store"
@@ -68,6 +82,9 @@ pub enum ReadError {
         /// The newest position.
         head: u64,
     },
+    /// The reader may not read this, or not any more.
+    #[error("Access Denied")]
+    Denied,
     /// The filter's expression took too long on an event.
     #[error("the filter's regular expression failed on an event; make it simpler")]
     Filter(#[source] Box<fancy_regex::Error>),
@@ -83,6 +100,7 @@ pub enum ReadError {
 pub struct Store {
     log: Arc<Log>,
     writer: Writer,
+    access: Arc<Access>,
     stopping: CancellationToken,
     max_append_bytes: usize,
 }
@@ -96,6 +114,7 @@ impl Store {
         let log = Arc::new(Log::open(config)?);
         let (writer, thread) = Writer::start(Arc::clone(&log), config, ended)?;
         let store = Store {
+            access: Access::new(Arc::clone(&log), config),
             log,
             writer,
             stopping: CancellationToken::new(),
@@ -107,6 +126,11 @@ impl Store {
     /// The largest append, in bytes.
     pub fn max_append_bytes(&self) -> usize {
         self.max_append_bytes
+    }
+
+    /// Who may do what.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// Turns to cancelled when the store begins to stop.

@@ -7,9 +7,12 @@ use futures::Stream;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::view::{StreamState, View};
-use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Store, links, on_disk};
+use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Rights, Store, links, on_disk};
 use crate::log::record::Record;
 use crate::log::{Log, StorageError};
+
+/// How many events of a stream the protocol's own server reads at a time.
+const SERVER_PAGE: u64 = 32;
 
 /// Which way to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Direction {
 }
 
 /// What to read of a stream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamRead {
     /// The stream's name.
     pub stream: String,
@@ -33,10 +36,12 @@ pub struct StreamRead {
     pub count: u64,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What to read of the whole log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AllRead {
     /// Where to start. Forwards begins at the position, backwards with the event before it.
     pub from: From,
@@ -48,6 +53,8 @@ pub struct AllRead {
     pub filter: Option<EventFilter>,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// Events as they are read, page by page.
@@ -55,8 +62,8 @@ pub type Events = BoxStream<'static, Result<Resolved, ReadError>>;
 
 /// A stream that is there.
 pub struct FoundStream {
-    /// The oldest revision that is not hidden, if older ones were asked for.
-    pub truncated_to: Option<u64>,
+    /// Where the stream goes on, for each page that was empty and ends elsewhere than it begins. Only forwards.
+    pub goes_on_at: Vec<u64>,
     /// The revision of its newest event.
     pub last: u64,
     /// What was asked for of it.
@@ -66,9 +73,10 @@ pub struct FoundStream {
 impl Store {
     /// Reads a stream; `None` if it is not there. The first page is read before this returns.
     pub async fn read_stream(&self, read: StreamRead) -> Result<Option<FoundStream>, ReadError> {
+        self.refuse_unprojected(&read.stream).await?;
         let log = Arc::clone(&self.log);
         let visible = log.head();
-        let StreamRead { stream, from, direction, count, resolve_links } = read;
+        let StreamRead { stream, from, direction, count, resolve_links, reader } = read;
         let first = {
             let log = Arc::clone(&log);
             let stream = stream.clone();
@@ -78,15 +86,13 @@ impl Store {
             First::Missing => Ok(None),
             First::Deleted => Err(ReadError::StreamDeleted { stream }),
             First::Page(page, rest) => Ok(Some(FoundStream {
-                truncated_to: match (direction, from) {
-                    (Direction::Forwards, From::Start) => Some(0),
-                    (Direction::Forwards, From::At(revision)) => Some(revision),
-                    (Direction::Forwards, From::End) | (Direction::Backwards, _) => None,
-                }
-                .filter(|asked| *asked < rest.view.first)
-                .map(|_| rest.view.first),
+                goes_on_at: match (direction, from) {
+                    (Direction::Forwards, From::Start) => rest.goes_on_at(0, count, &page),
+                    (Direction::Forwards, From::At(revision)) => rest.goes_on_at(revision, count, &page),
+                    (Direction::Forwards, From::End) | (Direction::Backwards, _) => Vec::new(),
+                },
                 last: rest.view.last,
-                events: stream_events(log, page, rest, resolve_links).boxed(),
+                events: stream_events(log, page, rest, (resolve_links, reader)).boxed(),
             })),
         }
     }
@@ -168,6 +174,25 @@ impl Rest {
         }
         Ok(page)
     }
+
+    /// Where a stream goes on that begins with empty pages, as the protocol's own server tells it: a page before the oldest
+    /// event leads to that, and one behind the newest to where the next event will be.
+    fn goes_on_at(&self, from: u64, count: u64, first_page: &[Arc<Record>]) -> Vec<u64> {
+        let mut told = Vec::new();
+        if count == 0 {
+            return told;
+        }
+        let mut at = from;
+        if from.saturating_add(count.min(SERVER_PAGE)) <= self.view.first {
+            at = self.view.first;
+            told.push(at);
+        }
+        let end = self.view.last + 1;
+        if first_page.is_empty() && self.count == 0 && at != end {
+            told.push(end);
+        }
+        told
+    }
 }
 
 fn first_page(
@@ -187,7 +212,7 @@ fn first_page(
         (Direction::Forwards, From::Start) => (view.first, view.last),
         (Direction::Forwards, From::End) => (view.last + 1, view.last),
         (Direction::Forwards, From::At(revision)) => (revision.max(view.first), view.last),
-        (Direction::Backwards, From::Start) => (view.first, view.first),
+        (Direction::Backwards, From::Start) => (view.first, 0),
         (Direction::Backwards, From::End) => (view.first, view.last),
         (Direction::Backwards, From::At(revision)) => (view.first, revision.min(view.last)),
     };
@@ -200,12 +225,12 @@ fn stream_events(
     log: Arc<Log>,
     first: Vec<Arc<Record>>,
     mut rest: Rest,
-    resolve_links: bool,
+    (resolve_links, reader): (bool, Rights),
 ) -> impl Stream<Item = Result<Resolved, ReadError>> {
     try_stream! {
         let mut page = first;
         loop {
-            for resolved in links::resolve(&log, page, resolve_links).await? {
+            for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                 yield resolved;
             }
             if rest.count == 0 {
@@ -240,7 +265,7 @@ fn all_events(
                 (Some(last), Direction::Backwards) => to = last.position() - 1,
             }
             let page = filtered(page, read.filter.as_ref())?;
-            for resolved in links::resolve(&log, page, read.resolve_links).await? {
+            for resolved in links::resolve(&log, page, read.resolve_links, &read.reader).await? {
                 if left == 0 {
                     break;
                 }

@@ -4,36 +4,34 @@
 //! from the records that all subscribers share. It keeps no queue: a slow reader reads later, from the disk again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_stream::try_stream;
 use futures::Stream;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoints::{Checkpoints, Spacing};
 use super::read::{Direction, page_after, page_of_all};
 use super::view::{StreamState, View};
-use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Store, links, on_disk};
+use super::{EventFilter, From, PAGE_BYTES, PAGE_EVENTS, ReadError, Resolved, Rights, Store, links, on_disk};
 use crate::log::Log;
 use crate::log::record::TOMBSTONE_REVISION;
 
-/// Live checkpoints of one subscription are at least this far apart.
-const CHECKPOINT_PAUSE: Duration = Duration::from_millis(2);
-
 /// What to subscribe to in the whole log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AllSubscription {
     /// Where to start: after this position; after everything for `End`.
     pub from: From,
-    /// Which events, and after how many considered events a checkpoint is due; `None` for all events.
-    pub filter: Option<(EventFilter, u64)>,
+    /// Which events, and how far apart checkpoints are; `None` for all events.
+    pub filter: Option<(EventFilter, Spacing)>,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What to subscribe to in one stream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamSubscription {
     /// The stream's name; it need not exist yet.
     pub stream: String,
@@ -41,6 +39,8 @@ pub struct StreamSubscription {
     pub from: From,
     /// Whether links are followed.
     pub resolve_links: bool,
+    /// Who reads: links to what the reader may not read lead nowhere.
+    pub reader: Rights,
 }
 
 /// What a subscriber is told.
@@ -50,6 +50,8 @@ pub enum Message {
     Event(Resolved),
     /// Every event up to this position was considered.
     Checkpoint(u64),
+    /// Every event before this position was considered, and of those that were from there on none passed.
+    Searched(u64),
     /// Everything that was there is told; from now on events come as they are written.
     CaughtUp {
         /// Up to this revision of the stream.
@@ -81,7 +83,7 @@ impl Store {
             From::At(position) => position,
         };
         let follower = Follower { head: log.watch_head(), stopping: self.stopping.clone() };
-        Ok(all_messages(log, follower, after, subscription))
+        Ok(all_messages(log, follower, (after, head), subscription))
     }
 
     /// Subscribes to one stream. Fails if it is closed for ever.
@@ -89,6 +91,7 @@ impl Store {
         &self,
         subscription: StreamSubscription,
     ) -> Result<impl Stream<Item = Result<Message, ReadError>> + use<>, ReadError> {
+        self.refuse_unprojected(&subscription.stream).await?;
         let log = Arc::clone(&self.log);
         let name = subscription.stream.clone();
         let reader = Arc::clone(&log);
@@ -122,108 +125,85 @@ impl Follower {
         Ok(*self.head.borrow_and_update())
     }
 
-    /// Waits for a newer position, or until `deadline`.
-    async fn moved(&mut self, deadline: Option<Instant>) -> Result<(), ReadError> {
-        let pause = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
+    /// Waits for a newer position.
+    async fn moved(&mut self) -> Result<(), ReadError> {
         tokio::select! {
             changed = self.head.changed() => changed.map_err(|_| ReadError::Stopping),
             () = self.stopping.cancelled() => Err(ReadError::Stopping),
-            () = pause => Ok(()),
         }
-    }
-}
-
-/// Which checkpoints a filtered subscription still owes.
-struct Checkpoints {
-    every: u64,
-    considered: u64,
-    told: u64,
-    last_at: Option<Instant>,
-}
-
-impl Checkpoints {
-    /// Counts an event; true if a checkpoint is due at it.
-    fn consider(&mut self) -> bool {
-        self.considered += 1;
-        self.considered.is_multiple_of(self.every)
-    }
-
-    fn tell(&mut self, position: u64) -> Message {
-        self.told = position;
-        self.last_at = Some(Instant::now());
-        Message::Checkpoint(position)
-    }
-
-    /// When the reader may next be told that everything up to `head` was considered; `None` if it knows.
-    fn owed(&self, head: u64) -> Option<Instant> {
-        (self.told < head).then(|| self.last_at.map_or_else(Instant::now, |at| at + CHECKPOINT_PAUSE))
     }
 }
 
 fn all_messages(
     log: Arc<Log>,
     mut follower: Follower,
-    after: u64,
+    (after, began_at): (u64, u64),
     subscription: AllSubscription,
 ) -> impl Stream<Item = Result<Message, ReadError>> {
     try_stream! {
-        let AllSubscription { filter, resolve_links, .. } = subscription;
-        let (filter, every) = match filter {
-            Some((filter, every)) => (Some(filter), every.max(1)),
-            None => (None, u64::MAX),
-        };
-        let mut checkpoints = Checkpoints { every, considered: 0, told: after, last_at: None };
-        let mut next = after + 1;
+        let AllSubscription { filter, resolve_links, reader, .. } = subscription;
+        let mut searching =
+            filter.map(|(filter, spacing)| (filter, Checkpoints::new(spacing, after, began_at)));
+        let mut reached = after;
         let mut caught_up = false;
         loop {
             let head = follower.newest()?;
-            while next <= head {
+            // A search begins with the event that the client already has: that is how the pages are counted.
+            let mut next = if searching.is_some() && !caught_up { reached.max(1) } else { reached + 1 };
+            let was_behind = reached < head;
+            while reached < head {
                 if caught_up && !log.is_in_memory(next) {
                     caught_up = false;
-                    yield Message::FellBehind { revision: None, position: Some(next - 1) };
+                    yield Message::FellBehind { revision: None, position: Some(reached) };
+                    if let Some((_, checkpoints)) = &mut searching {
+                        if let Some(checkpoint) = checkpoints.at_last_passed() {
+                            yield checkpoint;
+                        }
+                        checkpoints.start_page(reached);
+                    }
                 }
                 let page = page_of_all(&log, (next, head), Direction::Forwards, PAGE_EVENTS).await?;
                 next = page.last().map_or(next, |record| record.position() + 1);
-                match &filter {
+                match &mut searching {
                     None => {
-                        for resolved in links::resolve(&log, page, resolve_links).await? {
+                        for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                             yield Message::Event(resolved);
                         }
                     }
-                    Some(filter) => {
+                    Some((filter, checkpoints)) => {
                         for record in page {
                             let position = record.position();
-                            if filter.passes(&record)? {
-                                for resolved in links::resolve(&log, vec![record], resolve_links).await? {
+                            let passes = filter.passes(&record)?;
+                            if passes && position > after {
+                                for resolved in links::resolve(&log, vec![record], resolve_links, &reader).await? {
                                     yield Message::Event(resolved);
                                 }
-                                checkpoints.told = position;
                             }
-                            if checkpoints.consider() {
-                                yield checkpoints.tell(position);
+                            let due = if caught_up {
+                                checkpoints.consider_live(position, passes)
+                            } else {
+                                checkpoints.consider(position, passes, head)
+                            };
+                            if let Some(checkpoint) = due {
+                                yield checkpoint;
                             }
                         }
                     }
                 }
+                reached = next - 1;
                 if follower.stopping.is_cancelled() {
                     Err(ReadError::Stopping)?;
                 }
             }
-            let mut deadline = if filter.is_some() { checkpoints.owed(head) } else { None };
-            if deadline.is_some_and(|due| !caught_up || due <= Instant::now()) {
-                deadline = None;
-                yield checkpoints.tell(head);
-            }
             if !caught_up {
                 caught_up = true;
+                let checkpoints = searching.as_mut().filter(|_| was_behind).map(|(_, checkpoints)| checkpoints);
+                if let Some(checkpoint) = checkpoints.and_then(Checkpoints::at_end) {
+                    yield checkpoint;
+                }
                 yield Message::CaughtUp { revision: None, position: Some(head).filter(|head| *head > 0) };
             }
-            follower.moved(deadline).await?;
+            follower.moved().await?;
         }
     }
 }
@@ -235,17 +215,19 @@ fn stream_messages(
     subscription: StreamSubscription,
 ) -> impl Stream<Item = Result<Message, ReadError>> {
     try_stream! {
-        let StreamSubscription { stream, resolve_links, .. } = subscription;
+        let StreamSubscription { stream, resolve_links, reader, .. } = subscription;
         let mut after = after;
         loop {
             let visible = follower.newest()?;
+            let mut looked_at = after;
             loop {
-                let Some(step) = page_after(&log, &stream, after, visible).await? else {
+                let Some(step) = page_after(&log, &stream, looked_at, visible).await? else {
                     Err(ReadError::StreamDeleted { stream: stream.clone() })?;
                     break;
                 };
-                after = after.max(step.reached);
-                for resolved in links::resolve(&log, step.page, resolve_links).await? {
+                looked_at = looked_at.max(step.reached);
+                after = after.max(step.page.last().map(|record| record.revision()));
+                for resolved in links::resolve(&log, step.page, resolve_links, &reader).await? {
                     yield Message::Event(resolved);
                 }
                 if follower.stopping.is_cancelled() {
@@ -271,15 +253,16 @@ fn stream_messages(
                         .into_iter()
                         .filter(|record| record.stream() == stream.as_bytes() && wanted(record.revision()))
                         .collect();
-                    if page.last().is_some_and(|record| record.revision() == TOMBSTONE_REVISION) {
-                        Err(ReadError::StreamDeleted { stream: stream.clone() })?;
-                    }
-                    after = after.max(page.last().map(|record| record.revision()));
-                    for resolved in links::resolve(&log, page, resolve_links).await? {
+                    let newest = page.last().map(|record| record.revision());
+                    after = after.max(newest);
+                    for resolved in links::resolve(&log, page, resolve_links, &reader).await? {
                         yield Message::Event(resolved);
                     }
+                    if newest == Some(TOMBSTONE_REVISION) {
+                        Err(ReadError::StreamDeleted { stream: stream.clone() })?;
+                    }
                 }
-                follower.moved(None).await?;
+                follower.moved().await?;
             }
         }
     }

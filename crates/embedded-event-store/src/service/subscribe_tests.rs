@@ -57,7 +57,12 @@ fn events(places: std::ops::RangeInclusive<u64>) -> impl Iterator<Item = Result<
 #[tokio::test]
 async fn a_reader_of_the_whole_log_is_told_that_it_fell_behind_and_that_it_caught_up() {
     let (_folder, store) = forgetful();
-    let subscription = AllSubscription { from: From::Start, filter: None, resolve_links: false };
+    let subscription = AllSubscription {
+        from: From::Start,
+        filter: None,
+        resolve_links: false,
+        reader: store.access().own_rights(),
+    };
     let messages = store.subscribe_to_all(subscription).unwrap();
     let told = told(&store, messages, |event| event.event.as_ref().unwrap().position()).await;
     let expected: Vec<_> = [Err(Message::CaughtUp { revision: None, position: None })]
@@ -74,7 +79,12 @@ async fn a_reader_of_the_whole_log_is_told_that_it_fell_behind_and_that_it_caugh
 #[tokio::test]
 async fn a_reader_of_a_stream_is_told_that_it_fell_behind_and_that_it_caught_up() {
     let (_folder, store) = forgetful();
-    let subscription = StreamSubscription { stream: "s".into(), from: From::Start, resolve_links: false };
+    let subscription = StreamSubscription {
+        stream: "s".into(),
+        from: From::Start,
+        resolve_links: false,
+        reader: store.access().own_rights(),
+    };
     let messages = store.subscribe_to_stream(subscription).await.unwrap();
     let told = told(&store, messages, |event| event.event.as_ref().unwrap().revision()).await;
     let expected: Vec<_> = [Err(Message::CaughtUp { revision: None, position: None })]

@@ -7,8 +7,6 @@ use crate::log::record::{Record, TOMBSTONE_REVISION};
 use crate::log::{Log, StorageError};
 use crate::metadata::{StreamMetadata, metadata_stream, subject_of};
 
-const TICKS_PER_SECOND: u64 = 10_000_000;
-
 /// What there is of a stream.
 #[derive(Debug, Clone, Copy)]
 pub enum StreamState {
@@ -25,11 +23,11 @@ pub enum StreamState {
 pub struct View {
     /// The stream's number.
     pub number: StreamNumber,
-    /// The oldest revision that is not hidden.
+    /// The oldest revision that is not hidden; it may be beyond the newest.
     pub first: u64,
     /// The newest revision.
     pub last: u64,
-    /// Events recorded before this are hidden (ticks of 100 ns since 1970).
+    /// Events recorded before this are hidden (ticks of 100 ns since 1970); 0 hides none.
     pub not_before_ticks: u64,
 }
 
@@ -37,10 +35,7 @@ impl View {
     /// Looks at a stream as of the position `visible`.
     pub fn of(log: &Log, stream: &str, visible: u64) -> Result<StreamState, StorageError> {
         let subject = subject_of(stream);
-        // A stream that is closed takes its metadata along, even if it never had any.
-        if let Some(subject) = subject
-            && last_of(log, subject, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION)
-        {
+        if is_subject_closed(log, stream, visible)? {
             return Ok(StreamState::Deleted);
         }
         let Some((number, last)) = last_of(log, stream, visible)? else { return Ok(StreamState::Missing) };
@@ -51,19 +46,29 @@ impl View {
             Some(_) => StreamMetadata::of_metadata_stream(),
             None => metadata_of(log, stream, visible)?,
         };
-        let truncated = metadata.truncate_before.unwrap_or(0);
-        if truncated == TOMBSTONE_REVISION {
+        if metadata.is_soft_deleted() {
             return Ok(StreamState::Missing);
         }
-        let counted = metadata.max_count.map_or(0, |count| (last + 1).saturating_sub(count));
-        let not_before_ticks = metadata.max_age_seconds.map_or(0, age_limit);
-        Ok(StreamState::Visible(View { number, first: truncated.max(counted), last, not_before_ticks }))
+        let not_before_ticks = metadata.not_before_ticks(ticks_now());
+        Ok(StreamState::Visible(View { number, first: metadata.first(last), last, not_before_ticks }))
     }
 
     /// Whether the event is young enough.
     pub fn shows(&self, record: &Record) -> bool {
         record.created_ticks() >= self.not_before_ticks
     }
+}
+
+/// A stream that is closed takes its metadata along, even if it never had any, and the metadata's metadata.
+fn is_subject_closed(log: &Log, stream: &str, visible: u64) -> Result<bool, StorageError> {
+    let mut subject = subject_of(stream);
+    while let Some(name) = subject {
+        if last_of(log, name, visible)?.is_some_and(|(_, last)| last == TOMBSTONE_REVISION) {
+            return Ok(true);
+        }
+        subject = subject_of(name);
+    }
+    Ok(false)
 }
 
 fn last_of(log: &Log, stream: &str, visible: u64) -> Result<Option<(StreamNumber, u64)>, StorageError> {
@@ -76,11 +81,10 @@ fn metadata_of(log: &Log, stream: &str, visible: u64) -> Result<StreamMetadata, 
         return Ok(StreamMetadata::default());
     };
     let Some((_, position)) = log.index.last(number, visible)? else { return Ok(StreamMetadata::default()) };
-    Ok(StreamMetadata::parse(log.record(position)?.data()))
+    Ok(StreamMetadata::of(&*log.record(position)?))
 }
 
-fn age_limit(seconds: u64) -> u64 {
+fn ticks_now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ticks = u64::try_from(now.as_nanos() / 100).unwrap_or(u64::MAX);
-    now_ticks.saturating_sub(seconds.saturating_mul(TICKS_PER_SECOND))
+    u64::try_from(now.as_nanos() / 100).unwrap_or(u64::MAX)
 }

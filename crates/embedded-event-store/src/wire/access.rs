@@ -1,163 +1,67 @@
-//! Who calls, and whether they may. The one place where the `authorization` header is looked at.
-//!
-//! Without users everybody may do everything. With users, streams and persistent subscriptions want one; gossip and
-//! server features, which clients ask before anything else and which tell nothing of what is stored, do not.
+//! Who calls: each call that the protocol knows carries its caller's rights, or is refused here.
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use http::HeaderMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 use super::errors;
-use crate::config::{Role, User};
+use crate::service::{Access, Act, Rights};
 
-const AUTHORIZATION: &str = "authorization";
-const SCHEME: &str = "basic";
-
-/// Who calls.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The user's name.
-    pub name: String,
-    role: Role,
-}
-
-struct Known {
-    caller: Caller,
-    /// Digests have one length, so comparing them does not tell the length of what they are made from.
-    name: [u8; 32],
-    password: [u8; 32],
-}
-
-/// Lets callers in who say who they are.
+/// Finds out who calls, before any method is looked at: a wrong password is refused even where nobody needs one.
 #[derive(Clone)]
-pub struct Access {
-    users: Arc<[Known]>,
-}
+pub struct Authenticate(Arc<Access>);
 
-impl Access {
-    /// Lets these users in; everybody, if there are none.
-    pub fn new(users: &[User]) -> Self {
-        let known = users.iter().map(|user| Known {
-            caller: Caller { name: user.name.clone(), role: user.role },
-            name: digest(user.name.as_bytes()),
-            password: digest(user.password.as_bytes()),
-        });
-        Access { users: known.collect() }
+impl Authenticate {
+    /// Knows the users of `access`.
+    pub fn new(access: Arc<Access>) -> Self {
+        Authenticate(access)
     }
 
-    /// The user with this name and password. It takes as long for a wrong name as for a wrong password.
-    fn user(&self, name: &[u8], password: &[u8]) -> Option<&Caller> {
-        let (name, password) = (digest(name), digest(password));
-        let mut found = None;
-        for known in self.users.iter() {
-            let same: Choice = known.name.ct_eq(&name) & known.password.ct_eq(&password);
-            if bool::from(same) {
-                found = Some(&known.caller);
-            }
-        }
-        found
+    /// The rights of whoever sends these headers.
+    pub fn rights(&self, headers: &HeaderMap) -> Result<Rights, Status> {
+        self.0.rights(headers).map_err(|_| errors::unauthenticated())
     }
 }
 
-impl Interceptor for Access {
+impl Interceptor for Authenticate {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if self.users.is_empty() {
-            return Ok(request);
-        }
-        let header = request.metadata().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-        let caller = match header.and_then(credentials) {
-            Some((name, password)) => self.user(&name, &password).cloned(),
-            None => None,
-        };
-        let caller = caller.ok_or_else(|| {
-            Status::unauthenticated("this event store wants a user and a password; give valid ones")
-        })?;
-        request.extensions_mut().insert(caller);
+        let rights = self.rights(request.metadata().as_ref())?;
+        request.extensions_mut().insert(rights);
         Ok(request)
     }
 }
 
-/// Refuses callers who may only read.
-pub fn may_write<T>(request: &Request<T>) -> Result<(), Status> {
-    match request.extensions().get::<Caller>() {
-        Some(Caller { name, role: Role::ReadOnly }) => Err(errors::access_denied(name)),
-        Some(Caller { role: Role::Admin, .. }) | None => Ok(()),
+/// The rights of whoever sends a request.
+pub fn rights<T>(request: &Request<T>) -> Result<Rights, Status> {
+    request.extensions().get::<Rights>().cloned().ok_or_else(errors::access_denied)
+}
+
+/// Refuses callers who may not do this with the stream.
+pub async fn check(rights: &Rights, act: Act, stream: &str) -> Result<(), Status> {
+    match rights.may(act, stream).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(errors::access_denied()),
+        Err(error) => Err(errors::read_status(error.into())),
     }
 }
 
-/// The name and the password of a header, if it is one with both.
-fn credentials(header: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return None;
-    }
-    let both = STANDARD.decode(encoded.trim()).ok()?;
-    let colon = both.iter().position(|byte| *byte == b':')?;
-    Some((both[..colon].to_vec(), both[colon + 1..].to_vec()))
+/// Refuses callers who have not logged in.
+pub fn must_be_logged_in<T>(request: &Request<T>) -> Result<(), Status> {
+    allowed(rights(request)?.is_logged_in())
 }
 
-fn digest(secret: &[u8]) -> [u8; 32] {
-    Sha256::digest(secret).into()
+/// Refuses callers who may not make, change or delete persistent subscriptions.
+pub fn must_manage_groups<T>(request: &Request<T>) -> Result<(), Status> {
+    allowed(rights(request)?.may_manage_groups())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Refuses callers who may consume no persistent subscription at all.
+pub fn must_consume(rights: &Rights) -> Result<(), Status> {
+    allowed(rights.may_consume())
+}
 
-    fn access() -> Access {
-        let user = |name: &str, role| User { name: name.into(), password: format!("{name}:pass"), role };
-        Access::new(&[user("root", Role::Admin), user("auditor", Role::ReadOnly)])
-    }
-
-    fn asked(header: Option<String>) -> Result<Request<()>, Status> {
-        let mut request = Request::new(());
-        if let Some(header) = header {
-            request.metadata_mut().insert(AUTHORIZATION, header.parse().unwrap());
-        }
-        access().call(request)
-    }
-
-    fn basic(text: &str) -> Option<String> {
-        Some(format!("Basic {}", STANDARD.encode(text)))
-    }
-
-    #[test]
-    fn a_user_is_let_in_with_the_role_it_has() {
-        let root = asked(basic("root:root:pass")).unwrap();
-        assert!(may_write(&root).is_ok());
-        assert_eq!(root.extensions().get::<Caller>().unwrap().name, "root");
-        let refused = may_write(&asked(basic("auditor:auditor:pass")).unwrap()).unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::PermissionDenied);
-        assert_eq!(refused.metadata().get("exception").unwrap(), "access-denied");
-    }
-
-    #[test]
-    fn whoever_does_not_say_who_they_are_stays_outside() {
-        let wrong = [
-            None,
-            basic("root"),
-            basic("root:"),
-            basic("root:pass"),
-            basic("root:auditor:pass"),
-            basic("nobody:root:pass"),
-            Some("Bearer root:root:pass".to_owned()),
-            Some("Basic %%%".to_owned()),
-            Some("Basic".to_owned()),
-        ];
-        for header in wrong {
-            let refused = asked(header.clone()).unwrap_err();
-            assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{header:?}");
-        }
-    }
-
-    #[test]
-    fn without_users_everybody_may_everything() {
-        let request = Access::new(&[]).call(Request::new(())).unwrap();
-        assert!(may_write(&request).is_ok());
-    }
+fn allowed(is_allowed: bool) -> Result<(), Status> {
+    if is_allowed { Ok(()) } else { Err(errors::access_denied()) }
 }

@@ -2,7 +2,8 @@
 
 use tonic::{Status, Streaming};
 
-use super::errors::write_status;
+use super::access::check;
+use super::errors::{nothing_chosen, too_long, write_status};
 use super::messages::Empty;
 use super::messages::streams::append_req::Content;
 use super::messages::streams::append_req::options::ExpectedStreamRevision as ExpectedForAppend;
@@ -16,28 +17,37 @@ use super::messages::streams::tombstone_req::options::ExpectedStreamRevision as 
 use super::messages::streams::{
     AppendReq, AppendResp, DeleteReq, DeleteResp, TombstoneReq, TombstoneResp, delete_resp, tombstone_resp,
 };
-use super::names::{proposed, writable_stream_name};
+use super::names::{must_be_writable, proposed, stream_name};
 use crate::log::writer::{Expected, WriteError, Written};
-use crate::service::Store;
+use crate::service::{Act, Rights, Store};
 
 /// Takes a whole append and answers it.
-pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result<AppendResp, Status> {
-    let Some(Content::Options(options)) = requests.message().await?.and_then(|request| request.content)
+pub async fn append(
+    store: &Store,
+    rights: &Rights,
+    mut requests: Streaming<AppendReq>,
+) -> Result<AppendResp, Status> {
+    let Some(Content::Options(options)) =
+        requests.message().await.map_err(too_long)?.and_then(|request| request.content)
     else {
         return Err(Status::invalid_argument("an append begins with its options; send them first"));
     };
-    let stream = writable_stream_name(options.stream_identifier)?;
-    let expected = match options.expected_stream_revision {
-        Some(ExpectedForAppend::Revision(revision)) => Expected::Revision(revision),
-        Some(ExpectedForAppend::NoStream(_)) => Expected::NoStream,
-        Some(ExpectedForAppend::StreamExists(_)) => Expected::StreamExists,
-        Some(ExpectedForAppend::Any(_)) => Expected::Any,
-        None => return Err(no_expectation()),
+    let asked = options
+        .expected_stream_revision
+        .ok_or_else(|| nothing_chosen("AppendReq+Types+Options+ExpectedStreamRevisionOneofCase"))?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Append, &stream).await?;
+    must_be_writable(&stream)?;
+    let expected = match asked {
+        ExpectedForAppend::Revision(revision) => expected_revision(revision),
+        ExpectedForAppend::NoStream(_) => Expected::NoStream,
+        ExpectedForAppend::StreamExists(_) => Expected::StreamExists,
+        ExpectedForAppend::Any(_) => Expected::Any,
     };
     let max = store.max_append_bytes();
     let mut events = Vec::new();
     let mut size = 0;
-    while let Some(request) = requests.message().await? {
+    while let Some(request) = requests.message().await.map_err(too_long)? {
         let Some(Content::ProposedMessage(message)) = request.content else {
             return Err(Status::invalid_argument("an append has its options once; start a new call"));
         };
@@ -54,8 +64,8 @@ pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result
     };
     let result = match written {
         Ok(written) => AppendResult::Success(success(written)),
-        Err(WriteError::WrongExpected { expected, current, .. }) => {
-            AppendResult::WrongExpectedVersion(wrong_expected(expected, current))
+        Err(WriteError::WrongExpected { current, .. }) => {
+            AppendResult::WrongExpectedVersion(wrong_expected(asked, current))
         }
         Err(error) => return Err(write_status(error)),
     };
@@ -63,15 +73,17 @@ pub async fn append(store: &Store, mut requests: Streaming<AppendReq>) -> Result
 }
 
 /// Hides a stream.
-pub async fn delete(store: &Store, request: DeleteReq) -> Result<DeleteResp, Status> {
+pub async fn delete(store: &Store, rights: &Rights, request: DeleteReq) -> Result<DeleteResp, Status> {
     let options = request.options.ok_or_else(no_options)?;
-    let stream = writable_stream_name(options.stream_identifier)?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Delete, &stream).await?;
+    must_be_writable(&stream)?;
     let expected = match options.expected_stream_revision {
-        Some(ExpectedForDelete::Revision(revision)) => Expected::Revision(revision),
+        Some(ExpectedForDelete::Revision(revision)) => expected_revision(revision),
         Some(ExpectedForDelete::NoStream(_)) => Expected::NoStream,
         Some(ExpectedForDelete::StreamExists(_)) => Expected::StreamExists,
         Some(ExpectedForDelete::Any(_)) => Expected::Any,
-        None => return Err(no_expectation()),
+        None => return Err(nothing_chosen("DeleteReq+Types+Options+ExpectedStreamRevisionOneofCase")),
     };
     let written = store.delete(stream, expected).await.map_err(write_status)?;
     let position = match written.position {
@@ -85,15 +97,21 @@ pub async fn delete(store: &Store, request: DeleteReq) -> Result<DeleteResp, Sta
 }
 
 /// Closes a stream for ever.
-pub async fn tombstone(store: &Store, request: TombstoneReq) -> Result<TombstoneResp, Status> {
+pub async fn tombstone(
+    store: &Store,
+    rights: &Rights,
+    request: TombstoneReq,
+) -> Result<TombstoneResp, Status> {
     let options = request.options.ok_or_else(no_options)?;
-    let stream = writable_stream_name(options.stream_identifier)?;
+    let stream = stream_name(options.stream_identifier)?;
+    check(rights, Act::Delete, &stream).await?;
+    must_be_writable(&stream)?;
     let expected = match options.expected_stream_revision {
-        Some(ExpectedForTombstone::Revision(revision)) => Expected::Revision(revision),
+        Some(ExpectedForTombstone::Revision(revision)) => expected_revision(revision),
         Some(ExpectedForTombstone::NoStream(_)) => Expected::NoStream,
         Some(ExpectedForTombstone::StreamExists(_)) => Expected::StreamExists,
         Some(ExpectedForTombstone::Any(_)) => Expected::Any,
-        None => return Err(no_expectation()),
+        None => return Err(nothing_chosen("TombstoneReq+Types+Options+ExpectedStreamRevisionOneofCase")),
     };
     let written = store.tombstone(stream, expected).await.map_err(write_status)?;
     let position = match written.position {
@@ -110,8 +128,9 @@ fn no_options() -> Status {
     Status::invalid_argument("the request has no options; set them")
 }
 
-fn no_expectation() -> Status {
-    Status::invalid_argument("the request expects nothing of the stream; set the expected revision, or any")
+/// The expected revision of a request. To some clients the largest number is no number at all.
+pub fn expected_revision(revision: u64) -> Expected {
+    if revision == u64::MAX { Expected::NoStream } else { Expected::Revision(revision) }
 }
 
 fn success(written: Written) -> Success {
@@ -127,7 +146,7 @@ fn success(written: Written) -> Success {
 }
 
 /// Says it in both the older and the newer way, for older and newer clients.
-fn wrong_expected(expected: Expected, current: Option<u64>) -> WrongExpectedVersion {
+fn wrong_expected(asked: ExpectedForAppend, current: Option<u64>) -> WrongExpectedVersion {
     use wrong::{
         CurrentRevisionOption as Current, CurrentRevisionOption2060 as OldCurrent,
         ExpectedRevisionOption as NewExpected, ExpectedRevisionOption2060 as OldExpected,
@@ -136,20 +155,22 @@ fn wrong_expected(expected: Expected, current: Option<u64>) -> WrongExpectedVers
         Some(revision) => (OldCurrent::CurrentRevision2060(revision), Current::CurrentRevision(revision)),
         None => (OldCurrent::NoStream2060(Empty {}), Current::CurrentNoStream(Empty {})),
     };
-    let (old_expected, expected) = match expected {
-        Expected::Revision(revision) => {
-            (Some(OldExpected::ExpectedRevision2060(revision)), NewExpected::ExpectedRevision(revision))
+    let (old_expected, expected) = match asked {
+        ExpectedForAppend::Revision(revision) => {
+            (OldExpected::ExpectedRevision2060(revision), NewExpected::ExpectedRevision(revision))
         }
-        Expected::Any => (Some(OldExpected::Any2060(Empty {})), NewExpected::ExpectedAny(Empty {})),
-        Expected::StreamExists => {
-            (Some(OldExpected::StreamExists2060(Empty {})), NewExpected::ExpectedStreamExists(Empty {}))
+        ExpectedForAppend::Any(_) => (OldExpected::Any2060(Empty {}), NewExpected::ExpectedAny(Empty {})),
+        ExpectedForAppend::StreamExists(_) => {
+            (OldExpected::StreamExists2060(Empty {}), NewExpected::ExpectedStreamExists(Empty {}))
         }
-        // The older way has no word for it.
-        Expected::NoStream => (None, NewExpected::ExpectedNoStream(Empty {})),
+        // The older way has no word for it, but a number that is none.
+        ExpectedForAppend::NoStream(_) => {
+            (OldExpected::ExpectedRevision2060(u64::MAX), NewExpected::ExpectedNoStream(Empty {}))
+        }
     };
     WrongExpectedVersion {
         current_revision_option_20_6_0: Some(old_current),
-        expected_revision_option_20_6_0: old_expected,
+        expected_revision_option_20_6_0: Some(old_expected),
         current_revision_option: Some(current),
         expected_revision_option: Some(expected),
     }

@@ -15,24 +15,24 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use super::errors::write_status;
+use super::append::expected_revision;
+use super::errors::{nothing_chosen, read_status, too_long, write_status};
 use super::messages::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use super::messages::streams::batch_append_req::{Options, ProposedMessage};
 use super::messages::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
-use super::messages::streams::batch_append_resp::{
-    ExpectedStreamPosition as Echoed, Result as BatchResult, Success,
-};
+use super::messages::streams::batch_append_resp::{Result as BatchResult, Success};
 use super::messages::streams::{BatchAppendReq, BatchAppendResp};
 use super::messages::wrong_expected_version::{CurrentStreamRevisionOption, ExpectedStreamPositionOption};
 use super::messages::{
-    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, Timeout, Uuid as WireUuid,
-    WrongExpectedVersion,
+    AccessDenied, AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, StreamIdentifier,
+    Timeout, Uuid as WireUuid, WrongExpectedVersion,
 };
-use super::names::{identifier, proposed, uuid, writable_stream_name};
+use super::names::{identifier, must_be_writable, proposed, stream_name, uuid};
 use super::protocol::google::rpc;
+use crate::log::StorageError;
 use crate::log::record::ProposedEvent;
 use crate::log::writer::{Expected, Reply, WriteError, Written};
-use crate::service::Store;
+use crate::service::{Act, Rights, Store};
 
 /// Appends of one call that may be on their way to the disk at once.
 const IN_FLIGHT: usize = 512;
@@ -42,6 +42,7 @@ const INCOMPLETE: usize = 32;
 /// Answers the appends of one call, until the client ends it or the store stops.
 pub fn answers(
     store: Arc<Store>,
+    rights: Rights,
     requests: impl Stream<Item = Result<BatchAppendReq, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<BatchAppendResp, Status>> {
     let stopping = store.stopping().clone();
@@ -49,13 +50,16 @@ pub fn answers(
     let answers = requests
         .take_until(stopping.clone().cancelled_owned())
         .filter_map(move |request| {
-            std::future::ready(request.and_then(|request| session.accept(request)).transpose())
+            std::future::ready(
+                request.map_err(too_long).and_then(|request| session.accept(request)).transpose(),
+            )
         })
         .then(move |complete| {
-            let store = Arc::clone(&store);
+            let (store, rights) = (Arc::clone(&store), rights.clone());
             async move {
                 match complete {
-                    Ok(complete) => Ok(complete.hand_over(&store).await),
+                    Ok(Ready::Whole(complete)) => Ok(complete.hand_over(&store, &rights).await),
+                    Ok(Ready::Refused(refused)) => Ok(refused),
                     Err(status) => Err(status),
                 }
             }
@@ -75,12 +79,12 @@ pub fn answers(
 /// What the client asked for, to be repeated in the answer.
 struct Asked {
     correlation: Option<WireUuid>,
-    stream: String,
-    echoed: Option<Echoed>,
+    stream: Option<StreamIdentifier>,
 }
 
 struct Incomplete {
     asked: Asked,
+    stream: String,
     expected: Expected,
     events: Vec<ProposedEvent>,
     size: usize,
@@ -94,16 +98,25 @@ struct Session {
 }
 
 impl Session {
-    /// Takes one part; gives the whole append when this was its last.
-    fn accept(&mut self, request: BatchAppendReq) -> Result<Option<Incomplete>, Status> {
-        let id = uuid(request.correlation_id.clone())?;
-        let mut append = match self.incomplete.remove(&id) {
-            Some(append) => append,
-            None => begin(request.correlation_id, request.options)?,
+    /// Takes one part; gives the whole append when this was its last. One bad part does not end the others.
+    fn accept(&mut self, request: BatchAppendReq) -> Result<Option<Ready>, Status> {
+        let id = match uuid(request.correlation_id.clone()) {
+            Ok(id) => id,
+            Err(status) => {
+                let stream = request.options.and_then(|options| options.stream_identifier);
+                let asked = Asked { correlation: request.correlation_id, stream };
+                return Ok(Some(Ready::Refused(HandedOver::refused(asked, bad_request(status.message())))));
+            }
+        };
+        let mut append = match (self.incomplete.remove(&id), request.options) {
+            (Some(append), _) => append,
+            (None, Some(options)) => begin(request.correlation_id, options),
+            // Parts of an append that never began belong to nothing.
+            (None, None) => return Ok(None),
         };
         append.add(request.proposed_messages, self.max_bytes);
         if request.is_final {
-            return Ok(Some(append));
+            return Ok(Some(Ready::Whole(append)));
         }
         if self.incomplete.len() >= INCOMPLETE {
             return Err(Status::resource_exhausted(format!(
@@ -115,31 +128,25 @@ impl Session {
     }
 }
 
-fn begin(correlation: Option<WireUuid>, options: Option<Options>) -> Result<Incomplete, Status> {
-    let options = options
-        .ok_or_else(|| Status::invalid_argument("the first part of an append has its options; send them"))?;
-    let (expected, echoed) = match options.expected_stream_position {
-        Some(ExpectedStreamPosition::StreamPosition(revision)) => {
-            (Expected::Revision(revision), Some(Echoed::StreamPosition(revision)))
-        }
-        Some(ExpectedStreamPosition::NoStream(())) => (Expected::NoStream, Some(Echoed::NoStream(()))),
-        Some(ExpectedStreamPosition::StreamExists(())) => {
-            (Expected::StreamExists, Some(Echoed::StreamExists(())))
-        }
-        Some(ExpectedStreamPosition::Any(())) => (Expected::Any, Some(Echoed::Any(()))),
-        None => (Expected::Any, None),
+fn begin(correlation: Option<WireUuid>, options: Options) -> Incomplete {
+    let expected = match options.expected_stream_position {
+        Some(ExpectedStreamPosition::StreamPosition(revision)) => Ok(expected_revision(revision)),
+        Some(ExpectedStreamPosition::NoStream(())) => Ok(Expected::NoStream),
+        Some(ExpectedStreamPosition::StreamExists(())) => Ok(Expected::StreamExists),
+        Some(ExpectedStreamPosition::Any(())) => Ok(Expected::Any),
+        None => Err(nothing_chosen("BatchAppendReq+Types+Options+ExpectedStreamPositionOneofCase")),
     };
-    let (stream, refusal) = match writable_stream_name(options.stream_identifier.clone()) {
-        Ok(stream) => (stream, None),
-        Err(status) => {
-            let name = options.stream_identifier.map(|i| i.stream_name).unwrap_or_default();
-            (String::from_utf8_lossy(&name).into_owned(), Some(bad_request(status.message())))
-        }
-    };
+    let asked = Asked { correlation, stream: options.stream_identifier.clone() };
     let deadline =
         time_left(options.deadline_option).and_then(|time_left| Instant::now().checked_add(time_left));
-    let asked = Asked { correlation, stream, echoed };
-    Ok(Incomplete { asked, expected, events: Vec::new(), size: 0, refusal, deadline })
+    let stream = stream_name(options.stream_identifier);
+    let refusal = match (&stream, &expected) {
+        (Ok(stream), Ok(_)) => must_be_writable(stream).err(),
+        (Err(status), _) | (_, Err(status)) => Some(status.clone()),
+    };
+    let refusal = refusal.map(|status| bad_request(status.message()));
+    let (stream, expected) = (stream.unwrap_or_default(), expected.unwrap_or(Expected::Any));
+    Incomplete { asked, stream, expected, events: Vec::new(), size: 0, refusal, deadline }
 }
 
 /// How long an append may take from now on; `None` for as long as it takes.
@@ -174,19 +181,25 @@ impl Incomplete {
         }
     }
 
-    async fn hand_over(self, store: &Store) -> HandedOver {
+    async fn hand_over(self, store: &Store, rights: &Rights) -> HandedOver {
         let too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let reply = match self.refusal {
-            _ if too_late => {
-                Err(timed_out("the deadline has passed and nothing was written; append again with more time"))
-            }
-            Some(refusal) => Err(refusal),
-            None => {
-                store.append(self.asked.stream.clone(), self.expected, self.events).await.map_err(error_item)
+        let reply = match (rights.may(Act::Append, &self.stream).await, self.refusal) {
+            (Ok(false), _) => Err(access_denied()),
+            _ if too_late => Err(timed_out()),
+            (_, Some(refusal)) => Err(refusal),
+            (Err(error), None) => Err(undecided(error)),
+            (Ok(true), None) => {
+                store.append(self.stream, self.expected, self.events).await.map_err(error_item)
             }
         };
         HandedOver { asked: self.asked, reply, deadline: self.deadline }
     }
+}
+
+/// An append as far as it can be taken.
+enum Ready {
+    Whole(Incomplete),
+    Refused(HandedOver),
 }
 
 struct HandedOver {
@@ -196,6 +209,10 @@ struct HandedOver {
 }
 
 impl HandedOver {
+    fn refused(asked: Asked, refusal: rpc::Status) -> Self {
+        HandedOver { asked, reply: Err(refusal), deadline: None }
+    }
+
     async fn answer(self) -> BatchAppendResp {
         let result = match self.reply {
             Ok(reply) => written_in_time(reply, self.deadline).await,
@@ -207,19 +224,16 @@ impl HandedOver {
                 Ok(written) => BatchResult::Success(success(written)),
                 Err(error) => BatchResult::Error(error),
             }),
-            stream_identifier: Some(identifier(self.asked.stream)),
-            expected_stream_position: self.asked.echoed,
+            stream_identifier: self.asked.stream,
+            // The protocol's own server never says it.
+            expected_stream_position: None,
         }
     }
 }
 
 async fn written_in_time(reply: Reply, deadline: Option<Instant>) -> Result<Written, rpc::Status> {
     let written = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, reply.wait()).await.map_err(|_| {
-            timed_out(
-                "the deadline has passed; the events may be written yet: append them again with their ids",
-            )
-        })?,
+        Some(deadline) => tokio::time::timeout_at(deadline, reply.wait()).await.map_err(|_| timed_out())?,
         None => reply.wait().await,
     };
     written.map_err(error_item)
@@ -237,41 +251,50 @@ fn success(written: Written) -> Success {
     Success { current_revision_option: Some(revision), position_option: Some(position) }
 }
 
-/// What is refused as one item. The codes are the protocol's own, and not those of the same refusal of a whole call.
+/// What is refused as one item. The codes and names are the protocol's own, and not those of the same refusal of a whole
+/// call; clients compare them.
 fn error_item(error: WriteError) -> rpc::Status {
-    let message = error.to_string();
     match error {
         WriteError::WrongExpected { expected, current, .. } => {
-            let details = wrong_expected(expected, current);
-            item(Code::AlreadyExists, message, packed("event_store.client.WrongExpectedVersion", &details))
+            named(Code::AlreadyExists, "WrongExpectedVersion", &wrong_expected(expected, current))
         }
         WriteError::StreamDeleted { stream } => {
             let details = StreamDeleted { stream_identifier: Some(identifier(stream)) };
-            item(Code::NotFound, message, packed("event_store.client.StreamDeleted", &details))
+            named(Code::NotFound, "StreamDeleted", &details)
         }
         WriteError::TooLarge { max, .. } => {
             let details =
                 MaximumAppendSizeExceeded { max_append_size: u32::try_from(max).unwrap_or(u32::MAX) };
-            item(
-                Code::InvalidArgument,
-                message,
-                packed("event_store.client.MaximumAppendSizeExceeded", &details),
-            )
+            named(Code::InvalidArgument, "MaximumAppendSizeExceeded", &details)
         }
         error => {
             let status = write_status(error);
-            item(status.code(), message, packed("google.protobuf.Empty", &()))
+            item(status.code(), status.message().to_owned(), packed("google.protobuf.Empty", &()))
         }
     }
 }
 
 fn bad_request(message: &str) -> rpc::Status {
-    let details = BadRequest { message: message.to_owned() };
-    item(Code::InvalidArgument, message.to_owned(), packed("event_store.client.BadRequest", &details))
+    named(Code::InvalidArgument, "BadRequest", &BadRequest { message: message.to_owned() })
 }
 
-fn timed_out(message: &str) -> rpc::Status {
-    item(Code::DeadlineExceeded, message.to_owned(), packed("event_store.client.Timeout", &Timeout {}))
+fn access_denied() -> rpc::Status {
+    named(Code::PermissionDenied, "AccessDenied", &AccessDenied {})
+}
+
+/// Whether the caller may append could not be found out.
+fn undecided(error: StorageError) -> rpc::Status {
+    let status = read_status(error.into());
+    item(status.code(), status.message().to_owned(), packed("google.protobuf.Empty", &()))
+}
+
+/// The deadline has passed. The events may be written yet if they were on their way.
+fn timed_out() -> rpc::Status {
+    named(Code::DeadlineExceeded, "Timeout", &Timeout {})
+}
+
+fn named(code: Code, name: &str, details: &impl Message) -> rpc::Status {
+    item(code, name.to_owned(), packed(&format!("event_store.client.{name}"), details))
 }
 
 fn item(code: Code, message: String, details: Any) -> rpc::Status {

@@ -37,6 +37,14 @@ fn part(batch: u128, first: bool, events: &[u128], bytes: usize, is_final: bool)
     }
 }
 
+/// The whole append.
+fn whole(ready: Option<Ready>) -> Incomplete {
+    match ready {
+        Some(Ready::Whole(append)) => append,
+        _ => panic!("it is not whole"),
+    }
+}
+
 fn session() -> Session {
     Session { incomplete: HashMap::new(), max_bytes: 1000 }
 }
@@ -46,8 +54,8 @@ fn parts_are_put_together_even_when_two_appends_alternate() {
     let mut session = session();
     assert!(session.accept(part(1, true, &[10, 11], 1, false)).unwrap().is_none());
     assert!(session.accept(part(2, true, &[20], 1, false)).unwrap().is_none());
-    let second = session.accept(part(2, false, &[], 1, true)).unwrap().unwrap();
-    let first = session.accept(part(1, false, &[12], 1, true)).unwrap().unwrap();
+    let second = whole(session.accept(part(2, false, &[], 1, true)).unwrap());
+    let first = whole(session.accept(part(1, false, &[12], 1, true)).unwrap());
     let ids = |append: &Incomplete| append.events.iter().map(|event| event.id.as_u128()).collect::<Vec<_>>();
     assert_eq!((ids(&first), ids(&second)), (vec![10, 11, 12], vec![20]));
     assert_eq!(first.expected, Expected::NoStream);
@@ -60,15 +68,30 @@ fn an_append_that_grows_too_large_keeps_no_events_and_is_refused_as_one_item() {
     for n in 0..10 {
         assert!(session.accept(part(1, n == 0, &[n], 400, false)).unwrap().is_none());
     }
-    let append = session.accept(part(1, false, &[99], 400, true)).unwrap().unwrap();
+    let append = whole(session.accept(part(1, false, &[99], 400, true)).unwrap());
     assert!(append.events.is_empty());
     assert_eq!(append.refusal.unwrap().code, i32::from(Code::InvalidArgument));
 }
 
 #[test]
-fn incomplete_appends_are_bounded_and_need_options() {
+fn one_bad_part_is_refused_or_left_out_and_the_others_go_on() {
     let mut session = session();
-    assert!(session.accept(part(1, false, &[1], 1, true)).is_err());
+    assert!(session.accept(part(1, false, &[1], 1, true)).unwrap().is_none(), "it never began");
+    let mut nameless = part(1, true, &[1], 1, true);
+    nameless.correlation_id = None;
+    let Some(Ready::Refused(refused)) = session.accept(nameless).unwrap() else {
+        panic!("it is not refused")
+    };
+    assert_eq!(refused.reply.err().unwrap().message, "BadRequest");
+    let mut no_expectation = part(2, true, &[1], 1, true);
+    no_expectation.options.as_mut().unwrap().expected_stream_position = None;
+    assert_eq!(whole(session.accept(no_expectation).unwrap()).refusal.unwrap().message, "BadRequest");
+    whole(session.accept(part(3, true, &[1], 1, true)).unwrap());
+}
+
+#[test]
+fn incomplete_appends_are_bounded() {
+    let mut session = session();
     for n in 0..INCOMPLETE {
         assert!(session.accept(part(n as u128 + 1, true, &[1], 1, false)).unwrap().is_none());
     }
@@ -99,8 +122,8 @@ async fn an_append_whose_deadline_has_passed_is_refused_and_one_in_time_is_writt
         let mut request = part(1, true, &[10], 1, true);
         let deadline = DeadlineOption::Deadline(prost_types::Duration { seconds, nanos: 0 });
         request.options.as_mut().unwrap().deadline_option = Some(deadline);
-        let append = session().accept(request).unwrap().unwrap();
-        match append.hand_over(&store).await.answer().await.result.unwrap() {
+        let append = whole(session().accept(request).unwrap());
+        match append.hand_over(&store, &store.access().own_rights()).await.answer().await.result.unwrap() {
             BatchResult::Success(success) => {
                 assert_eq!(
                     success.current_revision_option,

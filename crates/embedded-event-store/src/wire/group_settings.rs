@@ -9,7 +9,7 @@ use super::messages::persistent_subscriptions::all_options::{AllOption, FilterOp
 use super::messages::persistent_subscriptions::group_options::StreamOption;
 use super::messages::persistent_subscriptions::settings::{CheckpointAfter, MessageTimeout};
 use super::messages::persistent_subscriptions::stream_options::RevisionOption;
-use super::messages::persistent_subscriptions::subscription_info::ConnectionInfo;
+use super::messages::persistent_subscriptions::subscription_info::{ConnectionInfo, Measurement};
 use super::messages::persistent_subscriptions::{
     AllOptions, ConsumerStrategy, GroupOptions, Settings as WireSettings, StreamOptions, SubscriptionInfo,
 };
@@ -20,17 +20,18 @@ const TICKS_PER_MILLISECOND: i64 = 10_000;
 /// What the protocol's own clients take for the end, where only a number can be said.
 const END: u64 = u64::MAX;
 
-/// The group and its settings that a client asks for.
-pub fn group_of(options: Option<GroupOptions>) -> Result<(GroupId, Settings), Status> {
+/// Places from here on are none.
+const NO_PLACE: u64 = 1 << 63;
+
+/// The group and its settings that a client asks for with a `request` of this name.
+pub fn group_of(request: &str, options: Option<GroupOptions>) -> Result<(GroupId, Settings), Status> {
     let options = options.ok_or_else(|| invalid("the request has no options; set them"))?;
-    let settings = options.settings.ok_or_else(|| invalid("the request has no settings; set them"))?;
+    // A request without settings is one in which all of them are zero.
+    let settings = options.settings.unwrap_or_default();
     let (source, start_from, filter) = match options.stream_option {
-        Some(StreamOption::Stream(options)) => stream_source(options)?,
-        Some(StreamOption::All(options)) => all_source(options)?,
-        None => {
-            let start = if settings.revision == END { Start::End } else { Start::At(settings.revision) };
-            (stream_of(options.stream_identifier)?, start, None)
-        }
+        Some(StreamOption::Stream(options)) => stream_source(request, options)?,
+        Some(StreamOption::All(options)) => all_source(request, options)?,
+        None => (stream_of(options.stream_identifier)?, start_at(settings.revision)?, None),
     };
     let id = GroupId { source, name: options.group_name };
     let settings = settings_of(&id, &settings, start_from, filter)?;
@@ -45,39 +46,60 @@ pub fn stream_of(identifier: Option<StreamIdentifier>) -> Result<Source, Status>
     }
 }
 
-fn stream_source(options: StreamOptions) -> Result<(Source, Start, Option<FilterSettings>), Status> {
+fn stream_source(
+    request: &str,
+    options: StreamOptions,
+) -> Result<(Source, Start, Option<FilterSettings>), Status> {
     let start = match options.revision_option {
-        Some(RevisionOption::Revision(END)) | Some(RevisionOption::End(_)) | None => Start::End,
-        Some(RevisionOption::Revision(revision)) => Start::At(revision),
+        Some(RevisionOption::Revision(revision)) => start_at(revision)?,
         Some(RevisionOption::Start(_)) => Start::Beginning,
+        Some(RevisionOption::End(_)) => Start::End,
+        None => return Err(left_out(request, "StreamOptions+RevisionOptionOneofCase")),
     };
     Ok((stream_of(options.stream_identifier)?, start, None))
 }
 
-fn all_source(options: AllOptions) -> Result<(Source, Start, Option<FilterSettings>), Status> {
+fn start_at(place: u64) -> Result<Start, Status> {
+    match place {
+        END => Ok(Start::End),
+        0 => Ok(Start::Beginning),
+        place if place < NO_PLACE => Ok(Start::At(place)),
+        place => {
+            Err(invalid(format!("a group cannot start at {place}; give a number that an event can have")))
+        }
+    }
+}
+
+/// The refusal of a request that leaves a choice open, in the words of the protocol's own server.
+fn left_out(request: &str, choice: &str) -> Status {
+    let of = "EventStore.Client.PersistentSubscriptions";
+    invalid(format!("'None' is not a valid {of}.{request}+Types+{choice}"))
+}
+
+fn all_source(request: &str, options: AllOptions) -> Result<(Source, Start, Option<FilterSettings>), Status> {
     let start = match options.all_option {
         Some(AllOption::Position(position)) if position.prepare_position > position.commit_position => {
             return Err(invalid(
                 "a position's prepare is not beyond its commit; pass one that you were given",
             ));
         }
-        Some(AllOption::Position(position)) if position.commit_position == END => Start::End,
-        Some(AllOption::Position(position)) => Start::At(position.commit_position),
+        Some(AllOption::Position(position)) => start_at(position.commit_position)?,
         Some(AllOption::Start(_)) => Start::Beginning,
-        Some(AllOption::End(_)) | None => Start::End,
+        Some(AllOption::End(_)) => Start::End,
+        None => return Err(left_out(request, "AllOptions+AllOptionOneofCase")),
     };
     let filter = match options.filter_option {
-        Some(FilterOption::Filter(filter)) => Some(filter_of(filter)?),
+        Some(FilterOption::Filter(filter)) => Some(filter_of(request, filter)?),
         Some(FilterOption::NoFilter(_)) | None => None,
     };
     Ok((Source::All, start, filter))
 }
 
-fn filter_of(options: FilterOptions) -> Result<FilterSettings, Status> {
+fn filter_of(request: &str, options: FilterOptions) -> Result<FilterSettings, Status> {
     let (on_stream_name, expression) = match options.filter {
         Some(Filter::StreamIdentifier(expression)) => (true, expression),
         Some(Filter::EventType(expression)) => (false, expression),
-        None => return Err(invalid("the filter does not say what it looks at; set it")),
+        None => return Err(left_out(request, "AllOptions+Types+FilterOptions+FilterOneofCase")),
     };
     let Expression { regex, prefix } = expression;
     Ok(FilterSettings { on_stream_name, prefixes: prefix, expression: regex })
@@ -97,8 +119,7 @@ fn settings_of(
             ConsumerStrategy::Pinned => Strategy::Pinned,
         },
         name => Strategy::named(name).ok_or_else(|| {
-            let reason = format!("there is no consumer strategy {name:?}; choose RoundRobin");
-            group_status(GroupError::unworkable(id, reason))
+            group_status(GroupError::unworkable(id, format!("Consumer strategy {name} does not exist.")))
         })?,
     };
     let message_timeout_ms = match wire.message_timeout {
@@ -149,9 +170,9 @@ pub fn info(info: GroupInfo) -> SubscriptionInfo {
         event_source: info.id.source.name().to_owned(),
         group_name: info.id.name.clone(),
         status: if info.live { "Live" } else { "Behind" }.to_owned(),
-        average_per_second: small(info.average_per_second),
+        average_per_second: small(info.since_asked.per_second),
         total_items: large(info.total_items),
-        count_since_last_measurement: large(info.since_last_asked),
+        count_since_last_measurement: large(info.since_asked.count),
         last_checkpointed_event_position: place(info.checkpoint),
         last_known_event_position: place(info.last_known),
         resolve_link_tos: settings.resolve_links,
@@ -162,7 +183,9 @@ pub fn info(info: GroupInfo) -> SubscriptionInfo {
         live_buffer_size: small(settings.live_buffer_size.into()),
         buffer_size: small(settings.history_buffer_size.into()),
         read_batch_size: small(settings.read_batch_size.into()),
-        check_point_after_milliseconds: small(settings.checkpoint_after_ms.into()),
+        check_point_after_milliseconds: settings
+            .checkpoint_after()
+            .map_or(i32::MAX, |_| small(settings.checkpoint_after_ms.into())),
         min_check_point_count: small(settings.min_checkpoint_count.into()),
         max_check_point_count: small(settings.max_checkpoint_count.into()),
         read_buffer_count: small(if info.live { 0 } else { info.waiting as u64 }),
@@ -177,12 +200,16 @@ pub fn info(info: GroupInfo) -> SubscriptionInfo {
             .consumers
             .into_iter()
             .map(|consumer| ConnectionInfo {
-                from: consumer.address,
+                from: String::new(),
                 username: consumer.user,
-                average_items_per_second: small(consumer.average_per_second),
+                average_items_per_second: small(consumer.since_asked.per_second),
                 total_items: large(consumer.total_items),
-                count_since_last_measurement: large(consumer.since_last_asked),
-                observed_measurements: Vec::new(),
+                count_since_last_measurement: large(consumer.since_asked.count),
+                observed_measurements: consumer
+                    .measurements
+                    .into_iter()
+                    .map(|(key, value)| Measurement { key: key.to_owned(), value: large(value) })
+                    .collect(),
                 available_slots: small(consumer.free as u64),
                 in_flight_messages: small(consumer.in_flight as u64),
                 connection_name: consumer.connection_name,
@@ -208,6 +235,24 @@ mod tests {
     use tonic::Code;
 
     use super::*;
+
+    #[test]
+    fn a_group_starts_where_it_is_said_and_not_where_nothing_is_said() {
+        let asked = |revision_option| {
+            let identifier = Some(StreamIdentifier { stream_name: "s".into() });
+            stream_source("CreateReq", StreamOptions { stream_identifier: identifier, revision_option })
+                .map(|(_, start, _)| start)
+        };
+        assert_eq!(asked(Some(RevisionOption::Revision(7))).unwrap(), Start::At(7));
+        assert_eq!(asked(Some(RevisionOption::Revision(u64::MAX))).unwrap(), Start::End);
+        let beyond = asked(Some(RevisionOption::Revision(1 << 63))).unwrap_err();
+        assert_eq!(beyond.code(), Code::InvalidArgument);
+        let left_out = asked(None).unwrap_err();
+        assert_eq!(left_out.code(), Code::InvalidArgument);
+        let text = "'None' is not a valid EventStore.Client.PersistentSubscriptions.CreateReq+Types+StreamOptions+\
+                    RevisionOptionOneofCase";
+        assert_eq!(left_out.message(), text);
+    }
 
     #[test]
     fn a_strategy_is_chosen_by_name_and_an_unknown_one_is_a_group_that_fails() {

@@ -10,6 +10,7 @@ mod event_message;
 mod gossip;
 mod group_event_message;
 mod group_settings;
+mod monitoring;
 mod names;
 mod persistent;
 mod read;
@@ -21,32 +22,34 @@ mod protocol {
     include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
 }
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::config::User;
 use crate::groups::Groups;
+use crate::node::Node;
 use crate::service::Store;
+use crate::stats::System;
 use messages::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use protocol::event_store::client as messages;
 
 pub use event_message::EventMessage;
 pub use group_event_message::GroupEventMessage;
 
-/// The largest request message, in bytes. Clients send appends of up to 16 MiB to be told that they are too large.
-const MAX_MESSAGE_BYTES: usize = 17 * 1024 * 1024;
+/// The largest request message, in bytes: the protocol's own server has the same bound, a little below 16 MiB.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024 - 10_000;
 
-const UNIMPLEMENTED: &str = "this event store serves streams, persistent subscriptions, gossip and server features; it \
-    has no projections, scavenging, user management or cluster operations; use a full EventStoreDB for those";
+/// What calls of services say that are not there.
+const NO_SERVICE: HeaderValue = HeaderValue::from_static("Service is unimplemented.");
 
 /// All the services, ready to be served.
-pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, users: &[User], address: SocketAddr) -> Routes {
-    let access = access::Access::new(users);
+pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, node: Arc<Node>, system: &System) -> Routes {
+    let monitoring = monitoring::MonitoringService::new(Arc::clone(store), system.clone());
+    let access = access::Authenticate::new(Arc::clone(store.access()));
     let streams = streams::StreamsService::new(Arc::clone(store));
     let streams = messages::streams::streams_server::StreamsServer::new(streams)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -56,14 +59,34 @@ pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, users: &[User], address: 
     let mut routes = Routes::builder();
     routes
         .add_service(InterceptedService::new(streams, access.clone()))
-        .add_service(InterceptedService::new(persistent, access))
-        .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(address)))
-        .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
-            server_features::ServerFeaturesService,
-        ));
+        .add_service(InterceptedService::new(persistent, access.clone()))
+        .add_service(messages::gossip::gossip_server::GossipServer::with_interceptor(
+            gossip::GossipService::new(node),
+            access.clone(),
+        ))
+        .add_service(messages::monitoring::monitoring_server::MonitoringServer::with_interceptor(
+            monitoring,
+            access.clone(),
+        ))
+        .add_service(
+            messages::server_features::server_features_server::ServerFeaturesServer::with_interceptor(
+                server_features::ServerFeaturesService,
+                access.clone(),
+            ),
+        );
     let mut routes = routes.routes();
     let router = routes.axum_router_mut();
-    *router =
-        std::mem::take(router).fallback(async || Status::unimplemented(UNIMPLEMENTED).into_http::<Body>());
+    *router = std::mem::take(router).fallback(move |headers: HeaderMap| {
+        let answer = match access.rights(&headers) {
+            Err(refused) => refused.into_http::<Body>(),
+            Ok(_) => {
+                let mut answer = Status::unimplemented("").into_http::<Body>();
+                // As it is: in the status it would be encoded.
+                answer.headers_mut().insert("grpc-message", NO_SERVICE);
+                answer
+            }
+        };
+        std::future::ready(answer)
+    });
     routes
 }

@@ -29,15 +29,14 @@ pub fn stream_name(identifier: Option<StreamIdentifier>) -> Result<String, Statu
     Ok(name)
 }
 
-/// The name of a stream that may be written to.
-pub fn writable_stream_name(identifier: Option<StreamIdentifier>) -> Result<String, Status> {
-    let name = stream_name(identifier)?;
-    if name == "$all" || name == "$$$all" || name.starts_with("$$$$") {
+/// Refuses what is no stream of its own. The metadata of the whole log can be written: it says who may read the log.
+pub fn must_be_writable(name: &str) -> Result<(), Status> {
+    if name == "$all" {
         return Err(Status::invalid_argument(format!(
             "{name} is not a stream that can be written to; choose another"
         )));
     }
-    Ok(name)
+    Ok(())
 }
 
 /// The stream's name for an answer.
@@ -67,9 +66,9 @@ pub fn proposed(
     custom_metadata: Bytes,
     data: Bytes,
 ) -> Result<ProposedEvent, Status> {
-    let (Some(event_type), Some(content_type)) = (metadata.remove(TYPE), metadata.get(CONTENT_TYPE)) else {
-        return Err(errors::missing_property(&[TYPE, CONTENT_TYPE]));
-    };
+    let missing = |property| errors::missing_property(property, &[TYPE, CONTENT_TYPE]);
+    let event_type = metadata.remove(TYPE).ok_or_else(|| missing(TYPE))?;
+    let content_type = metadata.get(CONTENT_TYPE).ok_or_else(|| missing(CONTENT_TYPE))?;
     if event_type.is_empty() || event_type.len() > MAX_EVENT_TYPE_BYTES {
         return Err(Status::invalid_argument(format!(
             "an event type's name has between 1 and {MAX_EVENT_TYPE_BYTES} bytes; this one has {}",

@@ -7,7 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::access::{self, Caller};
+use super::access;
 use super::errors::{self, group_status};
 use super::event_message::UuidForm;
 use super::group_event_message::GroupEventMessage;
@@ -24,9 +24,14 @@ use super::messages::persistent_subscriptions::{
 };
 use super::messages::{Empty, StreamIdentifier, Uuid as WireUuid};
 use super::names::uuid;
-use crate::groups::{Consumer, End, GroupError, GroupId, Groups, Joined, Nack, Newcomer, Source};
+use crate::groups::{Consumer, Delivery, End, GroupError, GroupId, Groups, Joined, Nack, Newcomer, Source};
+use crate::service::{Act, Rights};
 
 const CONNECTION_NAME: &str = "connection-name";
+/// What consumers are called that do not say who they are.
+const NO_USER: &str = "system";
+const NO_NAME: &str = "<unknown>";
+const NEGATIVE_STOP: &str = "Cannot stop replaying parked message at a negative version.";
 
 /// Serves a store's groups.
 pub struct PersistentService {
@@ -45,22 +50,22 @@ impl PersistentSubscriptions for PersistentService {
     type ReadStream = BoxStream<'static, Result<ReadResp, Status>>;
 
     async fn create(&self, request: Request<CreateReq>) -> Result<Response<CreateResp>, Status> {
-        access::may_write(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        access::must_manage_groups(&request)?;
+        let (id, settings) = group_of("CreateReq", request.into_inner().options)?;
         self.groups.create(id, settings).await.map_err(group_status)?;
         Ok(Response::new(CreateResp {}))
     }
 
     async fn update(&self, request: Request<UpdateReq>) -> Result<Response<UpdateResp>, Status> {
-        access::may_write(&request)?;
-        let (id, settings) = group_of(request.into_inner().options)?;
+        access::must_manage_groups(&request)?;
+        let (id, settings) = group_of("UpdateReq", request.into_inner().options)?;
         self.groups.update(id, settings).await.map_err(group_status)?;
         Ok(Response::new(UpdateResp {}))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
         use delete_req::options::StreamOption;
-        access::may_write(&request)?;
+        access::must_manage_groups(&request)?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let source = match options.stream_option.ok_or_else(no_source)? {
             StreamOption::StreamIdentifier(identifier) => Some(identifier),
@@ -71,8 +76,9 @@ impl PersistentSubscriptions for PersistentService {
     }
 
     async fn read(&self, request: Request<Streaming<ReadReq>>) -> Result<Response<Self::ReadStream>, Status> {
-        access::may_write(&request)?;
-        let (address, user, connection_name) = who(&request);
+        let rights = access::rights(&request)?;
+        access::must_consume(&rights)?;
+        let (user, connection_name) = who(&request, &rights);
         let mut requests = request.into_inner();
         let Some(Asked::Options(options)) = requests.message().await?.and_then(|request| request.content)
         else {
@@ -91,15 +97,17 @@ impl PersistentSubscriptions for PersistentService {
             read_req::options::StreamOption::All(_) => None,
         };
         let id = named(source, options.group_name)?;
-        let newcomer = Newcomer { address, user, connection_name, slots };
+        access::check(&rights, Act::Read, id.source.name()).await?;
+        let newcomer = Newcomer { user, connection_name, slots };
         let joined = self.groups.join(&id, newcomer).await.map_err(group_status)?;
         let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
         tokio::spawn(hear(joined.consumer.clone(), requests, call.clone()));
-        Ok(Response::new(answers(id, joined, uuids, call, self.groups.stopping().clone())))
+        Ok(Response::new(answers(id, joined, (rights, uuids), call, self.groups.stopping().clone())))
     }
 
     async fn get_info(&self, request: Request<GetInfoReq>) -> Result<Response<GetInfoResp>, Status> {
         use get_info_req::options::StreamOption;
+        access::must_be_logged_in(&request)?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let source = match options.stream_option.ok_or_else(no_source)? {
             StreamOption::StreamIdentifier(identifier) => Some(identifier),
@@ -114,26 +122,28 @@ impl PersistentSubscriptions for PersistentService {
         request: Request<ReplayParkedReq>,
     ) -> Result<Response<ReplayParkedResp>, Status> {
         use replay_parked_req::options::{StopAtOption, StreamOption};
-        access::may_write(&request)?;
+        access::must_manage_groups(&request)?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let source = match options.stream_option.ok_or_else(no_source)? {
             StreamOption::StreamIdentifier(identifier) => Some(identifier),
             StreamOption::All(_) => None,
         };
-        let limit = match options.stop_at_option {
-            Some(StopAtOption::StopAt(count)) => Some(u64::try_from(count).map_err(|_| {
-                Status::invalid_argument(format!("stop_at is {count}; give a number that is not negative"))
-            })?),
+        let id = named(source, options.group_name)?;
+        let before = match options.stop_at_option {
+            Some(StopAtOption::StopAt(revision)) => Some(
+                u64::try_from(revision)
+                    .map_err(|_| group_status(GroupError::unworkable(&id, NEGATIVE_STOP)))?,
+            ),
             Some(StopAtOption::NoLimit(_)) | None => None,
         };
-        let id = named(source, options.group_name)?;
-        self.groups.replay(&id, limit).await.map_err(group_status)?;
+        self.groups.replay(&id, before).await.map_err(group_status)?;
         Ok(Response::new(ReplayParkedResp {}))
     }
 
     async fn list(&self, request: Request<ListReq>) -> Result<Response<ListResp>, Status> {
         use list_req::options::ListOption;
         use list_req::stream_option::StreamOption;
+        access::must_be_logged_in(&request)?;
         let options = request.into_inner().options.ok_or_else(no_options)?;
         let source = match options.list_option.ok_or_else(no_options)? {
             ListOption::ListAllSubscriptions(_) => None,
@@ -143,27 +153,21 @@ impl PersistentSubscriptions for PersistentService {
             }),
         };
         let found = self.groups.list(source.as_ref()).await.map_err(group_status)?;
-        if let (Some(source), true) = (source, found.is_empty()) {
-            let missing = GroupError::Missing { source_name: source.name().to_owned(), name: String::new() };
-            return Err(group_status(missing));
-        }
         Ok(Response::new(ListResp { subscriptions: found.into_iter().map(info).collect() }))
     }
 
     async fn restart_subsystem(&self, request: Request<Empty>) -> Result<Response<Empty>, Status> {
-        access::may_write(&request)?;
+        access::must_manage_groups(&request)?;
         self.groups.restart().await.map_err(group_status)?;
         Ok(Response::new(Empty {}))
     }
 }
 
-/// The consumer's address, its user and its connection's name.
-fn who<T>(request: &Request<T>) -> (String, String, String) {
-    let address = request.remote_addr().map(|address| address.to_string()).unwrap_or_default();
-    let user = request.extensions().get::<Caller>().map(|caller| caller.name.clone()).unwrap_or_default();
-    let name =
-        request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or_default();
-    (address, user, name.to_owned())
+/// The consumer's user and its connection's name.
+fn who<T>(request: &Request<T>, rights: &Rights) -> (String, String) {
+    let user = rights.user_name().unwrap_or(NO_USER);
+    let name = request.metadata().get(CONNECTION_NAME).and_then(|name| name.to_str().ok()).unwrap_or(NO_NAME);
+    (user.to_owned(), name.to_owned())
 }
 
 /// What the two halves of a consumer's call know of each other.
@@ -203,8 +207,8 @@ async fn hear(
                 let action = match nack.action() {
                     Action::Park => Nack::Park,
                     Action::Retry | Action::Unknown => Nack::Retry,
-                    Action::Skip => Nack::Skip,
-                    Action::Stop => Nack::Stop,
+                    // The protocol's own server does no more for this one either: the consumer stays.
+                    Action::Skip | Action::Stop => Nack::Skip,
                 };
                 let Ok(ids) = ids_of(nack.ids) else { break };
                 consumer.nack(ids, action, nack.reason).await;
@@ -223,7 +227,7 @@ fn ids_of(ids: Vec<WireUuid>) -> Result<Vec<Uuid>, Status> {
 fn answers(
     id: GroupId,
     joined: Joined,
-    uuids: UuidForm,
+    (rights, uuids): (Rights, UuidForm),
     call: Call,
     stopping: CancellationToken,
 ) -> BoxStream<'static, Result<ReadResp, Status>> {
@@ -236,8 +240,13 @@ fn answers(
         let delivery = deliveries.recv().await?;
         Some((delivery, (deliveries, gone)))
     });
-    let messages =
-        messages.map(move |delivery| Ok(answer(Content::Event(GroupEventMessage::new(delivery, uuids)))));
+    let messages = messages.then(move |delivery| {
+        let rights = rights.clone();
+        async move {
+            let delivery = readable(delivery, &rights).await?;
+            Ok::<_, Status>(answer(Content::Event(GroupEventMessage::new(delivery, uuids))))
+        }
+    });
     let farewell = stream::once(async move {
         if end.get().is_none() && said_all.is_cancelled() {
             // It is about to go. An error now would reach it as one of its own.
@@ -252,6 +261,21 @@ fn answers(
         })
     });
     stream::once(std::future::ready(confirmation)).chain(messages).chain(farewell).boxed()
+}
+
+/// A delivery without what its link leads to, if the consumer may not read that.
+async fn readable(mut delivery: Delivery, rights: &Rights) -> Result<Delivery, Status> {
+    if delivery.event.link.is_none() || rights.reads_everything() {
+        return Ok(delivery);
+    }
+    if let Some(target) = &delivery.event.event {
+        let stream = String::from_utf8_lossy(target.stream());
+        let is_readable = rights.may(Act::Read, &stream).await.map_err(|e| errors::read_status(e.into()))?;
+        if !is_readable {
+            delivery.event.event = None;
+        }
+    }
+    Ok(delivery)
 }
 
 fn answer(content: Content) -> ReadResp {
@@ -305,7 +329,7 @@ mod tests {
 
     async fn joined(groups: &Groups, id: &GroupId) -> Joined {
         let who = || String::from("who");
-        let newcomer = Newcomer { address: who(), user: who(), connection_name: who(), slots: 1 };
+        let newcomer = Newcomer { user: who(), connection_name: who(), slots: 1 };
         groups.join(id, newcomer).await.unwrap()
     }
 
@@ -319,7 +343,13 @@ mod tests {
         let joined = joined(&groups, &id).await;
         let call = Call { gone: CancellationToken::new(), said_all: CancellationToken::new() };
         hear(joined.consumer.clone(), stream::iter(requests), call.clone()).await;
-        let mut answers = answers(id.clone(), joined, UuidForm::Text, call, groups.stopping().clone());
+        let mut answers = answers(
+            id.clone(),
+            joined,
+            (store.access().own_rights(), UuidForm::Text),
+            call,
+            groups.stopping().clone(),
+        );
         assert!(answers.next().await.unwrap().is_ok(), "the confirmation");
         assert!(groups.info(&id).await.unwrap().consumers.is_empty(), "it has left the group");
         store.end_subscriptions();

@@ -8,7 +8,8 @@ use prost_types::Timestamp;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::errors::read_status;
+use super::access::check;
+use super::errors::{nothing_chosen, read_status};
 use super::event_message::{EventMessage, UuidForm};
 use super::messages::streams::read_req::Options;
 use super::messages::streams::read_req::options::all_options::AllOption;
@@ -24,22 +25,25 @@ use super::messages::streams::read_resp::{
 use super::messages::streams::{ReadReq, ReadResp};
 use super::names::{identifier, stream_name};
 use crate::service::{
-    AllRead, AllSubscription, Direction, EventFilter, FilterOn, From, Message, ReadError, Store, StreamRead,
-    StreamSubscription,
+    Act, AllRead, AllSubscription, Direction, EventFilter, FilterOn, From, Message, ReadError, Rights,
+    Spacing, Store, StreamRead, StreamSubscription,
 };
 
 /// How many events a filter looks at between checkpoints, if the client leaves it to the server.
 const DEFAULT_WINDOW: u64 = 32;
 
+/// The name by which the whole log is read.
+const ALL: &str = "$all";
+
 /// The answers to a read or a subscription.
 pub type Answers = BoxStream<'static, Result<ReadResp, Status>>;
 
 /// Starts a read or a subscription. What fails before the first answer fails here.
-pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Status> {
+pub async fn read(store: &Arc<Store>, reader: Rights, request: ReadReq) -> Result<Answers, Status> {
     let options = request.options.ok_or_else(|| missing("options"))?;
-    let uuids = match options.uuid_option.and_then(|option| option.content) {
-        Some(UuidContent::Structured(_)) => UuidForm::Structured,
-        Some(UuidContent::String(_)) | None => UuidForm::Text,
+    let uuids = match options.uuid_option.map(|option| option.content) {
+        Some(Some(UuidContent::Structured(_)) | None) => UuidForm::Structured,
+        Some(Some(UuidContent::String(_))) | None => UuidForm::Text,
     };
     let direction = match options.read_direction() {
         ReadDirection::Forwards => Direction::Forwards,
@@ -47,21 +51,26 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
     };
     // Clients that know of it ask to be told where a truncated stream now begins, and where it ends after its events.
     let tell_ends = options.control_option.is_some_and(|control| control.compatibility >= 1);
+    let combination = combination(&options);
     let Options { stream_option, count_option, filter_option, resolve_links, .. } = options;
     let filter = match filter_option {
         Some(FilterOption::Filter(filter)) => Some(filter_of(filter)?),
         Some(FilterOption::NoFilter(_)) | None => None,
     };
-    let source = stream_option.ok_or_else(|| missing("stream or all"))?;
-    match (source, count_option.ok_or_else(|| missing("count or subscription"))?) {
+    let source =
+        stream_option.ok_or_else(|| nothing_chosen("ReadReq+Types+Options+StreamOptionOneofCase"))?;
+    match (source, count_option.ok_or_else(|| Status::invalid_argument(combination.clone()))?) {
         (StreamOption::Stream(options), CountOption::Count(count)) => {
             let (stream, from) = stream_and_start(options)?;
-            let read = StreamRead { stream, from, direction, count, resolve_links };
+            check(&reader, Act::Read, &stream).await?;
+            let read = StreamRead { stream, from, direction, count, resolve_links, reader };
             read_stream(store, read, uuids, tell_ends).await
         }
         (StreamOption::All(options), CountOption::Count(count)) => {
+            check(&reader, Act::Read, ALL).await?;
             let filter = filter.map(|(filter, _)| filter);
-            let read = AllRead { from: start_of_all(options)?, direction, count, filter, resolve_links };
+            let from = start_of_all(options)?;
+            let read = AllRead { from, direction, count, filter, resolve_links, reader };
             first_of(store.read_all(read).map(move |event| {
                 let event = event.map_err(read_status)?;
                 Ok(answer(Content::Event(EventMessage::new(event, uuids))))
@@ -69,18 +78,22 @@ pub async fn read(store: &Arc<Store>, request: ReadReq) -> Result<Answers, Statu
             .await
         }
         (_, CountOption::Subscription(_)) if direction == Direction::Backwards => {
-            Err(Status::invalid_argument("a subscription goes forwards; set the read direction to forwards"))
+            Err(Status::invalid_argument(combination))
         }
         (StreamOption::Stream(options), CountOption::Subscription(_)) => {
             let (stream, from) = stream_and_start(options)?;
-            let subscription = StreamSubscription { stream, from, resolve_links };
+            check(&reader, Act::Read, &stream).await?;
+            let subscription =
+                StreamSubscription { stream: stream.clone(), from, resolve_links, reader: reader.clone() };
             let messages = store.subscribe_to_stream(subscription).await.map_err(read_status)?;
-            Ok(subscription_answers(messages, uuids))
+            Ok(subscription_answers(reader.while_readable(&stream, messages), uuids))
         }
         (StreamOption::All(options), CountOption::Subscription(_)) => {
-            let subscription = AllSubscription { from: start_of_all(options)?, filter, resolve_links };
+            check(&reader, Act::Read, ALL).await?;
+            let from = after_in_all(options)?;
+            let subscription = AllSubscription { from, filter, resolve_links, reader: reader.clone() };
             let messages = store.subscribe_to_all(subscription).map_err(read_status)?;
-            Ok(subscription_answers(messages, uuids))
+            Ok(subscription_answers(reader.while_readable(ALL, messages), uuids))
         }
     }
 }
@@ -100,10 +113,10 @@ async fn read_stream(
         let event = event.map_err(read_status)?;
         Ok(answer(Content::Event(EventMessage::new(event, uuids))))
     });
-    let first = found.truncated_to.filter(|_| tell_ends).map(Content::FirstStreamPosition);
-    let last = tell_ends.then_some(Content::LastStreamPosition(found.last));
-    let told = |content: Option<Content>| stream::iter(content.map(|content| Ok(answer(content))));
-    first_of(told(first).chain(events).chain(told(last))).await
+    let goes_on_at = if tell_ends { found.goes_on_at } else { Vec::new() };
+    let first = goes_on_at.into_iter().map(|revision| Ok(answer(Content::FirstStreamPosition(revision))));
+    let last = tell_ends.then(|| Ok(answer(Content::LastStreamPosition(found.last))));
+    first_of(stream::iter(first).chain(events).chain(stream::iter(last))).await
 }
 
 /// Waits for the first answer: an error before it must be the whole answer.
@@ -129,6 +142,11 @@ fn subscription_answers(
             Message::Checkpoint(position) => Content::Checkpoint(Checkpoint {
                 commit_position: position,
                 prepare_position: position,
+                timestamp: Some(now()),
+            }),
+            Message::Searched(position) => Content::Checkpoint(Checkpoint {
+                commit_position: position,
+                prepare_position: 0,
                 timestamp: Some(now()),
             }),
             Message::CaughtUp { revision, position } => Content::CaughtUp(CaughtUp {
@@ -161,6 +179,7 @@ fn missing(what: &str) -> Status {
 
 fn stream_and_start(options: StreamOptions) -> Result<(String, From), Status> {
     let from = match options.revision_option.ok_or_else(|| missing("revision, start or end"))? {
+        RevisionOption::Revision(u64::MAX) => From::End,
         RevisionOption::Revision(revision) => From::At(revision),
         RevisionOption::Start(_) => From::Start,
         RevisionOption::End(_) => From::End,
@@ -181,23 +200,74 @@ fn start_of_all(options: AllOptions) -> Result<From, Status> {
     }
 }
 
-/// The filter, and after how many considered events a checkpoint is due.
-fn filter_of(options: FilterOptions) -> Result<(EventFilter, u64), Status> {
-    let (on, expression) = match options.filter.ok_or_else(|| missing("filter"))? {
+/// Where a subscription begins: after a position. One whose prepare is before its commit lies before the event there.
+fn after_in_all(options: AllOptions) -> Result<From, Status> {
+    let is_before = matches!(&options.all_option, Some(AllOption::Position(position))
+        if position.prepare_position < position.commit_position);
+    Ok(match start_of_all(options)? {
+        From::At(position) if is_before => From::At(position - 1),
+        from => from,
+    })
+}
+
+/// The filter, and how far apart its checkpoints are. Without an expression or a prefix nothing passes.
+fn filter_of(options: FilterOptions) -> Result<(EventFilter, Spacing), Status> {
+    let Some(filter) = options.filter else { return Err(no_filter(&options)) };
+    let (on, Expression { regex, prefix }) = match filter {
         Filter::StreamIdentifier(expression) => (FilterOn::StreamName, expression),
         Filter::EventType(expression) => (FilterOn::EventType, expression),
     };
-    let Expression { regex, prefix } = expression;
-    let filter = if prefix.is_empty() {
-        EventFilter::expression(on, &regex).map_err(|error| Status::invalid_argument(error.to_string()))?
-    } else {
+    let filter = if regex.is_empty() {
         EventFilter::prefixes(on, prefix)
+    } else {
+        EventFilter::expression(on, &regex).map_err(|error| Status::invalid_argument(error.to_string()))?
     };
     let window = match options.window {
         Some(Window::Max(max)) => u64::from(max.max(1)),
         Some(Window::Count(_)) | None => DEFAULT_WINDOW,
     };
-    Ok((filter, window.saturating_mul(u64::from(options.checkpoint_interval_multiplier.max(1)))))
+    let every = window.saturating_mul(u64::from(options.checkpoint_interval_multiplier.max(1)));
+    Ok((filter, Spacing { window, every }))
+}
+
+fn no_filter(options: &FilterOptions) -> Status {
+    let window = match options.window {
+        Some(Window::Max(max)) => Some(format!("\"max\": {max}")),
+        Some(Window::Count(_)) => Some("\"count\": { }".to_owned()),
+        None => None,
+    };
+    let multiplier = Some(options.checkpoint_interval_multiplier)
+        .filter(|multiplier| *multiplier > 0)
+        .map(|multiplier| format!("\"checkpointIntervalMultiplier\": {multiplier}"));
+    let set: Vec<String> = window.into_iter().chain(multiplier).collect();
+    let set = if set.is_empty() { "{ }".to_owned() } else { format!("{{ {} }}", set.join(", ")) };
+    Status::invalid_argument(format!(
+        "'{set}' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions"
+    ))
+}
+
+/// What is said of a request whose parts do not belong together.
+fn combination(options: &Options) -> String {
+    let source = match options.stream_option {
+        Some(StreamOption::Stream(_)) => "Stream",
+        Some(StreamOption::All(_)) => "All",
+        None => "None",
+    };
+    let count = match options.count_option {
+        Some(CountOption::Count(_)) => "Count",
+        Some(CountOption::Subscription(_)) => "Subscription",
+        None => "None",
+    };
+    let direction = match options.read_direction() {
+        ReadDirection::Forwards => "Forwards",
+        ReadDirection::Backwards => "Backwards",
+    };
+    let filter = match options.filter_option {
+        Some(FilterOption::Filter(_)) => "Filter",
+        Some(FilterOption::NoFilter(_)) => "NoFilter",
+        None => "None",
+    };
+    format!("The combination of ({source}, {count}, {direction}, {filter}) is invalid.")
 }
 
 fn now() -> Timestamp {

@@ -5,17 +5,16 @@ use tonic::{Request, Response, Status};
 use super::messages::Empty;
 use super::messages::server_features::server_features_server::ServerFeatures;
 use super::messages::server_features::{SupportedMethod, SupportedMethods};
-
-/// The version of EventStoreDB whose protocol this is.
-const VERSION: &str = "24.10.0";
+use crate::node::VERSION;
 
 const STREAMS: &str = "event_store.client.streams.streams";
 const GOSSIP: &str = "event_store.client.gossip.gossip";
+const MONITORING: &str = "event_store.client.monitoring.monitoring";
 const FEATURES: &str = "event_store.client.server_features.serverfeatures";
 
 const PERSISTENT: &str = "event_store.client.persistent_subscriptions.persistentsubscriptions";
 
-const METHODS: [(&str, &str, &[&str]); 15] = [
+const METHODS: [(&str, &str, &[&str]); 16] = [
     (STREAMS, "read", &["position", "events"]),
     (STREAMS, "append", &[]),
     (STREAMS, "batchappend", &["deadline_duration"]),
@@ -30,6 +29,7 @@ const METHODS: [(&str, &str, &[&str]); 15] = [
     (PERSISTENT, "list", &["stream", "all"]),
     (PERSISTENT, "restartsubsystem", &[]),
     (GOSSIP, "read", &[]),
+    (MONITORING, "stats", &[]),
     (FEATURES, "getsupportedmethods", &[]),
 ];
 

@@ -31,29 +31,30 @@ impl Streams for StreamsService {
     type BatchAppendStream = BoxStream<'static, Result<BatchAppendResp, Status>>;
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        Ok(Response::new(read::read(&self.store, request.into_inner()).await?))
+        let rights = access::rights(&request)?;
+        Ok(Response::new(read::read(&self.store, rights, request.into_inner()).await?))
     }
 
     async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
-        access::may_write(&request)?;
-        Ok(Response::new(append::append(&self.store, request.into_inner()).await?))
+        let rights = access::rights(&request)?;
+        Ok(Response::new(append::append(&self.store, &rights, request.into_inner()).await?))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
-        access::may_write(&request)?;
-        Ok(Response::new(append::delete(&self.store, request.into_inner()).await?))
+        let rights = access::rights(&request)?;
+        Ok(Response::new(append::delete(&self.store, &rights, request.into_inner()).await?))
     }
 
     async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
-        access::may_write(&request)?;
-        Ok(Response::new(append::tombstone(&self.store, request.into_inner()).await?))
+        let rights = access::rights(&request)?;
+        Ok(Response::new(append::tombstone(&self.store, &rights, request.into_inner()).await?))
     }
 
     async fn batch_append(
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        access::may_write(&request)?;
-        Ok(Response::new(batch::answers(Arc::clone(&self.store), request.into_inner())))
+        let rights = access::rights(&request)?;
+        Ok(Response::new(batch::answers(Arc::clone(&self.store), rights, request.into_inner())))
     }
 }

@@ -1,14 +1,15 @@
 //! Users: who is let in, and what they may do.
 
-use embedded_event_store::{Config, EmbeddedEventStore, Role, User};
+use embedded_event_store::{Config, EmbeddedEventStore, User};
 use eventstore::{
-    Client, ClientSettings, DeleteStreamOptions, Error, ReadAllOptions, StreamState, SubscribeToAllOptions,
-    SubscriptionEvent, TombstoneStreamOptions,
+    Client, ClientSettings, DeleteStreamOptions, Error, EventData, ReadAllOptions, StreamState,
+    SubscribeToAllOptions, SubscriptionEvent, TombstoneStreamOptions,
 };
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::groups::from_start;
-use crate::support::{all_of, append, client, events, expecting, next, soon, start};
+use crate::support::{all_of, append, client, confirmed, events, expecting, next, soon, start};
 
 struct Guarded {
     store: EmbeddedEventStore,
@@ -17,8 +18,14 @@ struct Guarded {
 
 async fn guarded() -> Guarded {
     let folder = tempfile::tempdir().unwrap();
-    let user = |name: &str, password: &str, role| User { name: name.into(), password: password.into(), role };
-    let users = vec![user("root", "secret", Role::Admin), user("auditor", "looks", Role::ReadOnly)];
+    let user = |name: &str, password: &str, read_only| User {
+        name: name.into(),
+        password: password.into(),
+        groups: Vec::new(),
+        read_only,
+    };
+    let users =
+        vec![User::admin("root", "secret"), user("auditor", "looks", true), user("ann", "sells", false)];
     let config = Config { users, ..Config::on_any_port(folder.path()) };
     Guarded { store: EmbeddedEventStore::start(config).await.unwrap(), _folder: folder }
 }
@@ -86,6 +93,29 @@ async fn a_read_only_user_reads_and_subscribes_and_changes_nothing() {
     }
     let after = all_of(root.read_all(&ReadAllOptions::default()).await.unwrap()).await.len();
     assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_list_ends_subscriptions_and_refuses_items_of_a_batch() {
+    let guarded = guarded().await;
+    let (root, ann) = (guarded.client_of("root:secret"), guarded.client_of("ann:sells"));
+    append(&ann, "s", events(1)).await;
+    let mut subscription = ann.subscribe_to_stream("s", &Default::default()).await;
+    confirmed(&mut subscription).await;
+    let only_root = json!({ "$acl": { "$r": "root", "$w": "root" } });
+    append(&root, "$$s", vec![EventData::json("$metadata", &only_root).unwrap()]).await;
+    let ended = async {
+        loop {
+            match subscription.next_subscription_event().await {
+                Ok(SubscriptionEvent::CaughtUp(..) | SubscriptionEvent::EventAppeared(_)) => {}
+                other => return other,
+            }
+        }
+    };
+    assert!(matches!(soon(ended).await, Err(Error::AccessDenied)));
+    let batch = soon(ann.batch_append(&Default::default())).await.unwrap();
+    let refused = soon(batch.append_to_stream("s", StreamState::Any, events(1))).await;
+    assert!(matches!(&refused, Err(Error::Grpc { message, .. }) if message == "AccessDenied"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ async fn read(client: &Client, stream: &str) -> Result<Vec<u64>, Error> {
 }
 
 async fn set_metadata(client: &Client, json: &str) {
-    let event = EventData::binary("$metadata", json.as_bytes().to_vec().into());
-    append(client, "$$s", vec![event]).await;
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    append(client, "$$s", vec![EventData::json("$metadata", &json).unwrap()]).await;
 }
 
 #[tokio::test]
@@ -34,12 +34,87 @@ async fn a_deleted_stream_is_gone_and_may_go_on_with_the_next_number() {
     let client = &running.client;
     assert!(matches!(read(client, "s").await, Err(Error::ResourceNotFound)));
     let batch = events(2);
-    for _ in 0..2 {
-        let written =
-            client.append_to_stream("s", &expecting(StreamState::NoStream), batch.clone()).await.unwrap();
-        assert_eq!(written.next_expected_version, 4);
-    }
+    let written =
+        client.append_to_stream("s", &expecting(StreamState::NoStream), batch.clone()).await.unwrap();
+    assert_eq!(written.next_expected_version, 4);
     assert_eq!(read(client, "s").await.unwrap(), [3, 4]);
+    // A retry that expects no stream looks at the stream's real beginning, as on the protocol's own server.
+    let again = client.append_to_stream("s", &expecting(StreamState::NoStream), batch).await;
+    assert!(matches!(again, Err(Error::WrongExpectedVersion { .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_is_appended_to_a_deleted_stream_that_had_only_metadata_is_read() {
+    let running = start().await;
+    let client = &running.client;
+    set_metadata(client, r#"{"a":1}"#).await;
+    client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    assert_eq!(append(client, "s", events(1)).await.next_expected_version, 0);
+    let running = running.restart().await;
+    assert_eq!(read(&running.client, "s").await.unwrap(), [0]);
+    let exists = expecting(StreamState::StreamExists);
+    running.client.append_to_stream("s", &exists, events(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_retry_of_an_append_does_not_bring_a_deleted_stream_back() {
+    let running = start().await;
+    let client = &running.client;
+    let old = events(1);
+    let first = expecting(StreamState::NoStream);
+    client.append_to_stream("s", &first, old.clone()).await.unwrap();
+    client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    for state in [StreamState::NoStream, StreamState::Any] {
+        let again = client.append_to_stream("s", &expecting(state), old.clone()).await.unwrap();
+        assert_eq!(again.next_expected_version, 0);
+        let more = old.iter().cloned().chain(events(1)).collect::<Vec<_>>();
+        let refused = client.append_to_stream("s", &expecting(state), more).await;
+        assert!(matches!(refused, Err(Error::WrongExpectedVersion { .. })), "{state:?}: {refused:?}");
+    }
+    assert!(matches!(read(client, "s").await, Err(Error::ResourceNotFound)));
+}
+
+#[tokio::test]
+async fn ids_that_stand_elsewhere_in_the_stream_do_not_meet_an_expectation() {
+    let running = start().await;
+    let client = &running.client;
+    let old = events(3);
+    client.append_to_stream("s", &expecting(StreamState::NoStream), old.clone()).await.unwrap();
+    set_metadata(client, r#"{"$tb":2}"#).await;
+    let last = vec![old[2].clone()];
+    let refused = client.append_to_stream("s", &expecting(StreamState::NoStream), last.clone()).await;
+    assert!(matches!(refused, Err(Error::WrongExpectedVersion { .. })), "{refused:?}");
+    let again = client.append_to_stream("s", &expecting(StreamState::StreamRevision(1)), last).await.unwrap();
+    assert_eq!(again.next_expected_version, 2);
+}
+
+#[tokio::test]
+async fn a_delete_leaves_no_other_metadata_and_a_stream_that_goes_on_shows_that_after_its_events() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(3)).await;
+    set_metadata(client, r#"{"$maxCount":2,"x":1}"#).await;
+    client.delete_stream("s", &DeleteStreamOptions::default()).await.unwrap();
+    append(client, "s", events(1)).await;
+    let log = all_of(client.read_all(&ReadAllOptions::default()).await.unwrap()).await;
+    let newest = |back: usize| log[log.len() - back].get_original_event();
+    let text = |back: usize| String::from_utf8_lossy(&newest(back).data).into_owned();
+    assert_eq!((newest(3).stream_id(), text(3).as_str()), ("$$s", r#"{"$tb":9223372036854775807}"#));
+    assert_eq!((newest(2).stream_id(), newest(2).revision), ("s", 3));
+    assert_eq!((newest(1).stream_id(), text(1).as_str()), ("$$s", r#"{"$tb":3}"#));
+}
+
+#[tokio::test]
+async fn paging_backwards_ends_at_the_oldest_event_that_is_kept() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(3)).await;
+    set_metadata(client, r#"{"$tb":2}"#).await;
+    for position in [StreamPosition::Position(0), StreamPosition::Position(1)] {
+        let before = ReadStreamOptions::default().backwards().position(position).max_count(5);
+        let found = all_of(client.read_stream("s", &before).await.unwrap()).await;
+        assert_eq!(revisions(&found), [0_u64; 0], "{position:?}");
+    }
 }
 
 #[tokio::test]
@@ -83,7 +158,7 @@ async fn a_delete_with_an_unmet_expectation_is_refused() {
     let wrong = DeleteStreamOptions::default().stream_state(StreamState::StreamRevision(1));
     let refused = running.client.delete_stream("s", &wrong).await;
     assert!(
-        matches!(&refused, Err(Error::Grpc { message, .. }) if message.contains("not as expected")),
+        matches!(&refused, Err(Error::Grpc { message, .. }) if message.contains("WrongExpectedVersion")),
         "{refused:?}"
     );
     assert_eq!(read(&running.client, "s").await.unwrap(), [0, 1, 2]);
@@ -123,11 +198,16 @@ async fn metadata_limits_what_is_read() {
     let backwards = ReadStreamOptions::default().backwards().position(StreamPosition::End).max_count(100);
     let read_backwards = all_of(client.read_stream("s", &backwards).await.unwrap()).await;
     assert_eq!(revisions(&read_backwards), [10, 9, 8, 7, 6, 5]);
-    set_metadata(client, r#"{"$maxAge":0}"#).await;
-    assert_eq!(read(client, "s").await.unwrap(), [0_u64; 0]);
+    for says_nothing in [r#"{"$maxAge":0,"$maxCount":0}"#, r#"{"$maxCount":1,"$acl":5}"#] {
+        set_metadata(client, says_nothing).await;
+        assert_eq!(read(client, "s").await.unwrap(), (0..11).collect::<Vec<_>>());
+    }
+    let not_json = EventData::binary("$metadata", r#"{"$maxCount":1}"#.as_bytes().to_vec().into());
+    append(client, "$$s", vec![not_json]).await;
+    assert_eq!(read(client, "s").await.unwrap(), (0..11).collect::<Vec<_>>());
     set_metadata(client, r#"{"$maxAge":3600}"#).await;
     assert_eq!(read(client, "s").await.unwrap(), (0..11).collect::<Vec<_>>());
-    assert_eq!(read(client, "$$s").await.unwrap(), [3]);
+    assert_eq!(read(client, "$$s").await.unwrap(), [5]);
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use eventstore::{
-    Client, NakAction, PersistentSubscription, PersistentSubscriptionEvent, PersistentSubscriptionInfo,
-    PersistentSubscriptionOptions, PersistentSubscriptionToAllOptions, ReadStreamOptions, ResolvedEvent,
-    StreamPosition, SubscribeToPersistentSubscriptionOptions, SubscriptionFilter, SystemConsumerStrategy,
+    Client, Error, NakAction, PersistentSubscription, PersistentSubscriptionEvent,
+    PersistentSubscriptionInfo, PersistentSubscriptionOptions, PersistentSubscriptionToAllOptions,
+    ReadStreamOptions, ResolvedEvent, StreamPosition, SubscribeToPersistentSubscriptionOptions,
+    SubscriptionFilter, SystemConsumerStrategy,
 };
 
 use crate::groups::{consume, from_start};
@@ -211,19 +212,35 @@ async fn each_kind_of_refusal_has_its_effect() {
     consumer.nack(&event, NakAction::Park, "poison").await.unwrap();
     let (event, _) = given(&mut consumer).await;
     assert_eq!(event.get_original_event().revision, 2);
-    let mut other = consume(client, "g", 1).await;
-    assert_eq!(given(&mut other).await.0.get_original_event().revision, 3);
     consumer.nack(&event, NakAction::Stop, "enough").await.unwrap();
-    assert!(soon(consumer.next_subscription_event()).await.is_err());
-    let mut heir = consume(client, "g", 1).await;
-    let (event, retries) = given(&mut heir).await;
-    assert_eq!((event.get_original_event().revision, retries), (2, 1));
+    let (event, retries) = given(&mut consumer).await;
+    assert_eq!(
+        (event.get_original_event().revision, retries),
+        (3, 0),
+        "the message is done, the consumer stays"
+    );
     let links = client.read_stream(PARKED, &ReadStreamOptions::default()).await.unwrap();
     let links = all_of(links).await;
     assert_eq!(links.len(), 1);
     let link = links[0].get_original_event();
     assert_eq!((link.event_type.as_str(), &link.data[..]), ("$>", &b"1@s"[..]));
-    assert!(String::from_utf8_lossy(&link.custom_metadata).contains("poison"));
+    let why = String::from_utf8_lossy(&link.custom_metadata);
+    let lines: Vec<_> = why.lines().collect();
+    assert!(lines[1].starts_with("  \"added\": \"20"), "{why}");
+    assert_eq!(lines[2], "  \"reason\": \"Client explicitly NAK'ed message.\\npoison\",");
+    assert_eq!((lines[0], lines[3], lines[4]), ("{", "  \"subscriptionEventNumber\": 1", "}"));
+}
+
+#[tokio::test]
+async fn a_group_of_a_closed_stream_drops_its_consumers() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(1)).await;
+    client.tombstone_stream("s", &Default::default()).await.unwrap();
+    create(client, &from_start()).await;
+    let mut consumer = consume(client, "g", 1).await;
+    let end = soon(consumer.next_subscription_event()).await;
+    assert!(matches!(&end, Err(Error::IllegalStateError(why)) if why.contains("dropped")), "{end:?}");
 }
 
 #[tokio::test]

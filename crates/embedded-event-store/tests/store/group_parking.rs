@@ -46,6 +46,27 @@ async fn parked_messages_are_replayed_survive_a_restart_and_leave_when_they_are_
 }
 
 #[tokio::test]
+async fn a_replay_stops_at_a_number_of_the_parked_stream() {
+    let running = start().await;
+    let client = &running.client;
+    append(client, "s", events(6)).await;
+    create(client, &from_start()).await;
+    let mut consumer = consume(client, "g", 10).await;
+    for _ in 0..6 {
+        let (event, _) = given(&mut consumer).await;
+        consumer.nack(&event, NakAction::Park, "later").await.unwrap();
+    }
+    until(client, parked(6)).await;
+    // Whoever asks for 3 again gets nothing more.
+    for (stop_at, expected) in [(1, vec![0]), (3, vec![1, 2]), (3, vec![]), (4, vec![3]), (100, vec![4, 5])] {
+        let options = ReplayParkedMessagesOptions::default().stop_at(stop_at);
+        client.replay_parked_messages("s", "g", &options).await.unwrap();
+        assert_eq!(done(&mut consumer, expected.len()).await, expected, "{stop_at}");
+    }
+    until(client, parked(0)).await;
+}
+
+#[tokio::test]
 async fn what_is_replayed_and_not_answered_is_still_parked_after_a_restart() {
     let running = start().await;
     append(&running.client, "s", events(1)).await;

@@ -76,6 +76,19 @@ async fn groups_are_listed_by_stream_and_survive_a_restart() {
     let mut names: Vec<_> = all.iter().map(|g| (g.event_source.as_str(), g.group_name.as_str())).collect();
     names.sort_unstable();
     assert_eq!(names, [("$all", "one"), ("a", "one"), ("b", "one")]);
+    // A source that had a group is known until the store starts again, and its groups are in the order of their making.
+    for group in ["z", "y"] {
+        running.client.create_persistent_subscription("c", group, &from_start()).await.unwrap();
+    }
+    let of_c =
+        running.client.list_persistent_subscriptions_for_stream("c", &Default::default()).await.unwrap();
+    assert_eq!(of_c.iter().map(|g| g.group_name.as_str()).collect::<Vec<_>>(), ["z", "y"]);
+    for group in ["z", "y"] {
+        running.client.delete_persistent_subscription("c", group, &Default::default()).await.unwrap();
+    }
+    let of_c =
+        running.client.list_persistent_subscriptions_for_stream("c", &Default::default()).await.unwrap();
+    assert!(of_c.is_empty());
     let of_a =
         running.client.list_persistent_subscriptions_for_stream("a", &Default::default()).await.unwrap();
     assert_eq!(of_a.iter().map(|g| g.group_name.as_str()).collect::<Vec<_>>(), ["one"]);
@@ -121,11 +134,9 @@ async fn settings_that_make_no_sense_are_refused() {
     let wrong = from_start().max_retry_count(-1);
     let refused = client.create_persistent_subscription("s", "g", &wrong).await;
     assert!(matches!(refused, Err(Error::Grpc { .. })), "{refused:?}");
-    let refused = client.create_persistent_subscription("s", "", &from_start()).await;
-    assert!(matches!(refused, Err(Error::Grpc { .. })), "{refused:?}");
     let wrong = from_start().read_batch_size(20).history_buffer_size(20);
     let refused = client.create_persistent_subscription("s", "g", &wrong).await;
-    assert!(matches!(&refused, Err(Error::ServerError(why)) if why.contains("buffer")), "{refused:?}");
+    assert!(matches!(&refused, Err(Error::ServerError(why)) if why.contains("BufferSize")), "{refused:?}");
     let filter = SubscriptionFilter::on_stream_name().regex("(");
     let wrong = PersistentSubscriptionToAllOptions::default().filter(filter);
     let refused = client.create_persistent_subscription_to_all("g", &wrong).await;
@@ -133,7 +144,8 @@ async fn settings_that_make_no_sense_are_refused() {
     let beyond = StreamPosition::Position(Position { commit: 99, prepare: 99 });
     let wrong = PersistentSubscriptionToAllOptions::default().start_from(beyond);
     let refused = client.create_persistent_subscription_to_all("g", &wrong).await;
-    assert!(matches!(refused, Err(Error::Grpc { .. })), "{refused:?}");
+    let why = "Invalid Start From position";
+    assert!(matches!(&refused, Err(Error::ServerError(text)) if text.contains(why)), "{refused:?}");
     assert!(client.list_all_persistent_subscriptions(&Default::default()).await.unwrap().is_empty());
 }
 
@@ -164,7 +176,8 @@ async fn updating_and_restarting_drop_the_consumers_and_go_on_from_the_checkpoin
     let running = start().await;
     let client = &running.client;
     append(client, "s", events(4)).await;
-    client.create_persistent_subscription("s", "g", &from_start()).await.unwrap();
+    let options = from_start().checkpoint_upper_bound(2);
+    client.create_persistent_subscription("s", "g", &options).await.unwrap();
     let mut consumer = consume(client, "g", 1).await;
     for revision in 0..2 {
         let event = soon(consumer.next()).await.unwrap();
@@ -173,7 +186,7 @@ async fn updating_and_restarting_drop_the_consumers_and_go_on_from_the_checkpoin
     }
     // The third is there when both answers were heard.
     soon(consumer.next()).await.unwrap();
-    client.update_persistent_subscription("s", "g", &from_start().max_retry_count(77)).await.unwrap();
+    client.update_persistent_subscription("s", "g", &options.clone().max_retry_count(77)).await.unwrap();
     dropped(&mut consumer).await;
     let info = client.get_persistent_subscription_info("s", "g", &Default::default()).await.unwrap();
     assert_eq!(info.settings.unwrap().max_retry_count, 77);
@@ -185,8 +198,9 @@ async fn updating_and_restarting_drop_the_consumers_and_go_on_from_the_checkpoin
     soon(consumer.next()).await.unwrap();
     client.restart_persistent_subscription_subsystem(&Default::default()).await.unwrap();
     dropped(&mut consumer).await;
+    // Nothing was noted since: what was done after the checkpoint comes again.
     let mut consumer = consume(client, "g", 1).await;
-    assert_eq!(soon(consumer.next()).await.unwrap().get_original_event().revision, 3);
+    assert_eq!(soon(consumer.next()).await.unwrap().get_original_event().revision, 2);
 }
 
 #[tokio::test]
@@ -224,7 +238,8 @@ async fn a_group_tells_who_consumes_and_how_far_it_is() {
     let info = client.get_persistent_subscription_info("s", "g", &Default::default()).await.unwrap();
     assert_eq!((info.event_source.as_str(), info.group_name.as_str()), ("s", "g"));
     assert_eq!(info.connections.len(), 1);
-    assert!(info.connections[0].from.starts_with("127.0.0.1:"), "{}", info.connections[0].from);
+    let connection = &info.connections[0];
+    assert_eq!((connection.from.as_str(), connection.username.as_str()), ("", "system"));
     assert_eq!((info.connections[0].in_flight_messages, info.connections[0].available_slots), (4, 0));
     assert_eq!((info.stats.total_items, info.stats.total_in_flight_messages), (4, 4));
     assert_eq!(info.stats.last_known_event_revision, Some(4));

@@ -16,6 +16,7 @@ mod group_delivery;
 mod group_parking;
 mod groups;
 mod killing;
+mod pages;
 mod reads;
 mod refusals;
 mod subscriptions;

@@ -4,7 +4,7 @@ use crate::operator::OperatorError;
 use crate::secrets::SecretError;
 use crate::shop_client::{InvalidClient, ShopError};
 use embedded_event_store::StartError;
-use event_store::{AppendError, EventStoreError, InvalidConnectionString};
+use event_store::{AppendError, EventStoreError, InvalidConnectionString, NagleError};
 use payment_gateway::{GatewayError, InvalidGateway};
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub enum BenchError {
     Append(#[from] AppendError),
     #[error("a read failed while it was measured")]
     Read(#[from] EventStoreError),
+    #[error("Nagle's algorithm cannot be switched off: leave it on with --nagle")]
+    Nagle(#[from] NagleError),
     #[error("{program} cannot be run")]
     Run {
         program: &'static str,

@@ -3,12 +3,13 @@
 use super::error::BenchError;
 use super::floors;
 use super::folder::Folder;
+use super::relayed::Relayed;
 use super::report::{self, Allowed, Way};
 use super::timing::{Laps, Measured, all_at_once, per_second};
+use super::unary;
 use crate::store_password;
 use bytes::Bytes;
 use clap::Args;
-use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::{AppendError, EventStoreError, ExpectedRevision, RawEvent, Session, UnmendedClient};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,13 @@ pub struct EventStoreArgs {
     /// A server to measure; without it, an embedded store in this process
     #[arg(long)]
     pub url: Option<String>,
+    /// Go to the embedded store through a TCP relay that acknowledges as late as a real server does; first it is said what
+    /// a call costs with and without it
+    #[arg(long, conflicts_with = "url")]
+    pub relay: bool,
+    /// Leave Nagle's algorithm on, as the official client does; the service switches it off
+    #[arg(long)]
+    pub nagle: bool,
     /// How many events are read
     #[arg(long, default_value_t = 300_000)]
     pub events: u64,
@@ -50,22 +58,35 @@ pub async fn run(args: EventStoreArgs) -> Result<(), BenchError> {
 }
 
 async fn measure(args: &EventStoreArgs, folder: &Path) -> Result<(), BenchError> {
-    let (url, embedded) = match &args.url {
-        Some(url) => (store_password::found_for(url).into_owned(), None),
-        None => {
-            let store = EmbeddedEventStore::start(Config::on_any_port(folder.join("store"))).await?;
-            (store.connection_string(), Some(store))
+    let own = match &args.url {
+        Some(_) => None,
+        None => Some(Relayed::start(folder).await?),
+    };
+    let (url, name) = match (&own, &args.url) {
+        (Some(own), _) if args.relay => {
+            (own.url(), "the embedded event store, in this process, behind a relay")
+        }
+        (Some(own), _) => (own.direct_url(), "the embedded event store, in this process"),
+        (None, url) => {
+            let url = url.as_deref().unwrap_or_default();
+            (store_password::found_for(url).into_owned(), url)
         }
     };
-    let client = UnmendedClient::connect(&url)?;
-    client.round_trip().await?;
     println!(
-        "{}; {} cores, {EVENT_BYTES} bytes of data in an event, {} s for each figure\n",
-        args.url.as_deref().unwrap_or("the embedded event store, in this process"),
+        "{name}; {} cores, {EVENT_BYTES} bytes of data in an event, {} s for each figure\n",
         std::thread::available_parallelism().map_or(1, usize::from),
         args.seconds
     );
     let span = Duration::from_secs(args.seconds);
+    if let Some(own) = own.as_ref().filter(|_| args.relay) {
+        unary::compare(own, span).await?;
+        println!();
+    }
+    let client = UnmendedClient::connect(&url)?;
+    client.round_trip().await?;
+    if !args.nagle {
+        client.switch_nagle_off().await?;
+    }
     let mut allowed = Vec::new();
     for writers in &args.writers {
         allowed.push(allowed_to(*writers, &client, folder, span).await?);
@@ -82,8 +103,8 @@ async fn measure(args: &EventStoreArgs, folder: &Path) -> Result<(), BenchError>
         }
     }
     reads(&client, args.events, span).await?;
-    if let Some(store) = embedded {
-        store.stop().await;
+    if let Some(own) = own {
+        own.stop().await;
     }
     Ok(())
 }

@@ -13,9 +13,11 @@ mod programs;
 mod purchases;
 mod read_your_writes;
 mod rebuild;
+mod relayed;
 mod report;
 mod shop;
 mod timing;
+mod unary;
 mod versions;
 mod web;
 

@@ -140,6 +140,8 @@ pub struct ServiceProcess {
     folder: PathBuf,
     args: Vec<String>,
     descriptors: Option<u64>,
+    /// The event store that it was given, if it has none of its own.
+    given_store: Option<String>,
     /// Where it answers.
     pub address: SocketAddr,
     /// Where its event store answers; another one after each start.
@@ -149,7 +151,17 @@ pub struct ServiceProcess {
 impl ServiceProcess {
     /// Starts it with its data in the folder.
     pub async fn start(folder: &Path, address: SocketAddr, more: Vec<String>) -> Result<Self, BenchError> {
-        Self::start_as(folder, address, more, None).await
+        Self::start_as(folder, address, more, None, None).await
+    }
+
+    /// The same on an event store elsewhere, unless there is none.
+    pub async fn start_on(
+        folder: &Path,
+        address: SocketAddr,
+        more: Vec<String>,
+        event_store: Option<String>,
+    ) -> Result<Self, BenchError> {
+        Self::start_as(folder, address, more, None, event_store).await
     }
 
     /// The same with so many descriptors.
@@ -159,7 +171,7 @@ impl ServiceProcess {
         more: Vec<String>,
         descriptors: u64,
     ) -> Result<Self, BenchError> {
-        Self::start_as(folder, address, more, Some(descriptors)).await
+        Self::start_as(folder, address, more, Some(descriptors), None).await
     }
 
     async fn start_as(
@@ -167,26 +179,35 @@ impl ServiceProcess {
         address: SocketAddr,
         more: Vec<String>,
         descriptors: Option<u64>,
+        given_store: Option<String>,
     ) -> Result<Self, BenchError> {
+        let event_store = match &given_store {
+            Some(url) => format!("--event-store={url}"),
+            None => "--event-store-listen=127.0.0.1:0".to_owned(),
+        };
         let mut args = vec![
             "serve".to_owned(),
             format!("--listen={address}"),
-            "--event-store-listen=127.0.0.1:0".to_owned(),
+            event_store,
             "--sandbox-listen=127.0.0.1:0".to_owned(),
             format!("--data-dir={}", folder.join(SHOP).display()),
         ];
         args.extend(more);
-        let (program, event_store) = Self::run(folder, &args, descriptors).await?;
-        Ok(Self { program, folder: folder.to_owned(), args, descriptors, address, event_store })
+        let (program, event_store) = Self::run(folder, &args, descriptors, given_store.as_deref()).await?;
+        Ok(Self { program, folder: folder.to_owned(), args, descriptors, given_store, address, event_store })
     }
 
     async fn run(
         folder: &Path,
         args: &[String],
         descriptors: Option<u64>,
+        given_store: Option<&str>,
     ) -> Result<(Program, String), BenchError> {
         let mut program = Program::start("service", folder, args, descriptors)?;
         let event_store = program.says("event store").await?;
+        if let Some(url) = given_store {
+            return Ok((program, url.to_owned()));
+        }
         let user = store_password::user(&store_password::file(&folder.join("shop").join("event-store")))?;
         Ok((program, store_password::with_user(&event_store, &user)))
     }
@@ -199,7 +220,9 @@ impl ServiceProcess {
     /// Starts it again on the same data and address, this time with more settings.
     pub async fn restart(&mut self, more: &[String]) -> Result<(), BenchError> {
         let args = [&self.args[..], more].concat();
-        (self.program, self.event_store) = Self::run(&self.folder, &args, self.descriptors).await?;
+        let given_store = self.given_store.as_deref();
+        (self.program, self.event_store) =
+            Self::run(&self.folder, &args, self.descriptors, given_store).await?;
         Ok(())
     }
 

@@ -27,6 +27,18 @@ pub fn print_fsyncs(bytes: usize, measured: &Measured) {
     println!("fsync of {bytes:>6} bytes       {}", figures(measured));
 }
 
+pub fn print_calls_head() {
+    println!(
+        "{:<30} {:>9} {:>8} {:>8}   p50, directly = 1",
+        "one call after the other", "a second", "p50", "p99"
+    );
+}
+
+pub fn print_calls(way: &str, measured: &Measured, directly: &Measured) {
+    let times = measured.p50.as_secs_f64() / directly.p50.as_secs_f64().max(f64::EPSILON);
+    println!("{way:<30} {}   {times:.2}", figures(measured));
+}
+
 pub fn print_appends_head() {
     println!(
         "\n{:<28} {:>9}      p50      p99   of disk   of TCP   of gRPC",

@@ -21,6 +21,8 @@ pub enum EventStoreCliError {
     },
     #[error("the users in `{}` cannot be read ({why}): give JSON as `--help` shows it", path.display())]
     Users { path: PathBuf, why: String },
+    #[error("the process cannot hear signals; look at what limits it")]
+    Signal(#[source] io::Error),
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("the embedded event store cannot start")]
@@ -67,6 +69,11 @@ pub enum EventStoreCliError {
          imported; choose a target that holds nothing of it"
     )]
     OtherEvents { stream: String, revision: u64 },
+    #[error(
+        "the target holds something else than the file, first revision {revision} of stream `{stream}`: nothing was \
+         imported; choose an empty target, or give --alongside if both are to be in it"
+    )]
+    SomethingElse { stream: String, revision: u64 },
     #[error(
         "the file goes on with revision {revision} of stream `{stream}`, but the target has it {standing}: import what comes \
          before it first, from an export of the whole log"

@@ -1,11 +1,12 @@
 //! `emporium event-store export`: events to a file, one line each.
 
 use super::EventStoreCliError;
+use super::copying::{Copying, Goes};
 use super::line;
 use super::progress::Progress;
 use super::source::{Source, SourceArgs};
 use clap::Args;
-use event_store::{EventStore, Position};
+use event_store::{EventStore, EventStoreError, LOG_IDENTITY_STREAM, Position, RawRecord};
 use futures::TryStreamExt;
 use http_boundary::output::{self, Stdout};
 use std::fs::File;
@@ -32,6 +33,9 @@ pub struct ExportArgs {
     /// Only this stream, and its metadata
     #[arg(long, value_name = "NAME")]
     pub stream: Option<String>,
+    /// The server's own `$` streams too
+    #[arg(long)]
+    pub system_streams: bool,
 }
 
 /// Writes the file, whole or not at all.
@@ -55,12 +59,19 @@ async fn export(store: &EventStore, args: &ExportArgs) -> Result<(u64, f64), Eve
     let mut events = std::pin::pin!(store.read_log(args.from));
     let mut count = 0;
     let mut line = Vec::new();
+    let mut copying = Copying::new(args.system_streams);
+    // All positions of the file are places in this log, and the first line says which it is.
+    if let Some(identity) = newest(store, LOG_IDENTITY_STREAM).await? {
+        line::write(&identity, &mut line).map_err(|error| failed(io::Error::other(error)))?;
+        output.write_all(&line).map_err(failed)?;
+    }
     while let Some(record) = events.try_next().await? {
         let nobody_reads = args.file == Path::new(STDOUT) && output::reader_is_gone();
         if record.position > last || nobody_reads {
             break;
         }
-        if args.stream.as_deref().is_none_or(|wanted| belongs_to(&record.stream, wanted)) {
+        let is_wanted = args.stream.as_deref().is_none_or(|wanted| belongs_to(&record.stream, wanted));
+        if copying.next(&record) != Goes::LeftOut && is_wanted {
             line.clear();
             line::write(&record, &mut line).map_err(|error| failed(io::Error::other(error)))?;
             output.write_all(&line).map_err(failed)?;
@@ -70,6 +81,14 @@ async fn export(store: &EventStore, args: &ExportArgs) -> Result<(u64, f64), Eve
     }
     output.finish().map_err(failed)?;
     Ok((count, progress.finish().as_secs_f64()))
+}
+
+async fn newest(store: &EventStore, stream: &str) -> Result<Option<RawRecord>, EventStoreCliError> {
+    match std::pin::pin!(store.read_raw_stream_end(stream)).try_next().await {
+        // Somebody has deleted it: then nothing is said.
+        Err(EventStoreError::Deleted) => Ok(None),
+        newest => Ok(newest?),
+    }
 }
 
 /// A stream goes with its metadata. It is picked from the log and not read as a stream, so that what its metadata hides

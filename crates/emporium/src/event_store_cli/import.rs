@@ -1,23 +1,21 @@
 //! `emporium event-store import`: an exported file's events into any EventStoreDB.
 //!
-//! The events go in one after the other, in the file's order, each with the revision that it has. An append says which
-//! revision it expects, so nothing is ever put where something else is. First the target's log is read along with the
-//! file: as much of the file as is there already, in this order, is passed over.
+//! The events go in in the file's order, each with the revision that it has. An append says which revision it expects, so
+//! nothing is ever put where something else is. First the target's log is read along with the file: as much of the file as
+//! is there already, in this order, is passed over, and a target that holds anything else is refused.
 
 use super::EventStoreCliError;
+use super::copying::{Copying, Goes};
 use super::exported_file::ExportedFile;
 use super::progress::Progress;
 use super::target::Target;
+use super::writer::{Batch, Writer};
 use crate::store_password;
 use clap::Args;
-use event_store::{EventStore, RawEvent, RawRecord};
+use event_store::{EventStore, RawRecord, is_of_log_identity};
 use futures::TryStreamExt;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-
-/// Far enough below the 1 MiB that a server takes in one append, and not too much to be read again.
-const BATCH_BYTES: usize = 512 * 1024;
-const BATCH_EVENTS: usize = 500;
 
 /// `emporium event-store import …`
 #[derive(Debug, Args)]
@@ -27,89 +25,134 @@ pub struct ImportArgs {
     /// The store to append to, for example esdb://127.0.0.1:2113?tls=false
     #[arg(long)]
     pub url: String,
+    /// Into a target that holds other streams as well, or what comes before the file; otherwise such a target is refused
+    #[arg(long)]
+    pub alongside: bool,
+    /// The server's own `$` streams too, if the file has them
+    #[arg(long)]
+    pub system_streams: bool,
+}
+
+/// An event of the file, and how it goes into the target.
+#[derive(Debug)]
+pub struct Line {
+    pub record: RawRecord,
+    pub goes_alone: bool,
+}
+
+/// The events of the file that go into the target.
+struct Lines {
+    file: ExportedFile,
+    copying: Copying,
+    left_out: u64,
+}
+
+impl Lines {
+    fn next(&mut self) -> Result<Option<Line>, EventStoreCliError> {
+        while let Some(record) = self.file.next()? {
+            match self.copying.next(&record) {
+                Goes::LeftOut => self.left_out += 1,
+                goes => return Ok(Some(Line { record, goes_alone: goes == Goes::Alone })),
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Imports the file and prints what became of its events.
 pub async fn run(args: ImportArgs) -> Result<(), EventStoreCliError> {
-    let store = EventStore::connect(&store_password::found_for(&args.url))?;
-    let mut lines = ExportedFile::open(&args.file)?;
+    let url = store_password::found_for(&args.url);
+    let store = EventStore::connect(&url)?;
+    let file = ExportedFile::open(&args.file)?;
+    let mut lines = Lines { file, copying: Copying::new(args.system_streams), left_out: 0 };
     let mut target = Target::new(store.clone());
-    let mut pending = find_where_to_go_on(&store, &mut lines, &mut target).await?;
-    let mut progress = Progress::start("importing", lines.total());
+    let (pending, awaited) = find_where_to_go_on(&store, &mut lines, &mut target, args.alongside).await?;
+    // Before any event of the file: what was noted in the other log without an id must not pass for noted in this one.
+    store.log_identity().await?;
+    let mut pending: VecDeque<Line> = pending.into_iter().chain(awaited).collect();
+    let mut progress = Progress::start("importing", lines.file.total());
+    let mut writer = Writer::new(&url, target)?;
     let mut batch = Batch::default();
-    while let Some(record) = next(&mut pending, &mut lines)? {
-        if !batch.takes(&record) {
-            target.put(std::mem::take(&mut batch)).await?;
+    loop {
+        let next = match pending.pop_front() {
+            Some(line) => Some(line),
+            None => lines.next()?,
+        };
+        let Some(line) = next else { break };
+        if !batch.takes(&line) {
+            writer.put(std::mem::take(&mut batch)).await?;
         }
-        batch.add(record);
-        progress.at(lines.done(), target.tally.imported + target.tally.present);
+        batch.add(line);
+        progress.at(lines.file.done(), writer.done());
     }
-    target.put(batch).await?;
+    writer.put(batch).await?;
+    let tally = writer.finish().await?;
     let duration = progress.finish();
-    println!("imported        {} events in {:.1} s", target.tally.imported, duration.as_secs_f64());
-    println!("there already   {} events", target.tally.present);
-    if target.tally.left_out > 0 {
-        println!(
-            "left out        {} events of the server's own streams: the target has its own",
-            target.tally.left_out
-        );
+    println!("imported        {} events in {:.1} s", tally.imported, duration.as_secs_f64());
+    println!("there already   {} events", tally.present);
+    let left_out = tally.left_out + lines.left_out;
+    if left_out > 0 {
+        println!("left out        {left_out} events of the server's own, for which the target has others");
     }
     Ok(())
 }
 
-fn next(
-    pending: &mut VecDeque<RawRecord>,
-    lines: &mut ExportedFile,
-) -> Result<Option<RawRecord>, EventStoreCliError> {
-    match pending.pop_front() {
-        Some(record) => Ok(Some(record)),
-        None => lines.next(),
-    }
-}
-
-/// Reads the target's whole log, and the file as far as its events are found there in the file's order. Gives the
-/// records that were read from the file and are not known to be there.
+/// Reads the target's log, and the file as far as its events are found there in the file's order. Gives what was read from
+/// the file and is not known to be there: server's own events that are not waited for, and the event that comes next.
 ///
 /// A server's own streams are not waited for: the target may have its own. What stands before an event that was
-/// imported has been imported, or left out.
+/// imported has been imported, or left out. Metadata that the target wrote by itself may come sooner than in the file.
 async fn find_where_to_go_on(
     store: &EventStore,
-    lines: &mut ExportedFile,
+    lines: &mut Lines,
     target: &mut Target,
-) -> Result<VecDeque<RawRecord>, EventStoreCliError> {
+    alongside: bool,
+) -> Result<(VecDeque<Line>, Option<Line>), EventStoreCliError> {
     let head = store.head().await?.map_or(0, |head| head.value());
     let mut progress = Progress::start("reading the target", head);
-    let mut pending = VecDeque::new();
-    let mut awaited = None;
+    let mut passed = VecDeque::new();
+    let mut early: HashMap<(String, u64), RawRecord> = HashMap::new();
+    let mut awaited = next_to_wait_for(lines, &mut passed)?;
     let mut events = std::pin::pin!(store.read_log(None));
     let mut read = 0;
     while let Some(there) = events.try_next().await? {
         read += 1;
         progress.at(there.position.value(), read);
         target.stands(&there.stream, there.revision);
-        if awaited.is_none() {
-            awaited = next_to_wait_for(lines, &mut pending)?;
+        if is_servers_own(&there.stream) || is_of_log_identity(&there.stream) {
+            continue;
         }
-        if awaited.as_ref().is_some_and(|wanted| is_same(wanted, &there)) {
-            target.tally.present += 1 + pending.len() as u64;
-            pending.clear();
-            awaited = None;
+        if awaited.as_ref().is_some_and(|wanted| is_same(&wanted.record, &there)) {
+            target.tally.present += 1 + passed.len() as u64;
+            passed.clear();
+            awaited = next_to_wait_for(lines, &mut passed)?;
+            while let Some(wanted) = &awaited
+                && let Some(there) = early.remove(&(wanted.record.stream.clone(), wanted.record.revision))
+                && is_same(&wanted.record, &there)
+            {
+                target.tally.present += 1;
+                awaited = next_to_wait_for(lines, &mut passed)?;
+            }
+        } else if there.stream.starts_with("$$") {
+            early.insert((there.stream.clone(), there.revision), there);
+        } else if awaited.is_some() && !alongside {
+            let (stream, revision) = (there.stream, there.revision);
+            return Err(EventStoreCliError::SomethingElse { stream, revision });
         }
     }
     progress.finish();
-    pending.extend(awaited);
-    Ok(pending)
+    Ok((passed, awaited))
 }
 
 fn next_to_wait_for(
-    lines: &mut ExportedFile,
-    passed: &mut VecDeque<RawRecord>,
-) -> Result<Option<RawRecord>, EventStoreCliError> {
-    while let Some(record) = lines.next()? {
-        if !is_servers_own(&record.stream) {
-            return Ok(Some(record));
+    lines: &mut Lines,
+    passed: &mut VecDeque<Line>,
+) -> Result<Option<Line>, EventStoreCliError> {
+    while let Some(line) = lines.next()? {
+        if !is_servers_own(&line.record.stream) {
+            return Ok(Some(line));
         }
-        passed.push_back(record);
+        passed.push_back(line);
     }
     Ok(None)
 }
@@ -131,32 +174,4 @@ pub fn is_same(wanted: &RawRecord, there: &RawRecord) -> bool {
         || (wanted.stream.starts_with("$$")
             && wanted.event.event_type == there.event.event_type
             && metadata(wanted) == metadata(there))
-}
-
-/// Events of one stream, one after the other, for one append.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// The events, with their revisions in a row.
-    pub records: VecDeque<RawRecord>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn takes(&self, record: &RawRecord) -> bool {
-        let Some(last) = self.records.back() else { return true };
-        last.stream == record.stream
-            && last.revision.checked_add(1) == Some(record.revision)
-            && !record.is_tombstone()
-            && self.records.len() < BATCH_EVENTS
-            && self.bytes + size(&record.event) <= BATCH_BYTES
-    }
-
-    fn add(&mut self, record: RawRecord) {
-        self.bytes += size(&record.event);
-        self.records.push_back(record);
-    }
-}
-
-fn size(event: &RawEvent) -> usize {
-    event.size() + event.event_type.len()
 }

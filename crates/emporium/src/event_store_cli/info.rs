@@ -31,9 +31,12 @@ struct Contents {
 /// Reads the log once, because no store tells these figures, and prints them.
 pub async fn run(args: InfoArgs) -> Result<(), EventStoreCliError> {
     let source = Source::open(&args.source).await?;
-    let contents = read(&source.store).await;
+    let (contents, identity) = (read(&source.store).await, source.store.read_log_identity().await);
     source.close().await;
     let contents = contents?;
+    if let Some(identity) = identity? {
+        println!("log        {}", identity.id());
+    }
     println!("events     {}", contents.events);
     println!("streams    {}", contents.streams.len());
     println!("head       {}", contents.head);

@@ -4,17 +4,21 @@
 //! What reads a store reads it through the protocol, so that a running store, a data folder and a cluster are the same
 //! to it: a data folder is opened by an embedded store for as long as that takes.
 
+mod copying;
 mod error;
 mod export;
 mod exported_file;
+mod grant;
 mod import;
 mod info;
 mod line;
 mod progress;
+mod restored;
 mod serve;
 mod source;
 mod target;
 mod verify;
+mod writer;
 
 pub use error::EventStoreCliError;
 pub(crate) use exported_file::ExportedFile;
@@ -36,8 +40,12 @@ pub enum EventStoreCommand {
     Verify(verify::VerifyArgs),
     /// Write events to a file, one JSON document a line
     Export(export::ExportArgs),
+    /// Let a user read the whole log, as the services have to
+    Grant(grant::GrantArgs),
     /// Append an exported file's events to any EventStoreDB; once more changes nothing
     Import(import::ImportArgs),
+    /// Say that a log was restored from a backup: what was noted of it after the backup counts no more
+    Restored(restored::RestoredArgs),
 }
 
 impl EventStoreCommand {
@@ -51,7 +59,9 @@ impl EventStoreCommand {
             EventStoreCommand::Info(args) => info::run(args).await,
             EventStoreCommand::Verify(args) => verify::run(args).await,
             EventStoreCommand::Export(args) => export::run(args).await,
+            EventStoreCommand::Grant(args) => grant::run(args).await,
             EventStoreCommand::Import(args) => import::run(args).await,
+            EventStoreCommand::Restored(args) => restored::run(args).await,
         }
     }
 }

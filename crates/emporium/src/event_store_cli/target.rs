@@ -2,7 +2,7 @@
 
 use super::EventStoreCliError;
 use super::error::Standing;
-use super::import::{Batch, is_same, is_servers_own};
+use super::import::{is_same, is_servers_own};
 use event_store::{AppendError, EventStore, ExpectedRevision, RawRecord};
 use futures::TryStreamExt;
 use std::collections::{HashMap, VecDeque};
@@ -43,9 +43,14 @@ impl Target {
         }
     }
 
-    /// Sees to it that the events are in the target.
-    pub async fn put(&mut self, batch: Batch) -> Result<(), EventStoreCliError> {
-        let mut records = batch.records;
+    /// Where the stream must stand for an append that begins with this event, if it stands there as far as is known.
+    pub fn next_expected(&self, first: &RawRecord) -> Option<ExpectedRevision> {
+        let is_next = self.standing.get(&first.stream).is_none_or(|last| *last < first.revision);
+        self.expected(first).ok().filter(|_| is_next)
+    }
+
+    /// Sees to it that the events of a stream are in the target.
+    pub async fn put(&mut self, mut records: VecDeque<RawRecord>) -> Result<(), EventStoreCliError> {
         let count = records.len() as u64;
         let Some(stream) = records.front().map(|record| record.stream.clone()) else { return Ok(()) };
         match self.put_all(&stream, &mut records).await {
@@ -142,11 +147,13 @@ impl Target {
         }
     }
 
-    async fn look_again(&mut self, stream: &str) -> Result<(), EventStoreCliError> {
+    /// Asks the target how far the stream goes.
+    pub async fn look_again(&mut self, stream: &str) -> Result<(), EventStoreCliError> {
         let newest = std::pin::pin!(self.store.read_raw_stream_end(stream)).try_next().await?;
-        if let Some(newest) = newest {
-            self.stands(stream, newest.revision);
-        }
+        match newest {
+            Some(newest) => self.standing.insert(stream.to_owned(), newest.revision),
+            None => self.standing.remove(stream),
+        };
         Ok(())
     }
 }

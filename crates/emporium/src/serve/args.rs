@@ -30,6 +30,15 @@ pub struct ServeArgs {
     #[arg(long, env = "EMPORIUM_EVENT_STORE_LISTEN", default_value = "127.0.0.1:2113")]
     pub event_store_listen: SocketAddr,
 
+    /// The host that clients of the embedded event store are told to connect to when they ask for the members of the
+    /// cluster, if they do not reach it where it listens
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_ADVERTISE_HOST", value_name = "HOST")]
+    pub event_store_advertise_host: Option<String>,
+
+    /// The port that clients of the embedded event store are told to connect to, if it is not the one where it listens
+    #[arg(long, env = "EMPORIUM_EVENT_STORE_ADVERTISE_PORT", value_name = "PORT")]
+    pub event_store_advertise_port: Option<u16>,
+
     /// Let every client into the embedded event store; without it, the first start makes a password for the user `admin` in
     /// DATA_DIR/event-store-password
     #[arg(long, env = "EMPORIUM_EVENT_STORE_OPEN")]

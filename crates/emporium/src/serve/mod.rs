@@ -189,6 +189,8 @@ async fn start_event_store(
     std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
     let password_file = (!args.event_store_open).then(|| store_password::file(&folder));
     let mut config = embedded_event_store::Config::new(folder);
+    config.advertise_host = args.event_store_advertise_host.clone();
+    config.advertise_port = args.event_store_advertise_port;
     let user = password_file.as_deref().map(store_password::user).transpose()?;
     config.users.extend(user.clone());
     let store = EmbeddedEventStore::start_on(listener, config).await?;

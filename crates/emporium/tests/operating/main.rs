@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 async fn offer(service: &Service, sku: &str) {
     let price = json!({ "amount": 1000, "currency": "GBP" });
     let product = json!({ "sku": sku, "merchant_id": "acme", "name": sku, "price": price });
-    let (status, answer) = service.post("/products", Uuid::now_v7(), &product).await;
+    let (status, answer) = service.post("/products", Uuid::now_v7(), &product).await.unwrap();
     assert_eq!(status, StatusCode::CREATED, "{answer}");
     is_received(service, sku).await;
 }
@@ -35,7 +35,7 @@ async fn is_received(service: &Service, sku: &str) {
 }
 
 async fn receive(service: &Service, sku: &str, key: Uuid) -> (StatusCode, Value) {
-    service.post(&format!("/stock/{sku}/receipts"), key, &json!({ "quantity": 1 })).await
+    service.post(&format!("/stock/{sku}/receipts"), key, &json!({ "quantity": 1 })).await.unwrap()
 }
 
 /// Writes an event into a stream past the service.

@@ -68,10 +68,14 @@ impl StoreProcess {
         EventStore::connect(&self.url).unwrap()
     }
 
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(mut self) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         assert!(within(self.child.wait()).await.unwrap().success());
     }
 }

@@ -1,11 +1,19 @@
 //! The one place that knows the official client.
 
+mod address;
+mod apart;
 mod appends;
+mod breaker;
+mod connection_string;
 mod lag;
 mod locks;
+mod log_identity;
+mod nagle;
 mod own_streams;
+mod patience;
 mod raw;
 mod reads;
+mod rights;
 mod skips;
 mod subscription;
 mod tail;
@@ -13,22 +21,31 @@ mod translate;
 mod truncate;
 mod unmended;
 
+pub use patience::PATIENCE;
 pub use unmended::{Session, UnmendedClient};
 
-use crate::InvalidConnectionString;
-use backon::{BackoffBuilder, ExponentialBuilder};
-use eventstore::{BatchAppendClient, Client, ClientSettings};
+use crate::{EventStoreError, InvalidConnectionString};
+use address::Address;
+use appends::AppendSession;
+use breaker::Breaker;
+use eventstore::{Client, ClientSettings, Endpoint, Error};
+use log_identity::KnownLog;
+use nagle::Nagle;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tail::Tail;
+use tokio::sync::watch;
+use translate::failed_read;
 
-/// How often an append or the start of a read is tried before the caller hears of a failure.
-const ATTEMPTS: usize = 4;
+/// A client that was made so recently is used again after a failure, and for so long while the event store is away. Another
+/// one would hardly find a better node, and each one that is given up leaves a task behind, and perhaps a connection.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+const KEPT_WHILE_AWAY: Duration = Duration::from_secs(10);
 
-/// The official client loads all root certificates of the machine for each client, half a megabyte of them, even if it
-/// needs none; and a part of each client stays in memory when it is given up. So without TLS it gets none.
-const NO_CERTIFICATES: &str = "tlsCaFile=/dev/null";
+/// What is said of a node that goes on without a word.
+const NO_ANSWER: &str = "no answer in time";
 
 /// A connection to an event store: cheap to clone, made lazily, remade when it breaks.
 #[derive(Clone)]
@@ -37,11 +54,16 @@ pub struct EventStore {
 }
 
 struct Shared {
-    settings: ClientSettings,
+    address: Address,
     connection: Mutex<Connection>,
     /// One caller opens a new session and the others wait: one that nobody uses would never end.
     opening_session: tokio::sync::Mutex<()>,
     tail: Arc<Tail>,
+    log: KnownLog,
+    nagle: Arc<Nagle>,
+    breaker: Arc<Breaker>,
+    /// The last connection that was found silent. Whoever listens there would hear nothing for long.
+    silent: watch::Sender<Option<u64>>,
 }
 
 /// The official client and the session that carries all appends. `generation` tells a caller that met an error
@@ -50,7 +72,44 @@ struct Shared {
 struct Connection {
     generation: u64,
     client: Option<Client>,
-    appends: Option<Arc<BatchAppendClient>>,
+    /// When the client was made.
+    made: Option<Instant>,
+    appends: Option<Arc<AppendSession>>,
+    has_answered: bool,
+    /// Where to connect next, if a node has said that it does not lead the cluster and has named the one that does.
+    leader: Option<Endpoint>,
+    /// Why the connection before this one was given up.
+    failure: String,
+}
+
+/// Why a connection is given up.
+#[derive(Debug)]
+enum Lost {
+    /// It broke, or its node cannot do what is asked of it.
+    Failed,
+    /// Its client has found no node, and never looks for one again.
+    Ended,
+    /// Nothing came over it.
+    Silent,
+    /// Its node does not lead the cluster: this one does.
+    NotLeader(Endpoint),
+}
+
+impl From<&Error> for Lost {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::NotLeaderException(leader) => Self::NotLeader(leader.clone()),
+            Error::ConnectionClosed | Error::GrpcConnectionError(_) => Self::Ended,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl fmt::Debug for EventStore {
+    /// Without its settings, which hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStore").finish_non_exhaustive()
+    }
 }
 
 impl FromStr for EventStore {
@@ -67,31 +126,26 @@ impl EventStore {
     /// # Errors
     /// When the address does not have the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        let parse = |text: &str| {
-            let settings = text.parse::<ClientSettings>();
-            settings.map_err(|error| InvalidConnectionString { reason: error.to_string() })
-        };
-        let settings = parse(connection_string)?;
-        if settings.is_secure_mode_enabled() || settings.tls_ca_file().is_some() {
-            return Ok(Self::with(settings));
-        }
-        let separator = if connection_string.contains('?') { '&' } else { '?' };
-        Ok(Self::with(parse(&format!("{connection_string}{separator}{NO_CERTIFICATES}"))?))
+        Ok(Self::with(Address::parse(connection_string)?))
     }
 
     /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::with(self.shared.settings.clone())
+        Self::with(self.shared.address.clone())
     }
 
-    fn with(settings: ClientSettings) -> Self {
+    fn with(address: Address) -> Self {
         Self {
             shared: Arc::new(Shared {
-                settings,
+                nagle: Arc::new(Nagle::of(&address.settings)),
+                address,
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
+                log: KnownLog::default(),
+                breaker: Arc::default(),
+                silent: watch::Sender::default(),
             }),
         }
     }
@@ -102,20 +156,62 @@ impl EventStore {
         let client = match &connection.client {
             Some(client) => client.clone(),
             None => {
-                let client = Client::new(self.shared.settings.clone());
+                let client = Client::new(self.settings_for(connection.leader.as_ref()));
                 let client = client.map_err(|error| (generation, error.to_string()))?;
+                connection.made = Some(Instant::now());
                 connection.client.insert(client).clone()
             }
         };
         Ok((generation, client))
     }
 
-    /// Drops the connection that failed, unless somebody else did so already.
-    fn discard(&self, generation: u64) {
+    /// The settings for a client that goes to the leader, if it is known.
+    fn settings_for(&self, leader: Option<&Endpoint>) -> ClientSettings {
+        let address = &self.shared.address;
+        leader.and_then(|leader| address.of_node(leader)).unwrap_or_else(|| address.settings.clone())
+    }
+
+    /// Drops the connection that is lost, unless somebody else did so already, or it may serve yet. The next one goes to
+    /// the leader, if it was named, or else looks for it.
+    fn discard(&self, generation: u64, lost: Lost, error: &str) {
+        let is_silent = matches!(lost, Lost::Silent);
+        let kept_for = match &lost {
+            Lost::Failed if self.away().is_some() => KEPT_WHILE_AWAY,
+            Lost::Failed => KEPT_FOR,
+            Lost::Ended | Lost::Silent | Lost::NotLeader(_) => Duration::ZERO,
+        };
+        let leader = match lost {
+            Lost::NotLeader(leader) => Some(leader),
+            Lost::Failed | Lost::Ended | Lost::Silent => None,
+        };
         let mut connection = self.shared.lock();
-        if connection.generation == generation {
-            *connection = Connection { generation: generation + 1, client: None, appends: None };
+        let is_kept = connection.made.is_some_and(|made| made.elapsed() < kept_for);
+        if connection.generation == generation && !is_kept {
+            let failure = error.to_owned();
+            *connection = Connection { generation: generation + 1, leader, failure, ..Connection::default() };
+            drop(connection);
+            if is_silent {
+                self.shared.silent.send_replace(Some(generation));
+            }
         }
+    }
+
+    /// What a call met that is not tried again, on a connection that is not used again if that is the cause.
+    fn failed(&self, generation: u64, error: &Error) -> EventStoreError {
+        let failure = failed_read(error);
+        if let EventStoreError::Unavailable(why) = &failure {
+            self.discard(generation, Lost::from(error), why);
+        }
+        failure
+    }
+
+    /// An answer has come over this connection after so long.
+    fn has_answered(&self, generation: u64, took: Duration) {
+        let is_first = {
+            let mut connection = self.shared.lock();
+            connection.generation == generation && !std::mem::replace(&mut connection.has_answered, true)
+        };
+        self.shared.nagle.has_answered(is_first, took);
     }
 }
 
@@ -124,17 +220,4 @@ impl Shared {
         // Nothing panics while it holds the lock, and a connection is valid at any time.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn backoff() -> impl Iterator<Item = Duration> + Send {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(3))
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-async fn pause(delays: &mut (impl Iterator<Item = Duration> + Send)) {
-    tokio::time::sleep(delays.next().unwrap_or(Duration::from_secs(1))).await;
 }

@@ -3,7 +3,7 @@
 use super::EventStore;
 use super::appends::state;
 use super::reads::Read;
-use super::translate::{failed_read, theirs};
+use super::translate::{failed_write, theirs};
 use crate::{AppendError, Appended, EventStoreError, ExpectedRevision, Position, RawEvent, RawRecord};
 use eventstore::{
     Error, EventData, ReadAllOptions, ReadStreamOptions, ResolvedEvent, StreamPosition,
@@ -73,19 +73,12 @@ impl EventStore {
             Err(Error::Grpc { code, .. }) if super::translate::is_failed_precondition(code as i32) => {
                 Err(AppendError::Conflict)
             }
-            Err(error) => Err(match failed_read(&error) {
-                error @ EventStoreError::Deleted => AppendError::Refused(error.to_string()),
-                EventStoreError::Refused(error) => AppendError::Refused(error),
-                EventStoreError::Unavailable(error) => {
-                    self.discard(generation);
-                    AppendError::Unknown(error)
-                }
-            }),
+            Err(error) => Err(failed_write(self.failed(generation, &error))),
         }
     }
 }
 
-fn raw_record(event: ResolvedEvent) -> Option<RawRecord> {
+pub(super) fn raw_record(event: ResolvedEvent) -> Option<RawRecord> {
     let event = event.link.or(event.event)?;
     let created = event.metadata.get("created").and_then(|ticks| ticks.parse().ok());
     Some(RawRecord {

@@ -1,16 +1,31 @@
-//! Reading streams and the log. A failure before the first event is tried again on a new connection.
+//! Reading streams and the log. A failure before the first event is tried again on a new connection, for as long as an
+//! append is.
 
+use super::patience::Patience;
 use super::translate::{failed_read, is_system, recorded, theirs};
-use super::{ATTEMPTS, EventStore, backoff, pause};
+use super::{EventStore, Lost, NO_ANSWER};
 use crate::{EventStoreError, Position, RecordedEvent};
 use async_stream::try_stream;
-use eventstore::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition};
+use eventstore::{
+    Client, Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
+};
 use futures::{Stream, TryStreamExt};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 #[derive(Clone)]
 pub(super) enum Read {
     Stream(String, ReadStreamOptions),
     All(ReadAllOptions),
+}
+
+/// Whether something is read from whatever log the store holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Only from the one that this process began with.
+    OurLogOnly,
+    /// From any.
+    Open,
 }
 
 impl EventStore {
@@ -112,63 +127,91 @@ impl EventStore {
         read: Read,
         translate: fn(ResolvedEvent) -> Option<T>,
     ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
+        self.read_with(read, translate, Gate::OurLogOnly)
+    }
+
+    pub(super) fn read_with<T: Send + 'static>(
+        &self,
+        read: Read,
+        translate: fn(ResolvedEvent) -> Option<T>,
+        gate: Gate,
+    ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
         let store = self.clone();
         try_stream! {
-            let mut attempt = 0;
-            let mut delays = backoff();
-            'connection: loop {
-                attempt += 1;
-                let (generation, mut events) = store.open(&read).await?;
-                let mut started = false;
-                loop {
-                    match events.next().await {
-                        Ok(None) | Err(Error::ResourceNotFound) => return,
-                        Ok(Some(event)) => {
-                            started = true;
-                            if let Some(event) = translate(event) {
-                                yield event;
-                            }
-                        }
-                        Err(error) => {
-                            let failure = failed_read(&error);
-                            if matches!(failure, EventStoreError::Unavailable(_)) {
-                                store.discard(generation);
-                                if !started && attempt < ATTEMPTS {
-                                    pause(&mut delays).await;
-                                    continue 'connection;
-                                }
-                            }
-                            Err(failure)?;
-                        }
-                    }
+            if gate == Gate::OurLogOnly && let Some(trouble) = store.shared.log.trouble() {
+                Err(EventStoreError::Unavailable(trouble))?;
+            }
+            let Begun { generation, mut events, first } = store.begin(&read).await?;
+            let mut next = first;
+            while let Some(event) = next {
+                if let Some(event) = translate(event) {
+                    yield event;
                 }
+                next = match following(&mut events).await {
+                    Ok(next) => next,
+                    Err(error) => Err(store.failed(generation, &error))?,
+                };
             }
         }
     }
 
-    async fn open(&self, read: &Read) -> Result<(u64, ReadStream), EventStoreError> {
-        let mut delays = backoff();
-        let mut attempt = 0;
+    async fn begin(&self, read: &Read) -> Result<Begun, EventStoreError> {
+        let mut patience = Patience::begin();
         loop {
-            attempt += 1;
-            let (generation, opened) = match self.client() {
-                Err((generation, error)) => (generation, Err(EventStoreError::Unavailable(error))),
-                Ok((generation, client)) => {
-                    let opened = match read {
-                        Read::Stream(stream, options) => client.read_stream(stream.as_str(), options).await,
-                        Read::All(options) => client.read_all(options).await,
-                    };
-                    (generation, opened.map_err(|error| failed_read(&error)))
-                }
+            let (generation, client) = match self.client() {
+                Ok(connected) => connected,
+                Err((_, error)) => return Err(EventStoreError::Unavailable(error)),
             };
-            match opened {
-                Ok(events) => return Ok((generation, events)),
-                Err(EventStoreError::Unavailable(_)) if attempt < ATTEMPTS => {
-                    self.discard(generation);
-                    pause(&mut delays).await;
+            let asked = Instant::now();
+            let (failure, lost) = match open(&client, read, patience.silence()).await {
+                Ok((events, first)) => {
+                    self.has_answered(generation, asked.elapsed());
+                    return Ok(Begun { generation, events, first });
                 }
-                Err(error) => return Err(error),
+                Err(failed) => failed,
+            };
+            let EventStoreError::Unavailable(error) = &failure else { return Err(failure) };
+            patience.has_met(&lost);
+            self.discard(generation, lost, error);
+            if !patience.is_left().await {
+                self.gives_up(error);
+                return Err(failure);
             }
         }
+    }
+}
+
+/// A read that has brought its first event, or its end.
+struct Begun {
+    generation: u64,
+    events: ReadStream,
+    first: Option<ResolvedEvent>,
+}
+
+/// Opens a read and waits for its first event, at most so long.
+async fn open(
+    client: &Client,
+    read: &Read,
+    silence: Duration,
+) -> Result<(ReadStream, Option<ResolvedEvent>), (EventStoreError, Lost)> {
+    let opening = async {
+        let mut events = match read {
+            Read::Stream(stream, options) => client.read_stream(stream.as_str(), options).await,
+            Read::All(options) => client.read_all(options).await,
+        }?;
+        let first = following(&mut events).await?;
+        Ok((events, first))
+    };
+    match timeout(silence, opening).await {
+        Ok(opened) => opened.map_err(|error: Error| (failed_read(&error), Lost::from(&error))),
+        Err(_) => Err((EventStoreError::Unavailable(NO_ANSWER.to_owned()), Lost::Silent)),
+    }
+}
+
+/// The next event. A stream that does not exist has none.
+async fn following(events: &mut ReadStream) -> Result<Option<ResolvedEvent>, Error> {
+    match events.next().await {
+        Err(Error::ResourceNotFound) => Ok(None),
+        next => next,
     }
 }

@@ -5,7 +5,8 @@
 //! and keeps what comes for a while; who has caught up reads here, and who falls behind what is kept goes back to a
 //! subscription of its own.
 
-use super::{EventStore, backoff, pause};
+use super::EventStore;
+use super::patience::{backoff, pause};
 use crate::{Position, SubscriptionItem};
 use futures::StreamExt;
 use std::collections::VecDeque;
@@ -142,15 +143,19 @@ impl Tail {
 /// Follows the log from its present end on, and publishes what comes.
 async fn fill(store: EventStore, tail: Arc<Tail>, publish: watch::Sender<u64>) {
     let mut delays = backoff();
-    let after = loop {
-        match store.head().await {
-            Ok(head) => break head,
+    let (after, after_id) = loop {
+        if store.is_the_same_log(None, None).await.is_err() {
+            pause(&mut delays).await;
+            continue;
+        }
+        match store.newest().await {
+            Ok(newest) => break newest.unzip(),
             // Whoever follows meets the same failure in a subscription of his own, and tells it.
             Err(_) => pause(&mut delays).await,
         }
     };
     tail.lock().kept = Some(Kept { after, first: 0, bytes: 0, items: VecDeque::new() });
-    let mut chunks = pin!(store.subscribe_alone(after).ready_chunks(CHUNK));
+    let mut chunks = pin!(store.subscribe_alone(after, after_id).ready_chunks(CHUNK));
     while let Some(chunk) = chunks.next().await {
         let mut state = tail.lock();
         let Some(kept) = &mut state.kept else { return };

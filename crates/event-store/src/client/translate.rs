@@ -1,6 +1,6 @@
 //! Their types to ours and back.
 
-use crate::{EventStoreError, Position, RecordedEvent, SubscriptionItem};
+use crate::{AppendError, EventStoreError, Position, RecordedEvent, SubscriptionItem, is_of_log_identity};
 use eventstore::{Error, ResolvedEvent, SubscriptionEvent};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const ALREADY_EXISTS: i32 = 6;
+const PERMISSION_DENIED: i32 = 7;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const FAILED_PRECONDITION: i32 = 9;
 
@@ -23,6 +24,11 @@ pub(super) fn is_exhausted(code: i32) -> bool {
 
 pub(super) fn is_failed_precondition(code: i32) -> bool {
     code == FAILED_PRECONDITION
+}
+
+/// Whether an item of a batch was refused because the user may not append there.
+pub(super) fn is_denied_in_a_batch(code: i32) -> bool {
+    code == PERMISSION_DENIED
 }
 
 /// Whether an item of a batch was refused because the stream is not as expected, or is closed.
@@ -50,7 +56,7 @@ pub(super) fn recorded(event: ResolvedEvent) -> Option<RecordedEvent> {
 }
 
 pub(super) fn is_system(event: &RecordedEvent) -> bool {
-    event.event_type.starts_with('$') || event.stream.starts_with('$')
+    event.event_type.starts_with('$') || event.stream.starts_with('$') || is_of_log_identity(&event.stream)
 }
 
 pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
@@ -68,16 +74,28 @@ pub(super) fn delivered(item: SubscriptionEvent) -> Option<SubscriptionItem> {
     }
 }
 
+/// The same failure, of a write that is not an append of ours.
+pub(super) fn failed_write(error: EventStoreError) -> AppendError {
+    match error {
+        EventStoreError::Deleted => AppendError::Refused(error.to_string()),
+        EventStoreError::Refused(error) => AppendError::Refused(error),
+        EventStoreError::AccessDenied => AppendError::AccessDenied,
+        EventStoreError::Unavailable(error) => AppendError::Unknown(error),
+    }
+}
+
 pub(super) fn failed_read(error: &Error) -> EventStoreError {
     match error {
         Error::ResourceDeleted => EventStoreError::Deleted,
-        Error::AccessDenied
-        | Error::UnsupportedFeature
-        | Error::InternalParsingError(_)
-        | Error::IllegalStateError(_) => EventStoreError::Refused(error.to_string()),
+        Error::AccessDenied => EventStoreError::AccessDenied,
+        Error::UnsupportedFeature | Error::InternalParsingError(_) | Error::IllegalStateError(_) => {
+            EventStoreError::Refused(error.to_string())
+        }
         Error::Grpc { code, .. } if is_invalid_argument(*code as i32) => {
             EventStoreError::Refused(error.to_string())
         }
+        // The answer to a place in the log at which no event begins. It has no code of its own.
+        error if error.to_string().contains("InvalidPosition") => EventStoreError::Refused(error.to_string()),
         _ => EventStoreError::Unavailable(error.to_string()),
     }
 }

@@ -1,8 +1,8 @@
 //! Letting go of the beginning of a stream.
 
 use super::EventStore;
-use super::translate::failed_read;
-use crate::{AppendError, EventStoreError};
+use super::translate::failed_write;
+use crate::AppendError;
 use eventstore::{AppendToStreamOptions, StreamMetadata};
 
 impl EventStore {
@@ -17,14 +17,7 @@ impl EventStore {
         let options = AppendToStreamOptions::default();
         match client.set_stream_metadata(stream, &options, &metadata).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(match failed_read(&error) {
-                error @ EventStoreError::Deleted => AppendError::Refused(error.to_string()),
-                EventStoreError::Refused(error) => AppendError::Refused(error),
-                EventStoreError::Unavailable(error) => {
-                    self.discard(generation);
-                    AppendError::Unknown(error)
-                }
-            }),
+            Err(error) => Err(failed_write(self.failed(generation, &error))),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The official client as it is, for measuring it: nothing is tried again and nothing is rebuilt.
 
 use super::appends::state;
+use super::nagle::Nagle;
 use super::raw::encode;
 use super::translate::failed_read;
-use crate::{AppendError, EventStoreError, ExpectedRevision, InvalidConnectionString, RawEvent};
+use crate::{AppendError, EventStoreError, ExpectedRevision, InvalidConnectionString, NagleError, RawEvent};
 use eventstore::{
     AppendToStreamOptions, BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error,
     ReadAllOptions, ReadStreamOptions, StreamPosition, SubscribeToAllOptions, SubscriptionEvent,
 };
+use std::sync::Arc;
 
 /// The official client without our mending: what a benchmark must measure.
 #[derive(Clone)]
 pub struct UnmendedClient {
     client: Client,
+    nagle: Arc<Nagle>,
 }
 
 impl UnmendedClient {
@@ -24,8 +27,19 @@ impl UnmendedClient {
         let invalid = |reason: String| InvalidConnectionString { reason };
         let settings =
             connection_string.parse::<ClientSettings>().map_err(|error| invalid(error.to_string()))?;
+        let nagle = Arc::new(Nagle::of(&settings));
         let client = Client::new(settings).map_err(|error| invalid(error.to_string()))?;
-        Ok(Self { client })
+        Ok(Self { client, nagle })
+    }
+
+    /// Sets TCP_NODELAY on the client's connection, which must have brought an answer already, as [`EventStore`] does.
+    ///
+    /// [`EventStore`]: crate::EventStore
+    ///
+    /// # Errors
+    /// When the connection is not found among the process's sockets, or cannot be changed.
+    pub async fn switch_nagle_off(&self) -> Result<(), NagleError> {
+        self.nagle.switch_off().await.map(|_| ())
     }
 
     /// Appends with a call of its own.

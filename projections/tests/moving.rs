@@ -1,0 +1,121 @@
+//! The tables were filled from one log, and the process follows another one: they are filled again alongside.
+
+use crate::log::Log;
+use crate::shop::Shop;
+use crate::supervised::{Running, serves};
+use event_store::{EventStore, ExpectedRevision, RawEvent};
+use projections::compare::{Wanted, compare};
+use projections::read_models::Stock;
+use projections::{Board, Databases, VersionView, overview, versions};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Positions of the shop's events are others than in a log that has nothing else.
+async fn write_something_else(store: &EventStore) {
+    let events = (0..7).map(|_| RawEvent {
+        id: Uuid::new_v4(),
+        event_type: "weather.reported.v1".to_owned(),
+        is_json: true,
+        data: "{}".into(),
+        metadata: "{}".into(),
+    });
+    store.append_raw("weather-1", ExpectedRevision::NoStream, events.collect()).await.unwrap();
+}
+
+async fn serving(pool: &PgPool, store: &EventStore) -> VersionView {
+    let databases = Databases::new((*pool.connect_options()).clone(), None);
+    let views = overview(&databases, store, &Board::default()).await.unwrap();
+    let stock = views.into_iter().find(|view| view.name == "stock").unwrap();
+    stock.versions.into_iter().find(|version| version.state == versions::VersionState::Serving).unwrap()
+}
+
+async fn differences(pool: &PgPool, log: &Log) -> u64 {
+    let database = (*pool.connect_options()).clone();
+    compare(Stock, database, log.store.clone(), Wanted::default()).await.unwrap().differences
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn tables_of_another_log_are_filled_again_alongside(pool: PgPool) {
+    let (first, second) = (Log::open().await, Log::open().await);
+    first.append(&Shop::after(51, 600).log).await;
+    let running = Running::start(Stock, &first, &pool);
+    running.reach(1, &first).await;
+    running.stop().await;
+    assert!(!serving(&pool, &first.store).await.is_of_another_log);
+
+    write_something_else(&second.store).await;
+    second.append(&Shop::after(52, 900).log).await;
+    let seen = serving(&pool, &second.store).await;
+    assert!(seen.is_of_another_log && seen.lag.events > 0, "{seen:?}");
+    let refused = compare(Stock, (*pool.connect_options()).clone(), second.store.clone(), Wanted::default());
+    assert!(refused.await.unwrap_err().to_string().contains("another log"));
+    let running = Running::start(Stock, &second, &pool);
+    serves::<Stock>(&pool, 2).await;
+    running.reach(2, &second).await;
+    running.wait_for(|all| all.iter().all(|status| status.version == 2)).await;
+    assert_eq!(differences(&pool, &second).await, 0);
+    running.stop().await;
+
+    // Back at the first log, what was filled from it serves again.
+    let running = Running::start(Stock, &first, &pool);
+    serves::<Stock>(&pool, 1).await;
+    assert_eq!(differences(&pool, &first).await, 0);
+    running.stop().await;
+    first.server.stop().await;
+    second.server.stop().await;
+}
+
+/// Tables from before logs had ids know the first event, and a copy of the log has that too.
+#[sqlx::test(migrations = "../migrations")]
+async fn old_tables_are_followed_in_their_own_log_and_not_in_a_copy(pool: PgPool) {
+    let events = Shop::after(53, 400).log;
+    let (log, copy) = (Log::open().await, Log::open().await);
+    log.append(&events).await;
+    let running = Running::start(Stock, &log, &pool);
+    running.reach(1, &log).await;
+    running.stop().await;
+    let first = log.read().await[0].id;
+    // As an earlier program left them, which gave the log no id: what it had applied was before that.
+    sqlx::query("UPDATE projection_versions SET log_id = NULL").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE projection_checkpoints SET event_id = NULL, position = position - 1")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO event_log (first_event_id) VALUES ($1)")
+        .bind(first)
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    copy.store.log_identity().await.unwrap();
+    copy.append(&events).await;
+    assert!(serving(&pool, &copy.store).await.is_of_another_log);
+    let running = Running::start(Stock, &copy, &pool);
+    serves::<Stock>(&pool, 2).await;
+    running.stop().await;
+    let running = Running::start(Stock, &log, &pool);
+    serves::<Stock>(&pool, 1).await;
+    running.stop().await;
+    log.server.stop().await;
+    copy.server.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn tables_that_know_more_than_a_restored_log_are_filled_again(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(54, 400).log).await;
+    let running = Running::start(Stock, &log, &pool);
+    running.reach(1, &log).await;
+    running.stop().await;
+    // What was applied last is not what is at its place now.
+    sqlx::query("UPDATE projection_checkpoints SET event_id = gen_random_uuid()")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let running = Running::start(Stock, &log, &pool);
+    serves::<Stock>(&pool, 2).await;
+    running.reach(2, &log).await;
+    assert_eq!(differences(&pool, &log).await, 0);
+    running.stop().await;
+    log.server.stop().await;
+}

@@ -1,0 +1,158 @@
+//! A log says which one it is, and a process that began with one reads and writes no other.
+
+use crate::supervision::{client, reserved_address};
+use crate::target::{soon, target};
+use crate::writers::event;
+use embedded_event_store::{Config, EmbeddedEventStore};
+use event_store::{EventStore, ExpectedRevision, Position, SubscriptionItem};
+use futures::{Stream, StreamExt};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::{Pin, pin};
+use tokio::sync::watch;
+
+async fn start(folder: &Path, address: SocketAddr) -> EmbeddedEventStore {
+    EmbeddedEventStore::start(Config { listen: address, ..Config::on_any_port(folder) }).await.unwrap()
+}
+
+async fn append(store: &EventStore, stream: &str) -> Position {
+    store.append(stream, ExpectedRevision::NoStream, vec![event()]).await.unwrap().position
+}
+
+/// The next event's stream, or why there is none.
+async fn next(items: &mut Pin<&mut impl Stream<Item = SubscriptionItem>>) -> Result<String, String> {
+    loop {
+        match soon(items.next()).await.expect("it never ends") {
+            SubscriptionItem::Event(event) => return Ok(event.stream.clone()),
+            SubscriptionItem::Disconnected { error } => return Err(error.to_string()),
+            SubscriptionItem::CaughtUp | SubscriptionItem::Checkpoint(_) | SubscriptionItem::StoresOwn(_) => {
+            }
+        }
+    }
+}
+
+/// Waits until a subscription says this of the log.
+async fn says(items: &mut Pin<&mut impl Stream<Item = SubscriptionItem>>, what: &str) {
+    loop {
+        match next(items).await {
+            Ok(stream) => panic!("an event of another log was read as if it were ours: {stream}"),
+            Err(error) if error.contains(what) => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// What the watch of a log says.
+fn watched(store: &EventStore) -> watch::Receiver<Option<String>> {
+    let (said, hears) = watch::channel(None);
+    let store = store.clone();
+    tokio::spawn(async move {
+        store.watch_log(|trouble| drop(said.send_replace(trouble.map(str::to_owned)))).await;
+    });
+    hears
+}
+
+#[tokio::test]
+async fn a_log_gets_one_id_whoever_asks_first() {
+    let target = target().await;
+    let others = [target.store.another(), target.store.another(), target.store.another()];
+    let asked = others.iter().map(EventStore::log_identity);
+    let ids = soon(futures::future::join_all(asked)).await;
+    let ids: Vec<_> = ids.into_iter().map(|identity| identity.unwrap().id()).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(target.store.log_identity().await.unwrap().id(), ids[0]);
+    // Nobody who follows the log or reads it is told of it.
+    let mut events = pin!(target.store.read_all(None, usize::MAX));
+    while let Some(event) = soon(events.next()).await {
+        assert_ne!(event.unwrap().stream, event_store::LOG_IDENTITY_STREAM);
+    }
+}
+
+#[tokio::test]
+async fn another_log_behind_the_same_address_is_not_read_and_not_written() {
+    let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (address, _reserved) = reserved_address();
+    let server = start(ours.path(), address).await;
+    let store = client(address);
+    store.log_identity().await.unwrap();
+    append(&store, "ours-1").await;
+    let mut items = pin!(store.subscribe_all(None));
+    assert_eq!(next(&mut items).await.unwrap(), "ours-1");
+    let mut watch = watched(&store);
+    server.stop().await;
+
+    let other = start(others.path(), address).await;
+    let elsewhere = client(address);
+    elsewhere.log_identity().await.unwrap();
+    for stream in ["theirs-1", "theirs-2"] {
+        append(&elsewhere, stream).await;
+    }
+    says(&mut items, "this process began with the log").await;
+    let is_told = |said: &Option<String>| said.as_ref().is_some_and(|why| why.contains("began with the log"));
+    soon(watch.wait_for(is_told)).await.unwrap();
+    let refused = soon(store.append("ours-2", ExpectedRevision::NoStream, vec![event()])).await;
+    assert!(refused.unwrap_err().to_string().contains("began with the log"));
+    assert!(soon(store.head()).await.unwrap_err().to_string().contains("began with the log"));
+    other.stop().await;
+
+    // The right one is back: everything goes on.
+    let server = start(ours.path(), address).await;
+    append(&client(address), "ours-2").await;
+    loop {
+        if let Ok(stream) = next(&mut items).await {
+            assert_eq!(stream, "ours-2");
+            break;
+        }
+    }
+    soon(watch.wait_for(Option::is_none)).await.unwrap();
+    soon(store.head()).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_restored_from_a_backup_is_not_read_on() {
+    let (folder, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (address, _reserved) = reserved_address();
+    let server = start(folder.path(), address).await;
+    let store = client(address);
+    store.log_identity().await.unwrap();
+    append(&store, "kept-1").await;
+    server.stop().await;
+    copy(folder.path(), backup.path());
+
+    let server = start(folder.path(), address).await;
+    let last = append(&client(address), "lost-1").await;
+    let mut items = pin!(store.subscribe_all(None));
+    for stream in ["kept-1", "lost-1"] {
+        loop {
+            if let Ok(next) = next(&mut items).await {
+                assert_eq!(next, stream);
+                break;
+            }
+        }
+    }
+    server.stop().await;
+
+    // It is shorter than it was, and then something else is where the lost event was.
+    let server = start(backup.path(), address).await;
+    says(&mut items, "restored from a backup").await;
+    assert_eq!(append(&client(address), "instead-1").await, last);
+    append(&client(address), "instead-2").await;
+    for _ in 0..3 {
+        says(&mut items, "restored from a backup").await;
+    }
+    server.stop().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
