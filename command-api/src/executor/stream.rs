@@ -242,7 +242,10 @@ impl<A: Aggregate> Stream<A> {
             Writers::OnlyUs => false,
             Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
         };
-        if is_old || self.lacks_written(&loaded) || at_least.is_some_and(|revision| loaded.next_revision() <= revision) {
+        if is_old
+            || self.lacks_written(&loaded)
+            || at_least.is_some_and(|revision| loaded.next_revision() <= revision)
+        {
             self.catch_up(&mut loaded).await?;
         }
         Ok(loaded)
