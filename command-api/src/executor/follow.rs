@@ -1,10 +1,11 @@
 //! What other processes write, as soon as the log shows it.
 //!
 //! Without it, a state in memory is as old as its last read, and a request that waits for what another process does has to
-//! read the stream again and again: with two processes, each purchase waited for such a look.
+//! read the stream again and again: with two processes, each purchase waited for such a look. Streams that are in use take the
+//! events themselves; to read each of them again cost more than the looks.
 
 use super::{Executor, Writers};
-use event_store::{EventStore, EventStoreError, SubscriptionItem};
+use event_store::{EventStore, EventStoreError, RecordedEvent, SubscriptionItem};
 use futures::StreamExt;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -32,16 +33,16 @@ impl Executor {
         let mut items = pin!(store.subscribe_all(store.head().await?));
         while let Some(item) = items.next().await {
             if let SubscriptionItem::Event(event) = item {
-                self.was_written(&event.stream, event.revision);
+                self.was_written(&event);
             }
         }
         Ok(())
     }
 
-    fn was_written(&self, stream: &str, revision: u64) {
-        self.products.was_written(stream, revision);
-        self.stock.was_written(stream, revision);
-        self.carts.was_written(stream, revision);
-        self.orders.was_written(stream, revision);
+    fn was_written(&self, event: &RecordedEvent) {
+        self.products.was_written(event);
+        self.stock.was_written(event);
+        self.carts.was_written(event);
+        self.orders.was_written(event);
     }
 }

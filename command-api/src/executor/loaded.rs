@@ -13,6 +13,7 @@ use event_store::{
     RecordedEvent, Skips,
 };
 use futures::{StreamExt, pin_mut};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Instant;
 use uuid::Uuid;
@@ -105,28 +106,59 @@ impl<A: Aggregate> Loaded<A> {
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| of_store(error, stream))?;
-            let mut chain = self.chain;
-            let altered = guard.follow(store, &mut chain, &event).await.map_err(ExecuteError::Store)?;
-            let read = readable::<A>(&event).and_then(|read| altered.map_or(Ok(read), Err));
-            let (fact, metadata) = match read {
-                Ok(read) => read,
-                Err(_) if is_skipped(store, &event, &mut skips).await? => (None, None),
-                Err(unreadable) => return Err(unreadable.into()),
-            };
-            let end = End { revision: event.revision, position: event.position };
-            if let Some(fact) = fact {
-                self.evolve(&fact);
-            }
-            if let Some(metadata) = metadata {
-                self.remember(metadata.command_id, &metadata.fingerprint, end);
-            }
-            self.noted = self.noted.saturating_add(u32::from(event.event_type == COMMAND_NOTED));
-            self.end = Some(end);
-            self.chain = chain;
+            self.take(store, guard, &event, &mut skips).await?;
         }
         self.read_at = read_at;
         self.is_assumed = false;
         Ok(self.next_revision() > from)
+    }
+
+    /// Takes events that the log has shown, as far as they follow this state without a gap. How old the state is stays as it
+    /// was: there may be more than the log has shown.
+    pub async fn take_news(
+        &mut self,
+        store: &EventStore,
+        guard: &Guard,
+        news: impl IntoIterator<Item = RecordedEvent>,
+    ) -> Result<(), ViewError> {
+        let mut skips = None;
+        for event in news {
+            match event.revision.cmp(&self.next_revision()) {
+                Ordering::Less => {}
+                Ordering::Equal => self.take(store, guard, &event, &mut skips).await?,
+                Ordering::Greater => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next event of the stream.
+    async fn take(
+        &mut self,
+        store: &EventStore,
+        guard: &Guard,
+        event: &RecordedEvent,
+        skips: &mut Option<Skips>,
+    ) -> Result<(), ViewError> {
+        let mut chain = self.chain;
+        let altered = guard.follow(store, &mut chain, event).await.map_err(ExecuteError::Store)?;
+        let read = readable::<A>(event).and_then(|read| altered.map_or(Ok(read), Err));
+        let (fact, metadata) = match read {
+            Ok(read) => read,
+            Err(_) if is_skipped(store, event, skips).await? => (None, None),
+            Err(unreadable) => return Err(unreadable.into()),
+        };
+        let end = End { revision: event.revision, position: event.position };
+        if let Some(fact) = fact {
+            self.evolve(&fact);
+        }
+        if let Some(metadata) = metadata {
+            self.remember(metadata.command_id, &metadata.fingerprint, end);
+        }
+        self.noted = self.noted.saturating_add(u32::from(event.event_type == COMMAND_NOTED));
+        self.end = Some(end);
+        self.chain = chain;
+        Ok(())
     }
 
     pub fn evolve(&mut self, fact: &A::Event) {

@@ -19,6 +19,7 @@ mod batch;
 mod follow;
 mod guard;
 mod loaded;
+mod news;
 mod parked;
 mod skip;
 mod snapshot;

@@ -2,12 +2,12 @@
 
 use super::batch::Batch;
 use super::loaded::{End, Loaded};
+use super::news::News;
 use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use domain::Aggregate;
-use event_store::{AppendError, EventStoreError, PATIENCE};
+use event_store::{AppendError, EventStoreError, PATIENCE, RecordedEvent};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
@@ -31,8 +31,7 @@ pub(super) struct Stream<A: Aggregate> {
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
     pub(super) changed: Notify,
-    /// So many events the stream has at least, as the log showed.
-    written: AtomicU64,
+    news: News,
 }
 
 struct Queue<A: Aggregate> {
@@ -65,20 +64,14 @@ pub(super) struct Waiting<A: Aggregate> {
 impl<A: Aggregate> Stream<A> {
     pub fn new(name: String, shared: Shared, snapshots: Option<Snapshots<A>>) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, shared, snapshots, queue, changed: Notify::new(), written: AtomicU64::new(0) }
+        Self { name, shared, snapshots, queue, changed: Notify::new(), news: News::default() }
     }
 
-    /// The log has an event of this revision. Those that wait look again if they do not know it yet.
-    pub fn was_written(&self, revision: u64) {
-        let events = revision.saturating_add(1);
-        if self.written.fetch_max(events, Ordering::Relaxed) < events {
+    /// The log has this event. Those that wait look again if they do not know it yet.
+    pub fn was_written(&self, event: &RecordedEvent, is_used: bool) {
+        if self.news.add(event, is_used) {
             self.changed.notify_waiters();
         }
-    }
-
-    /// Whether the log has shown events that this state does not have.
-    fn lacks_written(&self, state: &Loaded<A>) -> bool {
-        state.next_revision() < self.written.load(Ordering::Relaxed)
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -138,6 +131,7 @@ impl<A: Aggregate> Stream<A> {
                 let mut queue = self.lock();
                 if queue.waiting.is_empty() {
                     queue.busy = false;
+                    self.news.forget_before(loaded.as_ref().map_or(0, Loaded::next_revision));
                     queue.idle = loaded.and_then(|loaded| self.keep(loaded));
                     worker.is_done = true;
                     return;
@@ -225,6 +219,20 @@ impl<A: Aggregate> Stream<A> {
         self.shared.parked.just_now(&self.name).map_or(Ok(()), |at| Err(ExecuteError::Unreadable(at)))
     }
 
+    /// Takes what the log has shown, as far as it follows the state.
+    async fn take_news(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
+        if !self.news.are_more_than(loaded.next_revision()) {
+            return Ok(());
+        }
+        self.is_not_parked()?;
+        let Shared { store, guard, parked, .. } = &self.shared;
+        let taken = Box::pin(loaded.take_news(store, guard, self.news.take())).await;
+        if let Err(ExecuteError::Unreadable(at)) = &taken {
+            parked.park(at);
+        }
+        taken
+    }
+
     async fn read_on(&self, loaded: &mut Loaded<A>) -> Result<bool, ViewError> {
         let read = Box::pin(loaded.catch_up(&self.shared.store, &self.shared.guard, &self.name)).await;
         match &read {
@@ -242,8 +250,9 @@ impl<A: Aggregate> Stream<A> {
             Writers::OnlyUs => false,
             Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
         };
+        self.take_news(&mut loaded).await?;
         if is_old
-            || self.lacks_written(&loaded)
+            || self.news.are_more_than(loaded.next_revision())
             || at_least.is_some_and(|revision| loaded.next_revision() <= revision)
         {
             self.catch_up(&mut loaded).await?;
@@ -343,7 +352,8 @@ impl<A: Aggregate> Stream<A> {
         commands: &VecDeque<Waiting<A>>,
     ) -> Result<(Loaded<A>, Batch<A>), ViewError> {
         let mut state = self.load(loaded).await?;
-        if self.lacks_written(&state) {
+        self.take_news(&mut state).await?;
+        if self.news.are_more_than(state.next_revision()) {
             self.catch_up(&mut state).await?;
         }
         let mut batch = Batch::decide(&self.name, &mut state, commands);

@@ -7,6 +7,7 @@ use super::unreadable::Unreadable;
 use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
+use event_store::RecordedEvent;
 use futures::{StreamExt, pin_mut};
 use lru::LruCache;
 use std::fmt::Display;
@@ -208,12 +209,16 @@ impl<A: Aggregate> Streams<A> {
         }
     }
 
-    /// The log has an event of this revision in this stream, whoever wrote it. Streams of other categories, and those that
-    /// are not in memory, are none of ours.
-    pub(super) fn was_written(&self, stream: &str, revision: u64) {
-        let is_ours = stream.strip_prefix(A::CATEGORY).is_some_and(|rest| rest.starts_with('-'));
-        if is_ours && let Some(stream) = self.warm().peek(stream) {
-            stream.was_written(revision);
+    /// The log has this event, whoever wrote it. Those of other categories, and of streams that are not in memory, are none
+    /// of ours.
+    pub(super) fn was_written(&self, event: &RecordedEvent) {
+        if event.category() != A::CATEGORY {
+            return;
+        }
+        if let Some(stream) = self.warm().peek(&event.stream) {
+            // Besides the cache, those who use it have it.
+            let is_used = Arc::strong_count(stream) > 1;
+            stream.was_written(event, is_used);
         }
     }
 

@@ -20,6 +20,8 @@ pub enum BenchError {
         #[source]
         source: io::Error,
     },
+    #[error("several services need an event store that they share: give --event-store or --relay")]
+    NothingToShare,
     #[error("the loopback cannot be measured")]
     Loopback(#[source] io::Error),
     #[error(transparent)]

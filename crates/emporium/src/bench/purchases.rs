@@ -11,6 +11,7 @@ use super::versions::{events_behind, wait_until_idle};
 use super::web::{Ask, Web};
 use crate::shop_client::ShopClient;
 use clap::Args;
+use private_postgres::{Config, PrivatePostgres};
 use rand::Rng;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -43,7 +44,7 @@ pub struct PurchasesArgs {
     /// Use an embedded event store in this process, through a TCP relay that acknowledges as late as a real server does
     #[arg(long, conflicts_with = "event_store")]
     pub relay: bool,
-    /// Services on the same event store, each with pages of its own; the shoppers are divided among them. Two or more need
+    /// Services on the same event store and the same Postgres; the shoppers are divided among them. Two or more need
     /// --event-store or --relay
     #[arg(long, default_value = "1", value_name = "N")]
     pub services: NonZeroUsize,
@@ -68,6 +69,8 @@ struct Shop {
 struct Shops {
     shops: Vec<Arc<Shop>>,
     services: Vec<ServiceProcess>,
+    /// What they share, if there are several.
+    postgres: Option<PrivatePostgres>,
 }
 
 /// Measures, and prints the figures.
@@ -101,6 +104,9 @@ pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     shops.print_answers(span).await?;
     for service in shops.services {
         service.stop().await?;
+    }
+    if let Some(postgres) = shops.postgres {
+        postgres.stop().await?;
     }
     if let Some(relayed) = relayed {
         relayed.stop().await;
@@ -140,12 +146,21 @@ impl Shops {
         let products: Vec<_> = (1..=different)
             .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
             .collect();
+        if count > 1 && event_store.is_none() {
+            return Err(BenchError::NothingToShare);
+        }
+        let postgres = match count {
+            1 => None,
+            _ => Some(PrivatePostgres::start(Config::durable(folder.join("postgres"))).await?),
+        };
+        let database =
+            postgres.as_ref().map(|postgres| format!("--database-url={}", postgres.database_url()));
         let (mut shops, mut services) = (Vec::new(), Vec::new());
         for number in 0..count {
             let folder = folder.join(format!("service-{number}"));
             std::fs::create_dir(&folder)
                 .map_err(|source| BenchError::Folder { path: folder.clone(), source })?;
-            let (address, crowd) = (free_address()?, for_a_crowd().collect());
+            let (address, crowd) = (free_address()?, for_a_crowd().chain(database.clone()).collect());
             let service = ServiceProcess::start_on(&folder, address, crowd, event_store.clone()).await?;
             if number == 0 {
                 shop::fill(&service, &products).await?;
@@ -155,7 +170,7 @@ impl Shops {
             shops.push(Arc::new(Shop { web, products: products[first..first + of_each].to_vec() }));
             services.push(service);
         }
-        Ok(Self { shops, services })
+        Ok(Self { shops, services, postgres })
     }
 
     fn forget_answers(&self, span: Duration) {
@@ -165,17 +180,17 @@ impl Shops {
     }
 
     async fn print_answers(&self, span: Duration) -> Result<(), BenchError> {
-        for (shop, service) in self.shops.iter().zip(&self.services) {
+        for (number, shop) in (1..).zip(&self.shops) {
             if self.shops.len() > 1 {
-                println!("  at {}", service.address);
+                println!("  at service {number}");
             }
             for (kind, (count, measured)) in shop.web.take(span) {
                 let (p50, p99) = (short(measured.p50), short(measured.p99));
                 println!("  {kind:<20} {count:>9} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
             }
-            print_catching_up(service).await?;
         }
-        Ok(())
+        // The read models are those of the first one.
+        print_catching_up(&self.services[0]).await
     }
 
     /// One shopper after the other goes to the next service.
