@@ -74,7 +74,7 @@ impl ProxyArgs {
         Client { address: counted_as(address), connection: peer.connection, is_busy: false }
     }
 
-    fn is_trusted(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 

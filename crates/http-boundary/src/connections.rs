@@ -9,12 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use axum::response::IntoResponse;
-use connection_limits::{Acceptor, Connection, Cut, Guarded, Share, counted_as};
+use connection_limits::{Acceptor, Connection, Cut, Guarded, PerSecond, Share, counted_as};
 use futures::future::BoxFuture;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,9 +59,21 @@ struct Edge {
     room: Arc<Room>,
     unread: Arc<Unread>,
     overheads: Arc<Overheads>,
+    broken: PerSecond,
 }
 
 impl Edge {
+    /// A connection ended with an error. That a client goes away is no news; that it does not speak HTTP may be.
+    fn broke(&self, from: IpAddr, error: &(dyn Error + Send + Sync + 'static)) {
+        let line = if is_clients_fault(error) { self.broken.line() } else { None };
+        match line {
+            Some(times) => {
+                warn!(address = %from, times, error, "a client does not keep to HTTP: its connection is closed")
+            }
+            None => debug!(error, "a connection broke"),
+        }
+    }
+
     /// Here and not as layers of the router: each of those would cost every request a few allocations, and a copy of all
     /// that the layers below it hold.
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
@@ -66,22 +81,35 @@ impl Edge {
             return no_host().into_response();
         }
         let Some(clients) = &self.clients else { return self.route(request).await };
-        let response = match clients.admit(request).await {
+        match clients.admit(request).await {
             Ok((request, share)) => {
                 let response = self.route(request).await;
                 share.is_answered(&response);
                 response
             }
             Err(refusal) => refusal.into_response(),
-        };
-        clients.count(&response);
-        response
+        }
+    }
+
+    /// Before an answer goes out, whoever made it.
+    fn count(&self, response: &Response<Answer>) {
+        if let Some(clients) = &self.clients {
+            clients.count(response);
+        }
     }
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {
         let Ok(response) = self.router.clone().call(request).await;
         response
     }
+}
+
+fn is_clients_fault(error: &(dyn Error + 'static)) -> bool {
+    let is_gone =
+        |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    error.downcast_ref::<hyper::Error>().is_some_and(|error| !is_gone(error))
+        && !causes.any(|cause| cause.is::<io::Error>())
 }
 
 /// A proxy and a service that read two hosts differently would disagree on what is asked for (RFC 9112, section 3.2).
@@ -134,6 +162,7 @@ pub(crate) async fn serve_within(
         room: Arc::new(Room::new(http.request_bodies_mib * MIB, http.request_body_seconds)),
         unread: Arc::new(Unread::new((http.unread_answers_mib * MIB) as u64)),
         overheads: Arc::new(Overheads::new()),
+        broken: PerSecond::once(),
     });
     let builder = Arc::new(protocols(http));
     let too_late = CancellationToken::new();
@@ -143,10 +172,12 @@ pub(crate) async fn serve_within(
             let (stream, address, connection) = acceptor.accept(&listener).await;
             let peer = Peer::new(address, connection.number());
             let overhead = Overhead::new(&edge.overheads, counted_as(peer.address), &connection);
+            let price = edge.clients.as_ref().and_then(|clients| clients.price_of_a_connection(peer.address));
+            let pause = price.map_or(Duration::ZERO, |price| overhead.connects(price));
             let asked = Asked { edge: Arc::clone(&edge), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
-                let serving = answer(stream, asked, &builder, &stop);
+                let serving = answer(stream, (asked, pause), &builder, &stop);
                 too_late.run_until_cancelled(serving).await;
             });
         }
@@ -179,13 +210,19 @@ fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
 }
 
 /// Answers on one connection until either side closes it.
-async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor>, stop: &CancellationToken) {
+async fn answer(
+    stream: TcpStream,
+    (asked, pause): (Asked, Duration),
+    builder: &Builder<TokioExecutor>,
+    stop: &CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
-    let connection = asked.connection.clone();
+    let from = asked.peer.address;
+    let (connection, edge) = (asked.connection.clone(), Arc::clone(&asked.edge));
     let (reader, writer) = stream.into_split();
-    let stream = join(Slowed::new(reader, asked.overhead.clone()), writer);
+    let stream = join(Slowed::new(reader, asked.overhead.clone(), pause), writer);
     let io = TokioIo::new(Guarded::new(stream, connection.clone()));
     let mut serving = pin!(builder.serve_connection(io, asked));
     let mut is_stopping = false;
@@ -193,7 +230,7 @@ async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor
         tokio::select! {
             served = serving.as_mut() => {
                 if let Err(error) = served {
-                    debug!(error = &*error, "a connection broke");
+                    edge.broke(from, &*error);
                 }
                 return;
             }
@@ -248,7 +285,7 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         request.extensions_mut().insert(HangUp(self.connection.clone()));
         request.extensions_mut().insert(self.edge.stopping.clone());
         let answering = Arc::clone(&self.edge).answer(request);
-        let (unread, overhead) = (Arc::clone(&self.edge.unread), self.overhead.clone());
+        let (edge, overhead) = (Arc::clone(&self.edge), self.overhead.clone());
         Box::pin(async move {
             let response = answering.await;
             let response = match arrival {
@@ -256,7 +293,9 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
                 Some((arrival, _)) => arrival.problem().map_or(response, IntoResponse::into_response),
                 None => response,
             };
-            Ok(Answer::to((under_way, overhead), response, is_multiplexed, &unread))
+            let answer = Answer::to((under_way, overhead), response, is_multiplexed, &edge.unread);
+            edge.count(&answer);
+            Ok(answer)
         })
     }
 }

@@ -1,9 +1,8 @@
-//! Counts the frames of HTTP/2 (RFC 9113, section 4.1) that a client sends besides requests and bodies, while they pass.
+//! Counts the frames of HTTP/2 (RFC 9113, section 4.1) that a client sends besides bodies, while they pass.
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
 /// A piece of a body below this size costs more than its bytes.
 pub(crate) const SMALL: u32 = 256;
 /// A frame of more bytes counts once more for each of these.
@@ -29,8 +28,8 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// How many frames begin in these bytes, the next of the connection. Large ones count as several; requests and
-    /// pieces of bodies do not count.
+    /// How many frames begin in these bytes, the next of the connection. Large ones count as several; pieces of bodies do
+    /// not count. A head counts, because one that the library refuses by itself never becomes a request.
     pub fn count(&mut self, mut bytes: &[u8]) -> i64 {
         let mut count = 0;
         while !bytes.is_empty() {
@@ -76,7 +75,6 @@ impl Frames {
 
 fn weight(kind: u8, length: u32) -> i64 {
     match kind {
-        HEADERS => 0,
         DATA if length >= SMALL => 0,
         DATA => 1,
         _ => 1 + i64::from(length / BYTES_FOR_ONE_MORE),
@@ -94,7 +92,8 @@ mod tests {
     }
 
     fn sent() -> Vec<u8> {
-        let frames = [(4, 0), (HEADERS, 40), (DATA, 0), (DATA, 300), (DATA, 255), (6, 8), (8, 4), (4, 640)];
+        let frames =
+            [(4, 0), (1, 40), (1, 640), (DATA, 0), (DATA, 300), (DATA, 255), (6, 8), (8, 4), (4, 640)];
         let frames = frames.map(|(kind, length)| frame(kind, length)).concat();
         [PREFACE.to_vec(), frames].concat()
     }
@@ -107,7 +106,7 @@ mod tests {
     fn frames_count_however_they_come(#[case] piece: usize) {
         let mut frames = Frames::default();
         let count: i64 = sent().chunks(piece).map(|bytes| frames.count(bytes)).sum();
-        assert_eq!(count, 1 + 1 + 1 + 1 + 1 + 11);
+        assert_eq!(count, 1 + 1 + 11 + 1 + 1 + 1 + 1 + 11);
     }
 
     #[rstest]

@@ -2,9 +2,11 @@
 //! bodies in tiny chunks, which count as frames here. Each costs work, and no other limit counts them.
 //!
 //! The frames are counted as they are read. A request and each piece of an answer account for the few that belong to
-//! them. What is left has a rate for each address, and a connection beyond it is read more slowly.
+//! them. What is left has a rate for each address, and a connection beyond it is read more slowly. New connections are paid
+//! for at the same rate: one that is closed after a malformed request costs more than a request.
 
 use crate::frames::Frames;
+use crate::limits::PriceOfAConnection;
 use connection_limits::{Connection, PerSecond};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -27,8 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const ALLOWANCE: i64 = 200;
 /// What a connection may be ahead: clients answer many pieces of an answer at once, or none.
 const MOST_AHEAD: i64 = 2_000;
-/// Of the frames that belong to a request: its body's end, its reset, and what makes room for its answer.
-const OF_A_REQUEST: i64 = 4;
+/// Of the frames that belong to a request: an ordinary head of a kilobyte, which counts as 17, its body's end, its reset, and
+/// what makes room for its answer.
+const OF_A_REQUEST: i64 = 21;
 /// Of those that make room for the next piece of an answer: one for the stream and one for the connection.
 const OF_A_PIECE: i64 = 2;
 /// Addresses share a rate if they fall together here, which nobody can bring about: the hash is a secret of the process.
@@ -85,6 +88,14 @@ impl Overhead {
         Self(Arc::new(State { all, address, connection, ahead: AtomicI64::new(0) }))
     }
 
+    /// The connection was made, at this price. Says how long to wait before anything of it is read.
+    pub fn connects(&self, price: PriceOfAConnection) -> Duration {
+        let frames = price.requests * FRAMES_PER_SECOND / u64::from(price.a_second.get());
+        let pause = self.0.all.charge(self.0.address, frames, Instant::now());
+        self.slows(pause, "a connection is read late: its address makes very many");
+        pause
+    }
+
     /// A request has come.
     pub fn request(&self) {
         self.accounts_for(OF_A_REQUEST);
@@ -110,17 +121,21 @@ impl Overhead {
         // From here on the address pays for it.
         self.0.ahead.fetch_add(over.cast_signed(), Ordering::Relaxed);
         let pause = self.0.all.charge(self.0.address, over, Instant::now());
-        if !pause.is_zero() {
-            self.0.connection.is_slowed();
-            if let Some(times) = self.0.all.lines.line() {
-                tracing::warn!(
-                    address = %self.0.address,
-                    times,
-                    "a connection is read slowly: it sends many frames that belong to no request, or bodies in tiny pieces"
-                );
-            }
-        }
+        self.slows(
+            pause,
+            "a connection is read slowly: it sends many frames that belong to no request, or bodies in tiny pieces",
+        );
         pause
+    }
+
+    fn slows(&self, pause: Duration, why: &str) {
+        if pause.is_zero() {
+            return;
+        }
+        self.0.connection.is_slowed();
+        if let Some(times) = self.0.all.lines.line() {
+            tracing::warn!(address = %self.0.address, times, "{why}");
+        }
     }
 }
 
@@ -133,8 +148,10 @@ pub(crate) struct Slowed<R> {
 }
 
 impl<R> Slowed<R> {
-    pub fn new(reader: R, overhead: Overhead) -> Self {
-        Self { reader, frames: Frames::default(), overhead, pause: None }
+    /// It is read after so long.
+    pub fn new(reader: R, overhead: Overhead, pause: Duration) -> Self {
+        let pause = (!pause.is_zero()).then(|| Box::pin(sleep(pause)));
+        Self { reader, frames: Frames::default(), overhead, pause }
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// The official client logs every lost connection as an error; ours says once what that means.
-const DEFAULT_FILTER: &str = "info,kurrentdb=off";
+/// The official client logs every lost connection as an error; ours says once what that means. The HTTP/2 library warns of
+/// each connection that a client breaks; we say so at most once a second.
+const DEFAULT_FILTER: &str = "info,kurrentdb=off,h2=error";
 
 /// Logs to standard error; `RUST_LOG` says how much. Raises the limit for open files and connections, and says so.
 pub fn log_to_stderr() {

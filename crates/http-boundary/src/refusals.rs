@@ -2,8 +2,7 @@
 
 use crate::Metrics;
 use crate::problem::ProblemId;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ pub struct Refusals {
 
 impl Refusals {
     pub(crate) fn register(&self, metrics: &Metrics) {
-        let help = "Requests that were refused for want of room, by the id of the problem";
+        let help = "Requests that were refused for want of room or time, by the id of the problem";
         metrics.register(|registry| registry.register("refused_requests", help, self.counted.clone()));
     }
 
@@ -43,9 +42,11 @@ impl Refusals {
         }
     }
 
-    /// Counts an answer that refuses its request for want of room: 429 or 503.
-    pub(crate) fn count_answer(&self, response: &Response) {
-        if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    /// Counts an answer that refuses its request for want of room or time: 408, 429 or 503.
+    pub(crate) fn count_answer<B>(&self, response: &Response<B>) {
+        let refusals =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if refusals.contains(&response.status())
             && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()
         {
             self.count(id);

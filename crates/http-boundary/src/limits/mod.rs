@@ -1,10 +1,11 @@
 //! What one client may ask for: requests a second by address, for reads, writes and probes apart. Operators have no limit.
 
 mod bucket;
+mod held;
 #[cfg(test)]
 mod tests;
 
-use crate::{Caller, Client, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
+use crate::{Caller, Client, HangUp, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -12,6 +13,7 @@ use axum::response::Response;
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
 use governor::clock::DefaultClock;
+use held::Held;
 use http_body::Body as _;
 use lru::LruCache;
 use std::convert::Infallible;
@@ -21,13 +23,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A client that goes on when it is refused gets its refusals no faster than this over each connection: thousands of them in
-/// a second would take the processor from others. `Retry-After` asks it to wait longer in any case.
+/// a second would take the processor from others. `Retry-After` asks it to wait longer in any case. When too many are held
+/// back, the connection is closed instead.
 const BEFORE_A_REFUSAL: Duration = Duration::from_millis(500);
 /// What asks whether the service lives and is ready: counted apart, so that no flood of anything else from the same address
 /// keeps an orchestrator out.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 /// An orchestrator asks a few times a second.
 const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
+/// A new connection costs as much as so many small requests.
+const REQUESTS_OF_A_CONNECTION: u64 = 3;
 
 /// So many bytes of an answer count as one request more.
 const BYTES_OF_A_REQUEST: u64 = 16 * 1024;
@@ -87,8 +93,17 @@ struct Limits {
     reads: Option<Limit>,
     writes: Option<Limit>,
     probes: Option<Limit>,
+    held: Held,
     /// Addresses that have forged more than their share, and until when nothing is done for them.
     forging: Mutex<LruCache<IpAddr, Instant>>,
+}
+
+/// What a new connection counts as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PriceOfAConnection {
+    pub requests: u64,
+    /// Requests that its address may send in a second.
+    pub a_second: NonZeroU32,
 }
 
 /// What a request is counted as.
@@ -137,6 +152,7 @@ impl ClientLimits {
             writes: limit("writes", args.writes_per_second_by_address),
             // Who lets any number of pages be asked for means this as well.
             forging: Mutex::new(LruCache::new(FORGING_KNOWN)),
+            held: Held::default(),
             probes: limit("probes", args.reads_per_second_by_address.min(1) * PROBES_A_SECOND.get()),
         });
         Self { shared, counted_by_handler: None }
@@ -170,7 +186,9 @@ impl ClientLimits {
             Some((_, Ok(IsBusy(is_busy)))) => Client { is_busy, ..client },
             // Whether the connection is busy or has just been made for this request.
             Some((limit, Err(Refused { wait }))) => {
-                tokio::time::sleep(BEFORE_A_REFUSAL).await;
+                let hang_up = parts.extensions.remove::<HangUp>();
+                drop((parts, body));
+                self.hold_back(client, hang_up.as_ref()).await;
                 return Err(limit.refusal(wait));
             }
             None => client,
@@ -182,14 +200,33 @@ impl ClientLimits {
             Err(problem) => return Err(problem),
         }
         let share = limit.is_some().then(|| (self.clone(), kind));
-        let share = ClientShare { share, client };
+        let hang_up = parts.extensions.get::<HangUp>().cloned();
+        let share = ClientShare { share, client, hang_up };
         parts.extensions.insert(client);
         parts.extensions.insert(share.clone());
         Ok((Request::from_parts(parts, body), share))
     }
 
+    /// A refusal to this client waits, if there is room for one more that does.
+    async fn hold_back(&self, client: Client, hang_up: Option<&HangUp>) {
+        match (self.shared.held.take(client.address), hang_up) {
+            (Some(_place), _) => tokio::time::sleep(BEFORE_A_REFUSAL).await,
+            (None, Some(hang_up)) => hang_up.now(),
+            (None, None) => {}
+        }
+    }
+
+    /// So many requests a new connection of this peer counts as; none without a limit, nor of a proxy, which connects for
+    /// others.
+    pub(crate) fn price_of_a_connection(&self, peer: IpAddr) -> Option<PriceOfAConnection> {
+        let reads = self.shared.reads.as_ref()?;
+        let is_proxy = self.shared.proxies.is_trusted(peer);
+        (!is_proxy)
+            .then_some(PriceOfAConnection { requests: REQUESTS_OF_A_CONNECTION, a_second: reads.a_second })
+    }
+
     /// Counts an answer that refuses its request for want of room.
-    pub(crate) fn count(&self, response: &Response) {
+    pub(crate) fn count<B>(&self, response: &axum::http::Response<B>) {
         self.shared.refusals.count_answer(response);
     }
 
@@ -240,13 +277,14 @@ pub struct ClientShare {
     /// None: there is no limit.
     share: Option<(ClientLimits, Kind)>,
     client: Client,
+    hang_up: Option<HangUp>,
 }
 
 impl ClientShare {
     /// Of a client without limits.
     #[must_use]
     pub fn without_limits(client: Client) -> Self {
-        Self { share: None, client }
+        Self { share: None, client, hang_up: None }
     }
 
     /// Charges the client for so many requests more.
@@ -319,7 +357,7 @@ impl ClientShare {
         let until = limits.forging().get(&self.client.address).copied();
         let wait = until.and_then(|until| until.checked_duration_since(Instant::now()));
         let (Some(wait), Some(limit)) = (wait, limits.limit(*kind)) else { return Ok(()) };
-        tokio::time::sleep(BEFORE_A_REFUSAL).await;
+        limits.hold_back(self.client, self.hang_up.as_ref()).await;
         Err(limit.refusal(wait))
     }
 }

@@ -43,6 +43,9 @@ async fn half_sent_bodies_have_little_memory_together_and_ordinary_requests_go_o
     let mut ordinary = service.connect().await;
     ordinary.send("POST /bytes HTTP/1.1\r\nhost: shop\r\ncontent-length: 5\r\n\r\nhello").await;
     assert!(ordinary.until("\r\n\r\n5").await.starts_with("HTTP/1.1 200"));
+    let mut operator = service.connect().await;
+    operator.send("GET /metrics HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer secret\r\n\r\n").await;
+    operator.until("emporium_refused_requests_total{reason=\"overloaded\"}").await;
     drop(waiting);
 }
 

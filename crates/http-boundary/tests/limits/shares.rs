@@ -1,11 +1,13 @@
 //! One address sends no more than its share, whatever it asks for, and takes nothing from another one.
 
+use crate::h2;
 use crate::service::{Client, Service, patient};
 use axum::Router;
 use axum::routing::get;
 use http_boundary::ClientLimitArgs;
 use rstest::rstest;
 use std::num::NonZeroU32;
+use tokio::io::AsyncWriteExt;
 
 const FLOODING: [u8; 4] = [127, 0, 7, 1];
 const ANOTHER: [u8; 4] = [127, 0, 7, 2];
@@ -105,4 +107,22 @@ async fn the_operator_may_ask_for_any_number() {
         assert_eq!(operator.ask("GET /metrics\nauthorization: Bearer secret").await, 200);
         assert_eq!(operator.ask("GET /nothing\nauthorization: Bearer secret").await, 404);
     }
+}
+
+/// Held back, refusals of a few thousand connections took more than a gigabyte.
+#[tokio::test]
+async fn an_address_to_which_too_many_refusals_are_held_back_loses_its_connections() {
+    let service = service().await;
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        let mut connection = service.connect_from(FLOODING).await.0;
+        let requests: Vec<u8> = (0..60).flat_map(|number| h2::get(2 * number + 1, "/")).collect();
+        let settings = h2::frame(h2::SETTINGS, 0, 0, &[]);
+        connection.write_all(&[h2::PREFACE.as_bytes(), &settings, &requests].concat()).await.unwrap();
+        connections.push(Box::pin(async move { while h2::next(&mut connection).await.is_some() {} }));
+    }
+    // One of them is closed, whichever was the last.
+    futures::future::select_all(connections).await;
+    let mut another = service.connect_from(ANOTHER).await;
+    assert_eq!(another.ask("GET /").await, 200);
 }
