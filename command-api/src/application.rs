@@ -119,7 +119,8 @@ impl Application {
         };
         let rights = stop.run_until_cancelled(rights::watch(self.store.clone(), self.health.clone()));
         let log = stop.run_until_cancelled(self.store.watch_log(self.health.teller(LOG_PART)));
-        tokio::join!(sealing, self.run_fulfilment(stop.clone()), rights, log);
+        let others = stop.run_until_cancelled(self.executor.follow(&self.store));
+        tokio::join!(sealing, self.run_fulfilment(stop.clone()), rights, log, others);
     }
 
     /// Verifies the history now and then, until told to stop. It can wait for everything else, and may run where it gives

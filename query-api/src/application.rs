@@ -14,9 +14,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-/// Connections to the database. All but one answer queries: over the last one it is looked up how far the projections
+/// Connections to the database besides those that answer queries: over this one it is looked up how far the projections
 /// have come.
-const MAX_CONNECTIONS: u32 = 16;
+const BESIDES_QUERIES: u32 = 1;
 /// All that is watched live is read over one more.
 const LIVE_CONNECTIONS: u32 = 1;
 /// How long a request waits for a connection.
@@ -87,7 +87,8 @@ impl Application {
                 .connect_lazy_with(database.clone().application_name(name))
         };
         let live_pool = pool("emporium-query-api live", LIVE_CONNECTIONS);
-        let pool = pool("emporium-query-api", MAX_CONNECTIONS);
+        let pool =
+            pool("emporium-query-api", database_args.queries_at_once.get().saturating_add(BESIDES_QUERIES));
         let checkpoints = Checkpoints::new("queries: database", pool.clone(), store.clone(), health);
         let analytics = match analytics {
             None => Analytics::beside(database.clone(), &checkpoints),
@@ -99,7 +100,7 @@ impl Application {
             live_events: live::Events::new(log.clone(), live.live_replay_seconds),
             live_states: live::States::new(live_pool, checkpoints.clone(), log.clone()),
             checkpoints,
-            database: Database::new(pool, MAX_CONNECTIONS - 1, &database_args, health),
+            database: Database::new(pool, &database_args, health),
             analytics,
             log,
             // Without a pause there would be nothing but signs of life.

@@ -8,6 +8,7 @@ use http_boundary::{Client, Health, Problem, Turn, TurnLimits, Turns};
 use prometheus_client::metrics::gauge::Gauge;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ pub struct DatabaseArgs {
     #[arg(long, env = "EMPORIUM_QUERIES_WAITING", default_value_t = Self::QUERIES_WAITING, value_name = "N")]
     pub queries_waiting: usize,
 
+    /// Queries that the database answers at once; the others wait, in turn by address. The default is three for each
+    /// processor, and 15 at most
+    #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE", default_value_t = Self::queries_at_once(), value_name = "N")]
+    pub queries_at_once: NonZeroU32,
+
     /// Queries that the database answers at once for busy connections of one address: those that send more than a person
     /// does. Their other queries wait, and leave the processor to others
     #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_BUSY_ADDRESS", default_value_t = Self::QUERIES_AT_ONCE, value_name = "N")]
@@ -34,12 +40,23 @@ impl DatabaseArgs {
     /// Some milliseconds' worth of small queries, and some megabytes of memory.
     pub const QUERIES_WAITING: usize = 2_000;
     const QUERIES_AT_ONCE: usize = 2;
+    const MOST_AT_ONCE: u32 = 15;
+    /// More at once than processors serve none sooner, and leave less of them to each, and to commands.
+    const AT_ONCE_BY_PROCESSOR: u32 = 3;
+
+    fn queries_at_once() -> NonZeroU32 {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let at_once =
+            u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(Self::AT_ONCE_BY_PROCESSOR);
+        NonZeroU32::new(at_once.min(Self::MOST_AT_ONCE)).unwrap_or(NonZeroU32::MIN)
+    }
 }
 
 impl Default for DatabaseArgs {
     fn default() -> Self {
         Self {
             queries_waiting: Self::QUERIES_WAITING,
+            queries_at_once: Self::queries_at_once(),
             queries_at_once_by_busy_address: Self::QUERIES_AT_ONCE,
         }
     }
@@ -64,10 +81,10 @@ pub struct OnTurn<C> {
 }
 
 impl Database {
-    /// Places for as many as the pool has connections for.
-    pub fn new(pool: PgPool, places: u32, args: &DatabaseArgs, health: &Health) -> Self {
+    /// The pool has to have a connection for each query that is answered at once.
+    pub fn new(pool: PgPool, args: &DatabaseArgs, health: &Health) -> Self {
         let turns = Turns::new(TurnLimits {
-            places: usize::try_from(places).unwrap_or(1),
+            places: usize::try_from(args.queries_at_once.get()).unwrap_or(1),
             places_of_a_busy_address: args.queries_at_once_by_busy_address,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
             waiting_of_an_address: args.queries_waiting.div_ceil(2),

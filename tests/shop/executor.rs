@@ -59,6 +59,34 @@ pub fn reserve_one() -> Command {
     Command::Reserve { order_id: OrderId(Uuid::now_v7()), quantity: Quantity::new(1).unwrap() }
 }
 
+/// Each purchase with two processes waited until the next look at the stream.
+#[tokio::test]
+async fn what_another_process_writes_is_known_as_soon_as_the_log_shows_it() {
+    let bench = Bench::start().await;
+    let never = Writers::Others { max_staleness: Duration::from_secs(3600) };
+    let (store, other) = (bench.store(), bench.executor());
+    let executor = Executor::new(&store, never);
+    other.stock.execute("MUG", receive(1), envelope()).await.unwrap();
+    let available = async || executor.stock.view("MUG", |stock| stock.available()).await.unwrap();
+    assert_eq!(available().await, 1);
+    let seen = async {
+        // A receipt may come before the log is followed; the next one does not.
+        for units in 2.. {
+            other.stock.execute("MUG", receive(1), envelope()).await.unwrap();
+            let look = executor.stock.wait("MUG", Duration::from_millis(100), move |stock| {
+                (stock.available() >= units).then_some(())
+            });
+            if look.await.unwrap().is_some() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = executor.follow(&store) => {}
+        seen = tokio::time::timeout(Duration::from_secs(30), seen) => seen.expect("the log shows it in time"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_commands_for_one_stream_at_once_each_get_their_own_answer() {
     let bench = Bench::start().await;

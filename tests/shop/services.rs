@@ -6,9 +6,13 @@ use event_store::EventStore;
 use http_boundary::{ClientLimits, Health, HttpArgs, HttpLimits, OperatorToken};
 use sandbox_gateway::SandboxGateway;
 use serde_json::Value;
+use std::num::NonZeroU32;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// The same on every machine.
+pub const QUERIES_AT_ONCE: NonZeroU32 = NonZeroU32::new(6).unwrap();
 
 /// They answer on one port, as `emporium serve` does.
 pub struct Services {
@@ -89,6 +93,7 @@ impl Services {
                 client_limits: terms.limits.of_clients(),
                 database: query_api::DatabaseArgs {
                     queries_waiting: terms.limits.queries_waiting,
+                    queries_at_once: QUERIES_AT_ONCE,
                     ..query_api::DatabaseArgs::default()
                 },
                 live_heartbeat: terms.live_heartbeat,

@@ -3,6 +3,7 @@
 use crate::harness::{DEADLINE, Shop, Terms};
 use crate::http::{Reply, Request};
 use crate::limits::Limits;
+use crate::services::QUERIES_AT_ONCE;
 use chrono::Utc;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -363,7 +364,7 @@ async fn a_flood_of_queries_is_refused_beyond_its_share_and_another_visitor_is_a
     sqlx::query("LOCK TABLE products IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let mut flood: FuturesUnordered<_> = (0..100).map(|_| page("198.51.100.1")).collect();
     // All that have neither a connection to the database nor one of their ten places.
-    let refused: Vec<Reply> = flood.by_ref().take(100 - 15 - 10).collect().await;
+    let refused: Vec<Reply> = flood.by_ref().take(100 - QUERIES_AT_ONCE.get() as usize - 10).collect().await;
     for reply in refused {
         assert_eq!(reply.retry_after.as_deref(), Some("1"));
         reply.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded");

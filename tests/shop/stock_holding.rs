@@ -136,6 +136,24 @@ async fn an_address_has_so_many_unpaid_orders_and_no_more(pool: PgPool) {
     ask_for(&shop, 1).await.expect(StatusCode::OK);
 }
 
+/// Who called such orders off could have any number of payments hang at the gateway.
+#[sqlx::test(migrations = false)]
+async fn an_order_that_was_called_off_counts_until_the_gateway_has_decided_its_payment(pool: PgPool) {
+    let shop = shop_with(&pool, UnpaidArgs { unpaid_orders_of_address: 1, ..UnpaidArgs::default() }).await;
+    shop.define("MUG", 1000, 100).await;
+    let order = ask_for(&shop, 1).await.expect(StatusCode::OK);
+    let path = format!("/orders/{}/payments", id_of(&order));
+    let body = json!({ "amount": gbp(1000), "payment_method": "pm_sandbox_never_answers" });
+    let pay = shop.request(Method::POST, &path).new_key().json(&body);
+    pay.send().await.expect(StatusCode::ACCEPTED);
+    cancel(&shop, id_of(&order)).await;
+    shop.get_when("/stock/MUG", |stock| stock["available"] == 100).await;
+    // The second one is refused after a look at the order.
+    for _ in 0..2 {
+        ask_for(&shop, 1).await.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-unpaid-orders");
+    }
+}
+
 /// The process that counts an order is not always the one that settles it.
 #[sqlx::test(migrations = false)]
 async fn an_order_that_another_machine_settled_is_not_counted(pool: PgPool) {

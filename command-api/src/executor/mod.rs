@@ -16,6 +16,7 @@
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
+mod follow;
 mod guard;
 mod loaded;
 mod parked;
@@ -56,6 +57,7 @@ pub struct Executor {
     pub orders: Streams<Order>,
     /// Streams among them that cannot be read.
     pub parked: Arc<ParkedStreams>,
+    writers: Writers,
 }
 
 /// What all streams of an executor share.
@@ -93,6 +95,7 @@ impl Executor {
             carts: Streams::new(shared.clone(), WARM_CARTS),
             orders: Streams::new(shared, WARM_ORDERS),
             parked,
+            writers,
         }
     }
 }
@@ -104,7 +107,7 @@ pub enum Writers {
     /// Nobody: what is in memory is what is in the store.
     OnlyUs,
     /// Other processes too. A command is refused only on a state that was read after the command came; a state that
-    /// is only looked at may be so old.
+    /// is only looked at may be so old, unless the log is [followed](Executor::follow).
     Others { max_staleness: Duration },
 }
 

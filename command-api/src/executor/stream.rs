@@ -7,6 +7,7 @@ use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use domain::Aggregate;
 use event_store::{AppendError, EventStoreError, PATIENCE};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
@@ -30,6 +31,8 @@ pub(super) struct Stream<A: Aggregate> {
     queue: Mutex<Queue<A>>,
     /// Rung whenever the state has changed.
     pub(super) changed: Notify,
+    /// So many events the stream has at least, as the log showed.
+    written: AtomicU64,
 }
 
 struct Queue<A: Aggregate> {
@@ -62,7 +65,20 @@ pub(super) struct Waiting<A: Aggregate> {
 impl<A: Aggregate> Stream<A> {
     pub fn new(name: String, shared: Shared, snapshots: Option<Snapshots<A>>) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle: None, busy: false });
-        Self { name, shared, snapshots, queue, changed: Notify::new() }
+        Self { name, shared, snapshots, queue, changed: Notify::new(), written: AtomicU64::new(0) }
+    }
+
+    /// The log has an event of this revision. Those that wait look again if they do not know it yet.
+    pub fn was_written(&self, revision: u64) {
+        let events = revision.saturating_add(1);
+        if self.written.fetch_max(events, Ordering::Relaxed) < events {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether the log has shown events that this state does not have.
+    fn lacks_written(&self, state: &Loaded<A>) -> bool {
+        state.next_revision() < self.written.load(Ordering::Relaxed)
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -226,7 +242,10 @@ impl<A: Aggregate> Stream<A> {
             Writers::OnlyUs => false,
             Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
         };
-        if is_old || at_least.is_some_and(|revision| loaded.next_revision() <= revision) {
+        if is_old
+            || self.lacks_written(&loaded)
+            || at_least.is_some_and(|revision| loaded.next_revision() <= revision)
+        {
             self.catch_up(&mut loaded).await?;
         }
         Ok(loaded)
@@ -324,6 +343,9 @@ impl<A: Aggregate> Stream<A> {
         commands: &VecDeque<Waiting<A>>,
     ) -> Result<(Loaded<A>, Batch<A>), ViewError> {
         let mut state = self.load(loaded).await?;
+        if self.lacks_written(&state) {
+            self.catch_up(&mut state).await?;
+        }
         let mut batch = Batch::decide(&self.name, &mut state, commands);
         if batch.events.is_empty() && self.is_behind(&state, commands) {
             self.catch_up(&mut state).await?;

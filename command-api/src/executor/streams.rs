@@ -11,11 +11,12 @@ use futures::{StreamExt, pin_mut};
 use lru::LruCache;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// When somebody who waits for a change looks whether another process has made it; later ever more rarely.
-const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+/// When a request that waits for a change looks whether another process has made it, in case the log cannot be followed;
+/// later ever more rarely.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(200);
 
 /// The streams of one category.
 pub struct Streams<A: Aggregate> {
@@ -193,7 +194,6 @@ impl<A: Aggregate> Streams<A> {
                         changed.await;
                         None
                     }
-                    // What another process writes rings nothing here.
                     Writers::Others { max_staleness } => {
                         let is_rung = tokio::time::timeout(pause, changed).await.is_ok();
                         pause = (pause * 2).min(max_staleness);
@@ -208,10 +208,23 @@ impl<A: Aggregate> Streams<A> {
         }
     }
 
+    /// The log has an event of this revision in this stream, whoever wrote it. Streams of other categories, and those that
+    /// are not in memory, are none of ours.
+    pub(super) fn was_written(&self, stream: &str, revision: u64) {
+        let is_ours = stream.strip_prefix(A::CATEGORY).is_some_and(|rest| rest.starts_with('-'));
+        if is_ours && let Some(stream) = self.warm().peek(stream) {
+            stream.was_written(revision);
+        }
+    }
+
+    fn warm(&self) -> MutexGuard<'_, LruCache<String, Arc<Stream<A>>>> {
+        // Nothing panics while it holds the lock, and the cache is valid at any time.
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn stream(&self, id: impl Display) -> Arc<Stream<A>> {
         let name = format!("{}-{id}", A::CATEGORY);
-        // Nothing panics while it holds the lock, and the cache is valid at any time.
-        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warm = self.warm();
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);
         }

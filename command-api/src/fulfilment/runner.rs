@@ -246,7 +246,7 @@ impl FulfilmentRunner {
         }
         match result {
             Ok(standing) => {
-                if !standing.is_pending {
+                if !standing.is_unpaid {
                     self.unpaid.orders.forget(order_id);
                 }
                 work.open.settled(order_id, &standing);

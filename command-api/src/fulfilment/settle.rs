@@ -41,6 +41,8 @@ impl Trigger {
 pub struct Standing {
     /// Whether it waits for its money.
     pub is_pending: bool,
+    /// As [`is_unpaid`] has it.
+    pub is_unpaid: bool,
     /// What it owes to the payment gateway.
     pub payments: Vec<(PaymentId, PaymentRequest)>,
     /// Payments on which the gateway has not decided.
@@ -201,7 +203,23 @@ fn look(order: &Order) -> (Vec<(Sku, StockRequest)>, Standing) {
     }
     let is_pending = matches!(order, Order::Placed(order) if order.status == Status::Pending);
     let is_short = matches!(order, Order::Placed(order) if order.due_amount() > 0);
-    (stock, Standing { is_pending, payments, undecided: undecided(order), is_short, blocked: None })
+    let (undecided, is_unpaid) = (undecided(order), is_unpaid(order));
+    (stock, Standing { is_pending, is_unpaid, payments, undecided, is_short, blocked: None })
+}
+
+/// Whether an order counts as unpaid for those who placed it. One that was called off while the gateway has a payment of it
+/// does: each such payment costs work until it is decided.
+pub fn is_unpaid(order: &Order) -> bool {
+    let Order::Placed(placed) = order else { return false };
+    let is_at_gateway = || {
+        let is_payment = |owed: &Owed| matches!(owed, Owed::Payment { .. });
+        owed(order).iter().any(is_payment) || !undecided(order).is_empty()
+    };
+    match placed.status {
+        Status::Pending => true,
+        Status::Cancelled(_) => is_at_gateway(),
+        _ => false,
+    }
 }
 
 /// A SKU's stock, and what it answered. A refusal of anything but a reservation is no answer: the order has moved

@@ -8,6 +8,7 @@ use super::payments::check_payable;
 use crate::admission::Class;
 use crate::answer::Answer;
 use crate::executor::{Accepted, Envelope, ExecuteError};
+use crate::fulfilment::settle::is_unpaid;
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
@@ -204,11 +205,13 @@ impl Shared {
             return Ok(None);
         }
         let skus = self.executor.carts.view(cart_id, |cart| match cart {
-            Cart::Open(cart) => units_of_skus(cart).len(),
-            // A repetition, or nothing.
-            Cart::Unopened | Cart::CheckedOut(_) | Cart::Abandoned => 0,
+            Cart::Open(cart) => (units_of_skus(cart).len(), 0),
+            // A repetition makes the order again, to compare it.
+            Cart::CheckedOut(cart) => (0, cart.lines.len()),
+            Cart::Unopened | Cart::Abandoned => (0, 0),
         });
-        let skus = skus.await.map_err(problems::of_view)?;
+        let (skus, lines_again) = skus.await.map_err(problems::of_view)?;
+        share.has_read(lines_again as u64);
         // The first one was counted with the request.
         let more = skus.saturating_sub(1);
         if skus <= USUAL_SKUS {
@@ -275,8 +278,7 @@ impl Shared {
     /// Orders are forgotten by the process that settles them; this may be another one.
     async fn forget_settled(&self, too_many: &TooMany) -> Result<(), Problem> {
         for order_id in &too_many.look_at {
-            let is_settled =
-                |order: &Order| matches!(order, Order::Placed(order) if order.status != Status::Pending);
+            let is_settled = |order: &Order| matches!(order, Order::Placed(_)) && !is_unpaid(order);
             let look = self.executor.orders.view_at_least(order_id, 0, is_settled);
             if look.await.map_err(problems::of_view)? {
                 self.unpaid.orders.forget(*order_id);

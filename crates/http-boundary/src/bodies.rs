@@ -4,6 +4,8 @@
 //! handler makes of that, the answer becomes the problem document for it.
 
 use crate::Problem;
+use crate::frames::SMALL;
+use crate::overhead::Overhead;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use connection_limits::{Arriving, Request};
@@ -13,9 +15,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// After its first part of the time, a body has to come at this rate, in bytes a second.
 const LEAST_RATE: f64 = 1024.0;
@@ -199,16 +201,42 @@ pub(crate) struct ArrivingBody {
     arriving: Option<Arriving>,
     /// How many bytes its head announced, until there is room for them.
     announced: Option<usize>,
+    /// What its small pieces are charged to. None over HTTP/2, where they are frames, which are counted as they are read.
+    charged_to: Option<Overhead>,
+    /// Before the next piece is read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl ArrivingBody {
     /// The body of a request, and what becomes of it.
-    pub fn new(body: Incoming, request: &Request, room: &Arc<Room>) -> (Self, Arc<Arrival>) {
+    pub fn new(
+        body: Incoming,
+        request: &Request,
+        room: &Arc<Room>,
+        charged_to: Option<Overhead>,
+    ) -> (Self, Arc<Arrival>) {
         let arrival = Arc::new(Arrival::new(room));
         let announced = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
         let (arriving, started) = (Some(request.arriving()), Instant::now());
-        let body = Self { body, started, timer: None, arrival: Arc::clone(&arrival), arriving, announced };
+        let known = Arc::clone(&arrival);
+        let (timer, pause) = (None, None);
+        let body = Self { body, started, timer, arrival: known, arriving, announced, charged_to, pause };
         (body, arrival)
+    }
+
+    /// A piece has come: small ones cost more than their bytes.
+    fn charge(&mut self, bytes: usize) {
+        let Some(charged_to) = self.charged_to.as_ref().filter(|_| bytes < SMALL as usize) else { return };
+        let pause = charged_to.was_read(1);
+        self.pause = (!pause.is_zero()).then(|| Box::pin(sleep(pause)));
+    }
+
+    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        Poll::Ready(())
     }
 
     /// Waits until there is room for what was announced; false if there was none in time.
@@ -265,9 +293,14 @@ impl Body for ArrivingBody {
             Poll::Ready(false) => return Poll::Ready(Some(Err(self.arrival.fail(NO_ROOM).into()))),
             Poll::Pending => return Poll::Pending,
         }
-        match Pin::new(&mut self.body).poll_frame(context) {
+        let polled = match self.poll_pause(context) {
+            Poll::Ready(()) => Pin::new(&mut self.body).poll_frame(context),
+            Poll::Pending => Poll::Pending,
+        };
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.charge(bytes);
                 if self.body.is_end_stream() {
                     self.arriving = None;
                 }

@@ -4,10 +4,10 @@ use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
 use crate::overhead::{Overhead, Overheads, Slowed};
-use crate::{ClientLimits, HttpLimits, Peer, Stopping};
+use crate::{ClientLimits, HttpLimits, Peer, Problem, Stopping};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use axum::response::IntoResponse;
 use connection_limits::{Acceptor, Connection, Cut, Guarded, Share, counted_as};
 use futures::future::BoxFuture;
@@ -62,6 +62,9 @@ impl Edge {
     /// Here and not as layers of the router: each of those would cost every request a few allocations, and a copy of all
     /// that the layers below it hold.
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        if !names_one_host(&request) {
+            return no_host().into_response();
+        }
         let Some(clients) = &self.clients else { return self.route(request).await };
         let response = match clients.admit(request).await {
             Ok((request, share)) => {
@@ -79,6 +82,16 @@ impl Edge {
         let Ok(response) = self.router.clone().call(request).await;
         response
     }
+}
+
+/// A proxy and a service that read two hosts differently would disagree on what is asked for (RFC 9112, section 3.2).
+fn names_one_host(request: &Request<Body>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
+fn no_host() -> Problem {
+    let detail = "A request over HTTP/1.1 names its host once: send one Host header.";
+    Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request does not name one host", detail)
 }
 
 /// Closes the connection that a request came over, without an answer.
@@ -224,7 +237,8 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         let (body, arrival) = if body.is_end_stream() {
             (Body::empty(), None)
         } else {
-            let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room);
+            let charged_to = (!is_multiplexed).then(|| self.overhead.clone());
+            let (body, arrival) = ArrivingBody::new(body, &under_way, &self.edge.room, charged_to);
             let (body, lender) = lend(body);
             (Body::new(body), Some((arrival, lender)))
         };

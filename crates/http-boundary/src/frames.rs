@@ -4,8 +4,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-/// A body's frame below this size costs more than its bytes.
-const SMALL: u32 = 256;
+/// A piece of a body below this size costs more than its bytes.
+pub(crate) const SMALL: u32 = 256;
 /// A frame of more bytes counts once more for each of these.
 const BYTES_FOR_ONE_MORE: u32 = 64;
 

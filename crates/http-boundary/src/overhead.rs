@@ -1,5 +1,5 @@
-//! What clients send over HTTP/2 besides their requests: the frames with which they steer a connection. Each costs work
-//! here, and no other limit counts them.
+//! What clients send besides their requests: over HTTP/2, the frames with which they steer a connection; over HTTP/1.1,
+//! bodies in tiny chunks, which count as frames here. Each costs work, and no other limit counts them.
 //!
 //! The frames are counted as they are read. A request and each piece of an answer account for the few that belong to
 //! them. What is left has a rate for each address, and a connection beyond it is read more slowly.
@@ -102,7 +102,7 @@ impl Overhead {
     }
 
     /// So many frames were read. Says how long to wait before more are.
-    fn was_read(&self, frames: i64) -> Duration {
+    pub fn was_read(&self, frames: i64) -> Duration {
         let ahead = self.0.ahead.fetch_sub(frames, Ordering::Relaxed) - frames;
         let Some(over) = u64::try_from(-ahead - ALLOWANCE).ok().filter(|over| *over > 0) else {
             return Duration::ZERO;
@@ -116,7 +116,7 @@ impl Overhead {
                 tracing::warn!(
                     address = %self.0.address,
                     times,
-                    "a connection is read slowly: it sends many frames that belong to no request"
+                    "a connection is read slowly: it sends many frames that belong to no request, or bodies in tiny pieces"
                 );
             }
         }

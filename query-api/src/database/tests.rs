@@ -12,7 +12,11 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 async fn a_snapshot_that_is_left_while_it_begins_leaves_no_past_behind(pool: PgPool) {
     let options = (*pool.connect_options()).clone();
     let one = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    let database = Database::new(one, 1, &DatabaseArgs::default(), &Health::default());
+    let database = Database::new(
+        one,
+        &DatabaseArgs { queries_at_once: NonZeroU32::MIN, ..DatabaseArgs::default() },
+        &Health::default(),
+    );
     let client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), connection: 1, is_busy: false };
     sqlx::query("CREATE TABLE written (number int)").execute(&pool).await.unwrap();
     for number in 1..=50 {

@@ -13,14 +13,13 @@ use crate::shop_client::ShopClient;
 use clap::Args;
 use rand::Rng;
 use serde_json::json;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const CARD: &str = "pm_card_visa";
-/// Enough that two shoppers seldom want the same product, as in a real shop.
-const PRODUCTS: usize = 200;
 const PLENTY: u64 = 100_000_000;
 /// Lines of a cart before the next one is opened, while adding is measured.
 const LINES_OF_A_CART: usize = 20;
@@ -44,55 +43,65 @@ pub struct PurchasesArgs {
     /// Use an embedded event store in this process, through a TCP relay that acknowledges as late as a real server does
     #[arg(long, conflicts_with = "event_store")]
     pub relay: bool,
+    /// Services on the same event store, each with pages of its own; the shoppers are divided among them. Two or more need
+    /// --event-store or --relay
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub services: NonZeroUsize,
+    /// Different products that are bought
+    #[arg(long, default_value = "200", value_name = "N")]
+    pub products: NonZeroUsize,
+    /// The shoppers of each service buy products that those of no other buy
+    #[arg(long)]
+    pub apart: bool,
     /// Where everything is kept meanwhile; removed in the end
     #[arg(long, value_name = "PATH", default_value_os_t = std::env::temp_dir())]
     pub folder: PathBuf,
 }
 
+/// A service, and what its shoppers buy.
 struct Shop {
     web: Web,
     products: Vec<Product>,
+}
+
+/// All services on the event store.
+struct Shops {
+    shops: Vec<Arc<Shop>>,
+    services: Vec<ServiceProcess>,
 }
 
 /// Measures, and prints the figures.
 pub async fn run(args: PurchasesArgs) -> Result<(), BenchError> {
     let folder = Folder::make(&args.folder)?;
     let relayed = if args.relay { Some(Relayed::start(folder.path()).await?) } else { None };
-    let event_store = args.event_store.or_else(|| relayed.as_ref().map(Relayed::url));
+    let event_store = args.event_store.clone().or_else(|| relayed.as_ref().map(Relayed::url));
     let where_it_is = match (&relayed, &event_store) {
         (Some(_), _) => "the event store behind a relay, everything durable",
         (None, Some(_)) => "the event store as given",
         (None, None) => "everything embedded and durable",
     };
-    let crowd = for_a_crowd().collect();
-    let service = ServiceProcess::start_on(folder.path(), free_address()?, crowd, event_store).await?;
-    let products: Vec<_> = (1..=PRODUCTS)
-        .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
-        .collect();
-    shop::fill(&service, &products).await?;
-    let client = ShopClient::new(&format!("http://{}", service.address), &service.operator_token()?)?;
-    let web = Web::new(format!("http://{}", service.address))?;
-    let shop = Arc::new(Shop { web, products });
+    let shops = Shops::open(&args, folder.path(), event_store).await?;
     println!(
-        "{} shoppers, {} s for each figure, {where_it_is}; {} cores, load {}\n",
+        "{} shoppers, {} s for each figure, {where_it_is}; {} services, {} cores, load {}\n",
         args.shoppers,
         args.seconds,
+        args.services,
         std::thread::available_parallelism().map_or(1, usize::from),
         super::report::load(),
     );
     let span = Duration::from_secs(args.seconds);
-    shop.all_buy(args.shoppers, Duration::from_secs(args.warm_up)).await?;
-    shop.web.take(span);
+    shops.all_buy(args.shoppers, Duration::from_secs(args.warm_up)).await?;
+    shops.forget_answers(span);
     println!("{:<22} {:>9} {:>9} {:>8} {:>8}", "", "count", "a second", "p50", "p99");
-    let purchases = shop.all_buy(args.shoppers, span).await?;
+    let purchases = shops.all_buy(args.shoppers, span).await?;
     print("purchases", &purchases, span);
-    shop.print_answers(span);
-    print_catching_up(&client).await?;
-    let added = shop.all_add(args.shoppers, span).await?;
+    shops.print_answers(span).await?;
+    let added = shops.all_add(args.shoppers, span).await?;
     print("adding to a cart", &added, span);
-    shop.print_answers(span);
-    print_catching_up(&client).await?;
-    service.stop().await?;
+    shops.print_answers(span).await?;
+    for service in shops.services {
+        service.stop().await?;
+    }
     if let Some(relayed) = relayed {
         relayed.stop().await;
     }
@@ -107,10 +116,11 @@ fn print(what: &str, measured: &Measured, span: Duration) {
 }
 
 /// The read models give way to purchases: how far behind they were when the last one was done, and for how long.
-async fn print_catching_up(client: &ShopClient) -> Result<(), BenchError> {
+async fn print_catching_up(service: &ServiceProcess) -> Result<(), BenchError> {
+    let client = ShopClient::new(&format!("http://{}", service.address), &service.operator_token()?)?;
     let begun = Instant::now();
-    let behind = events_behind(client).await?;
-    wait_until_idle(client).await?;
+    let behind = events_behind(&client).await?;
+    wait_until_idle(&client).await?;
     println!(
         "  read models behind   {behind:>9} events, caught up after {:.1} s",
         begun.elapsed().as_secs_f64()
@@ -118,29 +128,91 @@ async fn print_catching_up(client: &ShopClient) -> Result<(), BenchError> {
     Ok(())
 }
 
-impl Shop {
-    fn print_answers(&self, span: Duration) {
-        for (kind, (count, measured)) in self.web.take(span) {
-            let (p50, p99) = (short(measured.p50), short(measured.p99));
-            println!("  {kind:<20} {count:>9} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
+impl Shops {
+    /// The first service defines what all of them sell.
+    async fn open(
+        args: &PurchasesArgs,
+        folder: &Path,
+        event_store: Option<String>,
+    ) -> Result<Self, BenchError> {
+        let (count, of_each) = (args.services.get(), args.products.get());
+        let different = if args.apart { count * of_each } else { of_each };
+        let products: Vec<_> = (1..=different)
+            .map(|number| Product { sku: format!("ITEM-{number:03}"), price: 1_250, units: PLENTY })
+            .collect();
+        let (mut shops, mut services) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let folder = folder.join(format!("service-{number}"));
+            std::fs::create_dir(&folder)
+                .map_err(|source| BenchError::Folder { path: folder.clone(), source })?;
+            let (address, crowd) = (free_address()?, for_a_crowd().collect());
+            let service = ServiceProcess::start_on(&folder, address, crowd, event_store.clone()).await?;
+            if number == 0 {
+                shop::fill(&service, &products).await?;
+            }
+            let first = if args.apart { number * of_each } else { 0 };
+            let web = Web::new(format!("http://{address}"))?;
+            shops.push(Arc::new(Shop { web, products: products[first..first + of_each].to_vec() }));
+            services.push(service);
+        }
+        Ok(Self { shops, services })
+    }
+
+    fn forget_answers(&self, span: Duration) {
+        for shop in &self.shops {
+            shop.web.take(span);
         }
     }
 
-    async fn all_buy(self: &Arc<Self>, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
-        all_at_once((0..shoppers).map(|_| {
-            let shop = Arc::clone(self);
-            async move {
-                let mut laps = Laps::start(span);
-                while let Some(begun) = laps.next() {
-                    shop.buy().await?;
-                    laps.done(begun);
-                }
-                Ok(laps.finish())
+    async fn print_answers(&self, span: Duration) -> Result<(), BenchError> {
+        for (shop, service) in self.shops.iter().zip(&self.services) {
+            if self.shops.len() > 1 {
+                println!("  at {}", service.address);
             }
+            for (kind, (count, measured)) in shop.web.take(span) {
+                let (p50, p99) = (short(measured.p50), short(measured.p99));
+                println!("  {kind:<20} {count:>9} {:>9.0} {p50:>8} {p99:>8}", measured.rate);
+            }
+            print_catching_up(service).await?;
+        }
+        Ok(())
+    }
+
+    /// One shopper after the other goes to the next service.
+    fn of_shoppers(&self, shoppers: usize) -> impl Iterator<Item = Arc<Shop>> {
+        self.shops.iter().cycle().take(shoppers).map(Arc::clone)
+    }
+
+    async fn all_buy(&self, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
+        all_at_once(self.of_shoppers(shoppers).map(|shop| async move {
+            let mut laps = Laps::start(span);
+            while let Some(begun) = laps.next() {
+                shop.buy().await?;
+                laps.done(begun);
+            }
+            Ok(laps.finish())
         }))
         .await
     }
 
+    async fn all_add(&self, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
+        all_at_once(self.of_shoppers(shoppers).map(|shop| async move {
+            let mut laps = Laps::start(span);
+            loop {
+                let id = Uuid::new_v4();
+                let cart_id = shop.open_cart(id).await?;
+                for line in 0..LINES_OF_A_CART {
+                    let Some(begun) = laps.next() else { return Ok(laps.finish()) };
+                    shop.add(&cart_id, format!("{id}-line-{line}")).await?;
+                    laps.done(begun);
+                }
+            }
+        }))
+        .await
+    }
+}
+
+impl Shop {
     /// A cart, two lines one after the other, checkout, payment, paid and being packed.
     async fn buy(&self) -> Result<(), BenchError> {
         let id = Uuid::new_v4();
@@ -175,25 +247,6 @@ impl Shop {
                 _ => return Err(paid.unexpected()),
             }
         }
-    }
-
-    async fn all_add(self: &Arc<Self>, shoppers: usize, span: Duration) -> Result<Measured, BenchError> {
-        all_at_once((0..shoppers).map(|_| {
-            let shop = Arc::clone(self);
-            async move {
-                let mut laps = Laps::start(span);
-                loop {
-                    let id = Uuid::new_v4();
-                    let cart_id = shop.open_cart(id).await?;
-                    for line in 0..LINES_OF_A_CART {
-                        let Some(begun) = laps.next() else { return Ok(laps.finish()) };
-                        shop.add(&cart_id, format!("{id}-line-{line}")).await?;
-                        laps.done(begun);
-                    }
-                }
-            }
-        }))
-        .await
     }
 
     async fn open_cart(&self, id: Uuid) -> Result<String, BenchError> {

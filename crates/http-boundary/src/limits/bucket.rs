@@ -35,9 +35,10 @@ type Limiter<K, C> = RateLimiter<K, Known<K>, C, NoOpMiddleware<<C as Clock>::In
 /// that send more than a person does leave a fifth of it to the others: one of an office cannot shut out the rest.
 pub struct Bucket<C: Clock = DefaultClock> {
     by_address: Limiter<IpAddr, C>,
-    /// The same requests, as far as an address may owe them.
+    /// The same requests, as far as an address may owe them; so below.
     owed: Limiter<IpAddr, C>,
     of_the_busy: Limiter<IpAddr, C>,
+    owed_by_the_busy: Limiter<IpAddr, C>,
     by_connection: Limiter<Client, C>,
     burst: NonZeroU32,
     burst_of_the_busy: NonZeroU32,
@@ -64,13 +65,15 @@ impl<C: Clock + Clone> Bucket<C> {
             quota.allow_burst(whole(burst))
         };
         let burst_of_the_busy = f64::from(a_second.get()) * SHARE_OF_THE_BUSY * BURST_SECONDS_OF_THE_BUSY;
+        let owed_by_the_busy = quota(SHARE_OF_THE_BUSY, burst_of_the_busy * (1.0 + BURSTS_OWED));
         let of_the_busy = quota(SHARE_OF_THE_BUSY, burst_of_the_busy);
         let of_a_connection = quota(RATE_OF_A_CONNECTION, burst * BURST_OF_A_CONNECTION);
-        let addresses = Known::default();
+        let (addresses, busy_addresses) = (Known::default(), Known::default());
         Self {
             by_address: RateLimiter::new(quota(1.0, burst), addresses.clone(), clock.clone()),
             owed: RateLimiter::new(quota(1.0, burst * (1.0 + BURSTS_OWED)), addresses, clock.clone()),
-            of_the_busy: RateLimiter::new(of_the_busy, Known::default(), clock.clone()),
+            of_the_busy: RateLimiter::new(of_the_busy, busy_addresses.clone(), clock.clone()),
+            owed_by_the_busy: RateLimiter::new(owed_by_the_busy, busy_addresses, clock.clone()),
             by_connection: RateLimiter::new(of_a_connection, Known::default(), clock.clone()),
             burst: whole(burst),
             burst_of_the_busy: of_the_busy.burst_size(),
@@ -96,6 +99,9 @@ impl<C: Clock + Clone> Bucket<C> {
     pub fn owe(&self, client: Client, requests: NonZeroU32) {
         // Refused only if the address owes as much as it may already.
         let _ = check(&self.owed, &client.address, requests, self.burst);
+        if client.is_busy {
+            let _ = check(&self.owed_by_the_busy, &client.address, requests, self.burst_of_the_busy);
+        }
     }
 
     /// Counts a request that does the work of so many; of a whole burst at most.
@@ -241,6 +247,17 @@ mod tests {
         (0..100).for_each(|_| bucket.owe(client(1, 3), number(5_000)));
         clock.advance(Duration::from_secs(11));
         assert_eq!(taken(3), 1);
+    }
+
+    #[test]
+    fn busy_connections_owe_from_their_own_share() {
+        let (bucket, _) = bucket(100);
+        let busy = Client { is_busy: true, ..client(1, 1) };
+        // A second's worth, twice: the address has far more left.
+        (0..2).for_each(|_| bucket.owe(busy, NonZeroU32::new(80).unwrap()));
+        let taken = (0..100).filter(|_| bucket.take(client(1, 1)).is_ok()).count();
+        assert_eq!(taken, 4, "as an ordinary connection, and none as a busy one");
+        assert_eq!(bucket.take(client(1, 2)), Ok(IsBusy(false)), "other connections of the address go on");
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn slowed() -> u64 {
 
 /// Pings were answered as fast as they came: a few connections kept every processor busy, and nothing counted them.
 ///
-/// One test, because the figures are those of the whole process.
+/// The same holds for bodies in chunks of a byte. One test, because the figures are those of the whole process.
 #[tokio::test]
 async fn frames_without_requests_are_read_slowly_and_large_bodies_are_not() {
     let service = Service::start(patient()).await;
@@ -33,10 +33,26 @@ async fn frames_without_requests_are_read_slowly_and_large_bodies_are_not() {
     let blocked = async { while tokio::time::timeout(BLOCKED, flood.write_all(&pings)).await.is_ok() {} };
     tokio::time::timeout(DEADLINE, blocked).await.expect("a flood is not read as fast as it comes");
     assert_eq!(slowed(), before + 1);
+    send_tiny_chunks(&service).await;
+    assert_eq!(slowed(), before + 2);
     let mut ordinary = service.connect().await;
     ordinary.get("/").await;
     ordinary.until("200 OK").await;
     reading.abort();
+}
+
+/// The rate of the address is used up by now, so that the first body is read slowly already.
+async fn send_tiny_chunks(service: &Service) {
+    let mut client = service.connect().await;
+    client.send("POST /bytes HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    let chunks = "1\r\nx\r\n".repeat(10_000);
+    let blocked = async {
+        while tokio::time::timeout(BLOCKED, client.0.write_all(chunks.as_bytes()))
+            .await
+            .is_ok_and(|sent| sent.is_ok())
+        {}
+    };
+    tokio::time::timeout(DEADLINE, blocked).await.expect("tiny chunks are not read as fast as they come");
 }
 
 async fn send_large_bodies(service: &Service) {

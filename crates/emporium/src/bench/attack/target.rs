@@ -4,7 +4,7 @@ use crate::bench::error::BenchError;
 use crate::bench::programs::ServiceProcess;
 use crate::bench::shop::{self, CURRENCY, Product};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use serde_json::{Value, json};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -53,8 +53,16 @@ fn loopback(net: u8, number: usize) -> Ipv4Addr {
 
 /// An HTTP client at this address.
 pub fn client(from: Ipv4Addr) -> Result<Client, BenchError> {
-    let client = Client::builder().local_address(IpAddr::from(from)).no_proxy().tcp_nodelay(true);
-    client.timeout(TIMEOUT).build().map_err(BenchError::Http)
+    at(from).build().map_err(BenchError::Http)
+}
+
+/// The same, with a new connection for each request.
+pub fn client_without_keep_alive(from: Ipv4Addr) -> Result<Client, BenchError> {
+    at(from).pool_max_idle_per_host(0).build().map_err(BenchError::Http)
+}
+
+fn at(address: Ipv4Addr) -> ClientBuilder {
+    Client::builder().local_address(IpAddr::from(address)).no_proxy().tcp_nodelay(true).timeout(TIMEOUT)
 }
 
 impl Target {

@@ -15,6 +15,8 @@ const DRIP: Duration = Duration::from_millis(500);
 const TO_SEND: Duration = Duration::from_secs(5);
 /// Bytes of a body that come at once.
 const AT_ONCE: usize = 900_000;
+/// Chunks of a body, of one byte each.
+const CHUNKS: usize = 60_000;
 
 /// What is said over a connection.
 struct Says {
@@ -40,6 +42,15 @@ pub async fn slow_body(attack: Attack, _: usize) {
     first.extend_from_slice(b"{\"currency\":\"");
     first.resize(first.len() + AT_ONCE, b'x');
     hold(&attack, &Says { first, then: Some(b'x') }).await;
+}
+
+/// One request whose body comes in chunks of a byte, as fast as they are taken.
+pub async fn tiny_chunks(attack: Attack, _: usize) {
+    let head = "POST /carts HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut first = head.as_bytes().to_vec();
+    first.extend(b"1\r\n \r\n".repeat(CHUNKS));
+    first.extend_from_slice(b"0\r\n\r\n");
+    hold(&attack, &Says { first, then: None }).await;
 }
 
 async fn hold(attack: &Attack, says: &Says) {

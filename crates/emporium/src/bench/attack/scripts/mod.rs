@@ -37,6 +37,14 @@ pub enum Script {
     Stock,
     /// Pages, as fast as they come
     Pages,
+    /// Long histories and differences, over a new connection for each
+    Histories,
+    /// Small pages, over a new connection for each
+    NewConnections,
+    /// Payments on which the gateway never answers, of orders that are called off
+    Payments,
+    /// Bodies in chunks of a byte, as fast as they are taken
+    TinyChunks,
     /// Frames of HTTP/2 that belong to no request, as fast as they are taken
     Frames,
 }
@@ -105,6 +113,10 @@ impl Script {
             Self::Disk => return disk::fill(&attack, strength.at_once).await,
             Self::Stock => return stock::hold(&attack, strength.at_once).await,
             Self::Frames => attack.all(strength.at_once, frames::send).await,
+            Self::TinyChunks => attack.all(strength.at_once, holding::tiny_chunks).await,
+            Self::Histories => return pages::histories(&attack, strength.at_once).await,
+            Self::NewConnections => return pages::new_connections(&attack, strength.at_once).await,
+            Self::Payments => return stock::payments(&attack, strength.at_once).await,
             Self::Pages => return pages::flood(&attack, strength.at_once).await,
         }
         Ok(())

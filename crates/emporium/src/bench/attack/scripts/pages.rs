@@ -1,7 +1,7 @@
-//! Pages, as fast as they come.
+//! Pages, as fast as they come: over connections that are kept, or with a new one for each.
 
 use super::Attack;
-use crate::bench::attack::target::{attacker, client};
+use crate::bench::attack::target::{attacker, client, client_without_keep_alive};
 use crate::bench::error::BenchError;
 use reqwest::Client;
 use std::time::Duration;
@@ -13,14 +13,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks for pages over so many connections.
 pub async fn flood(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
-    let http = client(attacker(5))?;
-    attack
-        .all(at_once * CONNECTIONS, |attack, number| one_after_the_other(attack, http.clone(), number))
-        .await;
-    Ok(())
-}
-
-async fn one_after_the_other(attack: Attack, http: Client, number: usize) {
     let paths = [
         "/products?limit=500".to_owned(),
         format!("/products/{}", attack.target.common.sku),
@@ -29,6 +21,35 @@ async fn one_after_the_other(attack: Attack, http: Client, number: usize) {
         format!("/carts/{}/history", attack.target.cart_id),
         format!("/stock/{}", attack.target.scarce.sku),
     ];
+    ask(attack, client(attacker(5))?, &paths, at_once * CONNECTIONS).await
+}
+
+/// Asks for what costs the service most: the whole past of a cart, and what changed in it.
+pub async fn histories(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
+    let cart = format!("/carts/{}", attack.target.cart_id);
+    let paths = [
+        cart.clone(),
+        format!("{cart}/history?limit=500"),
+        format!("{cart}?as_of=revision:3000"),
+        format!("{cart}/diff?from=revision:1&to=revision:3000"),
+    ];
+    ask(attack, client_without_keep_alive(attacker(7))?, &paths, at_once * CONNECTIONS).await
+}
+
+/// Small pages with a new connection for each, far more than an address may have: nearly all are refused.
+pub async fn new_connections(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
+    let paths = [format!("/products/{}", attack.target.common.sku)];
+    ask(attack, client_without_keep_alive(attacker(8))?, &paths, at_once * 2 * CONNECTIONS).await
+}
+
+async fn ask(attack: &Attack, http: Client, paths: &[String], at_once: usize) -> Result<(), BenchError> {
+    attack
+        .all(at_once, |attack, number| one_after_the_other(attack, http.clone(), paths.to_vec(), number))
+        .await;
+    Ok(())
+}
+
+async fn one_after_the_other(attack: Attack, http: Client, paths: Vec<String>, number: usize) {
     let mut paths = paths.iter().cycle().skip(number);
     while let (false, Some(path)) = (attack.stop.is_cancelled(), paths.next()) {
         attack.tally.tried();
