@@ -170,7 +170,8 @@ async fn elsewhere(
     expected: Option<i64>,
 ) -> Result<StepError, sqlx::Error> {
     Ok(match stored(connection, share).await? {
-        None => StepError::Gone { name: share.name, version: share.version },
+        // One that has come to nothing yet is another version of the same number.
+        None | Some(None) => StepError::Gone { name: share.name, version: share.version },
         Some(found) if found < expected => StepError::WentBack { expected, found },
         Some(found) => StepError::OwnershipLost { name: share.name, expected, found },
     })

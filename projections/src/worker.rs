@@ -1,6 +1,6 @@
 //! One task for each share of a projection: from the subscription to the tables.
 
-use crate::checkpoint::{StepError, load, try_own};
+use crate::checkpoint::{StepError, hold, load, try_own};
 use crate::gathering::Gathering;
 use crate::pace::Pace;
 use crate::parking::{self, Park, TakeUpError};
@@ -194,6 +194,8 @@ impl<P: Projection> Worker<P> {
         let mut asked = self.asked.clone();
         loop {
             asked.mark_unchanged();
+            // A version of the same number may have taken the place of this one.
+            hold(&mut connection, &self.share, from).await?;
             self.take_up_what_is_asked(&mut connection, from).await?;
             let followed = self.follow(connection, from, &mut asked, stop).await?;
             let Some((back, reached)) = followed else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use crate::shop::Shop;
-use crate::supervised::{Running, by_hand, make, rows, serves, switch};
+use crate::supervised::{Running, by_hand, is_filled, make, rows, serves, switch};
 use projections::read_models::Stock;
 use projections::versions::{self, NewVersion, VersionError};
 use projections::{Projection, State};
@@ -118,10 +118,30 @@ async fn what_is_being_filled_can_be_abandoned_at_any_moment(pool: PgPool) {
         assert_eq!(versions::abandon(&mut connection, "stock").await.unwrap(), 2);
     }
     assert_eq!(make::<Stock>(&pool, NewVersion { shards: 2, ..by_hand::<Stock>() }).await, 2);
-    running.reach(2, &log).await;
+    is_filled::<Stock>(&pool, 2, &log).await;
     assert_eq!(rows::<Stock>(&pool, "public").await, rows::<Stock>(&pool, "projection_stock_v2").await);
     let all = running.board.statuses();
     assert!(all.iter().all(|status| !matches!(status.state, State::Failed { .. })), "{all:?}");
+    running.stop().await;
+    log.server.stop().await;
+}
+
+/// It has the same number, and nobody has looked in between. Nothing more happens in the log.
+#[sqlx::test(migrations = "../migrations")]
+async fn what_takes_the_place_of_a_version_that_was_full_is_filled(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(40, 200).log).await;
+    let running = Running::start(Stock, &log, &pool);
+    running.reach(1, &log).await;
+    assert_eq!(make::<Stock>(&pool, by_hand::<Stock>()).await, 2);
+    running.reach(2, &log).await;
+    let mut transaction = pool.begin().await.unwrap();
+    assert_eq!(versions::abandon(&mut transaction, "stock").await.unwrap(), 2);
+    let made = versions::make(&mut transaction, "stock", Stock::TABLES, by_hand::<Stock>()).await;
+    assert_eq!(made.unwrap(), 2);
+    transaction.commit().await.unwrap();
+    is_filled::<Stock>(&pool, 2, &log).await;
+    assert_eq!(rows::<Stock>(&pool, "public").await, rows::<Stock>(&pool, "projection_stock_v2").await);
     running.stop().await;
     log.server.stop().await;
 }

@@ -21,9 +21,13 @@ struct Behind {
 }
 
 async fn behind() -> Behind {
+    behind_nodes(NODES).await
+}
+
+async fn behind_nodes(nodes: usize) -> Behind {
     let folder = tempfile::tempdir().unwrap();
     let store = EmbeddedEventStore::start(Config::on_any_port(folder.path())).await.unwrap();
-    let cluster = Cluster::start(store.address(), NODES).await.unwrap();
+    let cluster = Cluster::start(store.address(), nodes).await.unwrap();
     Behind { cluster, _store: store, _folder: folder }
 }
 
@@ -187,4 +191,24 @@ async fn an_outage_leaves_no_connections_behind() {
     })
     .await;
     assert!(after <= before + 10, "{before} connections have become {after}");
+}
+
+/// Such as a machine that is paused, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_for_a_while_has_no_more_connections_afterwards() {
+    let behind = behind_nodes(1).await;
+    let store = behind.client();
+    let append = |stream: &'static str| store.append(stream, ExpectedRevision::NoStream, vec![event()]);
+    soon(append("cart-1")).await.unwrap();
+    store.head().await.unwrap();
+    let before = behind.cluster.connections();
+    behind.cluster.leader_falls(Fall::Silent);
+    let calls = async { tokio::join!(append("cart-2"), append("cart-3"), store.head()) };
+    let failed = soon(calls).await;
+    assert!(failed.0.is_err() && failed.1.is_err() && failed.2.is_err(), "{failed:?}");
+
+    behind.cluster.elect(0);
+    soon(append("cart-4")).await.unwrap();
+    store.head().await.unwrap();
+    soon(behind.cluster.has_connections(before)).await;
 }

@@ -113,6 +113,12 @@ impl Cluster {
         self.state.borrow().connections
     }
 
+    /// Waits until the nodes have no more connections than that.
+    pub async fn has_connections(&self, at_most: usize) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| state.connections <= at_most).await;
+    }
+
     /// Waits until so many calls more were refused for want of a leader, or not answered, or have met a dead node.
     pub async fn refuses(&self, count: u64) {
         let mut state = self.state.subscribe();

@@ -1,7 +1,7 @@
 //! A projection as the service runs it: a supervisor with the workers of all versions.
 
 use crate::log::Log;
-use projections::versions::{self, NewVersion, Switch, VersionError, VersionState};
+use projections::versions::{self, NewVersion, Switch, Version, VersionError, VersionState};
 use projections::{Board, Projection, Status, Supervisor};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
@@ -74,11 +74,22 @@ pub fn by_hand<P: Projection>() -> NewVersion {
 
 /// Until this version serves.
 pub async fn serves<P: Projection>(pool: &PgPool, version: i32) {
+    is::<P>(pool, version, |known| known.state == VersionState::Serving).await;
+}
+
+/// Until all of this version is filled up to the log's end by what the database says. A worker may still tell of an earlier
+/// version of the same number.
+pub async fn is_filled<P: Projection>(pool: &PgPool, version: i32, log: &Log) {
+    let head = i64::try_from(log.head().await.value()).unwrap();
+    is::<P>(pool, version, |known| known.position >= Some(head)).await;
+}
+
+async fn is<P: Projection>(pool: &PgPool, version: i32, so: impl Fn(&Version) -> bool) {
     let mut connection = pool.acquire().await.unwrap();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let all = versions::list(&mut connection, P::NAME).await.unwrap();
-        if all.iter().any(|known| known.version == version && known.state == VersionState::Serving) {
+        if all.iter().any(|known| known.version == version && so(known)) {
             return;
         }
         assert!(tokio::time::Instant::now() < deadline, "{all:?}");

@@ -1,5 +1,5 @@
-//! The shop on an event store that is not embedded in it: a purchase, an import of 1,000 orders, and the death of the
-//! leader while shoppers buy.
+//! The shop on an event store that is not embedded in it: a purchase, an import of 1,000 orders, a move to it and back,
+//! and the death of the leader while shoppers buy.
 //!
 //! The store is the server or cluster that `EVENT_STORE_URL` names (`make test-server`); its leader is killed by the
 //! command `LEADER_KILL`, which a shell runs. Without them it is an embedded store behind a plain TCP relay, which
@@ -10,6 +10,7 @@
 
 mod failover;
 mod imported;
+mod moving;
 mod purchase;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../running/mod.rs"]

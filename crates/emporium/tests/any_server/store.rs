@@ -2,8 +2,10 @@
 
 use crate::running::Service;
 use embedded_event_store::{Config, EmbeddedEventStore};
+use event_store::EventStore;
+use futures::{StreamExt, pin_mut};
 use rand::Rng;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use tcp_relay::Relay;
 use tempfile::TempDir;
@@ -40,15 +42,31 @@ impl Store {
         if let Ok(url) = std::env::var("EVENT_STORE_URL") {
             return Self { url, own: None, folder };
         }
-        let store = start(folder.path()).await;
+        let store = start(folder.path().join("event-store")).await;
         let relay = Relay::to(store.address()).unwrap();
         let url = format!("esdb://{}?tls=false", relay.address());
         Self { url, own: Some(Own { store, relay }), folder }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether nobody has written anything into it.
+    pub async fn is_empty(&self) -> bool {
+        let events = EventStore::connect(&self.url).unwrap().read_all(None, 1);
+        pin_mut!(events);
+        events.next().await.transpose().unwrap().is_none()
+    }
+
     /// A shop on it, with read models of its own.
     pub async fn shop(&self) -> Service {
-        let event_store = format!("--event-store={}", self.url);
+        self.shop_on(&self.url).await
+    }
+
+    /// The same shop on another store.
+    pub async fn shop_on(&self, url: &str) -> Service {
+        let event_store = format!("--event-store={url}");
         let args: Vec<&str> = [&FOR_A_CROWD[..], &[SEALING_KEY, &event_store]].concat();
         Service::start(&self.folder.path().join("shop"), &args).await
     }
@@ -65,7 +83,7 @@ impl Store {
             Some(Own { store, relay }) => {
                 relay.set_down(true);
                 store.stop().await;
-                let store = start(self.folder.path()).await;
+                let store = start(self.folder.path().join("event-store")).await;
                 relay.lead_to(store.address());
                 relay.set_down(false);
                 self.own = Some(Own { store, relay });
@@ -80,8 +98,9 @@ impl Store {
     }
 }
 
-async fn start(folder: &Path) -> EmbeddedEventStore {
-    EmbeddedEventStore::start(Config::on_any_port(folder.join("event-store"))).await.unwrap()
+/// An embedded store in this folder.
+pub async fn start(folder: PathBuf) -> EmbeddedEventStore {
+    EmbeddedEventStore::start(Config::on_any_port(folder)).await.unwrap()
 }
 
 /// A name that no other run uses.

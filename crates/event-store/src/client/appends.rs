@@ -104,7 +104,9 @@ impl EventStore {
         let mut patience = Patience::begin();
         let mut ended_sessions = 0;
         loop {
-            match self.try_append(stream, state, events.clone(), patience.silence()).await {
+            let attempt = pin!(self.try_append(stream, state, events.clone(), patience.silence()));
+            let Some(answer) = self.unless_given_up(&patience, attempt).await else { continue };
+            match answer {
                 Ok(appended) => {
                     self.shared.breaker.has_answered();
                     return Ok(appended);

@@ -14,6 +14,7 @@ mod patience;
 mod raw;
 mod reads;
 mod rights;
+mod silence;
 mod skips;
 mod subscription;
 mod tail;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tail::Tail;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use translate::failed_read;
 
 /// A client that was made so recently is used again after a failure, and for so long while the event store is away. Another
@@ -62,7 +64,7 @@ struct Shared {
     log: KnownLog,
     nagle: Arc<Nagle>,
     breaker: Arc<Breaker>,
-    /// The last connection that was found silent. Whoever listens there would hear nothing for long.
+    /// The last connection that was given up because it was silent. Whoever listens there would hear nothing for long.
     silent: watch::Sender<Option<u64>>,
 }
 
@@ -76,6 +78,8 @@ struct Connection {
     made: Option<Instant>,
     appends: Option<Arc<AppendSession>>,
     has_answered: bool,
+    /// Finds out whether the client is to be given up, because it was silent.
+    examiner: Option<AbortHandle>,
     /// Where to connect next, if a node has said that it does not lead the cluster and has named the one that does.
     leader: Option<Endpoint>,
     /// Why the connection before this one was given up.
@@ -174,25 +178,18 @@ impl EventStore {
     /// Drops the connection that is lost, unless somebody else did so already, or it may serve yet. The next one goes to
     /// the leader, if it was named, or else looks for it.
     fn discard(&self, generation: u64, lost: Lost, error: &str) {
-        let is_silent = matches!(lost, Lost::Silent);
-        let kept_for = match &lost {
-            Lost::Failed if self.away().is_some() => KEPT_WHILE_AWAY,
-            Lost::Failed => KEPT_FOR,
-            Lost::Ended | Lost::Silent | Lost::NotLeader(_) => Duration::ZERO,
-        };
-        let leader = match lost {
-            Lost::NotLeader(leader) => Some(leader),
-            Lost::Failed | Lost::Ended | Lost::Silent => None,
+        let (kept_for, leader) = match lost {
+            Lost::Silent => return self.examine(generation),
+            Lost::Failed if self.away().is_some() => (KEPT_WHILE_AWAY, None),
+            Lost::Failed => (KEPT_FOR, None),
+            Lost::Ended => (Duration::ZERO, None),
+            Lost::NotLeader(leader) => (Duration::ZERO, Some(leader)),
         };
         let mut connection = self.shared.lock();
         let is_kept = connection.made.is_some_and(|made| made.elapsed() < kept_for);
         if connection.generation == generation && !is_kept {
             let failure = error.to_owned();
             *connection = Connection { generation: generation + 1, leader, failure, ..Connection::default() };
-            drop(connection);
-            if is_silent {
-                self.shared.silent.send_replace(Some(generation));
-            }
         }
     }
 

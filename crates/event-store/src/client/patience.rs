@@ -28,6 +28,11 @@ impl Patience {
         self.silence
     }
 
+    /// Whether an attempt got no answer.
+    pub fn has_met_silence(&self) -> bool {
+        self.silence > SILENCE
+    }
+
     /// An attempt that got no answer is followed by one that waits twice as long: so a slow server is heard in the end.
     pub fn has_met(&mut self, lost: &Lost) {
         if matches!(lost, Lost::Silent) {

@@ -10,6 +10,7 @@ use eventstore::{
     Client, Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
 };
 use futures::{Stream, TryStreamExt};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -117,7 +118,7 @@ impl EventStore {
     /// When the store cannot be reached or refuses.
     pub async fn head(&self) -> Result<Option<Position>, EventStoreError> {
         let options = ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1);
-        let mut events = std::pin::pin!(self.read(Read::All(options), recorded));
+        let mut events = pin!(self.read(Read::All(options), recorded));
         Ok(events.try_next().await?.map(|event| event.position))
     }
 
@@ -163,12 +164,14 @@ impl EventStore {
                 Err((_, error)) => return Err(EventStoreError::Unavailable(error)),
             };
             let asked = Instant::now();
-            let (failure, lost) = match open(&client, read, patience.silence()).await {
-                Ok((events, first)) => {
+            let opening = pin!(open(&client, read, patience.silence()));
+            let (failure, lost) = match self.unless_given_up(&patience, opening).await {
+                None => continue,
+                Some(Ok((events, first))) => {
                     self.has_answered(generation, asked.elapsed());
                     return Ok(Begun { generation, events, first });
                 }
-                Err(failed) => failed,
+                Some(Err(failed)) => failed,
             };
             let EventStoreError::Unavailable(error) = &failure else { return Err(failure) };
             patience.has_met(&lost);
@@ -189,7 +192,7 @@ struct Begun {
 }
 
 /// Opens a read and waits for its first event, at most so long.
-async fn open(
+pub(super) async fn open(
     client: &Client,
     read: &Read,
     silence: Duration,

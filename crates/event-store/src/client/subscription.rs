@@ -90,7 +90,11 @@ impl EventStore {
                         let mut subscription = client.subscribe_to_all(&options).await;
                         let mut found_silent = store.shared.silent.subscribe();
                         let mut is_silent = pin!(found_silent.wait_for(|silent| *silent >= Some(generation)));
-                        let mut next = timeout(silence, following(&mut subscription)).await;
+                        let mut next = tokio::select! {
+                            biased;
+                            item = timeout(silence, following(&mut subscription)) => item,
+                            _ = &mut is_silent => Ok(Err(silent())),
+                        };
                         silence = (silence * 2).min(LONGEST_SILENCE);
                         loop {
                             match next {
