@@ -147,6 +147,21 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn the_bytes_of_a_body_count_as_commands(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let path = format!("/carts/{}/lines", uuid::Uuid::nil());
+    // It need not even be JSON. The burst is twenty, and each counts as eight.
+    let large = || ask(&shop, Method::POST, &path).body(" ".repeat(120 * 1024));
+    large().send().await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    let refused = join_all((0..4).map(|_| large().send())).await;
+    assert!(refused.iter().any(|reply| reply.status == StatusCode::TOO_MANY_REQUESTS), "{refused:?}");
+    // The operator is not counted.
+    for reply in join_all((0..4).map(|_| large().operator().send())).await {
+        reply.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn each_sku_of_an_order_counts_as_a_command(pool: PgPool) {
     let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
     let skus: Vec<String> = (0..30).map(|number| format!("MUG-{number}")).collect();

@@ -14,8 +14,8 @@ use uuid::Uuid;
 const LINES: usize = 100;
 /// Requests for lines of one cart.
 const TIMES: usize = 10;
-/// Lines of a body that is refused: about half a megabyte.
-const FAR_TOO_MANY: usize = 20_000;
+/// Lines of a body that is refused: nearly as many bytes as it may have.
+const FAR_TOO_MANY: usize = 4_500;
 /// After a refusal.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -25,7 +25,7 @@ pub enum Script {
     Silent,
     /// Heads of requests that come byte by byte
     SlowHeads,
-    /// Bodies that come byte by byte after a megabyte
+    /// Bodies that come byte by byte after as much as a body may have
     SlowBodies,
     /// Live pages with an old Last-Event-ID that nobody reads, over HTTP/1 and HTTP/2
     LivePages,
