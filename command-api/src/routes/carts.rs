@@ -173,12 +173,14 @@ struct RemoveLines {
 async fn remove_lines(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
+    share: ClientShare,
     CommandRequest { body: RemoveLines { line_ids: AtMost(line_ids) }, context }: CommandRequest<
         RemoveLines,
         MAX_BYTES_OF_LINE_IDS,
     >,
 ) -> Result<Answer, Problem> {
     check_some(line_ids.len())?;
+    charge(&share, line_ids.len())?;
     let answer = json!({ "line_ids": line_ids });
     change(&shared, cart_id, Command::RemoveLines { line_ids }, &context, answer).await
 }
