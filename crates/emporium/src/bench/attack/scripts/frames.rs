@@ -30,7 +30,7 @@ pub async fn send(attack: Attack, number: usize) {
 fn refused_heads() -> Vec<u8> {
     let literal = [&[0x40, 1, b'x', 127][..], &[b'v'; 127]].concat();
     let block = [&[0x82, 0x86, 0x84][..], &literal, &[0xbe; 120]].concat();
-    let heads = (0..AT_ONCE as u32).map(|number| {
+    let heads = (0_u32..).take(AT_ONCE).map(|number| {
         let stream = (2 * number + 1).to_be_bytes();
         // Its length, and that it is a head which ends there, as does its request.
         [&[0, 0, 254, 1, 5][..], &stream, &block].concat()

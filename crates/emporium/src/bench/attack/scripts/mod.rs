@@ -45,7 +45,7 @@ pub enum Script {
     Payments,
     /// Bodies in chunks of a byte, as fast as they are taken
     TinyChunks,
-    /// Bodies with tens of thousands of lines, for a cart that is not there
+    /// Bodies with thousands of lines, for a cart that is not there
     ManyLines,
     /// Frames of HTTP/2 that belong to no request, pings and refused heads, as fast as they are taken
     Frames,
