@@ -15,8 +15,9 @@ use connection_limits::{Connection, counted_as};
 use futures::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What may be read at once, as the time in which it would come at the speed of a stranger.
-const AT_ONCE: Duration = Duration::from_secs(4);
+/// What may be read at once, as the time in which it would come at the speed of a stranger. A user's first headers are much
+/// less. Each small request in it may be a stream at the same moment, and HTTP/2 keeps room for as many as there ever were.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// The longest pause. Longer ones would let the connection's PINGs go unanswered, which closes it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(12);
 /// A refusal counts as what could be read in this time.
@@ -143,8 +144,8 @@ mod tests {
     #[tokio::test]
     async fn a_stranger_is_read_slowly_and_a_user_at_once() {
         let (peer, _client) = peer().await;
-        peer.has_read(3_000);
-        assert!(is_read(&peer), "four seconds' worth is read at once");
+        peer.has_read(900);
+        assert!(is_read(&peer), "a second's worth is read at once");
         peer.has_read(1_000_000);
         assert!(!is_read(&peer));
         let waiting = tokio::spawn({
@@ -161,7 +162,7 @@ mod tests {
     #[tokio::test]
     async fn refusals_slow_a_stranger_down_and_no_pause_is_too_long() {
         let (peer, _client) = peer().await;
-        (0..190).for_each(|_| peer.was_refused());
+        (0..40).for_each(|_| peer.was_refused());
         assert!(is_read(&peer));
         (0..1_000_000).for_each(|_| peer.was_refused());
         assert!(!is_read(&peer));
