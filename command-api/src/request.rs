@@ -1,13 +1,14 @@
 //! What every command request has: a caller, perhaps an idempotency key, a business time, a body.
 
-use axum::body::Bytes;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use chrono::{DateTime, SubsecRound, Utc};
 use event_store::{EventStore, read_time};
 use http_boundary::{
-    Caller, Client, MAX_BODY_BYTES, OperatorToken, Problem, Wait, read_json, unreadable_bytes,
+    Caller, Client, ClientShare, MAX_BODY_BYTES, OperatorToken, Problem, Wait, body_too_large, read_json,
+    unreadable_bytes,
 };
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -24,9 +25,12 @@ const MAX_KEY_CHARACTERS: usize = 255;
 /// The scope of the ids that follow from idempotency keys.
 const KEYS: Uuid = Uuid::from_u128(0x0d5f_1c1e_9a3e_4b1f_8a2c_6b1f_4e2d_7c10);
 
-/// A command request with its body read.
+/// Bytes that the body of an ordinary command has at most: ten times as many as the longest texts make.
+pub const MAX_COMMAND_BYTES: usize = 16 * 1024;
+
+/// A command request with its body read, which has at most so many bytes. The operator's has [`MAX_BODY_BYTES`].
 #[derive(Debug)]
-pub struct CommandRequest<T> {
+pub struct CommandRequest<T, const MAX_BYTES: usize = MAX_COMMAND_BYTES> {
     pub body: T,
     pub context: Context,
 }
@@ -84,7 +88,7 @@ impl Context {
     }
 }
 
-impl<T, S> FromRequest<S> for CommandRequest<T>
+impl<T, S, const MAX_BYTES: usize> FromRequest<S> for CommandRequest<T, MAX_BYTES>
 where
     T: DeserializeOwned,
     OperatorToken: FromRef<S>,
@@ -99,13 +103,12 @@ where
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let Ok(client) = Client::from_request_parts(&mut parts, state).await;
+        let Ok(share) = ClientShare::from_request_parts(&mut parts, state).await;
         let class = parts.extensions.get().copied().unwrap_or(Class::Payments);
         let slot = parts.extensions.remove::<Slot>();
-        let mut unread = Request::new(body);
-        // The body's limit is among them. They are moved: to copy them takes longer than to read most bodies.
-        *unread.extensions_mut() = std::mem::take(&mut parts.extensions);
-        let bytes = Bytes::from_request(unread, state).await;
-        let bytes = bytes.map_err(|rejection| unreadable_bytes(&rejection, MAX_BODY_BYTES))?;
+        let max_bytes = if caller.is_operator() { MAX_BODY_BYTES } else { MAX_BYTES };
+        let bytes = read_bytes(body, max_bytes).await?;
+        share.charge_for_body(bytes.len())?;
         if EventStore::from_ref(state).away().is_some() {
             return Err(problems::event_store_away());
         }
@@ -116,6 +119,16 @@ where
         context.take_key(slot.as_ref(), parts.uri.path(), &Keys::from_ref(state))?;
         Ok(Self { body, context })
     }
+}
+
+/// Nothing of a body is read that says that it is too large.
+async fn read_bytes(body: Body, max: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > max as u64 {
+        return Err(body_too_large(max));
+    }
+    let mut unread = Request::new(body);
+    DefaultBodyLimit::max(max).apply(&mut unread);
+    Bytes::from_request(unread, &()).await.map_err(|rejection| unreadable_bytes(&rejection, max))
 }
 
 impl Context {

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use event_store::EventStore;
-use http_boundary::{Caller, JsonBody, OperatorToken, PathParams, Problem};
+use http_boundary::{Caller, JsonBody, Operator, OperatorToken, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use std::time::Duration;
@@ -143,11 +143,10 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<P
 
 async fn rebuild(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams(name): PathParams<String>,
     JsonBody(Rebuild { shards, switch }): JsonBody<Rebuild>,
 ) -> Result<(StatusCode, Json<Changed>), Problem> {
-    caller.require_operator()?;
     let entry = find(&name)?;
     let shards = shards.unwrap_or(1);
     if !(1..=MAX_SHARDS).contains(&shards) {
@@ -175,22 +174,20 @@ async fn abandon(
 
 async fn switch(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams(name): PathParams<String>,
     JsonBody(SwitchTo { version, even_with_parked }): JsonBody<SwitchTo>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.require_operator()?;
     switch_to(&shared, find(&name)?, version, even_with_parked).await
 }
 
 /// Back to what served before.
 async fn rollback(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams(name): PathParams<String>,
     JsonBody(Rollback { even_with_parked }): JsonBody<Rollback>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.require_operator()?;
     let entry = find(&name)?;
     let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
@@ -224,11 +221,10 @@ async fn switch_to(
 
 async fn compare(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams(name): PathParams<String>,
     JsonBody(CompareWhat { version, percent }): JsonBody<CompareWhat>,
 ) -> Result<Json<Comparison>, Problem> {
-    caller.require_operator()?;
     let entry = find(&name)?;
     if percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
         return Err(Problem::invalid("`percent` is a number from 1 to 100."));
@@ -260,21 +256,19 @@ async fn parked(
 
 async fn retry(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams((name, stream)): PathParams<(String, String)>,
     JsonBody(Which { version }): JsonBody<Which>,
 ) -> Result<(StatusCode, Json<Asked>), Problem> {
-    caller.require_operator()?;
     ask(&shared, find(&name)?, &Wish { stream, version, skips: None }).await
 }
 
 async fn skip(
     State(shared): State<Shared>,
-    caller: Caller,
+    _: Operator,
     PathParams((name, stream)): PathParams<(String, String)>,
     JsonBody(Skip { version, revision, reason }): JsonBody<Skip>,
 ) -> Result<(StatusCode, Json<Asked>), Problem> {
-    caller.require_operator()?;
     if reason.trim().is_empty() {
         return Err(Problem::invalid("`reason` says why the event is left out for good."));
     }

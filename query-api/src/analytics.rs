@@ -3,6 +3,7 @@
 
 use crate::application::for_reading;
 use crate::checkpoints::Checkpoints;
+use crate::places::Places;
 use event_store::EventStore;
 use http_boundary::Health;
 use sqlx::PgPool;
@@ -29,9 +30,10 @@ impl Analytics {
     }
 
     /// In a database of their own.
-    pub fn apart(database: PgConnectOptions, store: &EventStore, health: &Health) -> Self {
+    pub fn apart(database: PgConnectOptions, store: &EventStore, health: &Health, waiting: Places) -> Self {
         let pool = pool(for_reading(database));
-        let checkpoints = Checkpoints::new("queries: analytics", pool.clone(), store.clone(), health);
+        let checkpoints =
+            Checkpoints::new("queries: analytics", pool.clone(), store.clone(), health, waiting);
         Self { pool, checkpoints, is_apart: true }
     }
 

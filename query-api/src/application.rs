@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::history::Readers;
 use crate::live;
+use crate::places::Places;
 use crate::rights;
 use crate::routes::{self, Shared};
 use axum::Router;
@@ -89,10 +90,12 @@ impl Application {
         let live_pool = pool("emporium-query-api live", LIVE_CONNECTIONS);
         let pool =
             pool("emporium-query-api", database_args.queries_at_once.get().saturating_add(BESIDES_QUERIES));
-        let checkpoints = Checkpoints::new("queries: database", pool.clone(), store.clone(), health);
+        let waiting = Places::new(live.for_waiting());
+        let checkpoints =
+            Checkpoints::new("queries: database", pool.clone(), store.clone(), health, waiting.clone());
         let analytics = match analytics {
             None => Analytics::beside(database.clone(), &checkpoints),
-            Some(apart) => Analytics::apart(apart, &store, health),
+            Some(apart) => Analytics::apart(apart, &store, health, waiting),
         };
         let log = live::Log::new(store.clone(), live);
         let shared = Shared {

@@ -1,7 +1,10 @@
 //! How far the projections have come, as this process knows it, and requests that wait for them.
 
+mod waiters;
+
 use crate::answer::failed_read;
-use crate::freshness::{Freshness, MinPosition, Reached};
+use crate::freshness::{Freshness, MinPosition, Reached, is_in_sight};
+use crate::places::Places;
 use event_store::{EventStore, LogId, Position};
 use http_boundary::{Health, Problem, process};
 use sqlx::postgres::{PgListener, PgPoolOptions};
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use waiters::Waiters;
 
 /// The channel on which projections announce, as `name:version:shard:position`.
 const ADVANCED: &str = "projection_advanced";
@@ -104,6 +108,57 @@ impl Served {
     }
 }
 
+/// What is known of a read model, and those who wait for more of it.
+#[derive(Default)]
+struct Shown {
+    served: watch::Sender<Served>,
+    waiters: Waiters,
+}
+
+impl Shown {
+    fn replace(&self, served: Served) {
+        self.served.send_replace(served);
+        self.wake();
+    }
+
+    fn raise(&self, announced: &Announced) {
+        let has_moved = self.served.send_if_modified(|served| {
+            // Versions that do not serve move too.
+            let is_served = served.version == announced.version;
+            let shard = served.shards.get_mut(announced.shard).filter(|_| is_served);
+            let Some(known) = shard.filter(|known| **known < Some(announced.position)) else { return false };
+            *known = Some(announced.position);
+            true
+        });
+        if has_moved {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let reached = self.served.borrow().position();
+        if let Some(reached) = reached {
+            self.waiters.wake(reached);
+        }
+    }
+
+    /// Waits until it has come to this place in this log. Gives its position then.
+    async fn reach(&self, log_id: LogId, wanted: Position) -> Option<Position> {
+        loop {
+            let waiter = self.waiters.join(wanted);
+            if let Some(reached) = self.has_reached(log_id, wanted) {
+                return Some(reached);
+            }
+            waiter.called().await;
+        }
+    }
+
+    fn has_reached(&self, log_id: LogId, wanted: Position) -> Option<Position> {
+        let served = self.served.borrow();
+        served.position().filter(|_| served.has_come_to(log_id, wanted))
+    }
+}
+
 /// A shard of a version that has moved on.
 #[derive(Debug, PartialEq, Eq)]
 struct Announced {
@@ -120,7 +175,9 @@ pub struct Checkpoints {
     store: EventStore,
     /// The name of this part in `/readyz`.
     part: &'static str,
-    served: Arc<[watch::Sender<Served>; ReadModel::ALL.len()]>,
+    shown: Arc<[Shown; ReadModel::ALL.len()]>,
+    /// For those who wait for a position.
+    waiting: Places,
     /// When the last look began that somebody asked for; locked while it is under way.
     last_load: Arc<Mutex<Option<Instant>>>,
     /// Whether the listener is connected, so that the positions are the newest.
@@ -128,13 +185,20 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn new(part: &'static str, pool: PgPool, store: EventStore, health: &Health) -> Self {
+    pub fn new(
+        part: &'static str,
+        pool: PgPool,
+        store: EventStore,
+        health: &Health,
+        waiting: Places,
+    ) -> Self {
         health.is_ill(part, "not connected yet");
         Self {
             pool,
             store,
             part,
-            served: Arc::new(std::array::from_fn(|_| watch::Sender::default())),
+            shown: Arc::new(std::array::from_fn(|_| Shown::default())),
+            waiting,
             last_load: Arc::default(),
             is_listening: watch::Sender::new(false),
         }
@@ -143,8 +207,9 @@ impl Checkpoints {
     /// Waits until the read model is as fresh as is wanted; at once if nothing is.
     ///
     /// # Errors
-    /// 503 `position-not-reached` when the projection is not there in time, 503 `read-model-of-another-log` while it shows
-    /// another log than the present one, 409 `position-of-another-log` when the position is none of this log.
+    /// 503 `position-not-reached` when the projection is not there in time, or at once when the log is not nearly so long; 503
+    /// `read-model-of-another-log` while it shows another log than the present one, 409 `position-of-another-log` when the
+    /// position is none of this log; 429 `too-many-live-pages` or 503 `overloaded` when too many wait.
     pub async fn reach(&self, model: ReadModel, freshness: Freshness) -> Result<Reached, Problem> {
         // Its rows are places in the log.
         let is_all_places = model == ReadModel::Trail;
@@ -161,11 +226,14 @@ impl Checkpoints {
             return Err(freshness.of_another_log());
         }
         let Some(wanted) = wanted else { return Ok(self.as_it_is(model, freshness).await) };
-        let mut served = self.sender(model).subscribe();
-        let reached = async {
-            let reached = served.wait_for(|served| served.has_come_to(log_id, wanted)).await;
-            reached.ok().and_then(|reached| reached.position())
-        };
+        let shown = self.shown(model);
+        // Most of what is wanted is there, and then nobody waits.
+        if let Some(reached) = shown.has_reached(log_id, wanted) {
+            return Ok(freshness.reached(Some(reached)).in_log(Some(log_id)));
+        }
+        self.see(model, freshness, wanted).await?;
+        let _place = self.waiting.take(freshness.asker)?;
+        let reached = shown.reach(log_id, wanted);
         if let Ok(position) = tokio::time::timeout(freshness.patience(), reached).await {
             return Ok(freshness.reached(position).in_log(Some(log_id)));
         }
@@ -175,6 +243,15 @@ impl Checkpoints {
             return Ok(freshness.reached(served.position()).in_log(Some(log_id)));
         }
         Err(freshness.not_reached(wanted, served.position()))
+    }
+
+    /// Sees to it that the position may be reached soon. The log is asked only when the read model is far from it.
+    async fn see(&self, model: ReadModel, freshness: Freshness, wanted: Position) -> Result<(), Problem> {
+        let served = self.position(model);
+        if is_in_sight(wanted, served) || is_in_sight(wanted, self.store.head().await.map_err(failed_read)?) {
+            return Ok(());
+        }
+        Err(freshness.out_of_sight(wanted, served))
     }
 
     /// Sees to it that the read model shows the present log: its rows' positions are compared with places in it.
@@ -205,7 +282,7 @@ impl Checkpoints {
             // The query that follows meets the same trouble and reports it.
             tracing::debug!(%error, "the checkpoints cannot be read");
         }
-        self.sender(model).borrow().clone()
+        self.shown(model).served.borrow().clone()
     }
 
     /// Loads, once for all who ask meanwhile: with the database away they would take its connections from each other.
@@ -221,16 +298,16 @@ impl Checkpoints {
 
     /// How far it has come, as far as is known here.
     pub fn position(&self, model: ReadModel) -> Option<Position> {
-        self.sender(model).borrow().position()
+        self.shown(model).served.borrow().position()
     }
 
     /// Changes whenever it has moved on.
     pub fn moves(&self, model: ReadModel) -> watch::Receiver<Served> {
-        self.sender(model).subscribe()
+        self.shown(model).served.subscribe()
     }
 
-    fn sender(&self, model: ReadModel) -> &watch::Sender<Served> {
-        &self.served[model as usize]
+    fn shown(&self, model: ReadModel) -> &Shown {
+        &self.shown[model as usize]
     }
 
     /// Listens until told to stop; connects again when the connection is lost.
@@ -272,9 +349,7 @@ impl Checkpoints {
         listener.eager_reconnect(false);
         listener.listen_all([ADVANCED, VERSIONS]).await?;
         // What moved before we listened was announced to nobody. A database that crashed may even have gone back.
-        self.served.iter().for_each(|served| {
-            served.send_replace(Served::default());
-        });
+        self.shown.iter().for_each(|shown| shown.replace(Served::default()));
         self.load().await?;
         self.is_listening.send_replace(true);
         health.is_well(self.part);
@@ -293,7 +368,7 @@ impl Checkpoints {
                 continue;
             }
             match announced(notification.payload()) {
-                Some(announced) => self.raise(&announced),
+                Some(announced) => self.shown(announced.model).raise(&announced),
                 None => tracing::debug!(payload = notification.payload(), "not a checkpoint of ours"),
             }
         }
@@ -320,20 +395,9 @@ impl Checkpoints {
             }
         }
         for (model, served) in serving {
-            self.sender(model).send_replace(served);
+            self.shown(model).replace(served);
         }
         Ok(())
-    }
-
-    fn raise(&self, announced: &Announced) {
-        self.sender(announced.model).send_if_modified(|served| {
-            // Versions that do not serve move too.
-            let is_served = served.version == announced.version;
-            let shard = served.shards.get_mut(announced.shard).filter(|_| is_served);
-            let Some(known) = shard.filter(|known| **known < Some(announced.position)) else { return false };
-            *known = Some(announced.position);
-            true
-        });
     }
 }
 

@@ -69,6 +69,11 @@ pub struct LiveArgs {
     #[arg(long, env = "EMPORIUM_LIVE_PLACES_RESERVED", default_value_t = LiveArgs::DEFAULT.live_places_reserved)]
     pub live_places_reserved: usize,
 
+    /// How many requests may wait for a read model to reach their `min-position`: an eighth of them from one address, and as
+    /// many of them only for the operator as there are live places reserved
+    #[arg(long, env = "EMPORIUM_WAITING_REQUESTS", default_value_t = LiveArgs::DEFAULT.waiting_requests)]
+    pub waiting_requests: usize,
+
     /// How many histories, differences and pages of the past may be read at once; the operator has as many more
     #[arg(long, env = "EMPORIUM_HISTORIES_AT_ONCE", default_value_t = LiveArgs::DEFAULT.histories_at_once)]
     pub histories_at_once: usize,
@@ -92,6 +97,7 @@ impl LiveArgs {
         live_places_of_address: 500,
         live_places_of_connection: 50,
         live_places_reserved: 500,
+        waiting_requests: 4_000,
         histories_at_once: 8,
         live_replay_seconds: Duration::from_secs(60),
     };
@@ -106,13 +112,24 @@ impl LiveArgs {
         }
     }
 
-    /// For those who wait for a position. They wait for seconds.
-    pub(crate) fn for_waiting(&self) -> Limits {
+    /// For those who wait for a position of the log. They wait for seconds.
+    pub(crate) fn for_waiting_for_the_log(&self) -> Limits {
         Limits {
             in_all: 2 * self.live_places_reserved,
             for_operator: self.live_places_reserved,
             for_address: self.live_places_reserved.min(self.live_places_of_address).div_ceil(2),
             over_connection: self.live_places_of_connection,
+        }
+    }
+
+    /// For those who wait for a read model. In an ordinary shop each of them waits for milliseconds.
+    pub(crate) fn for_waiting(&self) -> Limits {
+        let for_address = self.waiting_requests.div_ceil(8);
+        Limits {
+            in_all: self.waiting_requests,
+            for_operator: self.live_places_reserved.min(self.waiting_requests / 2),
+            for_address,
+            over_connection: for_address.div_ceil(8),
         }
     }
 }

@@ -22,6 +22,9 @@ const MIN_POSITION: &str = "min-position";
 /// How long a request waits that does not say how long it would.
 const WAIT_UNASKED: Duration = Duration::from_secs(2);
 
+/// So far beyond the end of the log a position may be that is waited for: it may be one that is about to be written.
+const IN_SIGHT: u64 = 1 << 24;
+
 /// What a query asks: its filter, and how fresh the answer must be.
 pub struct Asked<T = NoFilter> {
     pub filter: T,
@@ -90,6 +93,11 @@ where
         let Query(filter) = filter.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
         Ok(Self { filter, freshness: Freshness { wanted, of_log, asker, wait: Wait::read(&parts.headers) } })
     }
+}
+
+/// Whether a position is so near to one that is known that it may be reached soon.
+pub fn is_in_sight(wanted: Position, known: Option<Position>) -> bool {
+    wanted.value().saturating_sub(known.map_or(0, Position::value)) <= IN_SIGHT
 }
 
 impl MinPosition {
@@ -174,17 +182,31 @@ impl Freshness {
 
     /// What is wanted was not there in time.
     pub fn not_reached(self, wanted: Position, position: Option<Position>) -> Problem {
-        let problem = Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "position-not-reached",
-            "The read model has not come that far yet",
-            format!("Position {wanted} was not reached in time: ask again in a moment."),
-        )
-        .with("wanted", wanted.value())
-        .with("reached", position.map(Position::value))
-        .retry_after(1);
-        self.reached(position).tell(problem)
+        let detail = format!("Position {wanted} was not reached in time: ask again in a moment.");
+        self.reached(position).tell(not_reached(detail, wanted, position))
     }
+
+    /// The log is not nearly so long that what is wanted could be there in time: nobody waits for it.
+    pub fn out_of_sight(self, wanted: Position, position: Option<Position>) -> Problem {
+        let detail = format!(
+            "Position {wanted} is far beyond the end of the log, and is not waited for: ask with an `Emporium-Position` of this \
+             shop."
+        );
+        let reached = Reached { position, ..Reached::default() };
+        reached.tell(not_reached(detail, wanted, position))
+    }
+}
+
+fn not_reached(detail: String, wanted: Position, position: Option<Position>) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "position-not-reached",
+        "The read model has not come that far yet",
+        detail,
+    )
+    .with("wanted", wanted.value())
+    .with("reached", position.map(Position::value))
+    .retry_after(1)
 }
 
 impl Reached {
@@ -271,6 +293,15 @@ mod tests {
             let refused = asked(&format!("/x?{query}")).await.err().map(|problem| problem.id());
             assert_eq!(refused, Some("invalid-request"), "{query}");
         }
+    }
+
+    #[test]
+    fn what_the_log_may_soon_have_is_waited_for() {
+        let is_in_sight =
+            |wanted, known: Option<u64>| is_in_sight(Position::new(wanted), known.map(Position::new));
+        assert!(is_in_sight(0, None) && is_in_sight(5, Some(7)) && is_in_sight(8, Some(7)));
+        assert!(is_in_sight(7 + IN_SIGHT, Some(7)) && !is_in_sight(8 + IN_SIGHT, Some(7)));
+        assert!(!is_in_sight(u64::MAX, None));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Places of which there are only so many: in all, for one address, and over one connection.
 
 use crate::asker::Asker;
-use http_boundary::Client;
+use axum::http::StatusCode;
+use http_boundary::{Client, Problem};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -50,6 +51,31 @@ pub enum NoPlace {
     ForAddress { max: usize },
     #[error("one connection takes at most {max} places")]
     OverConnection { max: usize },
+}
+
+impl From<NoPlace> for Problem {
+    fn from(error: NoPlace) -> Self {
+        let too_many = |max: usize, whose: &str| {
+            let title = "You watch or wait for too much at once";
+            let detail = format!(
+                "{max} live pages and waiting requests are all that {whose} may have: close one of them."
+            );
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-live-pages", title, detail)
+                .with("max", max)
+                .retry_after(10)
+        };
+        match error {
+            NoPlace::InAll => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too much is asked at once",
+                "All places for live pages and waiting requests are taken: ask again in a moment.",
+            )
+            .retry_after(2),
+            NoPlace::ForAddress { max } => too_many(max, "one address"),
+            NoPlace::OverConnection { max } => too_many(max, "one connection"),
+        }
+    }
 }
 
 impl Places {

@@ -4,6 +4,8 @@ use crate::harness::{DEADLINE, Shop, TOKEN, gbp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[sqlx::test(migrations = false)]
 async fn a_shopper_may_not_do_what_is_the_operators(pool: PgPool) {
@@ -42,6 +44,48 @@ async fn a_shopper_may_not_do_what_is_the_operators(pool: PgPool) {
     let past = shop.request(Method::POST, "/carts").header("emporium-occurred-at", "2010-12-01T08:26:00Z");
     let past = past.json(&json!({ "currency": "GBP" })).send().await;
     past.expect_problem(StatusCode::FORBIDDEN, "operator-only");
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_only_an_operator_may_do_is_refused_before_its_body_comes(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let id = uuid::Uuid::nil();
+    for command in [
+        "POST /products",
+        "PUT /products/MUG/price",
+        "DELETE /products/MUG",
+        "POST /stock/MUG/receipts",
+        "POST /stock/MUG/adjustments",
+        &format!("PUT /carts/{id}/shipping"),
+        &format!("POST /orders/{id}/shipment"),
+        &format!("POST /orders/{id}/delivery"),
+        &format!("POST /orders/{id}/shipments"),
+        &format!("POST /orders/{id}/shipments/{id}/delivery"),
+        &format!("POST /orders/{id}/refunds"),
+        &format!("POST /orders/{id}/rest/cancellation"),
+        "POST /parked-streams/order-1/retry",
+        "POST /parked-streams/order-1/skip",
+        "POST /projections/orders/rebuild",
+        "POST /projections/orders/abandon",
+        "POST /projections/orders/switch",
+        "POST /projections/orders/rollback",
+        "POST /projections/orders/compare",
+        "POST /projections/orders/parked/order-1/retry",
+        "POST /projections/orders/parked/order-1/skip",
+        "POST /audit/reconciliations",
+    ] {
+        let mut stranger = TcpStream::connect(shop.url().trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "{command} HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n"
+        );
+        stranger.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // The connection ends with the answer, for the body is still to come.
+        let answered = tokio::time::timeout(DEADLINE, stranger.read_to_string(&mut answer)).await;
+        answered.unwrap_or_else(|_| panic!("{command} is answered without its body")).unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some("403"), "{command}: {answer}");
+        assert!(answer.contains("operator-only"), "{command}: {answer}");
+    }
 }
 
 #[sqlx::test(migrations = false)]

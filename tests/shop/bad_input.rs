@@ -71,6 +71,41 @@ async fn what_cannot_be_read_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_body_is_no_larger_than_what_its_command_can_take(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 10).await;
+    let cart_id = shop.cart(&[]).await;
+    let lines = format!("/carts/{cart_id}/lines");
+    let removals = format!("/carts/{cart_id}/lines/removals");
+    let line_id = uuid::Uuid::nil();
+    let line = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    let line_ids = json!({ "line_ids": [line_id] });
+    let currency = json!({ "currency": "GBP" });
+    for (path, body, kib) in
+        [(&lines, line, 128), (&removals, line_ids, 32), (&"/carts".to_owned(), currency, 16)]
+    {
+        let body = body.to_string();
+        let padded = |bytes: usize| body.clone() + &" ".repeat(bytes - body.len());
+        let post = |bytes: usize| shop.request(Method::POST, path).body(padded(bytes));
+        let largest = post(kib * 1024).send().await;
+        assert!(largest.status.is_success(), "{path}: {largest:?}");
+        let refused = post(kib * 1024 + 1).send().await;
+        refused.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large");
+        let of_operator = post(kib * 1024 + 1).operator().send().await;
+        assert!(of_operator.status.is_success(), "{path}: {of_operator:?}");
+    }
+    for (path, field, item) in
+        [(&lines, "lines", json!({ "sku": "MUG", "quantity": 1 })), (&removals, "line_ids", json!(line_id))]
+    {
+        for count in [0, 501] {
+            let body = json!({ field: vec![item.clone(); count] });
+            let refused = shop.request(Method::POST, path).json(&body).send().await;
+            refused.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request");
+        }
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn what_the_cart_forbids_is_refused(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 10).await;

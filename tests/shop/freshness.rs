@@ -9,6 +9,8 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+/// No test's log comes there, but one might soon: it is waited for.
+const NOT_SOON: u64 = 16_000_000;
 /// No log comes there.
 const NEVER: u64 = 9_000_000_000_000_000;
 
@@ -110,7 +112,7 @@ async fn what_is_not_there_in_time_is_said_at_every_address(pool: PgPool) {
     let filled = Filled::open(&pool).await;
     for (wait, applied) in [(0, "wait=0"), (1, "wait=1")] {
         let begun = Instant::now();
-        let answers = filled.ask_all(NEVER, &format!("wait={wait}")).await;
+        let answers = filled.ask_all(NOT_SOON, &format!("wait={wait}")).await;
         assert!(begun.elapsed() >= Duration::from_secs(wait));
         for (path, answer) in answers {
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
@@ -119,10 +121,23 @@ async fn what_is_not_there_in_time_is_said_at_every_address(pool: PgPool) {
             let position = header(&answer, "emporium-position").to_owned();
             let body: Value = answer.json().await.unwrap();
             assert_eq!(body["type"], "urn:emporium:problem:position-not-reached", "{path}");
-            assert_eq!(body["wanted"], NEVER, "{path}");
+            assert_eq!(body["wanted"], NOT_SOON, "{path}");
             assert_eq!(body["reached"].to_string(), position, "{path}");
-            assert!(body["reached"].as_u64().is_some_and(|reached| reached < NEVER), "{path}: {body}");
+            assert!(body["reached"].as_u64().is_some_and(|reached| reached < NOT_SOON), "{path}: {body}");
         }
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn nobody_waits_for_what_no_log_comes_to(pool: PgPool) {
+    let filled = Filled::open(&pool).await;
+    for (path, answer) in filled.ask_all(NEVER, "wait=30").await {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        // It has not waited.
+        assert_eq!(header(&answer, "preference-applied"), "", "{path}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["type"], "urn:emporium:problem:position-not-reached", "{path}");
+        assert!(body["detail"].as_str().unwrap().contains("far beyond"), "{path}: {body}");
     }
 }
 
@@ -139,7 +154,7 @@ async fn every_address_waits_for_what_is_about_to_happen(pool: PgPool) {
     };
     let writing = async {
         // Longer than a request waits by itself: whoever has forgotten the preference is gone by then.
-        let late = shop.request(Method::GET, &format!("/products?min-position={NEVER}"));
+        let late = shop.request(Method::GET, &format!("/products?min-position={NOT_SOON}"));
         late.header("prefer", "wait=3").send().await;
         while receive(shop).await < wanted {}
     };
@@ -177,7 +192,7 @@ async fn requests_that_wait_ask_the_database_nothing(pool: PgPool) {
     assert!(!before.is_empty());
     let waiting = (0..200).map(|number| {
         let path = if number % 2 == 0 { "/products/MUG" } else { "/stock" };
-        let request = shop.request(Method::GET, &format!("{path}?min-position={NEVER}"));
+        let request = shop.request(Method::GET, &format!("{path}?min-position={NOT_SOON}"));
         request.operator().header("prefer", "wait=2").send()
     });
     // Meanwhile the read models move on, and nobody who waits goes and looks.

@@ -136,6 +136,10 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
     let refused = put(12).await;
     refused.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
     put(1).await.expect(StatusCode::OK);
+    // So do those that are to be removed.
+    let line_ids = json!({ "line_ids": vec![uuid::Uuid::nil(); 12] });
+    let remove = ask(&shop, Method::POST, &format!("{path}/removals")).json(&line_ids).send().await;
+    remove.expect_problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
     // A request with more lines than a burst has is not refused for good; and the operator is not counted.
     ask(&shop, Method::POST, &path)
         .operator()
@@ -144,6 +148,62 @@ async fn each_line_of_a_cart_counts_as_a_command(pool: PgPool) {
         .send()
         .await
         .expect(StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_bytes_of_a_body_count_as_commands(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let path = format!("/carts/{}/lines", uuid::Uuid::nil());
+    // It need not even be JSON. The burst is twenty, and each counts as eight.
+    let large = || ask(&shop, Method::POST, &path).body(" ".repeat(120 * 1024));
+    large().send().await.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    let refused = join_all((0..4).map(|_| large().send())).await;
+    assert!(refused.iter().any(|reply| reply.status == StatusCode::TOO_MANY_REQUESTS), "{refused:?}");
+    // The operator is not counted.
+    for reply in join_all((0..4).map(|_| large().operator().send())).await {
+        reply.expect_problem(StatusCode::BAD_REQUEST, "malformed-request");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_read_for_a_command_counts_as_commands(pool: PgPool) {
+    let limits = Limits { writes_per_second: 1, behind_a_proxy: true, ..Limits::default() };
+    let shop = open(&pool, limits).await;
+    shop.define("MUG", 1000, 1_000).await;
+    let lines = |count| json!({ "lines": vec![json!({ "sku": "MUG", "quantity": 1 }); count] });
+    let mut carts = Vec::new();
+    for _ in 0..3 {
+        let opened = shop.post_as_operator("/carts", json!({ "currency": "GBP" })).await;
+        let cart = format!("/carts/{}", opened.expect(StatusCode::CREATED)["cart_id"].as_str().unwrap());
+        for _ in 0..4 {
+            shop.post_as_operator(&format!("{cart}/lines"), lines(500)).await.expect(StatusCode::OK);
+        }
+        carts.push(cart);
+    }
+    // Then no cart is in memory.
+    let shop = shop.crash_and_reopen().await;
+    let from = |number: usize, method: Method, path: &str| {
+        ask(&shop, method, path).header("x-forwarded-for", &format!("203.0.113.{number}")).new_key()
+    };
+    let total = json!({ "total": { "amount": 2_000_000, "currency": "GBP" }, "country": "GB" });
+    let requests = [
+        // It changes nothing.
+        from(0, Method::DELETE, &format!("{}/lines/{}", carts[0], uuid::Uuid::nil())),
+        // The cart has as many lines as it may have.
+        from(1, Method::POST, &format!("{}/lines", carts[1])).json(&lines(1)),
+        // There is not so much in stock, and the cart says how much is asked for.
+        from(2, Method::POST, &format!("{}/checkout", carts[2])).json(&total),
+    ];
+    for (number, request) in requests.into_iter().enumerate() {
+        let answered = request.send().await.status;
+        let expected = if number == 0 { StatusCode::OK } else { StatusCode::CONFLICT };
+        assert_eq!(answered, expected, "{number}");
+        // 2,000 events are worth as much as a whole burst, which is ten.
+        let next = || from(number, Method::POST, "/carts").json(&json!({ "currency": "GBP" })).send();
+        let next = join_all((0..8).map(|_| next())).await;
+        let is_refused = |reply: &Reply| reply.status == StatusCode::TOO_MANY_REQUESTS;
+        assert!(next.iter().any(is_refused), "{number}: {next:?}");
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -96,7 +96,7 @@ async fn a_shopper_who_refuses_may_pay_in_another_way(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn a_shopper_who_never_goes_there_loses_the_order_and_the_payment_is_called_off(pool: PgPool) {
-    let (shop, order_id) = shop_with_order(&pool, Terms { hold_seconds: 2, ..Terms::default() }).await;
+    let (shop, order_id) = shop_with_order(&pool, Terms { hold_seconds: 5, ..Terms::default() }).await;
     let page = pay(&shop, &order_id).await;
     let path = format!("/orders/{order_id}");
     let voided = |order: &Value| order["payments"][0]["status"] == "voided";

@@ -18,6 +18,9 @@ use std::collections::HashMap;
 use std::time::Instant;
 use uuid::Uuid;
 
+/// After so many events of a stream, which take about a millisecond, others have their turn with the processor.
+const BETWEEN_OTHERS: usize = 50;
+
 /// The folded state, where the stream stands, and which keyed commands it has answered.
 pub(super) struct Loaded<A> {
     pub aggregate: A,
@@ -90,7 +93,7 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    /// Reads what others have appended since. True when there was something. An event that cannot be read, or that no
+    /// Reads what others have appended since, so many events at most. Gives how many there were. An event that cannot be read, or that no
     /// shop has written there, is passed over if the operator says so further down the stream; otherwise the state is the
     /// one before it.
     pub async fn catch_up(
@@ -98,19 +101,26 @@ impl<A: Aggregate> Loaded<A> {
         store: &EventStore,
         guard: &Guard,
         stream: &str,
-    ) -> Result<bool, ViewError> {
+        at_most: usize,
+    ) -> Result<usize, ViewError> {
         let read_at = Instant::now();
-        let from = self.next_revision();
-        let mut skips = None;
-        let events = store.read_stream(stream, from, usize::MAX);
+        let (mut skips, mut taken) = (None, 0);
+        let events = store.read_stream(stream, self.next_revision(), at_most);
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| of_store(error, stream))?;
             self.take(store, guard, &event, &mut skips).await?;
+            taken += 1;
+            if taken % BETWEEN_OTHERS == 0 {
+                tokio::task::yield_now().await;
+            }
         }
-        self.read_at = read_at;
-        self.is_assumed = false;
-        Ok(self.next_revision() > from)
+        // Otherwise there may be more.
+        if taken < at_most {
+            self.read_at = read_at;
+            self.is_assumed = false;
+        }
+        Ok(taken)
     }
 
     /// Takes events that the log has shown, as far as they follow this state without a gap. How old the state is stays as it

@@ -21,6 +21,7 @@ mod guard;
 mod loaded;
 mod news;
 mod parked;
+mod reader;
 mod skip;
 mod snapshot;
 mod stream;
@@ -28,6 +29,7 @@ mod streams;
 mod unreadable;
 
 pub use parked::{ParkedStream, ParkedStreams};
+pub use reader::Reader;
 pub use skip::SkipError;
 pub use snapshot::{is_of_snapshots, is_snapshot_part};
 pub use streams::Streams;
@@ -42,7 +44,7 @@ use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::product::Product;
 use event_store::{EventStore, EventStoreError, Metadata, Position};
-use http_boundary::Caller;
+use http_boundary::{Caller, Turns};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +72,8 @@ struct Shared {
     parked: Arc<ParkedStreams>,
     /// For the parts of large states that wait in memory.
     room: Arc<Semaphore>,
+    /// For clients that have long streams read.
+    long_reads: Turns,
 }
 
 /// Markers of commands that changed nothing that a stream takes from anybody.
@@ -89,7 +93,14 @@ impl Executor {
     pub fn new(store: &EventStore, writers: Writers) -> Self {
         let (guard, parked) = (Guard::default(), Arc::<ParkedStreams>::default());
         let room = Arc::new(Semaphore::new(LARGE_STATES_PARTS));
-        let shared = Shared { store: store.clone(), writers, guard, parked: Arc::clone(&parked), room };
+        let shared = Shared {
+            store: store.clone(),
+            writers,
+            guard,
+            parked: Arc::clone(&parked),
+            room,
+            long_reads: reader::turns(),
+        };
         Self {
             products: Streams::new(shared.clone(), WARM_PRODUCTS),
             stock: Streams::new(shared.clone(), WARM_STOCK).with_snapshots(Snapshots::OF_STOCK),

@@ -73,7 +73,7 @@ impl<A: Aggregate> Streams<A> {
     ) -> Result<Accepted, SkipError> {
         let Shared { store, guard, .. } = self.shared();
         for _ in 0..ATTEMPTS {
-            let found = Loaded::<A>::empty().catch_up(store, guard, stream).await;
+            let found = Loaded::<A>::empty().catch_up(store, guard, stream, usize::MAX).await;
             let at = match found {
                 Err(ExecuteError::Unreadable(at)) if at.revision == TOMBSTONE_REVISION => {
                     return Err(SkipError::Deleted { stream: stream.to_owned() });

@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::loaded::{End, Loaded};
 use super::news::News;
+use super::reader::{self, Reader};
 use super::snapshot::{Snapshots, is_due};
 use super::{Accepted, Envelope, ExecuteError, Shared, ViewError, Writers};
 use domain::Aggregate;
@@ -49,7 +50,13 @@ struct Idle<A: Aggregate> {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-enum Request<A: Aggregate> {
+struct Request<A: Aggregate> {
+    what: What<A>,
+    /// Who is charged for what is read for it.
+    reader: Option<Arc<Reader>>,
+}
+
+enum What<A: Aggregate> {
     Command(Box<Waiting<A>>),
     View { at_least: Option<u64>, look: Look<A> },
 }
@@ -77,7 +84,7 @@ impl<A: Aggregate> Stream<A> {
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting { command, envelope, reply, queued_at: Instant::now() };
-        self.enqueue(Request::Command(Box::new(waiting))).map_err(ViewError::of_command)?;
+        self.enqueue(What::Command(Box::new(waiting))).map_err(ViewError::of_command)?;
         answer.await.unwrap_or_else(|_| Err(self.contended()))
     }
 
@@ -92,7 +99,7 @@ impl<A: Aggregate> Stream<A> {
             // Whoever asked may have gone.
             let _ = reply.send(state.map(look));
         });
-        self.enqueue(Request::View { at_least, look })?;
+        self.enqueue(What::View { at_least, look })?;
         answer.await.unwrap_or_else(|_| Err(self.contended()))
     }
 
@@ -102,7 +109,8 @@ impl<A: Aggregate> Stream<A> {
 
     /// The queue is worked off by a task of its own: a caller that goes away in the middle must not take the
     /// others' commands with it.
-    fn enqueue(self: &Arc<Self>, request: Request<A>) -> Result<(), ViewError> {
+    fn enqueue(self: &Arc<Self>, what: What<A>) -> Result<(), ViewError> {
+        let request = Request { what, reader: Reader::of_this_task() };
         let mut queue = self.lock();
         if queue.waiting.len() >= MAX_WAITING {
             return Err(self.contended());
@@ -138,23 +146,24 @@ impl<A: Aggregate> Stream<A> {
                 }
                 std::mem::take(&mut queue.waiting)
             };
+            let reader = self.reader_of(&requests);
             let mut commands = VecDeque::new();
             let mut looks = Vec::new();
             let mut at_least = None;
             for request in requests {
-                match request {
-                    Request::Command(waiting) => commands.push_back(*waiting),
-                    Request::View { at_least: revision, look } => {
+                match request.what {
+                    What::Command(waiting) => commands.push_back(*waiting),
+                    What::View { at_least: revision, look } => {
                         at_least = at_least.max(revision);
                         looks.push(look);
                     }
                 }
             }
             while !commands.is_empty() {
-                loaded = self.take_batch(loaded, &mut commands).await;
+                loaded = self.take_batch(loaded, &mut commands, reader.as_deref()).await;
             }
             if !looks.is_empty() {
-                loaded = self.answer_looks(loaded, at_least, looks).await;
+                loaded = self.answer_looks(loaded, at_least, looks, reader.as_deref()).await;
             }
             if let (Some(snapshots), Some(state)) = (self.snapshots, loaded.take_if(|state| is_due(state))) {
                 loaded = Box::pin(snapshots.take(&self.shared.store, &self.name, state)).await;
@@ -179,8 +188,9 @@ impl<A: Aggregate> Stream<A> {
         loaded: Option<Loaded<A>>,
         at_least: Option<u64>,
         looks: Vec<Look<A>>,
+        reader: Option<&Reader>,
     ) -> Option<Loaded<A>> {
-        match self.fresh(loaded, at_least).await {
+        match self.fresh(loaded, at_least, reader).await {
             Ok(loaded) => {
                 looks.into_iter().for_each(|look| look(Ok(&loaded)));
                 Some(loaded)
@@ -192,7 +202,7 @@ impl<A: Aggregate> Stream<A> {
         }
     }
 
-    async fn load(&self, loaded: Option<Loaded<A>>) -> Result<Loaded<A>, ViewError> {
+    async fn load(&self, loaded: Option<Loaded<A>>, reader: Option<&Reader>) -> Result<Loaded<A>, ViewError> {
         if let Some(loaded) = loaded {
             return Ok(loaded);
         }
@@ -202,13 +212,13 @@ impl<A: Aggregate> Stream<A> {
             None => None,
         };
         let mut loaded = restored.unwrap_or_else(Loaded::empty);
-        self.read_on(&mut loaded).await?;
+        self.read_on(&mut loaded, reader).await?;
         Ok(loaded)
     }
 
-    async fn catch_up(&self, loaded: &mut Loaded<A>) -> Result<(), ViewError> {
+    async fn catch_up(&self, loaded: &mut Loaded<A>, reader: Option<&Reader>) -> Result<(), ViewError> {
         self.is_not_parked()?;
-        if self.read_on(loaded).await? {
+        if self.read_on(loaded, reader).await? {
             self.changed.notify_waiters();
         }
         Ok(())
@@ -233,19 +243,50 @@ impl<A: Aggregate> Stream<A> {
         taken
     }
 
-    async fn read_on(&self, loaded: &mut Loaded<A>) -> Result<bool, ViewError> {
-        let read = Box::pin(loaded.catch_up(&self.shared.store, &self.shared.guard, &self.name)).await;
+    async fn read_on(&self, loaded: &mut Loaded<A>, reader: Option<&Reader>) -> Result<bool, ViewError> {
+        let from = loaded.next_revision();
+        let read = Box::pin(self.read_in_turn(loaded, reader)).await;
+        let events = loaded.next_revision().saturating_sub(from);
+        if let Some(reader) = reader {
+            reader.has_read(events);
+        }
         match &read {
-            Ok(_) => drop(self.shared.parked.free(&self.name)),
+            Ok(()) => drop(self.shared.parked.free(&self.name)),
             Err(ExecuteError::Unreadable(at)) => self.shared.parked.park(at),
             Err(_) => {}
         }
-        read
+        read.map(|()| events > 0)
+    }
+
+    /// Clients wait for their turn with all that is more than an ordinary stream has.
+    async fn read_in_turn(&self, loaded: &mut Loaded<A>, reader: Option<&Reader>) -> Result<(), ViewError> {
+        let Shared { store, guard, long_reads, .. } = &self.shared;
+        let Some(reader) = reader else {
+            return loaded.catch_up(store, guard, &self.name, usize::MAX).await.map(drop);
+        };
+        if loaded.catch_up(store, guard, &self.name, reader::AT_ONCE).await? < reader::AT_ONCE {
+            return Ok(());
+        }
+        let _turn = long_reads.take(reader.client).await.map_err(|_| self.contended())?;
+        loaded.catch_up(store, guard, &self.name, usize::MAX).await.map(drop)
+    }
+
+    /// Who is charged for what is read for these. Nobody for what the shop itself or the operator waits for too, nor for
+    /// stock, which is read once for all.
+    fn reader_of(&self, requests: &VecDeque<Request<A>>) -> Option<Arc<Reader>> {
+        let is_for_clients =
+            self.snapshots.is_none() && requests.iter().all(|request| request.reader.is_some());
+        requests.front().filter(|_| is_for_clients)?.reader.clone()
     }
 
     /// The state for those who look at it.
-    async fn fresh(&self, loaded: Option<Loaded<A>>, at_least: Option<u64>) -> Result<Loaded<A>, ViewError> {
-        let mut loaded = self.load(loaded).await?;
+    async fn fresh(
+        &self,
+        loaded: Option<Loaded<A>>,
+        at_least: Option<u64>,
+        reader: Option<&Reader>,
+    ) -> Result<Loaded<A>, ViewError> {
+        let mut loaded = self.load(loaded, reader).await?;
         let is_old = match self.shared.writers {
             Writers::OnlyUs => false,
             Writers::Others { max_staleness } => loaded.read_at().elapsed() > max_staleness,
@@ -255,7 +296,7 @@ impl<A: Aggregate> Stream<A> {
             || self.news.are_more_than(loaded.next_revision())
             || at_least.is_some_and(|revision| loaded.next_revision() <= revision)
         {
-            self.catch_up(&mut loaded).await?;
+            self.catch_up(&mut loaded, reader).await?;
         }
         Ok(loaded)
     }
@@ -272,6 +313,7 @@ impl<A: Aggregate> Stream<A> {
         &self,
         mut loaded: Option<Loaded<A>>,
         commands: &mut VecDeque<Waiting<A>>,
+        reader: Option<&Reader>,
     ) -> Option<Loaded<A>> {
         let mut failure = None;
         let mut unanswered = 0;
@@ -285,7 +327,7 @@ impl<A: Aggregate> Stream<A> {
                 None if attempt == 0 && self.snapshots.is_none() => Some(Loaded::assumed_empty()),
                 loaded => loaded,
             };
-            let (mut state, mut batch) = match self.decide(state, commands).await {
+            let (mut state, mut batch) = match self.decide(state, commands, reader).await {
                 Ok(decided) => decided,
                 Err(error) => {
                     failure = Some(error);
@@ -350,15 +392,16 @@ impl<A: Aggregate> Stream<A> {
         &self,
         loaded: Option<Loaded<A>>,
         commands: &VecDeque<Waiting<A>>,
+        reader: Option<&Reader>,
     ) -> Result<(Loaded<A>, Batch<A>), ViewError> {
-        let mut state = self.load(loaded).await?;
+        let mut state = self.load(loaded, reader).await?;
         self.take_news(&mut state).await?;
         if self.news.are_more_than(state.next_revision()) {
-            self.catch_up(&mut state).await?;
+            self.catch_up(&mut state, reader).await?;
         }
         let mut batch = Batch::decide(&self.name, &mut state, commands);
         if batch.events.is_empty() && self.is_behind(&state, commands) {
-            self.catch_up(&mut state).await?;
+            self.catch_up(&mut state, reader).await?;
             batch = Batch::decide(&self.name, &mut state, commands);
         }
         Ok((state, batch))
@@ -383,36 +426,4 @@ impl<A: Aggregate> Drop for Worker<'_, A> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-mod tests {
-    use super::super::guard::Guard;
-    use super::super::parked::ParkedStreams;
-    use super::*;
-    use domain::cart::Cart;
-    use event_store::{EventStore, Position};
-    use tokio::sync::Semaphore;
-    use uuid::Uuid;
-
-    fn large() -> Loaded<Cart> {
-        let mut loaded = Loaded::empty();
-        let end = End { revision: 0, position: Position::new(0) };
-        (0..=FEW_PARTS).for_each(|_| loaded.remember(Uuid::new_v4(), "a request", end));
-        loaded
-    }
-
-    #[test]
-    fn large_states_share_the_room_that_there_is_and_small_ones_need_none() {
-        let shared = Shared {
-            store: EventStore::connect("esdb://127.0.0.1:1?tls=false").unwrap(),
-            writers: Writers::OnlyUs,
-            guard: Guard::default(),
-            parked: Arc::<ParkedStreams>::default(),
-            room: Arc::new(Semaphore::new(large().parts())),
-        };
-        let stream = Stream::<Cart>::new("cart-1".to_owned(), shared, None);
-        let first = stream.keep(large());
-        assert!(first.is_some() && stream.keep(large()).is_none());
-        assert!(stream.keep(Loaded::empty()).is_some());
-        drop(first);
-        assert!(stream.keep(large()).is_some());
-    }
-}
+mod tests;

@@ -91,7 +91,7 @@ impl<A: Aggregate> Streams<A> {
     ) -> Result<T, ViewError> {
         let mut loaded = Loaded::empty();
         let Shared { store, guard, .. } = &self.shared;
-        match loaded.catch_up(store, guard, &format!("{}-{id}", A::CATEGORY)).await {
+        match loaded.catch_up(store, guard, &format!("{}-{id}", A::CATEGORY), usize::MAX).await {
             Ok(_) | Err(ViewError::Unreadable(_)) => Ok(look(&loaded.aggregate)),
             Err(error) => Err(error),
         }

@@ -10,13 +10,18 @@ use axum::{Extension, Router};
 use domain::cart::{Command, NewLine};
 use domain::product::{Definition, Product};
 use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
-use http_boundary::{ClientShare, PathParams, Problem};
+use http_boundary::{AtMost, ClientShare, Operator, PathParams, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// Lines that one request may put or remove.
 const MAX_LINES_OF_A_REQUEST: usize = 500;
+/// Bytes of a body with as many, however wide it is written: a shopper's full lines have 150 each, and with a row for each
+/// field 210.
+const MAX_BYTES_OF_LINES: usize = 128 * 1024;
+/// The same for ids of lines.
+const MAX_BYTES_OF_LINE_IDS: usize = 32 * 1024;
 
 pub fn routes() -> Router<Shared> {
     let lines = Router::new()
@@ -49,7 +54,7 @@ async fn open(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PutLines {
-    lines: Vec<PutLine>,
+    lines: AtMost<MAX_LINES_OF_A_REQUEST, PutLine>,
 }
 
 #[derive(Deserialize)]
@@ -72,15 +77,18 @@ async fn put_lines(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     share: ClientShare,
-    CommandRequest { body, context }: CommandRequest<PutLines>,
+    CommandRequest { body: PutLines { lines: AtMost(lines) }, context }: CommandRequest<
+        PutLines,
+        MAX_BYTES_OF_LINES,
+    >,
 ) -> Result<Answer, Problem> {
-    check_count(body.lines.len())?;
-    charge(&share, body.lines.len())?;
-    if body.lines.iter().any(|line| line.agreed_unit_price.is_some()) {
+    check_some(lines.len())?;
+    charge(&share, lines.len())?;
+    if lines.iter().any(|line| line.agreed_unit_price.is_some()) {
         context.caller.require_operator()?;
     }
     let again = |accepted| {
-        let line_ids = body.lines.iter().enumerate().map(|(index, line)| line.id(index, &context));
+        let line_ids = lines.iter().enumerate().map(|(index, line)| line.id(index, &context));
         Answer::ok(accepted, json!({ "line_ids": line_ids.collect::<Vec<LineId>>() }))
     };
     // Before the products, which may have changed since the first answer.
@@ -88,7 +96,7 @@ async fn put_lines(
     if let Some(accepted) = carts.replayed(cart_id, envelope.clone()).await.map_err(problems::of_cart)? {
         return Ok(again(accepted));
     }
-    let skus = body.lines.iter().map(|line| &line.sku);
+    let skus = lines.iter().map(|line| &line.sku);
     let products = match shared.products_on_sale(skus).await {
         Ok(products) => products,
         Err(problem) => {
@@ -96,8 +104,7 @@ async fn put_lines(
             return known.map(again).ok_or(problem);
         }
     };
-    let lines: Vec<NewLine> = body
-        .lines
+    let lines: Vec<NewLine> = lines
         .into_iter()
         .enumerate()
         .filter_map(|(index, line)| {
@@ -120,14 +127,11 @@ fn charge(share: &ClientShare, lines: usize) -> Result<(), Problem> {
     share.charge(lines.saturating_sub(1))
 }
 
-fn check_count(lines: usize) -> Result<(), Problem> {
-    if (1..=MAX_LINES_OF_A_REQUEST).contains(&lines) {
-        Ok(())
-    } else {
-        Err(Problem::invalid(format!(
-            "A request has 1 to {MAX_LINES_OF_A_REQUEST} lines, not {lines}: send them in parts."
-        )))
+fn check_some(lines: usize) -> Result<(), Problem> {
+    if lines > 0 {
+        return Ok(());
     }
+    Err(Problem::invalid(format!("A request has 1 to {MAX_LINES_OF_A_REQUEST} lines.")))
 }
 
 impl Shared {
@@ -163,17 +167,22 @@ async fn remove_line(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RemoveLines {
-    line_ids: Vec<LineId>,
+    line_ids: AtMost<MAX_LINES_OF_A_REQUEST, LineId>,
 }
 
 async fn remove_lines(
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
-    CommandRequest { body, context }: CommandRequest<RemoveLines>,
+    share: ClientShare,
+    CommandRequest { body: RemoveLines { line_ids: AtMost(line_ids) }, context }: CommandRequest<
+        RemoveLines,
+        MAX_BYTES_OF_LINE_IDS,
+    >,
 ) -> Result<Answer, Problem> {
-    check_count(body.line_ids.len())?;
-    let answer = json!({ "line_ids": body.line_ids });
-    change(&shared, cart_id, Command::RemoveLines { line_ids: body.line_ids }, &context, answer).await
+    check_some(line_ids.len())?;
+    charge(&share, line_ids.len())?;
+    let answer = json!({ "line_ids": line_ids });
+    change(&shared, cart_id, Command::RemoveLines { line_ids }, &context, answer).await
 }
 
 #[derive(Deserialize)]
@@ -184,11 +193,11 @@ struct SetShipping {
 
 /// What sending costs is the house's word, not the shopper's.
 async fn set_shipping(
+    _: Operator,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     CommandRequest { body, context }: CommandRequest<SetShipping>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let command = Command::SetShipping { charge: body.charge };
     change(&shared, cart_id, command, &context, json!({ "cart_id": cart_id, "shipping": body.charge })).await
 }
@@ -211,4 +220,21 @@ async fn change(
     let envelope = context.envelope(order_id_of(cart_id).0);
     let accepted = shared.executor.carts.execute(cart_id, command, envelope).await;
     Ok(Answer::ok(accepted.map_err(problems::of_cart)?, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_lines_as_a_request_may_have_fit_into_its_body() {
+        let line_id = LineId(uuid::Uuid::max());
+        let line = json!({ "line_id": line_id, "sku": "X".repeat(64), "quantity": 1_000_000_000 });
+        let lines = json!({ "lines": vec![line; MAX_LINES_OF_A_REQUEST] });
+        let line_ids = json!({ "line_ids": vec![line_id; MAX_LINES_OF_A_REQUEST] });
+        for (body, max) in [(lines, MAX_BYTES_OF_LINES), (line_ids, MAX_BYTES_OF_LINE_IDS)] {
+            let text = format!("{body:#}");
+            assert!(text.len() <= max, "{}", text.len());
+        }
+    }
 }

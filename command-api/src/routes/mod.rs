@@ -14,16 +14,16 @@ mod webhooks;
 
 use crate::admission::Admission;
 use crate::answer::{LOG, POSITION};
-use crate::executor::Executor;
+use crate::executor::{Executor, Reader};
 use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::HeaderValue;
-use axum::middleware::{from_fn, map_response_with_state};
+use axum::middleware::{Next, from_fn, map_response_with_state};
 use axum::response::Response;
 use event_store::EventStore;
 use http_boundary::OperatorToken;
@@ -107,6 +107,12 @@ async fn name_log(State(store): State<EventStore>, mut response: Response) -> Re
     response
 }
 
+/// What is read for a request is read for its client, and its key is free again when it is answered.
+async fn for_its_client(request: Request, next: Next) -> Response {
+    let reader = Reader::of(request.extensions());
+    Reader::work(reader, keys::watch(request, next)).await
+}
+
 /// All commands.
 pub fn router(shared: Shared) -> Router {
     let store = shared.store.clone();
@@ -121,7 +127,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(audit::routes())
         .merge(parked_streams::routes())
         .route_layer(map_response_with_state(store, name_log))
-        .route_layer(from_fn(keys::watch))
+        .route_layer(from_fn(for_its_client))
         .merge(webhooks::routes())
         .with_state(shared)
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::routing::{delete, post, put};
 use domain::product::Command;
 use domain::{MerchantId, Money, ProductName, Sku};
-use http_boundary::{PathParams, Problem};
+use http_boundary::{Operator, PathParams, Problem};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,10 +28,10 @@ struct Define {
 }
 
 async fn define(
+    _: Operator,
     State(shared): State<Shared>,
     CommandRequest { body, context }: CommandRequest<Define>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let Define { sku, merchant_id, name, price } = body;
     let envelope = context.envelope(context.command_id);
     let command = Command::Define { sku: sku.clone(), merchant_id, name, price };
@@ -53,11 +53,11 @@ struct Reprice {
 }
 
 async fn reprice(
+    _: Operator,
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
     CommandRequest { body, context }: CommandRequest<Reprice>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let command = Command::Reprice { price: body.price };
     let envelope = context.envelope(context.command_id);
     let accepted = shared.executor.products.execute(&sku, command, envelope).await;
@@ -65,11 +65,11 @@ async fn reprice(
 }
 
 async fn retire(
+    _: Operator,
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let envelope = context.envelope(context.command_id);
     let accepted = shared.executor.products.execute(&sku, Command::Retire, envelope).await;
     Ok(Answer::ok(accepted.map_err(problems::of_product)?, json!({ "sku": sku })))

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::routing::post;
 use domain::order::{Command, ShippedLine, Tracking};
 use domain::{MerchantId, OrderId, ShipmentId};
-use http_boundary::{PathParams, Problem};
+use http_boundary::{Operator, PathParams, Problem};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,11 +30,11 @@ struct Send {
 }
 
 async fn send(
+    _: Operator,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
     CommandRequest { body, context }: CommandRequest<Send>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let Send { merchant_id, lines, tracking, shipment_id } = body;
     let shipment_id = shipment_id.unwrap_or_else(|| ShipmentId(context.new_id("shipment")));
     let command = Command::SendShipment { shipment_id, merchant_id, lines, tracking };
@@ -42,11 +42,11 @@ async fn send(
 }
 
 async fn deliver(
+    _: Operator,
     State(shared): State<Shared>,
     PathParams((order_id, shipment_id)): PathParams<(OrderId, ShipmentId)>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
 ) -> Result<Answer, Problem> {
-    context.caller.require_operator()?;
     let command = Command::DeliverShipment { shipment_id };
     change(&shared, order_id, command, &context, json!({ "shipment_id": shipment_id })).await
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,38 @@ const CONNECTIONS: Limits = Limits {
     head: Duration::from_secs(10),
     idle: Duration::from_secs(600),
     unread: Duration::from_secs(60),
+};
+
+/// What callers may do who are no users, all together and for each address. An IPv6 address is its provider's customer: its
+/// first 56 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StrangerLimits {
+    /// Calls and pages that an address may ask for in a second, for long.
+    pub a_second: NonZeroU32,
+    /// The same, all at once.
+    pub at_once: NonZeroU32,
+    /// Calls under way, in all.
+    pub calls: usize,
+    /// Pages under way, in all.
+    pub pages: usize,
+    /// Of the calls under way, and of the pages, those for one address.
+    pub by_address: usize,
+    /// What has come of unfinished messages, in all, in bytes.
+    pub unfinished_bytes: usize,
+    /// How long a message may take to come whole.
+    pub within: Duration,
+}
+
+/// A hundred a second, and five hundred at once: monitoring, load balancers and clients that look for a server ask for far
+/// less.
+const STRANGERS: StrangerLimits = StrangerLimits {
+    a_second: NonZeroU32::MIN.saturating_add(99),
+    at_once: NonZeroU32::MIN.saturating_add(499),
+    calls: 256,
+    pages: 1_000,
+    by_address: 100,
+    unfinished_bytes: 32 * 1024 * 1024,
+    within: Duration::from_secs(10),
 };
 
 /// Somebody who may use the store.
@@ -93,6 +126,8 @@ pub struct Config {
     /// How many connections are taken, and which are closed. At the limit, the one that has gone longest without a call
     /// makes place.
     pub connections: Limits,
+    /// What callers may do who are no users. Calls to a store without users have no such limits, but pages do.
+    pub strangers: StrangerLimits,
 }
 
 impl Config {
@@ -112,6 +147,7 @@ impl Config {
             anonymous_streams: false,
             tls: None,
             connections: CONNECTIONS,
+            strangers: STRANGERS,
         }
     }
 

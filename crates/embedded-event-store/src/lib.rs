@@ -38,9 +38,9 @@
 //! wrong password is refused with Unauthenticated everywhere. Who may do what with a stream follows from `$acl` in its
 //! metadata, from `$settings`, and from the defaults of the protocol's own server; whatever is refused, is refused with
 //! PermissionDenied, and a subscription ends when its reader loses the right. The group `$admins` may do everything,
-//! `$ops` looks after persistent subscriptions, and gossip and server features are open. The README says what differs.
-//! With a certificate and a key, connections are encrypted; passwords should not travel without. Both files are read when
-//! the store starts.
+//! `$ops` looks after persistent subscriptions, and gossip and server features are open. Callers without a user have limits,
+//! which are in `strangers`. The README says what differs. With a certificate and a key, connections are encrypted;
+//! passwords should not travel without. Both files are read when the store starts.
 
 mod acl;
 mod config;
@@ -56,10 +56,11 @@ mod pages;
 mod server;
 mod service;
 mod stats;
+mod strangers;
 mod verify;
 mod wire;
 
-pub use config::{Config, DEFAULT_PORT, Tls, User};
+pub use config::{Config, DEFAULT_PORT, StrangerLimits, Tls, User};
 pub use log::writer::EXIT_DISK_FAILED;
 pub use log::{Flaw, JournalError, OpenError, StorageError, record::RecordError};
 pub use server::{Death, EmbeddedEventStore, GroupError, StartError, TlsError};

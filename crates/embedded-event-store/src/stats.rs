@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -17,22 +17,39 @@ pub struct System {
     /// It remembers what it saw last: the use of processors is what has changed since. `None` on a system that cannot be
     /// looked at.
     machine: Arc<Option<Mutex<Machine>>>,
+    /// What was measured last, and when. It is waited for by all who ask meanwhile.
+    latest: Arc<tokio::sync::Mutex<Option<(Instant, Value)>>>,
     folder: PathBuf,
 }
+
+/// What was measured counts for so long, however many ask.
+const COUNTS_FOR: Duration = Duration::from_millis(50);
 
 impl System {
     /// Looks at this process, this machine, and the disk that holds the folder.
     pub fn new(folder: PathBuf) -> Self {
-        System { machine: Arc::new(Machine::new().ok().map(Mutex::new)), folder }
+        let machine = Arc::new(Machine::new().ok().map(Mutex::new));
+        System { machine, latest: Arc::default(), folder }
     }
 
     /// What is measured now, with the newest position of the log; `None` if nothing can be measured.
     pub async fn measured(&self, head: u64) -> Option<Value> {
-        let system = self.clone();
-        tokio::task::spawn_blocking(move || system.measure(head)).await.ok()?
+        let mut latest = self.latest.lock().await;
+        let kept = latest.as_ref().filter(|(at, _)| at.elapsed() < COUNTS_FOR);
+        let mut stats = match kept {
+            Some((_, stats)) => stats.clone(),
+            None => {
+                let system = self.clone();
+                let stats = tokio::task::spawn_blocking(move || system.measure()).await.ok()??;
+                *latest = Some((Instant::now(), stats.clone()));
+                stats
+            }
+        };
+        stats["es"] = json!({ "checksum": head, "checksumNonFlushed": head });
+        Some(stats)
     }
 
-    fn measure(&self, head: u64) -> Option<Value> {
+    fn measure(&self) -> Option<Value> {
         let pid = Pid::from_u32(std::process::id());
         // Nothing is left half done by whoever panics with it.
         let mut machine = Option::as_ref(&self.machine)?.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +60,6 @@ impl System {
         Some(json!({
             "proc": process_of(&machine, pid),
             "sys": self.machine_of(&machine),
-            "es": { "checksum": head, "checksumNonFlushed": head },
         }))
     }
 

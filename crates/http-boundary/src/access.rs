@@ -117,6 +117,22 @@ where
     }
 }
 
+/// The operator. A handler that takes this before the body refuses everybody else with 403 before any of the body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operator;
+
+impl<S> FromRequestParts<S> for Operator
+where
+    OperatorToken: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, state).await?.require_operator().map(|()| Self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,18 @@
 //! Bodies: JSON in UTF-8, as it is, and objects where objects are asked for.
 
+mod objects;
+
 use crate::{MAX_BODY_BYTES, Problem};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use serde::Deserializer;
-use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
-use serde::forward_to_deserialize_any;
-use serde_json::Value;
+use objects::Objects;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// A request's body, read by the rules of [`read_json`].
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +73,51 @@ pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Resu
         return Json::<T>::from_bytes(b"{}").map(|Json(body)| body).map_err(|error| unreadable(&error));
     }
     check_type(only(headers, &header::CONTENT_TYPE)?.unwrap_or_default())?;
-    let Json(read) = Json::<T>::from_bytes(body).map_err(|error| unreadable(&error))?;
-    if body.contains(&b'[') {
-        check_objects::<T>(body)?;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = T::deserialize(Objects(&mut json)).and_then(|read| json.end().map(|()| read));
+    read.map_err(|error| explain::<T>(body, &error))
+}
+
+/// What is wrong with a body. It is read again: to know at any time where in it one is would cost all others more.
+fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
+    match Json::<T>::from_bytes(body) {
+        Err(rejection) => unreadable(&rejection),
+        Ok(_) => Problem::invalid(format!("An array is not taken for an object: {error}.")),
     }
-    Ok(read)
+}
+
+/// A list of at most so many. What comes after them is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtMost<const MAX: usize, T>(pub Vec<T>);
+
+impl<'de, const MAX: usize, T: Deserialize<'de>> Deserialize<'de> for AtMost<MAX, T> {
+    fn deserialize<D: Deserializer<'de>>(list: D) -> Result<Self, D::Error> {
+        list.deserialize_seq(Items::<MAX, T>(PhantomData)).map(Self)
+    }
+}
+
+struct Items<const MAX: usize, T>(PhantomData<T>);
+
+impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for Items<MAX, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MAX}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < MAX {
+            let Some(item) = list.next_element()? else { return Ok(items) };
+            items.push(item);
+        }
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(items),
+            Some(_) => {
+                Err(A::Error::custom(format_args!("there are more than {MAX} of them: send them in parts")))
+            }
+        }
+    }
 }
 
 /// The value of a header that a request has once.
@@ -120,100 +162,11 @@ fn unreadable(rejection: &JsonRejection) -> Problem {
     }
 }
 
-/// Refuses arrays where objects are asked for. By itself serde reads the fields of a struct from either, in the order
-/// in which the struct happens to have them.
-fn check_objects<T: DeserializeOwned>(body: &[u8]) -> Result<(), Problem> {
-    let value = serde_json::from_slice::<Value>(body).and_then(|value| T::deserialize(Objects(value)));
-    match value {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Problem::invalid(format!("An array is not taken for an object: {error}."))),
-    }
-}
-
-/// A value whose structs must be objects.
-struct Objects(Value);
-
-impl<'de> Deserializer<'de> for Objects {
-    type Error = serde_json::Error;
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        self.deserialize_map(visitor)
-    }
-
-    // The fields of a variant are asked for as a map.
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match self.0 {
-            Value::Array(_) => Err(Self::Error::invalid_type(Unexpected::Seq, &visitor)),
-            _ => self.deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match self.0 {
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Objects))),
-            Value::Object(fields) => {
-                let fields = fields.into_iter().map(|(name, value)| (name, Objects(value)));
-                visitor.visit_map(MapDeserializer::new(fields))
-            }
-            plain => plain.deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match self.0 {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        match self.0 {
-            Value::Object(fields) => {
-                let fields = fields.into_iter().map(|(name, value)| (name, Objects(value)));
-                visitor.visit_enum(MapAccessDeserializer::new(MapDeserializer::new(fields)))
-            }
-            plain => plain.deserialize_enum(name, variants, visitor),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct identifier ignored_any
-    }
-}
-
-impl IntoDeserializer<'_, serde_json::Error> for Objects {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -224,6 +177,12 @@ mod tests {
         _total: Option<Money>,
         #[serde(rename = "kind")]
         _kind: Option<Kind>,
+        #[serde(rename = "ids", default = "none")]
+        _ids: AtMost<3, u32>,
+    }
+
+    fn none() -> AtMost<3, u32> {
+        AtMost(vec![])
     }
 
     #[derive(Debug, Deserialize)]
@@ -268,6 +227,11 @@ mod tests {
     #[case::a_line_as_an_array(r#"{"lines":[["A",1]]}"#, "invalid-request")]
     #[case::a_field_as_an_array(r#"{"lines":[],"total":[1]}"#, "invalid-request")]
     #[case::within_a_variant(r#"{"lines":[],"kind":{"of":[1]}}"#, "invalid-request")]
+    #[case::as_many_as_may(r#"{"lines":[],"ids":[1,2,3]}"#, "read")]
+    #[case::more(r#"{"lines":[],"ids":[1,2,3,4]}"#, "invalid-request")]
+    #[case::more_of_anything(r#"{"lines":[],"ids":[1,2,3,[]]}"#, "invalid-request")]
+    #[case::no_list(r#"{"lines":[],"ids":{}}"#, "invalid-request")]
+    #[case::more_behind_it("{\"lines\":[]}{}", "malformed-request")]
     #[case::a_field_twice(r#"{"lines":[],"lines":[]}"#, "invalid-request")]
     #[case::an_unknown_field(r#"{"lines":[],"more":[]}"#, "invalid-request")]
     #[case::cut_off(r#"{"lines":["#, "malformed-request")]
@@ -294,6 +258,33 @@ mod tests {
     #[case::two_types(&[JSON, (header::CONTENT_TYPE, "text/plain")], "malformed-request")]
     fn a_body_is_read_as_it_is_declared(#[case] headers: &[(HeaderName, &str)], #[case] expected: &str) {
         assert_eq!(outcome(headers, r#"{"lines":[]}"#), expected);
+    }
+
+    #[test]
+    fn what_comes_after_a_full_list_is_not_read() {
+        let rest = "[".repeat(100);
+        let read = serde_json::from_str::<AtMost<3, u32>>(&format!("[1,2,3,4,{rest}"));
+        let why = read.unwrap_err();
+        assert!(why.is_data() && why.to_string().contains("more than 3"), "{why}");
+    }
+
+    /// Counts the lists that are begun.
+    struct Counted;
+
+    static COUNTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+            COUNTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Vec::<u32>::deserialize(value).map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn a_good_body_is_read_once() {
+        let headers = [(header::CONTENT_TYPE, "application/json".parse().unwrap())].into_iter().collect();
+        assert!(read_json::<Counted>(&headers, &Bytes::from_static(b"[1,2]")).is_ok());
+        assert_eq!(COUNTED.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -29,14 +29,14 @@ mod serve;
 mod turns;
 mod usage;
 
-pub use access::{Caller, OperatorToken};
+pub use access::{Caller, Operator, OperatorToken};
 pub use arguments::{HttpArgs, HttpLimits, seconds};
 pub use client::{Client, ForwardedIn, ProxyArgs};
 pub use connection_limits::{PerSecond, Share};
 pub use connections::{HangUp, serve_alone};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
-pub use json::{JsonBody, body_too_large, read_json, unreadable_bytes};
+pub use json::{AtMost, JsonBody, body_too_large, read_json, unreadable_bytes};
 pub use limits::{ClientLimitArgs, ClientLimits, ClientShare};
 pub use listeners::{ListenError, Listeners, OperationsListener};
 pub use metrics::Metrics;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::LiveArgs;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -67,7 +68,9 @@ async fn a_database_that_answers_no_more_is_not_listened_to(pool: PgPool) {
     let options = way_to((*pool.connect_options()).clone(), is_dead.subscribe()).await;
     let (health, stop) = (Health::default(), CancellationToken::new());
     let store = EventStore::connect("esdb://127.0.0.1:1?tls=false").unwrap();
-    let checkpoints = Checkpoints::new("queries", PgPool::connect_lazy_with(options), store, &health);
+    let waiting = Places::new(LiveArgs::DEFAULT.for_waiting());
+    let checkpoints =
+        Checkpoints::new("queries", PgPool::connect_lazy_with(options), store, &health, waiting);
     let mut is_listening = checkpoints.is_listening.subscribe();
     let following = tokio::spawn({
         let (checkpoints, stop) = (checkpoints.clone(), stop.clone());

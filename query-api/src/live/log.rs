@@ -3,9 +3,8 @@
 use crate::answer::failed_read;
 use crate::asker::Asker;
 use crate::config::LiveArgs;
-use crate::freshness::{Freshness, MinPosition, Reached};
+use crate::freshness::{Freshness, MinPosition, Reached, is_in_sight};
 use crate::places::{NoPlace, Place, Places};
-use axum::http::StatusCode;
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent, SubscriptionItem};
 use futures::{StreamExt, pin_mut};
 use http_boundary::Problem;
@@ -69,7 +68,7 @@ impl From<NotFollowed> for Problem {
     fn from(error: NotFollowed) -> Self {
         match error {
             NotFollowed::Unknown => Self::not_found("There is no such thing."),
-            NotFollowed::NoPlace(error) => no_place(error),
+            NotFollowed::NoPlace(error) => error.into(),
             NotFollowed::NoAnswer => {
                 Self::unavailable("The read models cannot be read at the moment: ask again in a moment.")
             }
@@ -81,29 +80,6 @@ impl From<NotFollowed> for Problem {
     }
 }
 
-fn no_place(error: NoPlace) -> Problem {
-    let too_many = |max: usize, whose: &str| {
-        let title = "You watch or wait for too much at once";
-        let detail = format!(
-            "{max} live pages and waiting requests are all that {whose} may have: close one of them."
-        );
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-live-pages", title, detail)
-            .with("max", max)
-            .retry_after(10)
-    };
-    match error {
-        NoPlace::InAll => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too much is asked at once",
-            "All places for live pages and waiting requests are taken: ask again in a moment.",
-        )
-        .retry_after(2),
-        NoPlace::ForAddress { max } => too_many(max, "one address"),
-        NoPlace::OverConnection { max } => too_many(max, "one connection"),
-    }
-}
-
 impl Log {
     /// Nobody watches yet.
     #[must_use]
@@ -111,7 +87,7 @@ impl Log {
         Self {
             store,
             watching: Places::new(limits.for_watching()),
-            waiting: Places::new(limits.for_waiting()),
+            waiting: Places::new(limits.for_waiting_for_the_log()),
             shared: Arc::default(),
             stop: CancellationToken::new(),
         }
@@ -172,7 +148,7 @@ impl Log {
     /// Waits until the log is as long as is wanted; at once if nothing is.
     ///
     /// # Errors
-    /// 503 `position-not-reached` when it is not in time.
+    /// 503 `position-not-reached` when it is not in time, or at once when it is not nearly so long.
     pub async fn reach(&self, freshness: Freshness) -> Result<Reached, Problem> {
         let log_id = Some(freshness.log_id(&self.store).await?);
         let head = self.store.head().await.map_err(failed_read)?;
@@ -182,7 +158,10 @@ impl Log {
         if head >= Some(wanted) {
             return Ok(freshness.reached(head).in_log(log_id));
         }
-        let place = self.waiting.take(freshness.asker).map_err(no_place)?;
+        if !is_in_sight(wanted, head) {
+            return Err(freshness.out_of_sight(wanted, head));
+        }
+        let place = self.waiting.take(freshness.asker)?;
         let mut following = self.follow_from(place);
         following.is_on().await?;
         let reached = following.followed.wait_for(|followed| followed.upto >= Some(wanted));

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, StatusCode};
@@ -26,6 +26,7 @@ const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4
 const BY_ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 const BY_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 const LOG_IN: HeaderValue = HeaderValue::from_static("X-Basic realm=\"ESDB\"");
+const A_SECOND: HeaderValue = HeaderValue::from_static("1");
 const NOTHING: HeaderValue = HeaderValue::from_static("0");
 
 /// What pages of other sites may do with an answer.
@@ -77,6 +78,13 @@ pub fn not_allowed() -> Response {
 pub fn wrong_password() -> Response {
     let mut answer = empty(StatusCode::UNAUTHORIZED);
     answer.headers_mut().insert(WWW_AUTHENTICATE, LOG_IN);
+    answer
+}
+
+/// The answer to somebody who is no user and asks too often, or for too much at once.
+pub fn too_often() -> Response {
+    let mut answer = empty(StatusCode::TOO_MANY_REQUESTS);
+    answer.headers_mut().insert(RETRY_AFTER, A_SECOND);
     answer
 }
 

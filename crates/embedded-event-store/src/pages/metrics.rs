@@ -10,8 +10,15 @@ use crate::node::{Node, VERSION};
 /// Labels and values of one measurement.
 type Samples = Vec<(String, f64)>;
 
-/// All measurements, of a node whose newest event is at `head`.
-pub fn text(node: &Node, head: u64, connections: u64, groups: &[GroupInfo], stats: &Value) -> String {
+/// All measurements, of a node whose newest event is at `head`. The counts are of open connections, and of callers without a
+/// user that were refused, by the reason.
+pub fn text(
+    node: &Node,
+    head: u64,
+    (connections, refused): (u64, &[(&str, u64)]),
+    groups: &[GroupInfo],
+    stats: &Value,
+) -> String {
     let mut text = String::from("# TYPE target_info gauge\n# HELP target_info Target metadata\n");
     let _ = writeln!(
         text,
@@ -25,7 +32,8 @@ pub fn text(node: &Node, head: u64, connections: u64, groups: &[GroupInfo], stat
         values.iter().map(|(name, value)| (format!("{label}=\"{name}\""), *value)).collect()
     };
     let (free, total) = (number("/sys/freeMem"), number("/sys/totalMem"));
-    let figures: [(&str, &str, Samples); 9] = [
+    let refused: Vec<_> = refused.iter().map(|(reason, times)| (*reason, exact(*times))).collect();
+    let figures: [(&str, &str, Samples); 10] = [
         (
             "eventstore_checkpoints",
             "gauge",
@@ -34,6 +42,7 @@ pub fn text(node: &Node, head: u64, connections: u64, groups: &[GroupInfo], stat
                 .to_vec(),
         ),
         ("eventstore_kestrel_connections", "gauge", one(exact(connections))),
+        ("eventstore_strangers_refused", "counter", by("reason", &refused)),
         ("eventstore_proc_cpu", "gauge", one(number("/proc/cpu"))),
         ("eventstore_proc_mem_bytes", "gauge", by("kind", &[("working-set", number("/proc/mem"))])),
         ("eventstore_proc_thread_count", "gauge", one(number("/proc/threadsCount"))),
@@ -142,13 +151,14 @@ mod tests {
         let node = Node::new(([127, 0, 0, 1], 2113).into(), None, None);
         let stats =
             json!({ "proc": { "mem": 12345, "threadsCount": 3 }, "sys": { "loadavg": { "1m": 0.5 } } });
-        let text = text(&node, 77, 2, &[], &stats);
+        let text = text(&node, 77, (2, &[("rate", 5)]), &[], &stats);
         let first = "# TYPE target_info gauge\n# HELP target_info Target metadata\ntarget_info{service_name=";
         assert!(text.starts_with(first), "{text}");
         for line in [
             "# TYPE eventstore_checkpoints gauge",
             "eventstore_checkpoints{name=\"writer\",read=\"non-flushed\"} 77",
             "eventstore_kestrel_connections 2",
+            "eventstore_strangers_refused{reason=\"rate\"} 5",
             "eventstore_proc_mem_bytes{kind=\"working-set\"} 12345",
             "eventstore_sys_load_avg{period=\"1m\"} 0.5",
         ] {

@@ -8,25 +8,21 @@ mod metrics;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::groups::Groups;
 use crate::node::{Node, VERSION};
-use crate::service::{Access, Store};
+use crate::service::{Access, Rights, Store};
 use crate::stats::{self, System};
+use crate::strangers::Strangers;
 use answer::{Cors, empty, not_allowed, with_body};
 use format::{Format, Refused};
 
-const CALL: &str = "application/grpc";
-/// What calls say of a method that is not there; their answers have no text of their own.
-const NO_METHOD: HeaderValue = HeaderValue::from_static("Method is unimplemented.");
-const UNIMPLEMENTED: &str = "12";
+pub use answer::{too_often, wrong_password};
+
 const MAX_AGE_OF_STATS: HeaderValue = HeaderValue::from_static("max-age=1, public");
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("max-age=0, no-cache, must-revalidate");
 const PING: &str = "Ping request successfully handled";
@@ -46,6 +42,8 @@ pub struct Pages {
     pub access: Arc<Access>,
     /// How many connections it has.
     pub open_connections: OpenConnections,
+    /// Those who are refused because they are no users and ask for too much.
+    pub strangers: Arc<Strangers>,
     /// The process and the machine.
     pub system: System,
 }
@@ -95,34 +93,9 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Answers requests for pages, and hands calls on to `calls`.
-pub fn with_pages(calls: axum::Router, pages: Pages) -> axum::Router {
-    calls.layer(middleware::from_fn_with_state(Arc::new(pages), call_or_page))
-}
-
-async fn call_or_page(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
-    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let is_call = request.version() == Version::HTTP_2
-        && content_type.is_some_and(|content_type| content_type.starts_with(CALL.as_bytes()));
-    if !is_call {
-        let (request, _) = request.into_parts();
-        return pages.answer(&request).await;
-    }
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    if headers.get("grpc-status").is_some_and(|status| status == UNIMPLEMENTED)
-        && !headers.contains_key("grpc-message")
-    {
-        headers.insert("grpc-message", NO_METHOD);
-    }
-    response
-}
-
 impl Pages {
-    async fn answer(&self, request: &Parts) -> Response {
-        let Ok(rights) = self.access.rights(&request.headers) else {
-            return answer::wrong_password();
-        };
+    /// Answers a request by a caller with these rights.
+    pub async fn answer(&self, request: &Parts, rights: &Rights) -> Response {
         let Some(page) = Page::at(request.uri.path()) else { return empty(StatusCode::NOT_FOUND) };
         let query = request.uri.query().unwrap_or_default();
         match (&page, &request.method) {
@@ -200,7 +173,8 @@ impl Pages {
         let groups = self.groups.list(None).await.unwrap_or_default();
         match self.system.measured(store.head()).await {
             Some(stats) => {
-                answer::metrics(metrics::text(&self.node, store.head(), connections, &groups, &stats))
+                let counts = (connections, &*self.strangers.refused());
+                answer::metrics(metrics::text(&self.node, store.head(), counts, &groups, &stats))
             }
             None => empty(StatusCode::INTERNAL_SERVER_ERROR),
         }

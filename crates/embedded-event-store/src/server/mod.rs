@@ -1,5 +1,6 @@
 //! Starting and stopping: the store, the port, and the thread that writes.
 
+mod admission;
 mod requests;
 mod socket;
 mod tls;
@@ -23,10 +24,12 @@ use crate::config::{Config, User};
 use crate::groups::Groups;
 use crate::log::OpenError;
 use crate::node::Node;
-use crate::pages::{self, OpenConnections, Pages};
+use crate::pages::{OpenConnections, Pages};
 use crate::service::Store;
 use crate::stats::System;
+use crate::strangers::Strangers;
 use crate::wire;
+use admission::Admission;
 use requests::CountRequests;
 use socket::Socket;
 
@@ -42,7 +45,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const QUICK_DISCOVERY: &str = "discoveryInterval=20&maxDiscoverAttempts=100";
 /// How long open calls have to end by themselves when the store stops.
 const GRACE: Duration = Duration::from_secs(3);
-/// Calls that may be under way at once over one connection. A service of ours makes all of its calls over few.
+/// Calls that may be under way at once over one connection. A service of ours makes all of its calls over few. Callers
+/// without a user have far fewer: see `strangers`.
 const STREAMS: u32 = 10_000;
 
 /// Why the store could not start.
@@ -110,7 +114,8 @@ impl EmbeddedEventStore {
     pub async fn start_on(listener: TcpListener, config: Config) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address: config.listen, source };
         let address = listener.local_addr().map_err(failed)?;
-        let limits = config.connections;
+        let (limits, max_append_bytes) = (config.connections, config.max_append_bytes);
+        let strangers = Strangers::new(config.strangers, config.anonymous_streams);
         let (host, port) = (config.advertise_host.clone(), config.advertise_port);
         let system = System::new(config.data_dir.clone());
         let (writer_signal, writer_ended) = watch::channel(false);
@@ -142,11 +147,13 @@ impl EmbeddedEventStore {
             groups: Arc::clone(&groups),
             access: Arc::clone(store.access()),
             open_connections: Arc::clone(&open_connections),
+            strangers: Arc::clone(&strangers),
             system,
         };
-        let routes = pages::with_pages(calls.into_axum_router(), pages).into();
-        let serving =
-            serve(routes, (listener, places), acceptor, stop_listening.clone(), cut_connections.clone());
+        let admission = Admission { pages, strangers: Arc::clone(&strangers), max_append_bytes };
+        let routes = admission::with_admission(calls.into_axum_router(), admission).into();
+        let tokens = (stop_listening.clone(), cut_connections.clone());
+        let serving = serve(routes, (listener, places), strangers, acceptor, tokens);
         let server = tokio::spawn(async move {
             let _ended = SetOnDrop(server_signal);
             serving.await;
@@ -258,15 +265,17 @@ async fn close(store: Arc<Store>, writer: std::thread::JoinHandle<()>) {
 fn serve(
     routes: Routes,
     (listener, places): (TcpListener, Acceptor),
+    strangers: Arc<Strangers>,
     acceptor: Option<TlsAcceptor>,
-    stop: CancellationToken,
-    cut: CancellationToken,
+    (stop, cut): (CancellationToken, CancellationToken),
 ) -> impl Future<Output = ()> + use<> {
     // Whoever is slow to agree on a key has a place like everybody else, and keeps nobody out.
     let handshakes = places.most();
-    let incoming = stream::unfold((listener, places, cut), |(listener, mut places, cut)| async move {
-        let (stream, _, place) = places.accept(&listener).await;
-        Some((Socket::new(stream, place, &cut), (listener, places, cut)))
+    let accepting = (listener, places, strangers, cut);
+    let incoming = stream::unfold(accepting, |(listener, mut places, strangers, cut)| async move {
+        let (stream, address, place) = places.accept(&listener).await;
+        let peer = strangers.peer(place, address.ip());
+        Some((Socket::new(stream, peer, &cut), (listener, places, strangers, cut)))
     });
     let incoming = incoming
         .map(move |socket| tls::ready(socket, acceptor.clone()))

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use connection_limits::{Connection, Request};
+use connection_limits::Request;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
+
+use crate::strangers::Peer;
 
 /// Adds it to a server.
 #[derive(Debug, Clone, Copy)]
@@ -40,9 +42,9 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: http::Request<A>) -> Self::Future {
-        let connection = request.extensions_mut().remove::<Connection>();
-        let under_way = connection.map(|connection| {
+    fn call(&mut self, request: http::Request<A>) -> Self::Future {
+        let under_way = request.extensions().get::<Peer>().map(|peer| {
+            let connection = peer.place();
             if request.version() == Version::HTTP_2 {
                 connection.is_multiplexed();
             }

@@ -5,29 +5,36 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use connection_limits::{Connection as Place, Guarded};
+use connection_limits::Guarded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use crate::strangers::Peer;
+
 /// A connection that can be cut from our side: because the store stops, or because its place is needed.
 pub struct Socket {
     stream: Guarded<TcpStream>,
+    peer: Peer,
+    /// Until it may be read.
+    pause: Option<Pin<Box<Sleep>>>,
     cuts: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
 }
 
 impl Socket {
     /// Sets the connection up. It ends when `cut` is cancelled, or when it loses its place.
-    pub fn new(stream: TcpStream, place: Place, cut: &CancellationToken) -> Self {
+    pub fn new(stream: TcpStream, peer: Peer, cut: &CancellationToken) -> Self {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%error, "TCP_NODELAY could not be set; answers may be late");
         }
-        let cuts = [cut.clone(), place.cut_token()].map(|token| Box::pin(token.cancelled_owned()));
-        let socket = Socket { stream: Guarded::new(stream, place), cuts };
+        let cuts = [cut.clone(), peer.place().cut_token()].map(|token| Box::pin(token.cancelled_owned()));
+        let stream = Guarded::new(stream, peer.place().clone());
+        let socket = Socket { stream, peer, pause: None, cuts };
         socket.acknowledge_at_once();
         socket
     }
@@ -54,7 +61,11 @@ impl AsyncRead for Socket {
                 "the event store closes the connection",
             )));
         }
-        let read = Pin::new(&mut self.stream).poll_read(context, buf);
+        let socket = &mut *self;
+        ready!(socket.peer.poll_turn(&mut socket.pause, context));
+        let before = buf.filled().len();
+        let read = Pin::new(&mut socket.stream).poll_read(context, buf);
+        socket.peer.has_read(buf.filled().len() - before);
         if matches!(read, Poll::Ready(Ok(()))) {
             self.acknowledge_at_once();
         }
@@ -93,10 +104,10 @@ impl AsyncWrite for Socket {
 }
 
 impl Connected for Socket {
-    type ConnectInfo = Place;
+    type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connection().clone()
+        self.peer.clone()
     }
 }
 
@@ -157,7 +168,7 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Place;
+    type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Self::ConnectInfo {
         match self {

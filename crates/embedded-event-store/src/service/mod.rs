@@ -23,7 +23,7 @@ use crate::log::record::{ProposedEvent, Record};
 use crate::log::writer::{Change, Expected, Reply, WriteError, Writer, Written};
 use crate::log::{Log, OpenError, StorageError};
 
-pub use access::{Access, Act, Rights};
+pub use access::{Access, Act, Rights, WrongCredentials};
 pub use checkpoints::Spacing;
 pub use filter::{EventFilter, FilterOn};
 pub use read::{AllRead, Direction, StreamRead};

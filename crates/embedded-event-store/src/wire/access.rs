@@ -1,37 +1,9 @@
-//! Who calls: each call that the protocol knows carries its caller's rights, or is refused here.
+//! Who calls: each call carries its caller's rights, which were found out before any of it was read.
 
-use std::sync::Arc;
-
-use http::HeaderMap;
-use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 use super::errors;
-use crate::service::{Access, Act, Rights};
-
-/// Finds out who calls, before any method is looked at: a wrong password is refused even where nobody needs one.
-#[derive(Clone)]
-pub struct Authenticate(Arc<Access>);
-
-impl Authenticate {
-    /// Knows the users of `access`.
-    pub fn new(access: Arc<Access>) -> Self {
-        Authenticate(access)
-    }
-
-    /// The rights of whoever sends these headers.
-    pub fn rights(&self, headers: &HeaderMap) -> Result<Rights, Status> {
-        self.0.rights(headers).map_err(|_| errors::unauthenticated())
-    }
-}
-
-impl Interceptor for Authenticate {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let rights = self.rights(request.metadata().as_ref())?;
-        request.extensions_mut().insert(rights);
-        Ok(request)
-    }
-}
+use crate::service::{Act, Rights};
 
 /// The rights of whoever sends a request.
 pub fn rights<T>(request: &Request<T>) -> Result<Rights, Status> {

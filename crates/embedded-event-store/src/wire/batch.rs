@@ -36,7 +36,7 @@ use crate::service::{Act, Rights, Store};
 
 /// Appends of one call that may be on their way to the disk at once.
 const IN_FLIGHT: usize = 512;
-/// Appends of one call that may be incomplete at once.
+/// Appends of one call that may be incomplete at once. Nothing is kept for callers who have not logged in.
 const INCOMPLETE: usize = 32;
 
 /// Answers the appends of one call, until the client ends it or the store stops.
@@ -46,7 +46,9 @@ pub fn answers(
     requests: impl Stream<Item = Result<BatchAppendReq, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<BatchAppendResp, Status>> {
     let stopping = store.stopping().clone();
-    let mut session = Session { incomplete: HashMap::new(), max_bytes: store.max_append_bytes() };
+    let most_incomplete = if rights.is_logged_in() { INCOMPLETE } else { 0 };
+    let mut session =
+        Session { incomplete: HashMap::new(), most_incomplete, max_bytes: store.max_append_bytes() };
     let answers = requests
         .take_until(stopping.clone().cancelled_owned())
         .filter_map(move |request| {
@@ -94,6 +96,7 @@ struct Incomplete {
 
 struct Session {
     incomplete: HashMap<Uuid, Incomplete>,
+    most_incomplete: usize,
     max_bytes: usize,
 }
 
@@ -118,7 +121,10 @@ impl Session {
         if request.is_final {
             return Ok(Some(Ready::Whole(append)));
         }
-        if self.incomplete.len() >= INCOMPLETE {
+        if self.most_incomplete == 0 {
+            return Err(Status::resource_exhausted("log in to send an append in several parts"));
+        }
+        if self.incomplete.len() >= self.most_incomplete {
             return Err(Status::resource_exhausted(format!(
                 "this call has {INCOMPLETE} incomplete appends; complete them first"
             )));

@@ -46,7 +46,7 @@ fn whole(ready: Option<Ready>) -> Incomplete {
 }
 
 fn session() -> Session {
-    Session { incomplete: HashMap::new(), max_bytes: 1000 }
+    Session { incomplete: HashMap::new(), most_incomplete: INCOMPLETE, max_bytes: 1000 }
 }
 
 #[test]

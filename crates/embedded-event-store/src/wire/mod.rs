@@ -15,6 +15,7 @@ mod names;
 mod persistent;
 mod read;
 mod server_features;
+mod strangers;
 mod streams;
 
 #[allow(clippy::all, clippy::pedantic, unused_qualifications, rust_2018_idioms, missing_docs, dead_code)]
@@ -24,11 +25,10 @@ mod protocol {
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::service::interceptor::InterceptedService;
 
 use crate::groups::Groups;
 use crate::node::Node;
@@ -39,6 +39,7 @@ use protocol::event_store::client as messages;
 
 pub use event_message::EventMessage;
 pub use group_event_message::GroupEventMessage;
+pub use strangers::{access_denied, refused, taken_from_strangers, wrong_password};
 
 /// The largest request message, in bytes: the protocol's own server has the same bound, a little below 16 MiB.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024 - 10_000;
@@ -49,7 +50,6 @@ const NO_SERVICE: HeaderValue = HeaderValue::from_static("Service is unimplement
 /// All the services, ready to be served.
 pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, node: Arc<Node>, system: &System) -> Routes {
     let monitoring = monitoring::MonitoringService::new(Arc::clone(store), system.clone());
-    let access = access::Authenticate::new(Arc::clone(store.access()));
     let streams = streams::StreamsService::new(Arc::clone(store));
     let streams = messages::streams::streams_server::StreamsServer::new(streams)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -58,34 +58,19 @@ pub fn routes(store: &Arc<Store>, groups: Arc<Groups>, node: Arc<Node>, system: 
         .max_encoding_message_size(usize::MAX);
     let mut routes = Routes::builder();
     routes
-        .add_service(InterceptedService::new(streams, access.clone()))
-        .add_service(InterceptedService::new(persistent, access.clone()))
-        .add_service(messages::gossip::gossip_server::GossipServer::with_interceptor(
-            gossip::GossipService::new(node),
-            access.clone(),
-        ))
-        .add_service(messages::monitoring::monitoring_server::MonitoringServer::with_interceptor(
-            monitoring,
-            access.clone(),
-        ))
-        .add_service(
-            messages::server_features::server_features_server::ServerFeaturesServer::with_interceptor(
-                server_features::ServerFeaturesService,
-                access.clone(),
-            ),
-        );
+        .add_service(streams)
+        .add_service(persistent)
+        .add_service(messages::gossip::gossip_server::GossipServer::new(gossip::GossipService::new(node)))
+        .add_service(messages::monitoring::monitoring_server::MonitoringServer::new(monitoring))
+        .add_service(messages::server_features::server_features_server::ServerFeaturesServer::new(
+            server_features::ServerFeaturesService,
+        ));
     let mut routes = routes.routes();
     let router = routes.axum_router_mut();
-    *router = std::mem::take(router).fallback(move |headers: HeaderMap| {
-        let answer = match access.rights(&headers) {
-            Err(refused) => refused.into_http::<Body>(),
-            Ok(_) => {
-                let mut answer = Status::unimplemented("").into_http::<Body>();
-                // As it is: in the status it would be encoded.
-                answer.headers_mut().insert("grpc-message", NO_SERVICE);
-                answer
-            }
-        };
+    *router = std::mem::take(router).fallback(|| {
+        let mut answer = Status::unimplemented("").into_http::<Body>();
+        // As it is: in the status it would be encoded.
+        answer.headers_mut().insert("grpc-message", NO_SERVICE);
         std::future::ready(answer)
     });
     routes

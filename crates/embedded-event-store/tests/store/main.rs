@@ -19,6 +19,9 @@ mod killing;
 mod pages;
 mod reads;
 mod refusals;
+// They come from several addresses of this machine.
+#[cfg(target_os = "linux")]
+mod strangers;
 mod subscriptions;
 mod support;
 mod verify;

@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use crate::support::{append, client, events, soon, start};
 
 /// The status, the headers in small letters, and the body of an answer.
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -21,7 +21,7 @@ impl Answer {
     }
 }
 
-async fn ask(store: &EmbeddedEventStore, request: &str, headers: &str) -> Answer {
+pub async fn ask(store: &EmbeddedEventStore, request: &str, headers: &str) -> Answer {
     let mut connection = TcpStream::connect(store.address()).await.unwrap();
     let request = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
     connection.write_all(request.as_bytes()).await.unwrap();

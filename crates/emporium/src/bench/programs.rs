@@ -28,6 +28,7 @@ pub fn for_a_crowd() -> impl Iterator<Item = String> {
         "--unpaid-orders-of-address=0",
         "--unpaid-orders-of-customer=0",
         "--scarce-below=0",
+        "--waiting-requests=100000",
     ];
     settings.into_iter().map(str::to_owned)
 }

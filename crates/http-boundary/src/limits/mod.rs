@@ -35,7 +35,7 @@ const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
 /// A new connection costs as much as so many small requests.
 const REQUESTS_OF_A_CONNECTION: u64 = 3;
 
-/// So many bytes of an answer count as one request more.
+/// So many bytes of an answer, and of a body, count as one request more.
 const BYTES_OF_A_REQUEST: u64 = 16 * 1024;
 /// Of a history that is read and folded for a request, so many events count as one request more.
 const EVENTS_OF_A_REQUEST: u64 = 50;
@@ -305,6 +305,14 @@ impl ClientShare {
         let Some((limit, requests)) = self.more(requests) else { return Ok(()) };
         let taken = limit.bucket.take_more(self.client, requests);
         taken.map_err(|refused| limit.refusal(refused.wait))
+    }
+
+    /// Charges the client for a body of so many bytes, before it is looked at.
+    ///
+    /// # Errors
+    /// 429 `too-many-requests` when the share is used up.
+    pub fn charge_for_body(&self, bytes: usize) -> Result<(), Problem> {
+        self.charge(usize::try_from(bytes as u64 / BYTES_OF_A_REQUEST).unwrap_or(usize::MAX))
     }
 
     /// The client's request had so many events read and folded. What that is worth in requests is counted, even if there is

@@ -25,7 +25,7 @@ use crate::metadata::subject_of;
 use rules::{Lists, Rules};
 use users::{Caller, Known, Users};
 
-use users::WrongCredentials;
+pub use users::WrongCredentials;
 
 const ALL: &str = "$all";
 
@@ -81,6 +81,11 @@ impl Access {
         self.users.is_open()
     }
 
+    /// Whether somebody who has not logged in counts as one of `$all` for streams.
+    pub fn anonymous_streams(&self) -> bool {
+        self.anonymous_streams
+    }
+
     /// From now on these users. What others have open ends.
     pub fn set_users(&self, users: &[User]) {
         self.users.replace(users);
@@ -111,6 +116,11 @@ impl Rights {
             Caller::User(user) => Some(user.name()),
             Caller::Unrestricted | Caller::Anonymous => None,
         }
+    }
+
+    /// Whether a user calls.
+    pub fn is_user(&self) -> bool {
+        matches!(self.caller, Caller::User(_))
     }
 
     /// Whether the caller has logged in, if anybody has to.

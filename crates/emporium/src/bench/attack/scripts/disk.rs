@@ -1,4 +1,4 @@
-//! Carts and lines of nobody, which fill the disk.
+//! Carts and lines of nobody, which fill the disk; and bodies with far too many lines, which are refused.
 
 use super::Attack;
 use crate::bench::attack::target::{attacker, client};
@@ -6,6 +6,7 @@ use crate::bench::error::BenchError;
 use crate::bench::shop::CURRENCY;
 use reqwest::Client;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -13,6 +14,8 @@ use uuid::Uuid;
 const LINES: usize = 100;
 /// Requests for lines of one cart.
 const TIMES: usize = 10;
+/// Lines of a body that is refused: nearly as many bytes as it may have.
+const FAR_TOO_MANY: usize = 4_500;
 /// After a refusal.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +47,30 @@ async fn one(attack: &Attack, http: &Client) -> Option<()> {
         post(attack, http, &path, &json!({ "lines": lines })).await?;
     }
     Some(())
+}
+
+/// Sends far too many lines at once, so many requests at once.
+pub async fn many_lines(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
+    let http = client(attacker(9))?;
+    let lines = vec![json!({ "sku": "A", "quantity": 1 }); FAR_TOO_MANY];
+    let body = Arc::new(json!({ "lines": lines }));
+    let path = format!("/carts/{}/lines", Uuid::new_v4());
+    attack
+        .all(at_once, |attack, _| {
+            let (http, path, body) = (http.clone(), path.clone(), Arc::clone(&body));
+            async move {
+                let stop = attack.stop.clone();
+                let sending = async {
+                    loop {
+                        post(&attack, &http, &path, &body).await;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                };
+                stop.run_until_cancelled(sending).await;
+            }
+        })
+        .await;
+    Ok(())
 }
 
 /// The body of a success.

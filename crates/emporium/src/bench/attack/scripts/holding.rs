@@ -14,7 +14,9 @@ const DRIP: Duration = Duration::from_millis(500);
 /// For what is sent at the beginning; who does not take it in this time does not read.
 const TO_SEND: Duration = Duration::from_secs(5);
 /// Bytes of a body that come at once.
-const AT_ONCE: usize = 900_000;
+const AT_ONCE: usize = 120_000;
+/// What takes the largest bodies of strangers. There need not be such a cart.
+const LINES: &str = "POST /carts/01900000-0000-7000-8000-000000000000/lines HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n";
 /// Chunks of a body, of one byte each.
 const CHUNKS: usize = 60_000;
 
@@ -37,16 +39,16 @@ pub async fn slow_head(attack: Attack, _: usize) {
 
 /// One request whose body never ends.
 pub async fn slow_body(attack: Attack, _: usize) {
-    let head = "POST /carts HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n";
+    let head = format!("{LINES}content-length: 130000\r\n\r\n");
     let mut first = head.as_bytes().to_vec();
-    first.extend_from_slice(b"{\"currency\":\"");
+    first.extend_from_slice(b"{\"lines\":\"");
     first.resize(first.len() + AT_ONCE, b'x');
     hold(&attack, &Says { first, then: Some(b'x') }).await;
 }
 
 /// One request whose body comes in chunks of a byte, as fast as they are taken.
 pub async fn tiny_chunks(attack: Attack, _: usize) {
-    let head = "POST /carts HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = format!("{LINES}transfer-encoding: chunked\r\n\r\n");
     let mut first = head.as_bytes().to_vec();
     first.extend(b"1\r\n \r\n".repeat(CHUNKS));
     first.extend_from_slice(b"0\r\n\r\n");

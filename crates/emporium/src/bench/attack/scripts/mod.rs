@@ -25,7 +25,7 @@ pub enum Script {
     Silent,
     /// Heads of requests that come byte by byte
     SlowHeads,
-    /// Bodies that come byte by byte after a megabyte
+    /// Bodies that come byte by byte after as much as a body may have
     SlowBodies,
     /// Live pages with an old Last-Event-ID that nobody reads, over HTTP/1 and HTTP/2
     LivePages,
@@ -45,7 +45,9 @@ pub enum Script {
     Payments,
     /// Bodies in chunks of a byte, as fast as they are taken
     TinyChunks,
-    /// Frames of HTTP/2 that belong to no request, as fast as they are taken
+    /// Bodies with tens of thousands of lines, for a cart that is not there
+    ManyLines,
+    /// Frames of HTTP/2 that belong to no request, pings and refused heads, as fast as they are taken
     Frames,
 }
 
@@ -117,6 +119,7 @@ impl Script {
             Self::Histories => return pages::histories(&attack, strength.at_once).await,
             Self::NewConnections => return pages::new_connections(&attack, strength.at_once).await,
             Self::Payments => return stock::payments(&attack, strength.at_once).await,
+            Self::ManyLines => return disk::many_lines(&attack, strength.at_once).await,
             Self::Pages => return pages::flood(&attack, strength.at_once).await,
         }
         Ok(())

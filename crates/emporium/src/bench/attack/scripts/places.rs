@@ -5,8 +5,8 @@ use super::http2::{Asks, ask};
 use crate::bench::attack::target::attacker;
 use axum::http::{HeaderName, HeaderValue};
 
-/// Far beyond anything that the log has.
-const POSITION: u64 = 1_000_000_000_000;
+/// Beyond anything that the log has, and not so far that nobody would wait for it.
+const POSITION: u64 = 10_000_000;
 const WAITING_OF_A_CONNECTION: usize = 200;
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
