@@ -209,8 +209,8 @@ impl<A: Aggregate> Streams<A> {
         }
     }
 
-    /// The log has this event, whoever wrote it. Those of other categories, and of streams that are not in memory, are none
-    /// of ours.
+    /// The log has this event; this process or another one wrote it. Events of other categories, and of streams that are not
+    /// in memory, are passed over.
     pub(super) fn was_written(&self, event: &RecordedEvent) {
         if event.category() != A::CATEGORY {
             return;

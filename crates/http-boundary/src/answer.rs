@@ -107,7 +107,7 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Whoever asks for the next piece has passed on the one before.
+        // The next piece is asked for when the one before has been passed on.
         self.request.was_taken();
         if !self.rest.is_empty() {
             self.request.offers();

@@ -91,7 +91,7 @@ impl Edge {
         }
     }
 
-    /// Before an answer goes out, whoever made it.
+    /// Counts each answer as it goes out: some are made by the boundary itself.
     fn count(&self, response: &Response<Answer>) {
         if let Some(clients) = &self.clients {
             clients.count(response);

@@ -1,5 +1,5 @@
-//! Who asks is looked at before anything else, while none of the body has been read. Users go on at once. Strangers are
-//! refused here if what they ask for needs a user; otherwise they have limits.
+//! Looks at a request's caller before any of the body is read. Users go on at once. Strangers are refused here if their
+//! request needs a user; otherwise they have limits.
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // Whoever asks for the next piece has passed on the one before.
+        // The next piece is asked for when the one before has been passed on.
         self.visit.request.was_taken();
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if frame.is_some() {

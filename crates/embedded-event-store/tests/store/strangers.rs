@@ -84,7 +84,7 @@ impl Stranger {
     }
 }
 
-/// A message of this length, of which the last byte is missing.
+/// A message of this length without its last byte.
 fn unfinished(length: u32) -> Vec<u8> {
     let mut message = vec![0];
     message.extend(length.to_be_bytes());

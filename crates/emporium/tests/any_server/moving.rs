@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const UNITS: u64 = 10;
 
-/// What is told of the shop, and must be the same in every store.
+/// What the shop's pages say. It must be the same in every store.
 #[derive(Debug, PartialEq)]
 struct Told {
     orders: Vec<Value>,
@@ -22,7 +22,7 @@ struct House<'a> {
 }
 
 impl House<'_> {
-    /// A shopper buys, and what is told then is written down.
+    /// A shopper buys; gives what the pages say then.
     async fn sells(&mut self, service: &Service) -> Told {
         let bought = buy(service, &self.sku).await.expect("the purchase comes to an end in time");
         self.orders.push(bought.order_id);

@@ -64,7 +64,7 @@ struct Shared {
     log: KnownLog,
     nagle: Arc<Nagle>,
     breaker: Arc<Breaker>,
-    /// The last connection that was given up because it was silent. Whoever listens there would hear nothing for long.
+    /// The last connection that was given up because it was silent. A subscription over it would hear nothing for a long time.
     silent: watch::Sender<Option<u64>>,
 }
 

@@ -21,7 +21,7 @@ fn without_settings_an_address_has_three_hundred_queries_and_a_hundred_commands_
     assert!(limits.proxies.trusted_proxies.is_empty());
 }
 
-/// A flood over new connections, none of which is busy, would be refused thousands of times in a second.
+/// A new connection is not busy. A flood over new ones would be refused thousands of times in a second.
 #[tokio::test]
 async fn a_refusal_is_held_back_even_if_its_connection_is_new() {
     let args = ClientLimitArgs { reads_per_second_by_address: 1, ..ClientLimitArgs::without_limits() };
