@@ -46,4 +46,5 @@ mod tampering;
 mod time_travel;
 mod times_and_places;
 mod two_machines;
+mod worth;
 mod written;

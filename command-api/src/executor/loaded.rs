@@ -93,9 +93,9 @@ impl<A: Aggregate> Loaded<A> {
         }
     }
 
-    /// Reads what others have appended since, so many events at most. Gives how many there were. An event that cannot be read, or that no
-    /// shop has written there, is passed over if the operator says so further down the stream; otherwise the state is the
-    /// one before it.
+    /// Reads what others have appended since, so many events at most. Gives how many there were. An event that cannot be
+    /// read, or that no shop has written there, is passed over if the operator says so further down the stream; otherwise
+    /// the state is the one before it.
     pub async fn catch_up(
         &mut self,
         store: &EventStore,

@@ -1,47 +1,18 @@
-//! `emporium event-store` as a process: a history goes out and into another store, and damage is found.
+//! A history goes out and into another store.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod store_process;
-mod unread;
-
-use bytes::Bytes;
-use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
+use crate::store_process::{StoreProcess, emporium, export, import, text, within};
+use crate::{append, event, numbered};
+use event_store::{EventStore, ExpectedRevision, SubscriptionItem};
 use futures::StreamExt;
 use rstest::rstest;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use store_process::{StoreProcess, emporium, export, import, text, within};
-use unread::ends_quietly;
 use uuid::Uuid;
 
-fn event(event_type: &str, is_json: bool, data: &[u8], metadata: &[u8]) -> RawEvent {
-    RawEvent {
-        id: Uuid::new_v4(),
-        event_type: event_type.to_owned(),
-        is_json,
-        data: Bytes::copy_from_slice(data),
-        metadata: Bytes::copy_from_slice(metadata),
-    }
-}
-
-fn numbered(n: u64) -> RawEvent {
-    event("numbered.v1", true, json!({ "n": n }).to_string().as_bytes(), b"")
-}
-
-async fn append(store: &EventStore, stream: &str, first: u64, events: Vec<RawEvent>) {
-    let expected = match first.checked_sub(1) {
-        None => ExpectedRevision::NoStream,
-        Some(last) => ExpectedRevision::Exact(last),
-    };
-    store.append_raw(stream, expected, events).await.unwrap();
-}
-
 /// All that a history can have: JSON and bytes, white space, metadata, cut off, deleted and closed streams, links.
-async fn fill(store: &EventStore) {
+pub async fn fill(store: &EventStore) {
     append(store, "cart-1", 0, (0..20).map(numbered).collect()).await;
     append(store, "files", 0, vec![event("file", false, b"\x00\xff\n", b"\xfe")]).await;
     append(store, "cart-1", 20, vec![event("spaced", true, b" {\"a\" : 1.00}\n", br#"{"actor":"shopper"}"#)])
@@ -79,19 +50,6 @@ fn lines(path: &Path) -> Vec<Value> {
 fn all_lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-#[rstest]
-#[case::of_a_store(&["event-store", "info", "--data-dir"])]
-#[case::of_its_soundness(&["event-store", "verify", "--data-dir"])]
-#[case::of_its_events(&["event-store", "export", "--data-dir"])]
-#[tokio::test]
-async fn a_report_whose_reader_goes_ends_quietly(#[case] command: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = StoreProcess::start(folder.path()).await;
-    fill(&store.client()).await;
-    store.terminate().await;
-    ends_quietly(emporium().args(command).arg(folder.path()));
 }
 
 #[rstest]
@@ -348,163 +306,4 @@ async fn parts_of_a_log_and_single_streams_can_be_exported_from_a_data_folder() 
     let mut info = emporium();
     let info = text(info.args(["event-store", "info", "--data-dir", data]).output().unwrap());
     assert!(info.contains("events     36") && info.contains("streams    7"), "{info}");
-}
-
-#[tokio::test]
-async fn a_flipped_bit_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let store = StoreProcess::start(&data).await;
-    append(&store.client(), "s", 0, vec![event("marked", false, b"find-this-text", b"")]).await;
-    append(&store.client(), "s", 1, (0..10).map(numbered).collect()).await;
-    store.terminate().await;
-    let verify = || emporium().args(["event-store", "verify", "--data-dir"]).arg(&data).output().unwrap();
-    let sound = text(verify());
-    assert!(sound.contains("sound") && sound.contains("events    11"), "{sound}");
-
-    assert!(flip_a_bit(&data, b"find-this-text"), "the data is somewhere in the folder");
-    let damaged = verify();
-    assert!(!damaged.status.success());
-    let said = String::from_utf8_lossy(&damaged.stderr).into_owned();
-    assert!(said.contains("is damaged: restore it from a copy"), "{said}");
-
-    let mut elsewhere = emporium();
-    let elsewhere =
-        elsewhere.args(["event-store", "verify", "--data-dir", "no-such-folder"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("there is no event store"));
-    assert!(!Path::new("no-such-folder").exists());
-}
-
-fn flip_a_bit(folder: &Path, of: &[u8]) -> bool {
-    let mut flipped = false;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            flipped |= flip_a_bit(&path, of);
-            continue;
-        }
-        let mut bytes = fs::read(&path).unwrap();
-        if let Some(at) = bytes.windows(of.len()).position(|window| window == of) {
-            bytes[at] ^= 1;
-            fs::write(&path, bytes).unwrap();
-            flipped = true;
-        }
-    }
-    flipped
-}
-
-#[tokio::test]
-async fn only_listed_users_may_use_the_store_and_a_reader_may_not_write() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users.json");
-    let listed = json!([
-        { "name": "ann", "password": "first", "role": "admin" },
-        { "name": "bob", "password": "second", "role": "read-only" },
-    ]);
-    fs::write(&users, listed.to_string()).unwrap();
-    let data_dir = folder.path().join("data");
-    let store = StoreProcess::start_with(&data_dir, &["--users", users.to_str().unwrap()]).await;
-    let as_user = |credentials: &str| {
-        EventStore::connect(&store.url.replacen("://", &format!("://{credentials}@"), 1)).unwrap()
-    };
-    let event = || vec![numbered(1)];
-    as_user("ann:first").append_raw("s", ExpectedRevision::NoStream, event()).await.unwrap();
-    let bob = as_user("bob:second");
-    assert!(bob.head().await.unwrap().is_some());
-    bob.append_raw("t", ExpectedRevision::NoStream, event()).await.expect_err("he may only read");
-    as_user("bob:wrong").head().await.expect_err("not his password");
-    store.client().head().await.expect_err("nobody is not listed");
-    store.terminate().await;
-}
-
-#[tokio::test]
-async fn users_that_are_changed_count_after_a_hangup_and_one_is_granted_the_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users.json");
-    let listed = |password: &str| {
-        let ops = json!({ "name": "shop", "password": password, "groups": ["$ops"] });
-        json!([{ "name": "ann", "password": "first", "role": "admin" }, ops]).to_string()
-    };
-    fs::write(&users, listed("old")).unwrap();
-    let data_dir = folder.path().join("data");
-    let store = StoreProcess::start_with(&data_dir, &["--users", users.to_str().unwrap()]).await;
-    let url = |credentials: &str| store.url.replacen("://", &format!("://{credentials}@"), 1);
-    let shop = |password: &str| EventStore::connect(&url(&format!("shop:{password}"))).unwrap();
-    shop("old").head().await.expect_err("it may not read the log yet");
-    let grant = || {
-        let mut command = emporium();
-        command.args(["event-store", "grant", "--user", "shop", "--url", &url("ann:first")]);
-        text(command.output().unwrap())
-    };
-    assert!(grant().contains("from now on"));
-    assert!(grant().contains("already"));
-    shop("old").head().await.unwrap();
-
-    fs::write(&users, listed("new")).unwrap();
-    store.signal(Signal::HUP);
-    within(async {
-        while shop("new").head().await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    shop("old").head().await.expect_err("its password is another now");
-    store.terminate().await;
-}
-
-#[test]
-fn a_list_that_names_nobody_does_not_open_the_store_to_everybody() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users.json");
-    fs::write(&users, "[]").unwrap();
-    let data_dir = folder.path().join("data");
-    let output = emporium()
-        .args(["event-store", "serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(data_dir)
-        .arg("--users")
-        .arg(users)
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8(output.stderr).unwrap().contains("names nobody"));
-}
-
-#[tokio::test]
-async fn a_store_that_runs_alone_says_what_connections_and_descriptors_it_has() {
-    let folder = tempfile::tempdir().unwrap();
-    let args = ["--open", "--operations-listen", "127.0.0.1:0"];
-    let mut store = StoreProcess::start_with(folder.path(), &args).await;
-    store.client().head().await.unwrap();
-    let line = store.line().await;
-    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect(&line).to_owned();
-    let ready = within(reqwest::get(&url)).await.unwrap();
-    assert_eq!(ready.status(), reqwest::StatusCode::OK);
-    let ready: Value = ready.json().await.unwrap();
-    let detail = &ready["parts"]["connections"]["detail"];
-    assert!(detail["ports"]["event-store"]["most"].as_u64() > Some(0), "{ready}");
-    assert!(detail["descriptors"]["used"].as_u64() > Some(0), "{ready}");
-    let metrics = within(reqwest::get(url.replace("readyz", "metrics"))).await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    let figure = |name: &str| {
-        let line = metrics.lines().find(|line| line.starts_with(&format!("emporium_{name} ")));
-        line.unwrap_or_else(|| panic!("{name}: {metrics}"))
-            .rsplit_once(' ')
-            .unwrap()
-            .1
-            .parse::<u64>()
-            .unwrap()
-    };
-    assert!(figure("connections_accepted_total{port=\"event-store\"}") > 0);
-    assert!(figure("descriptors_used") > 0 && figure("descriptors_limit") >= figure("descriptors_used"));
-
-    let taken = url.trim_start_matches("http://").trim_end_matches("/readyz");
-    let other = tempfile::tempdir().unwrap();
-    let data_dir = other.path().join("store");
-    let mut command = emporium();
-    command.args(["event-store", "serve", "--open", "--listen", "127.0.0.1:0", "--operations-listen", taken]);
-    let output = command.arg("--data-dir").arg(&data_dir).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.contains(taken) && error.contains("--operations-listen"));
-    assert!(!data_dir.exists(), "something was started");
-    store.terminate().await;
 }
