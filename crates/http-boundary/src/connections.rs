@@ -77,9 +77,6 @@ impl Edge {
     /// Here and not as layers of the router: each of those would cost every request a few allocations, and a copy of all
     /// that the layers below it hold.
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
-        if !names_one_host(&request) {
-            return no_host().into_response();
-        }
         let Some(clients) = &self.clients else { return self.route(request).await };
         match clients.admit(request).await {
             Ok((request, share)) => {
@@ -99,6 +96,9 @@ impl Edge {
     }
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {
+        if !names_one_host(&request) {
+            return no_host().into_response();
+        }
         let Ok(response) = self.router.clone().call(request).await;
         response
     }
@@ -177,7 +177,7 @@ pub(crate) async fn serve_within(
             let asked = Asked { edge: Arc::clone(&edge), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
-                let serving = answer(stream, (asked, pause), &builder, &stop);
+                let serving = answer(stream, asked, pause, &builder, &stop);
                 too_late.run_until_cancelled(serving).await;
             });
         }
@@ -209,10 +209,11 @@ fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Answers on one connection until either side closes it.
+/// Answers on one connection until either side closes it. It is read after a pause.
 async fn answer(
     stream: TcpStream,
-    (asked, pause): (Asked, Duration),
+    asked: Asked,
+    pause: Duration,
     builder: &Builder<TokioExecutor>,
     stop: &CancellationToken,
 ) {

@@ -1,7 +1,7 @@
 //! A store that runs alone: who may use it, and what it says of itself.
 
-use crate::store_process::{StoreProcess, emporium, text, within};
 use crate::numbered;
+use crate::store_process::{StoreProcess, emporium, text, within};
 use event_store::{EventStore, ExpectedRevision};
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -65,6 +65,7 @@ impl Client {
 #[case::probes("GET /readyz", 200)]
 #[case::probes_with_a_wrong_token("GET /readyz\nauthorization: Bearer guessed", 401)]
 #[case::signs_of_life("GET /livez", 200)]
+#[case::a_second_host("GET /\nhost: another", 400)]
 #[tokio::test]
 async fn whatever_is_asked_for_counts(#[case] request: &str, #[case] usual: u16) {
     let service = service().await;
