@@ -34,6 +34,10 @@ pub struct DatabaseArgs {
     /// does. Their other queries wait, and leave the processor to others
     #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_BUSY_ADDRESS", default_value_t = Self::QUERIES_AT_ONCE, value_name = "N")]
     pub queries_at_once_by_busy_address: usize,
+
+    /// The same for the busy connections of all addresses together. The default is one for each processor, and two at least
+    #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_THE_BUSY", default_value_t = TurnLimits::places_of_the_busy(), value_name = "N")]
+    pub queries_at_once_by_the_busy: usize,
 }
 
 impl DatabaseArgs {
@@ -58,6 +62,7 @@ impl Default for DatabaseArgs {
             queries_waiting: Self::QUERIES_WAITING,
             queries_at_once: Self::queries_at_once(),
             queries_at_once_by_busy_address: Self::QUERIES_AT_ONCE,
+            queries_at_once_by_the_busy: TurnLimits::places_of_the_busy(),
         }
     }
 }
@@ -86,6 +91,7 @@ impl Database {
         let turns = Turns::new(TurnLimits {
             places: usize::try_from(args.queries_at_once.get()).unwrap_or(1),
             places_of_a_busy_address: args.queries_at_once_by_busy_address,
+            places_of_the_busy: args.queries_at_once_by_the_busy,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
             waiting_of_an_address: args.queries_waiting.div_ceil(2),
             waiting: args.queries_waiting,

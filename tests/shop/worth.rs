@@ -125,6 +125,24 @@ async fn each_sku_of_an_order_counts_as_a_command(pool: PgPool) {
     checkout.header("prefer", "wait=20").json(&body).send().await.expect(StatusCode::OK);
 }
 
+#[sqlx::test(migrations = false)]
+async fn a_payment_counts_as_the_commands_that_follow_from_it(pool: PgPool) {
+    let shop = open(&pool, Limits { writes_per_second: 2, ..Limits::default() }).await;
+    let path = format!("/orders/{}/payments", uuid::Uuid::nil());
+    let body = json!({
+        "amount": { "amount": 100, "currency": "GBP" }, "payment_method": "pm_card_chargeDeclined",
+    });
+    // Each over a connection of its own, and none of them busy. The burst is twenty, and each counts as six.
+    let pay = || ask(&shop, Method::POST, &path).new_key().json(&body);
+    let answers = join_all((0..6).map(|_| pay().send())).await;
+    let refused = answers.iter().filter(|reply| reply.status == StatusCode::TOO_MANY_REQUESTS).count();
+    assert!((1..=3).contains(&refused), "{answers:?}");
+    // The operator is not counted.
+    for reply in join_all((0..6).map(|_| pay().operator().send())).await {
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{reply:?}");
+    }
+}
+
 /// How often a page of a cart with a thousand events is answered, over a connection of its own each time, before its address
 /// has used up its share of twenty.
 async fn answered_of_a_long_history(pool: &PgPool, page: &str) -> usize {

@@ -41,6 +41,10 @@ pub struct AdmissionArgs {
     #[arg(long, env = "EMPORIUM_COMMANDS_IN_WORK_BY_BUSY_ADDRESS", default_value_t = Self::BY_BUSY_ADDRESS, value_name = "N")]
     pub commands_in_work_by_busy_address: usize,
 
+    /// The same for the busy connections of all addresses together. The default is one for each processor, and two at least
+    #[arg(long, env = "EMPORIUM_COMMANDS_IN_WORK_BY_THE_BUSY", default_value_t = TurnLimits::places_of_the_busy(), value_name = "N")]
+    pub commands_in_work_by_the_busy: usize,
+
     /// The folder on this machine where the event store keeps its log, to notice in time that its disk fills up; not
     /// needed for the embedded event store
     #[arg(long, env = "EMPORIUM_EVENT_STORE_FOLDER", value_name = "PATH")]
@@ -62,6 +66,7 @@ impl AdmissionArgs {
         Self {
             commands_in_work: 0,
             commands_in_work_by_busy_address: usize::MAX,
+            commands_in_work_by_the_busy: usize::MAX,
             event_store_folder: None,
             disk_kept_for_orders: None,
         }
@@ -129,13 +134,19 @@ impl Admission {
         let busy = TurnLimits {
             places: usize::MAX,
             places_of_a_busy_address: args.commands_in_work_by_busy_address,
+            places_of_the_busy: args.commands_in_work_by_the_busy,
             waiting_of_a_connection: WAITING_OF_A_CONNECTION,
             waiting_of_an_address: (waiting / 2).max(1),
             waiting: waiting.max(1),
             patience: TURN_WITHIN,
         };
-        let of_large_orders =
-            Turns::new(TurnLimits { places: LARGE_ORDERS, places_of_a_busy_address: LARGE_ORDERS, ..busy });
+        let of_large_orders = TurnLimits {
+            places: LARGE_ORDERS,
+            places_of_a_busy_address: LARGE_ORDERS,
+            places_of_the_busy: LARGE_ORDERS,
+            ..busy
+        };
+        let of_large_orders = Turns::new(of_large_orders);
         let (all, taken) = (args.commands_in_work, AtomicUsize::new(0));
         let of_the_busy = Turns::new(busy);
         let admission = Self(Arc::new(Places { all, taken, of_the_busy, of_large_orders, disk }));

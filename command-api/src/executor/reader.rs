@@ -16,6 +16,7 @@ pub(super) const AT_ONCE: usize = 300;
 const TURNS: TurnLimits = TurnLimits {
     places: 2,
     places_of_a_busy_address: 1,
+    places_of_the_busy: 1,
     waiting_of_a_connection: 8,
     waiting_of_an_address: 8,
     waiting: 512,

@@ -14,10 +14,14 @@ use domain::order::{Command, Order, Payment, PaymentPhase, PlacedOrder, Status};
 use domain::{
     Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, WebAddress, fulfilment,
 };
-use http_boundary::{Operator, PathParams, Problem};
+use http_boundary::{ClientShare, Operator, PathParams, Problem};
 use payment_gateway::check_amount;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// A payment counts as so many commands more than the one it came as: stock, the payment gateway and the order's other events
+/// follow from it.
+const COMMANDS_THAT_FOLLOW: usize = 5;
 
 pub fn routes() -> Router<Shared> {
     Router::new()
@@ -41,6 +45,7 @@ struct Pay {
 async fn pay(
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
+    share: ClientShare,
     CommandRequest { body, context }: CommandRequest<Pay>,
 ) -> Result<Answer, Problem> {
     let Pay { amount, payment_method, return_url, method, reference, payment_id } = body;
@@ -59,6 +64,7 @@ async fn pay(
     let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id(&format!("payment {order_id}"))));
     match (payment_method, method, reference) {
         (Some(token), None, None) => {
+            share.charge_a_person(COMMANDS_THAT_FOLLOW)?;
             let hold_seconds = Some(shared.hold_seconds);
             // Or a penny that waits for a bank would keep the goods.
             let in_part = context.caller.is_operator() || shared.unpaid.payments_in_part;

@@ -133,20 +133,9 @@ impl HangUp {
     }
 }
 
-/// Answers on a listener until told to stop, and then finishes what is under way. The router answers alone: there is
-/// nothing else at its edge but the limits.
+/// Answers on a listener until told to stop, and then finishes what is under way. Clients are limited if there are limits for
+/// them. The router answers alone: there is nothing else at its edge.
 pub async fn serve_alone(
-    listener: TcpListener,
-    router: Router,
-    share: Share,
-    http: &HttpLimits,
-    stop: CancellationToken,
-) {
-    serve_within(None, listener, router, share, http, stop).await;
-}
-
-/// The same, within what the clients may ask for, if they are limited.
-pub(crate) async fn serve_within(
     clients: Option<ClientLimits>,
     listener: TcpListener,
     router: Router,

@@ -111,7 +111,7 @@ impl OperationsListener {
     /// Says how the parts of the process are until told to stop, without asking for a token.
     pub async fn serve(self, health: &Health, limits: &HttpLimits, stop: CancellationToken) {
         let router = with_edge(health.open_routes());
-        connections::serve_alone(self.listener, router, Share::OPERATIONS, limits, stop).await;
+        connections::serve_alone(None, self.listener, router, Share::OPERATIONS, limits, stop).await;
     }
 }
 

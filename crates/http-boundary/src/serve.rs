@@ -60,7 +60,7 @@ pub async fn serve(
     http: &HttpLimits,
     stop: CancellationToken,
 ) {
-    connections::serve_within(Some(clients), listener, with_edge(router), Share::PUBLIC, http, stop).await;
+    connections::serve_alone(Some(clients), listener, with_edge(router), Share::PUBLIC, http, stop).await;
 }
 
 async fn unknown_address(uri: Uri) -> Problem {

@@ -1,12 +1,14 @@
 //! Whose turn it is. As many as there are places; the others wait, in turn by address and, behind one address, by
 //! connection: a client that sends a thousand requests at once delays its own, and another's by one or two.
 //!
-//! Busy connections, which send more than a person does, have only a few places for each address, even if more are free:
-//! the processor is shared by all, and a place that a flood may not have leaves it to others.
+//! Busy connections, which send more than a person does, have only a few places for each address, and a few for all
+//! addresses together, even if more are free: the processor is shared by all, and a place that a flood may not have leaves
+//! it to others.
 
 use crate::Client;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -18,6 +20,8 @@ pub struct TurnLimits {
     pub places: usize,
     /// Of these, the busy connections of one address. At least one, whatever it says.
     pub places_of_a_busy_address: usize,
+    /// Of these, the busy connections of all addresses together. At least one, whatever it says.
+    pub places_of_the_busy: usize,
     /// How many requests of one connection wait.
     pub waiting_of_a_connection: usize,
     /// How many requests from one address wait.
@@ -26,6 +30,14 @@ pub struct TurnLimits {
     pub waiting: usize,
     /// How long one waits.
     pub patience: Duration,
+}
+
+impl TurnLimits {
+    /// Places for the busy connections of all addresses: one for each processor, and two at least.
+    #[must_use]
+    pub fn places_of_the_busy() -> usize {
+        std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(2)
+    }
 }
 
 /// The places. Cheap to clone; all clones are one.
@@ -49,8 +61,11 @@ pub struct NoTurn;
 struct Room {
     free: usize,
     waiting: usize,
-    /// Places that busy connections have, by address.
+    /// Of those that wait, the ones on connections that are not busy.
+    ordinary_waiting: usize,
+    /// Places that busy connections have, by address, and in all.
     busy: HashMap<IpAddr, usize>,
+    all_busy: usize,
     addresses: Line<IpAddr, Address>,
 }
 
@@ -110,6 +125,7 @@ impl Turns {
         room.free -= 1;
         if client.is_busy {
             *room.busy.entry(client.address).or_default() += 1;
+            room.all_busy += 1;
         }
         Turn { turns: Some(self.clone()), client }
     }
@@ -159,7 +175,8 @@ impl Room {
     }
 
     fn busy_may_have_more(&self, address: IpAddr, limits: &TurnLimits) -> bool {
-        self.busy.get(&address).copied().unwrap_or_default() < limits.places_of_a_busy_address.max(1)
+        self.all_busy < limits.places_of_the_busy.max(1)
+            && self.busy.get(&address).copied().unwrap_or_default() < limits.places_of_a_busy_address.max(1)
     }
 
     fn take_back(&mut self, client: Client) {
@@ -168,6 +185,7 @@ impl Room {
             && let Some(busy) = self.busy.get_mut(&client.address)
         {
             *busy -= 1;
+            self.all_busy -= 1;
             if *busy == 0 {
                 self.busy.remove(&client.address);
             }
@@ -186,6 +204,7 @@ impl Room {
         }
         let (call, called) = oneshot::channel();
         self.waiting += 1;
+        self.ordinary_waiting += usize::from(!client.is_busy);
         let address = self.addresses.of(client.address);
         address.waiting += 1;
         let line = if client.is_busy { &mut address.busy } else { &mut address.ordinary };
@@ -193,10 +212,11 @@ impl Room {
         Ok(called)
     }
 
-    /// The next one that may have a place, if one is free. Of the addresses that wait, those whose busy connections have
-    /// all that they may have are passed over; each of them has a place, so there are no more of them than places.
+    /// The next one that may have a place, if one is free. Of the addresses that wait, those with nothing but busy connections
+    /// are passed over if these have all that they may have.
     fn call(&mut self, limits: &TurnLimits) -> Option<Call> {
-        if self.free == 0 {
+        let busy_have_all = self.all_busy >= limits.places_of_the_busy.max(1);
+        if self.free == 0 || busy_have_all && self.ordinary_waiting == 0 {
             return None;
         }
         for _ in 0..self.addresses.next.len() {
@@ -204,6 +224,7 @@ impl Room {
             let busy_too = self.busy_may_have_more(next, limits);
             if let Some(called) = self.addresses.turn(|address| address.call(busy_too)) {
                 self.waiting = self.waiting.saturating_sub(1);
+                self.ordinary_waiting -= usize::from(!called.client.is_busy);
                 return Some(called);
             }
         }

@@ -3,7 +3,7 @@
 use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
-use http_boundary::{HttpLimits, output, process};
+use http_boundary::{HttpLimits, Refusals, output, process};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,6 +72,7 @@ impl From<SandboxArgs> for SandboxConfig {
             public_url: args.public_url,
             keeps_keys: Duration::from_secs(args.keeps_keys),
             limits: args.limits,
+            refusals: Refusals::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
-use http_boundary::HttpLimits;
+use http_boundary::{ClientLimitArgs, ClientLimits, HttpLimits, OperatorToken, ProxyArgs, Refusals};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,11 @@ use std::time::Duration;
 pub const DEFAULT_SECRET_KEY: &str = "sk_test_emporium";
 /// The port that Stripe's own mock server has, so that it is easy to remember.
 const DEFAULT_PORT: u16 = 12111;
+/// Requests that one address may send in a second without the secret key, of each kind: a shopper asks for a page, and sends a
+/// form.
+const GUESTS_A_SECOND: u32 = 50;
+/// So many seconds' worth at once.
+const GUESTS_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// As long as Stripe promises.
 pub(crate) const KEEPS_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -29,6 +35,8 @@ pub struct SandboxConfig {
     pub keeps_keys: Duration,
     /// How many connections and requests it puts up with.
     pub limits: HttpLimits,
+    /// Where it counts what it refuses.
+    pub refusals: Refusals,
 }
 
 impl SandboxConfig {
@@ -44,7 +52,19 @@ impl SandboxConfig {
             public_url: None,
             keeps_keys: KEEPS_KEYS,
             limits: HttpLimits::default(),
+            refusals: Refusals::default(),
         }
+    }
+
+    /// What those may ask for who have no key. Whoever has it asks without limits.
+    pub(crate) fn limits_of_guests(&self) -> ClientLimits {
+        let args = ClientLimitArgs {
+            proxies: ProxyArgs::default(),
+            reads_per_second_by_address: GUESTS_A_SECOND,
+            writes_per_second_by_address: GUESTS_A_SECOND,
+            burst_seconds_by_address: GUESTS_BURST_SECONDS,
+        };
+        ClientLimits::new(&args, OperatorToken::new(&self.secret_key), self.refusals.clone())
     }
 }
 

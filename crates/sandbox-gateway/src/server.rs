@@ -87,6 +87,7 @@ impl SandboxGateway {
         let webhooks = config.webhook.as_ref().map(|webhook| Webhooks::new(webhook, stop.clone()));
         let webhooks = webhooks.transpose()?;
         let mut book = Book::open(&config, now())?;
+        let guests = Some(config.limits_of_guests());
         let failed = |source| StartError::Listen { address: config.listen, source };
         let address = listener.local_addr().map_err(failed)?;
         book.is_at(config.public_url.unwrap_or_else(|| format!("http://{}", reachable(address))));
@@ -108,10 +109,9 @@ impl SandboxGateway {
             later::settle_refund(&sandbox, id, due);
         }
         let router = routes::router(sandbox.clone());
-        let stop_serving = stop.clone();
-        let limits = config.limits;
+        let (limits, stop_serving) = (config.limits, stop.clone());
         sandbox.tasks.spawn(async move {
-            serve_alone(listener, router, Share::SANDBOX, &limits, stop_serving).await;
+            serve_alone(guests, listener, router, Share::SANDBOX, &limits, stop_serving).await;
         });
         Ok(Self { address, sandbox, _stops: stop.drop_guard() })
     }

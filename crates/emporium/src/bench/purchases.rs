@@ -69,7 +69,7 @@ struct Shop {
 struct Shops {
     shops: Vec<Arc<Shop>>,
     services: Vec<ServiceProcess>,
-    /// What they share, if there are several.
+    /// What they share, if the event store is not embedded: so one service is held against several fairly.
     postgres: Option<PrivatePostgres>,
 }
 
@@ -149,9 +149,9 @@ impl Shops {
         if count > 1 && event_store.is_none() {
             return Err(BenchError::NothingToShare);
         }
-        let postgres = match count {
-            1 => None,
-            _ => Some(PrivatePostgres::start(Config::durable(folder.join("postgres"))).await?),
+        let postgres = match event_store {
+            None => None,
+            Some(_) => Some(PrivatePostgres::start(Config::durable(folder.join("postgres"))).await?),
         };
         let database =
             postgres.as_ref().map(|postgres| format!("--database-url={}", postgres.database_url()));

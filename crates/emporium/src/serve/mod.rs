@@ -72,9 +72,10 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let Addresses { http: listeners, event_store, sandbox } = Addresses::take(&args).await?;
     let (address, operations) = (listeners.main, listeners.operations);
     let (embedded, settings) = prepare(&args, event_store).await?;
-    let sandbox = sandbox::start(&args, sandbox, &settings.data_dir, address)?;
+    let health = Health::default();
+    let sandbox = sandbox::start(&args, sandbox, &settings.data_dir, address, health.refusals())?;
     let payments = sandbox.as_ref().map_or_else(|| args.payments.clone(), |(_, payments)| payments.clone());
-    let services = Services::start(&args, &settings, payments, embedded.postgres, listeners)?;
+    let services = Services::start(&args, &settings, payments, health, embedded.postgres, listeners)?;
     let shown = embedded.event_store.as_ref().map(OwnEventStore::for_people);
     let gateway = sandbox.as_ref().map(|(sandbox, _)| sandbox.address());
     let token_file = settings.token_file.as_deref();
@@ -254,10 +255,10 @@ impl Services {
         args: &ServeArgs,
         settings: &Settings,
         payments: PaymentConfig,
+        health: Health,
         postgres: Option<(PrivatePostgres, PathBuf)>,
         listeners: Listeners,
     ) -> Result<Self, ServeError> {
-        let health = Health::default();
         let services = Self {
             requests: CancellationToken::new(),
             work: CancellationToken::new(),
@@ -267,11 +268,7 @@ impl Services {
             storing: TaskTracker::new(),
         };
         let commands = command_api::Application::build(command_config(args, settings, payments), &health)?;
-        // Beside a database of our own they share the machine with everything else, and give way to it.
-        let background =
-            postgres.is_some().then(Background::start).transpose().map_err(ServeError::Background)?;
-        let projections_config = projections_config(args, settings, background.is_some());
-        let projections = projections::Application::build(projections_config, &health)?;
+        let projections = projections::Application::build(projections_config(args, settings), &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
         let router = commands.router().merge(queries.router()).merge(projections.router());
         if let Some((server, data_dir)) = postgres {
@@ -279,11 +276,9 @@ impl Services {
             services.storing.spawn(postgres::keep_running(server, data_dir, health.clone(), stop));
         }
         services.work_on("queries", &health, queries.run(services.work.clone()));
+        let background = Background::start().map_err(ServeError::Background)?;
         let projecting = projections.run(services.work.clone());
-        match background {
-            Some(background) => services.work_on("projections", &health, background.run(projecting)),
-            None => services.work_on("projections", &health, projecting),
-        }
+        services.work_on("projections", &health, background.run(projecting));
         let stop = services.work.clone();
         let verifying = commands.verify_history(stop.clone());
         services.work_on("processes", &health, async move { commands.run_processes(stop).await });
@@ -355,13 +350,12 @@ fn event_store_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("event-store")
 }
 
-fn projections_config(args: &ServeArgs, settings: &Settings, gives_way: bool) -> projections::Config {
-    let event_store = &settings.event_store;
+fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Config {
     projections::Config {
         listen: args.listen,
         http: args.http.clone(),
-        // Nobody who does not give way may follow the log through threads that do.
-        event_store: if gives_way { event_store.another() } else { event_store.clone() },
+        // Projections give way to everything else: nothing else may follow the log through their threads.
+        event_store: settings.event_store.another(),
         database_url: settings.database_url.clone(),
         analytics_database_url: args.analytics_database_url.clone(),
         operator_token: settings.operator_token.clone(),

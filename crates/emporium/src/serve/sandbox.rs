@@ -3,6 +3,7 @@
 use super::{ServeArgs, ServeError};
 use crate::secrets;
 use command_api::PaymentConfig;
+use http_boundary::Refusals;
 use sandbox_gateway::{SandboxConfig, SandboxGateway, Webhook};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +16,7 @@ pub fn start(
     listener: Option<TcpListener>,
     data_dir: &Path,
     service: SocketAddr,
+    refusals: &Refusals,
 ) -> Result<Option<(SandboxGateway, PaymentConfig)>, ServeError> {
     let Some(listener) = listener else { return Ok(None) };
     let webhook_secret = match &args.payments.payment_webhook_secret {
@@ -29,6 +31,9 @@ pub fn start(
         secret: webhook_secret.clone(),
         events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
     });
+    config.refusals = refusals.clone();
+    // Not the one that everybody knows: whoever has it pays, refunds and fills the disk without limits.
+    config.secret_key = secrets::read_or_make(&data_dir.join("sandbox-key"))?;
     let secret_key = config.secret_key.clone();
     let sandbox = SandboxGateway::start_on(listener, config)?;
     let payments = PaymentConfig {

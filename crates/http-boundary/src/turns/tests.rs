@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 const LIMITS: TurnLimits = TurnLimits {
     places: 1,
     places_of_a_busy_address: 2,
+    places_of_the_busy: 100,
     waiting_of_a_connection: 100,
     waiting_of_an_address: 1_000,
     waiting: 2_000,
@@ -151,4 +152,30 @@ async fn a_turn_that_does_not_come_is_given_up() {
     let turns = Turns::new(TurnLimits { patience: Duration::ZERO, ..LIMITS });
     let _place = take(&turns).await;
     assert!(turns.take(client(1, 1)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_busy_of_many_addresses_have_no_more_places_together_than_they_may() {
+    let turns = Turns::new(TurnLimits { places: 10, places_of_the_busy: 3, ..LIMITS });
+    let mut places = Vec::new();
+    for address in 1..=3 {
+        places.push(turns.take(busy(address, 1)).now_or_never().expect("it is free").unwrap());
+    }
+    let mut waiters: Vec<_> = (4..=40).map(|address| waiter(&turns, busy(address, 1))).collect();
+    // There are places for everybody else, and a busy one's place is the next busy one's.
+    let mut others = Vec::new();
+    for address in 100..107 {
+        others.push(turns.take(client(address, 1)).now_or_never().expect("it is free").unwrap());
+    }
+    let mut visitor = waiter(&turns, client(200, 1));
+    drop(places.pop());
+    let has_place = |waiter: &mut Waiter| waiter.now_or_never().map(Result::unwrap);
+    let called = waiters.first_mut().and_then(has_place);
+    assert!(called.is_some(), "the first of them");
+    assert!(has_place(&mut visitor).is_none());
+    // No busy one may have this, though 36 came before the visitor.
+    drop(others.pop());
+    assert!(has_place(&mut visitor).is_some());
+    assert!(waiters.iter_mut().skip(1).all(|waiter| has_place(waiter).is_none()));
+    assert_eq!(turns.waiting(), 36);
 }
