@@ -33,6 +33,7 @@ fn new_event(event: &Event) -> NewEvent {
         actor: "shopper".to_owned(),
         occurred_at: chrono::Utc::now(),
         fingerprint: String::new(),
+        more: false,
     };
     NewEvent { id, event_type: event.type_name(), data: event.payload(), metadata: metadata.to_json() }
 }

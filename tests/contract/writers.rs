@@ -28,6 +28,7 @@ pub fn event_with(data: &serde_json::Value) -> NewEvent {
         actor: "operator".to_owned(),
         occurred_at: Utc::now(),
         fingerprint: String::new(),
+        more: false,
     };
     NewEvent {
         id,

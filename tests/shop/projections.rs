@@ -223,6 +223,7 @@ async fn spoil(shop: &Shop) {
         actor: "operator".to_owned(),
         occurred_at: chrono::DateTime::UNIX_EPOCH,
         fingerprint: String::new(),
+        more: false,
     };
     let of_the_future = NewEvent {
         id: Uuid::from_u128(2),

@@ -180,6 +180,7 @@ async fn goods_that_were_taken_from_an_order_are_missed_although_every_table_agr
         actor: "a thief".to_owned(),
         occurred_at: Utc::now(),
         fingerprint: String::new(),
+        more: false,
     };
     let stolen =
         NewEvent { id, event_type: taken.type_name(), data: taken.payload(), metadata: metadata.to_json() };

@@ -54,6 +54,7 @@ pub fn metadata() -> Metadata {
         actor: "test".to_owned(),
         occurred_at: Utc::now(),
         fingerprint: String::new(),
+        more: false,
     }
 }
 

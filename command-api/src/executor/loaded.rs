@@ -320,16 +320,19 @@ pub(super) fn chained(
     new_key: Option<Uuid>,
     (first_revision, link): (u64, &Digest),
 ) -> (Vec<NewEvent>, Digest) {
-    let metadata = envelope.metadata().to_json();
+    let metadata = envelope.metadata();
+    let (last, before_others) = (metadata.to_json(), Metadata { more: true, ..metadata }.to_json());
     let mut link = *link;
     let mut events = Vec::new();
-    for ((event_type, data), revision) in contents.zip(first_revision..) {
+    let mut contents = contents.zip(first_revision..).peekable();
+    while let Some(((event_type, data), revision)) = contents.next() {
+        let metadata = if contents.peek().is_some() { &before_others } else { &last };
         let mut name = format!("{stream}/{revision}/{event_type}/").into_bytes();
-        for part in [link.as_slice(), &metadata, &data] {
+        for part in [link.as_slice(), metadata, &data] {
             name.extend_from_slice(part);
         }
         let id = Uuid::new_v5(&new_key.unwrap_or(envelope.command_id), &name);
-        let open = chain::open(&metadata);
+        let open = chain::open(metadata);
         link = chain::link(&link, &Linked { stream, revision, id, event_type, data: &data, metadata: open });
         events.push(NewEvent { id, event_type, data, metadata: chain::with_link(metadata.clone(), &link) });
     }

@@ -152,6 +152,7 @@ impl Envelope {
             actor: self.actor.clone(),
             occurred_at: self.occurred_at,
             fingerprint: self.fingerprint.clone(),
+            more: false,
         }
     }
 }

@@ -299,5 +299,6 @@ fn metadata(set: Uuid, named: Uuid) -> Metadata {
         actor: ACTOR.to_owned(),
         occurred_at: Utc::now(),
         fingerprint: String::new(),
+        more: false,
     }
 }

@@ -263,6 +263,7 @@ fn new_event(recorded: &Recorded) -> Result<NewEvent, AppendError> {
             actor: super::settle::ACTOR.to_owned(),
             occurred_at: Utc::now(),
             fingerprint: String::new(),
+            more: false,
         }
         .to_json(),
     })

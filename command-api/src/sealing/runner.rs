@@ -320,6 +320,7 @@ fn new_event(seal: &Seal, now: DateTime<Utc>) -> Result<NewEvent, AppendError> {
             actor: ACTOR.to_owned(),
             occurred_at: now,
             fingerprint: String::new(),
+            more: false,
         }
         .to_json(),
     })

@@ -324,6 +324,7 @@ fn new_event(verification: &Verification) -> Result<NewEvent, serde_json::Error>
             actor: ACTOR.to_owned(),
             occurred_at: verification.verified_at,
             fingerprint: String::new(),
+            more: false,
         }
         .to_json(),
     })

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::descriptors::{self, Descriptors, is_shortage};
+use crate::newcomers::{Admitted, NewConnections, Newcomer, Newcomers};
 use crate::ports::Port;
 use crate::throttle::PerSecond;
 use std::io;
@@ -64,6 +65,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Acceptor {
     port: Arc<Port>,
+    newcomers: Newcomers,
     limits: Limits,
     looks: Interval,
     lines: PerSecond,
@@ -73,16 +75,20 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// For a port with this share. Must be called inside a tokio runtime.
+    /// For a port with this share, on which an address may make so many new connections, or any number. Must be called inside a
+    /// tokio runtime.
     #[must_use]
-    pub fn new(share: Share, limits: Limits) -> Self {
+    pub fn new(share: Share, limits: Limits, new: Option<NewConnections>) -> Self {
         let most = limits.most.clamp(1, share.of(Descriptors::of_this_process().for_connections()));
+        let newcomers = Newcomers::new(new, most);
+        let most = most - newcomers.most();
         let most_by_peer = limits.most_by_peer.unwrap_or(most / 2).clamp(1, most);
         let shortest = limits.head.min(limits.idle).min(limits.unread);
         let mut looks = interval((shortest / LOOKS_WITHIN_A_LIMIT).clamp(LOOK_AT_MOST, LOOK_AT_LEAST));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             port: Port::open(share.name, most, most_by_peer),
+            newcomers,
             limits,
             looks,
             lines: PerSecond::once(),
@@ -107,25 +113,44 @@ impl Acceptor {
     /// so it has to be called again and again.
     pub async fn accept(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, Connection) {
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+            let newcomer = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok(newcomer) => self.admit(newcomer),
+                    Err(error) => {
+                        self.wait_out(&error).await;
+                        None
+                    }
+                },
+                Some(newcomer) = self.newcomers.next() => Some(newcomer),
                 _ = self.looks.tick() => {
                     self.port.sweep(&self.limits);
                     self.say_evictions();
-                    continue;
+                    None
                 }
             };
-            match accepted {
-                Ok((stream, address)) => match self.place(address).await {
-                    Some(connection) => {
-                        give_up_when_gone(&stream, self.limits.unread);
-                        return (stream, address, connection);
-                    }
-                    None => self.refuse(),
-                },
-                Err(error) => self.wait_out(&error).await,
+            let Some((stream, address)) = newcomer else { continue };
+            match self.place(address).await {
+                Some(connection) => {
+                    give_up_when_gone(&stream, self.limits.unread);
+                    return (stream, address, connection);
+                }
+                None => self.refuse(),
             }
         }
+    }
+
+    /// Lets a new connection go on now, or later, or closes it.
+    fn admit(&mut self, newcomer: Newcomer) -> Option<Newcomer> {
+        let address = newcomer.1.ip();
+        match self.newcomers.admit(newcomer) {
+            Admitted::Now(newcomer) => return Some(newcomer),
+            Admitted::Later => self.port.count_slowed(),
+            Admitted::Never => self.port.count_refused(),
+        }
+        if let Some(times) = self.lines.line() {
+            warn!(port = self.port.name(), %address, times, "new connections wait or are closed: their address makes very many");
+        }
+        None
     }
 
     /// A place for a connection, which may have to be made first.
@@ -224,7 +249,7 @@ mod tests {
     async fn each_connection_that_made_place_is_said_once() {
         let forever = Duration::from_secs(600);
         let limits = Limits { most: 1, most_by_peer: None, head: forever, idle: forever, unread: forever };
-        let mut acceptor = Acceptor::new(Share::PUBLIC, limits);
+        let mut acceptor = Acceptor::new(Share::PUBLIC, limits, None);
         let address = |last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last));
         for round in 1..=2 {
             let _quiet = acceptor.port.place(address(1)).unwrap();

@@ -21,6 +21,15 @@ pub struct Metadata {
     /// A digest of the command's body: the same idempotency key with another body is refused.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
+    /// Whether the next event of the stream is of the same command. Both were appended at once, and nobody should decide on
+    /// the state between them. Events from before this was written say nothing.
+    #[serde(default, skip_serializing_if = "is_last")]
+    pub more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_last(more: &bool) -> bool {
+    !more
 }
 
 impl Metadata {

@@ -75,6 +75,7 @@ mod tests {
             actor: "operator".to_owned(),
             occurred_at: DateTime::UNIX_EPOCH,
             fingerprint: String::new(),
+            more: false,
         };
         RecordedEvent {
             stream: "order-1".to_owned(),

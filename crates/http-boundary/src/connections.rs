@@ -143,7 +143,8 @@ pub async fn serve_alone(
     http: &HttpLimits,
     stop: CancellationToken,
 ) {
-    let mut acceptor = Acceptor::new(share, http.for_connections());
+    let new = clients.as_ref().and_then(ClientLimits::new_connections);
+    let mut acceptor = Acceptor::new(share, http.for_connections(), new);
     let edge = Arc::new(Edge {
         router,
         clients,
@@ -161,12 +162,10 @@ pub async fn serve_alone(
             let (stream, address, connection) = acceptor.accept(&listener).await;
             let peer = Peer::new(address, connection.number());
             let overhead = Overhead::new(&edge.overheads, counted_as(peer.address), &connection);
-            let price = edge.clients.as_ref().and_then(|clients| clients.price_of_a_connection(peer.address));
-            let pause = price.map_or(Duration::ZERO, |price| overhead.connects(price));
             let asked = Asked { edge: Arc::clone(&edge), peer, connection, overhead };
             let (builder, stop, too_late) = (builder.clone(), stop.clone(), too_late.clone());
             connections.spawn(async move {
-                let serving = answer(stream, asked, pause, &builder, &stop);
+                let serving = answer(stream, asked, &builder, &stop);
                 too_late.run_until_cancelled(serving).await;
             });
         }
@@ -198,21 +197,15 @@ fn protocols(http: &HttpLimits) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Answers on one connection until either side closes it. It is read after a pause.
-async fn answer(
-    stream: TcpStream,
-    asked: Asked,
-    pause: Duration,
-    builder: &Builder<TokioExecutor>,
-    stop: &CancellationToken,
-) {
+/// Answers on one connection until either side closes it.
+async fn answer(stream: TcpStream, asked: Asked, builder: &Builder<TokioExecutor>, stop: &CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection keeps Nagle's algorithm on and will be slow");
     }
     let from = asked.peer.address;
     let (connection, edge) = (asked.connection.clone(), Arc::clone(&asked.edge));
     let (reader, writer) = stream.into_split();
-    let stream = join(Slowed::new(reader, asked.overhead.clone(), pause), writer);
+    let stream = join(Slowed::new(reader, asked.overhead.clone()), writer);
     let io = TokioIo::new(Guarded::new(stream, connection.clone()));
     let mut serving = pin!(builder.serve_connection(io, asked));
     let mut is_stopping = false;

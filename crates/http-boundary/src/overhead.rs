@@ -2,29 +2,23 @@
 //! bodies in tiny chunks, which count as frames here. Each costs work, and no other limit counts them.
 //!
 //! The frames are counted as they are read. A request and each piece of an answer account for the few that belong to
-//! them. What is left has a rate for each address, and a connection beyond it is read more slowly. New connections are paid
-//! for at the same rate: one that is closed after a malformed request costs more than a request.
+//! them. What is left has a rate for each address, and a connection beyond it is read more slowly.
 
 use crate::frames::Frames;
-use crate::limits::PriceOfAConnection;
-use connection_limits::{Connection, PerSecond};
-use std::hash::{BuildHasher, RandomState};
+use connection_limits::{AddressRates, Connection, PerSecond};
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 /// The rate of an address.
-const FRAMES_PER_SECOND: u64 = 1_000;
-/// What an address may send at once after it was silent.
-const BURST: Duration = Duration::from_secs(10);
-/// The longest that an address waits, however much its connections have sent.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const FRAMES_PER_SECOND: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// What a connection may have sent that is not accounted for yet.
 const ALLOWANCE: i64 = 200;
 /// What a connection may be ahead: clients answer many pieces of an answer at once, or none.
@@ -34,39 +28,15 @@ const MOST_AHEAD: i64 = 2_000;
 const OF_A_REQUEST: i64 = 21;
 /// Of those that make room for the next piece of an answer: one for the stream and one for the connection.
 const OF_A_PIECE: i64 = 2;
-/// Addresses share a rate if they fall together here, which nobody can bring about: the hash is a secret of the process.
-const RATES: usize = 4096;
-
 /// The overhead of all addresses of a listener.
 pub(crate) struct Overheads {
-    begun: Instant,
-    /// In microseconds after `begun`: until when what came is paid for.
-    paid_until: Box<[AtomicU64]>,
-    hasher: RandomState,
+    frames: AddressRates,
     lines: PerSecond,
 }
 
 impl Overheads {
     pub fn new() -> Self {
-        let paid_until = (0..RATES).map(|_| AtomicU64::new(0)).collect();
-        Self { begun: Instant::now(), paid_until, hasher: RandomState::new(), lines: PerSecond::once() }
-    }
-
-    /// Charges an address with so many frames, and says how long to wait before the next ones are read.
-    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-    fn charge(&self, address: IpAddr, frames: u64, at: Instant) -> Duration {
-        let rate = &self.paid_until[self.hasher.hash_one(address) as usize % RATES];
-        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        // What was not used counts back to the beginning of the burst.
-        let now = micros(at.saturating_duration_since(self.begun) + BURST);
-        let cost = frames.saturating_mul(1_000_000 / FRAMES_PER_SECOND);
-        let paid = |before: u64| {
-            let after = before.max(now - micros(BURST)).saturating_add(cost);
-            Some(after.min(now + micros(LONGEST_PAUSE)))
-        };
-        let before = rate.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid);
-        let after = before.ok().and_then(paid).unwrap_or_default();
-        Duration::from_micros(after.saturating_sub(now))
+        Self { frames: AddressRates::new(FRAMES_PER_SECOND), lines: PerSecond::once() }
     }
 }
 
@@ -86,14 +56,6 @@ impl Overhead {
     pub fn new(all: &Arc<Overheads>, address: IpAddr, connection: &Connection) -> Self {
         let (all, connection) = (Arc::clone(all), connection.clone());
         Self(Arc::new(State { all, address, connection, ahead: AtomicI64::new(0) }))
-    }
-
-    /// The connection was made, at this price. Says how long to wait before anything of it is read.
-    pub fn connects(&self, price: PriceOfAConnection) -> Duration {
-        let frames = price.requests * FRAMES_PER_SECOND / u64::from(price.a_second.get());
-        let pause = self.0.all.charge(self.0.address, frames, Instant::now());
-        self.slows(pause, "a connection is read late: its address makes very many");
-        pause
     }
 
     /// A request has come.
@@ -120,21 +82,21 @@ impl Overhead {
         };
         // From here on the address pays for it.
         self.0.ahead.fetch_add(over.cast_signed(), Ordering::Relaxed);
-        let pause = self.0.all.charge(self.0.address, over, Instant::now());
-        self.slows(
-            pause,
-            "a connection is read slowly: it sends many frames that belong to no request, or bodies in tiny pieces",
-        );
+        let pause = self.0.all.frames.charge(self.0.address, over);
+        if !pause.is_zero() {
+            self.slows();
+        }
         pause
     }
 
-    fn slows(&self, pause: Duration, why: &str) {
-        if pause.is_zero() {
-            return;
-        }
+    fn slows(&self) {
         self.0.connection.is_slowed();
         if let Some(times) = self.0.all.lines.line() {
-            tracing::warn!(address = %self.0.address, times, "{why}");
+            tracing::warn!(
+                address = %self.0.address,
+                times,
+                "a connection is read slowly: it sends many frames that belong to no request, or bodies in tiny pieces"
+            );
         }
     }
 }
@@ -148,10 +110,9 @@ pub(crate) struct Slowed<R> {
 }
 
 impl<R> Slowed<R> {
-    /// It is read after so long.
-    pub fn new(reader: R, overhead: Overhead, pause: Duration) -> Self {
-        let pause = (!pause.is_zero()).then(|| Box::pin(sleep(pause)));
-        Self { reader, frames: Frames::default(), overhead, pause }
+    /// Nothing of it was read yet.
+    pub fn new(reader: R, overhead: Overhead) -> Self {
+        Self { reader, frames: Frames::default(), overhead, pause: None }
     }
 }
 
@@ -173,28 +134,5 @@ impl<R: AsyncRead + Unpin> AsyncRead for Slowed<R> {
             self.pause = (!pause.is_zero()).then(|| Box::pin(sleep(pause)));
         }
         read
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::Ipv4Addr;
-
-    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    const BURST_FRAMES: u64 = FRAMES_PER_SECOND * BURST.as_secs();
-
-    #[test]
-    fn an_address_has_a_burst_and_then_waits_for_what_it_sent() {
-        let all = Overheads::new();
-        let charge = |frames, after| all.charge(ADDRESS, frames, all.begun + Duration::from_secs(after));
-        assert_eq!(charge(BURST_FRAMES, 0), Duration::ZERO);
-        assert_eq!(charge(2 * FRAMES_PER_SECOND, 0), Duration::from_secs(2));
-        // Other connections of the address wait behind it.
-        assert_eq!(charge(FRAMES_PER_SECOND, 1), Duration::from_secs(2));
-        assert_eq!(charge(FRAMES_PER_SECOND, 4), Duration::ZERO);
-        assert_eq!(charge(BURST_FRAMES, 1_000), Duration::ZERO);
-        assert_eq!(charge(u64::MAX, 1_000), LONGEST_PAUSE);
-        assert_eq!(charge(0, 1_000), LONGEST_PAUSE);
     }
 }

@@ -9,8 +9,8 @@ pub const DEFAULT_SECRET_KEY: &str = "sk_test_emporium";
 /// The port that Stripe's own mock server has, so that it is easy to remember.
 const DEFAULT_PORT: u16 = 12111;
 /// Requests that one address may send in a second without the secret key, of each kind: a shopper asks for a page, and sends a
-/// form.
-const GUESTS_A_SECOND: u32 = 50;
+/// form. New connections follow from it, and the shop makes hundreds at once, should everybody pay in the same moment.
+const GUESTS_A_SECOND: u32 = 300;
 /// So many seconds' worth at once.
 const GUESTS_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// As long as Stripe promises.

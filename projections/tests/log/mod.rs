@@ -65,6 +65,7 @@ pub fn new_event(event_type: &'static str, data: Vec<u8>, like: &RecordedEvent) 
         actor: "operator".to_owned(),
         occurred_at: like.recorded_at,
         fingerprint: String::new(),
+        more: false,
     };
     NewEvent { id: Uuid::from_u128(like.id.as_u128() ^ 1), event_type, data, metadata: metadata.to_json() }
 }

@@ -211,6 +211,7 @@ fn new_event(event: &Event) -> NewEvent {
             actor: TOKEN.to_owned(),
             occurred_at: chrono::Utc::now(),
             fingerprint: String::new(),
+            more: false,
         }
         .to_json(),
     }

@@ -137,7 +137,7 @@ impl EmbeddedEventStore {
         let cut_connections = CancellationToken::new();
         let (server_signal, server_ended) = watch::channel(false);
         let encrypted = acceptor.is_some();
-        let places = Acceptor::new(Share::EVENT_STORE, limits);
+        let places = Acceptor::new(Share::EVENT_STORE, limits, Some(strangers.new_connections()));
         let open_connections: OpenConnections = Arc::new(places.open_connections());
         let node = Arc::new(Node::new(reachable(address), host, port));
         let calls = wire::routes(&store, Arc::clone(&groups), Arc::clone(&node), &system);

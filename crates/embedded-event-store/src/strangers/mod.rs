@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connection_limits::{Connection, PerSecond, Request};
+use connection_limits::{Connection, NewConnections, PerSecond, Request};
 use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -133,6 +133,11 @@ impl Strangers {
             sweeps: PerSecond::once(),
             looks: PerSecond::once(),
         })
+    }
+
+    /// How many new connections an address may make: as many as answers that it may have. Who makes them is not known yet.
+    pub fn new_connections(&self) -> NewConnections {
+        NewConnections { a_second: self.limits.a_second, are_exempt: Arc::new(|_| false) }
     }
 
     /// A new connection: a stranger's, until a user calls over it.

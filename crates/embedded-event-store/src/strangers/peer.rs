@@ -131,7 +131,7 @@ mod tests {
 
     async fn peer() -> (Peer, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut acceptor = Acceptor::new(Share::EVENT_STORE, Config::new("").connections);
+        let mut acceptor = Acceptor::new(Share::EVENT_STORE, Config::new("").connections, None);
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (_, address, place) = acceptor.accept(&listener).await;
         (Peer::new(place, address.ip(), 1_000), client)

@@ -307,6 +307,7 @@ impl EventStore {
             actor: ACTOR.to_owned(),
             occurred_at: Utc::now(),
             fingerprint: String::new(),
+            more: false,
         };
         let event = NewEvent {
             id,

@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
+use connection_limits::NewConnections;
 use governor::clock::DefaultClock;
 use held::Held;
 use http_body::Body as _;
@@ -33,7 +34,7 @@ const PROBES: [&str; 2] = ["/livez", "/readyz"];
 const PROBES_A_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
 /// A new connection costs as much as so many small requests.
-const REQUESTS_OF_A_CONNECTION: u64 = 3;
+const REQUESTS_OF_A_CONNECTION: u32 = 3;
 
 /// So many bytes of an answer, and of a body, count as one request more.
 const BYTES_OF_A_REQUEST: u64 = 16 * 1024;
@@ -96,14 +97,6 @@ struct Limits {
     held: Held,
     /// Addresses that have forged more than their share, and until when nothing is done for them.
     forging: Mutex<LruCache<IpAddr, Instant>>,
-}
-
-/// What a new connection counts as.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PriceOfAConnection {
-    pub requests: u64,
-    /// Requests that its address may send in a second.
-    pub a_second: NonZeroU32,
 }
 
 /// What a request is counted as.
@@ -216,13 +209,13 @@ impl ClientLimits {
         }
     }
 
-    /// So many requests a new connection of this peer counts as; none without a limit, nor of a proxy, which connects for
-    /// others.
-    pub(crate) fn price_of_a_connection(&self, peer: IpAddr) -> Option<PriceOfAConnection> {
-        let reads = self.shared.reads.as_ref()?;
-        let is_proxy = self.shared.proxies.is_trusted(peer);
-        (!is_proxy)
-            .then_some(PriceOfAConnection { requests: REQUESTS_OF_A_CONNECTION, a_second: reads.a_second })
+    /// How many new connections an address may make: in proportion to the queries that it may send, so that nobody who lifts
+    /// that limit meets this one. Proxies connect for others.
+    pub(crate) fn new_connections(&self) -> Option<NewConnections> {
+        let a_second = self.shared.reads.as_ref()?.a_second.get().div_ceil(REQUESTS_OF_A_CONNECTION);
+        let limits = self.clone();
+        let are_exempt = move |peer| limits.shared.proxies.is_trusted(peer);
+        Some(NewConnections { a_second: NonZeroU32::new(a_second)?, are_exempt: Arc::new(are_exempt) })
     }
 
     /// Counts an answer that refuses its request for want of room.

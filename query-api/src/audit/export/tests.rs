@@ -16,6 +16,7 @@ fn event(number: u64) -> RecordedEvent {
         actor: "shopper".to_owned(),
         occurred_at: "2026-11-21T12:00:00.000001Z".parse().unwrap(),
         fingerprint: String::new(),
+        more: false,
     };
     let data = format!(
         r#"{{"delta":{number},"reason":"a \"quoted\", reason\u000a","adjustment_id":"{}"}}"#,

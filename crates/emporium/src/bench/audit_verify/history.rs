@@ -202,6 +202,7 @@ fn metadata(purchase: u64) -> Vec<u8> {
         actor: "shopper".to_owned(),
         occurred_at: time(purchase),
         fingerprint: String::new(),
+        more: false,
     };
     metadata.to_json()
 }
