@@ -175,6 +175,13 @@ async fn a_difference_counts_by_the_events_that_are_read_for_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_point_before_everything_counts_by_the_events_that_are_looked_at_for_it(pool: PgPool) {
+    let before = "2000-01-01T00:00:00Z";
+    let answered = answered_of_a_long_history(&pool, &format!("/diff?from={before}&to={before}")).await;
+    assert!((1..=3).contains(&answered), "{answered}");
+}
+
+#[sqlx::test(migrations = false)]
 async fn the_past_counts_by_the_events_that_are_read_for_it(pool: PgPool) {
     let answered = answered_of_a_long_history(&pool, "?as_of=revision:999").await;
     assert!((1..=4).contains(&answered), "{answered}");

@@ -3,9 +3,11 @@
 use crate::Metrics;
 use crate::problem::ProblemId;
 use axum::http::{Response, StatusCode};
+use connection_limits::PerSecond;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,16 +15,24 @@ use std::time::Duration;
 const GATHERED: Duration = Duration::from_secs(1);
 
 /// The refusals of a process, by the id of the problem. Cheap to clone; all clones are one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Refusals {
     counted: Family<[(&'static str, &'static str); 1], Counter>,
     /// Not said yet.
     unsaid: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    guesses: Arc<PerSecond>,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let guesses = Arc::new(PerSecond::once());
+        Self { counted: Family::default(), unsaid: Arc::default(), guesses }
+    }
 }
 
 impl Refusals {
     pub(crate) fn register(&self, metrics: &Metrics) {
-        let help = "Requests that were refused for want of room or time, by the id of the problem";
+        let help = "Requests that were refused for want of room or time, and those with a token that is not known, by the id of the problem";
         metrics.register(|registry| registry.register("refused_requests", help, self.counted.clone()));
     }
 
@@ -50,6 +60,14 @@ impl Refusals {
             && let Some(ProblemId(id)) = response.extensions().get::<ProblemId>()
         {
             self.count(id);
+        }
+    }
+
+    /// Counts a request with a token that is not known, and says at most once a second which address sent the last one.
+    pub(crate) fn count_guess(&self, problem: &'static str, address: IpAddr) {
+        self.counted.get_or_create(&[("reason", problem)]).inc();
+        if let Some(times) = self.guesses.line() {
+            tracing::warn!(%address, times, "a request has a token that is not known");
         }
     }
 
@@ -82,5 +100,12 @@ mod tests {
         assert_eq!(unsaid(), BTreeMap::new());
         let counted = refusals.counted.get_or_create(&[("reason", "too-many-requests")]).get();
         assert_eq!(counted, 1_000);
+    }
+
+    #[test]
+    fn tokens_that_are_not_known_are_counted() {
+        let refusals = Refusals::default();
+        (0..10).for_each(|_| refusals.count_guess("unknown-token", IpAddr::from([192, 0, 2, 1])));
+        assert_eq!(refusals.counted.get_or_create(&[("reason", "unknown-token")]).get(), 10);
     }
 }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 pub(crate) struct Shelf {
     pub intents: Vec<Arc<Intent>>,
     pub intent_numbers: HashMap<String, usize>,
+    /// Intents by a name in their metadata and its value, which never change: a shop searches for each payment that had no
+    /// answer.
+    by_metadata: HashMap<(String, String), Vec<usize>>,
     pub refunds: Vec<Arc<Refund>>,
     pub refund_numbers: HashMap<String, usize>,
     pub refunds_of: HashMap<String, Vec<usize>>,
@@ -39,6 +42,10 @@ impl Shelf {
                 Some(place) => *place = intent.clone(),
                 None => {
                     self.intent_numbers.insert(intent.id.clone(), self.intents.len());
+                    for (name, value) in &intent.metadata {
+                        let numbers = self.by_metadata.entry((name.clone(), value.clone())).or_default();
+                        numbers.push(self.intents.len());
+                    }
                     self.intents.push(intent.clone());
                 }
             }
@@ -67,6 +74,12 @@ impl Shelf {
         let events: Vec<_> = events.into_iter().map(event).collect();
         self.untold.extend(events.iter().map(|event| (event.id.clone(), event.clone())));
         events
+    }
+
+    /// The intents with this in their metadata, newest first.
+    pub fn with_metadata(&self, name: &str, value: &str) -> impl Iterator<Item = &Arc<Intent>> {
+        let numbers = self.by_metadata.get(&(name.to_owned(), value.to_owned()));
+        numbers.into_iter().flatten().rev().filter_map(|number| self.intents.get(*number))
     }
 
     /// How many records it takes to say all this.

@@ -7,7 +7,7 @@ use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
 use event_store::{EVENT_SKIPPED, EventStore, EventStoreError, RecordedEvent, Skips};
 use futures::{TryStreamExt, pin_mut};
-use http_boundary::{Problem, process};
+use http_boundary::{ClientShare, Problem, process};
 use thiserror::Error;
 
 /// Why a history cannot be told.
@@ -98,8 +98,13 @@ pub enum Upto {
     OnlyUpTo(u64),
 }
 
-/// The stream's last event at a point, or its last one now.
-pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> Result<Upto, HistoryError> {
+/// The stream's last event at a point, or its last one now. Its client is charged for the events that are looked at for it.
+pub async fn last_at(
+    store: &EventStore,
+    stream: &str,
+    point: Option<Point>,
+    share: &ClientShare,
+) -> Result<Upto, HistoryError> {
     if let Some(Point::Revision(revision)) = point {
         let at = store.read_stream(stream, revision, 1);
         pin_mut!(at);
@@ -110,7 +115,9 @@ pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> 
     // Business times may go to and fro, so the last event that had happened is looked for from the end.
     let events = store.read_stream_backwards(stream, None, count_of(point));
     pin_mut!(events);
+    let (mut upto, mut looked_at) = (Upto::Nothing, 0);
     while let Some(event) = events.try_next().await? {
+        looked_at += 1;
         let is_within = match point {
             None => true,
             Some(Point::Revision(_)) => return Ok(Upto::OnlyUpTo(event.revision)),
@@ -118,10 +125,12 @@ pub async fn last_at(store: &EventStore, stream: &str, point: Option<Point>) -> 
             Some(Point::Time(time)) => happened_at(&event) <= time,
         };
         if is_within {
-            return Ok(Upto::Revision(event.revision));
+            upto = Upto::Revision(event.revision);
+            break;
         }
     }
-    Ok(Upto::Nothing)
+    share.has_read(looked_at);
+    Ok(upto)
 }
 
 /// How many events must be looked at from the end.

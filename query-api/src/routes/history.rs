@@ -53,7 +53,7 @@ pub async fn page_as_of<F: Fold>(
     let id = id.to_string();
     let head = head(shared, freshness, &[point]).await?;
     let _reader = shared.readers.enter(freshness.asker).await?;
-    let upto = reached::<F>(shared, &id, Some(point), head).await?;
+    let upto = reached::<F>(shared, &id, Some(point), (head, share)).await?;
     share.has_read(count_upto(upto));
     let page = match upto {
         Some(upto) => fold::<F>(&shared.store, &id, upto).await?,
@@ -85,9 +85,9 @@ async fn reached<F: Fold>(
     shared: &Shared,
     id: &str,
     point: Option<Point>,
-    head: Reached,
+    (head, share): (Reached, &ClientShare),
 ) -> Result<Option<u64>, Problem> {
-    match last_at(&shared.store, &stream_of::<F>(id), point).await? {
+    match last_at(&shared.store, &stream_of::<F>(id), point, share).await? {
         Upto::Revision(revision) => Ok(Some(revision)),
         Upto::Nothing if point.is_none() => Err(nothing(F::WHAT, id, head)),
         Upto::Nothing => Ok(None),
@@ -159,9 +159,9 @@ async fn diff<F: Fold, Id: Display>(
     let head = head(&shared, freshness, &points).await?;
     let _reader = shared.readers.enter(freshness.asker).await?;
     // That there is such a thing at all, before it is said how it was.
-    reached::<F>(&shared, &id, None, head).await?;
-    let from = reached::<F>(&shared, &id, Some(between.from), head).await?;
-    let to = reached::<F>(&shared, &id, between.to, head).await?;
+    reached::<F>(&shared, &id, None, (head, &share)).await?;
+    let from = reached::<F>(&shared, &id, Some(between.from), (head, &share)).await?;
+    let to = reached::<F>(&shared, &id, between.to, (head, &share)).await?;
     if from > to {
         return Err(Problem::invalid("`from` is later than `to` in this history: exchange them."));
     }

@@ -89,7 +89,7 @@ impl Admission {
                 self.pages.answer(&request, &rights).await
             }
             Err(WrongCredentials) => {
-                peer.was_refused();
+                self.strangers.has_wrong_password(&peer);
                 if is_call { wire::wrong_password() } else { pages::wrong_password() }
             }
         };

@@ -49,10 +49,13 @@ pub enum Why {
     TooLong,
     /// What it sends did not come whole in time.
     Late,
+    /// It names a user with another password, or nobody that there is.
+    WrongPassword,
 }
 
 impl Why {
-    const ALL: [Why; 5] = [Why::TooOften, Why::TooMany, Why::NoRoom, Why::TooLong, Why::Late];
+    const ALL: [Why; 6] =
+        [Why::TooOften, Why::TooMany, Why::NoRoom, Why::TooLong, Why::Late, Why::WrongPassword];
 
     /// What the measurements call it.
     fn name(self) -> &'static str {
@@ -62,6 +65,7 @@ impl Why {
             Why::NoRoom => "room",
             Why::TooLong => "size",
             Why::Late => "late",
+            Why::WrongPassword => "password",
         }
     }
 
@@ -70,6 +74,7 @@ impl Why {
         match self {
             Why::TooOften | Why::TooMany | Why::NoRoom | Why::TooLong => Code::ResourceExhausted,
             Why::Late => Code::DeadlineExceeded,
+            Why::WrongPassword => Code::Unauthenticated,
         }
     }
 
@@ -81,6 +86,7 @@ impl Why {
             Why::NoRoom => "Callers without a user have sent too much at once; log in, or call again later.",
             Why::TooLong => "A message without a user must be smaller; log in to send it.",
             Why::Late => "The message did not come whole in time; send it faster, or log in.",
+            Why::WrongPassword => "The user or the password is wrong.",
         }
     }
 }
@@ -169,13 +175,18 @@ impl Strangers {
         }
     }
 
+    /// Somebody tries a password that is wrong.
+    pub fn has_wrong_password(&self, peer: &Peer) {
+        self.refuse(peer, Why::WrongPassword);
+    }
+
     /// Counts a refusal, and has its connection read more slowly.
     fn refuse(&self, peer: &Peer, why: Why) -> Why {
         peer.was_refused();
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(times) = self.lines.line() {
             let (address, reason) = (peer.address(), why.name());
-            tracing::warn!(%address, reason, times, "callers without a user are refused: they ask for too much");
+            tracing::warn!(%address, reason, times, "callers without a user are refused");
         }
         why
     }

@@ -188,8 +188,11 @@ impl ClientLimits {
         };
         match caller {
             Ok(caller) => drop(parts.extensions.insert(caller)),
-            // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it.
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {}
+            // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it. But whoever
+            // guesses tokens is not to go unnoticed.
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+                self.shared.refusals.count_guess(problem.id(), client.address);
+            }
             Err(problem) => return Err(problem),
         }
         let share = limit.is_some().then(|| (self.clone(), kind));

@@ -47,9 +47,7 @@ impl Book {
 
     /// The newest intents with this in their metadata, and whether there are more.
     pub fn search(&self, (name, value): (&str, &str), limit: usize) -> (Vec<Arc<Intent>>, bool) {
-        let is_wanted = |intent: &&Arc<Intent>| intent.metadata.get(name).is_some_and(|known| known == value);
-        let found = self.shelf.intents.iter().rev().filter(is_wanted);
-        let mut found: Vec<_> = found.take(limit + 1).cloned().collect();
+        let mut found: Vec<_> = self.shelf.with_metadata(name, value).take(limit + 1).cloned().collect();
         let has_more = found.len() > limit;
         found.truncate(limit);
         (found, has_more)
