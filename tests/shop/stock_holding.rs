@@ -105,6 +105,24 @@ async fn goods_that_wait_for_their_money_go_to_whom_pays_first(pool: PgPool) {
     assert_eq!(paid["status"], "processing", "{paid}");
 }
 
+/// A card that authorises and is declined later held all units of a SKU until the order's deadline.
+#[sqlx::test(migrations = false)]
+async fn goods_beyond_the_share_go_back_when_their_money_is_declined_after_all(pool: PgPool) {
+    let shop = ordinary_shop(&pool).await;
+    shop.define("MUG", 1000, 2).await;
+    let [within, beyond] = [ask_for(&shop, 1).await, ask_for(&shop, 1).await];
+    let [within, beyond] = [within, beyond].map(|order| order.expect(StatusCode::OK));
+    assert_eq!(beyond["held_at_payment"], json!(["MUG"]), "{beyond}");
+    let declined = shop.pay_by("pm_sandbox_capture_fails", id_of(&beyond), 1000).await.expect(StatusCode::OK);
+    assert_eq!((&declined["payment_status"], &declined["status"]), (&json!("declined"), &json!("cancelled")));
+    assert_eq!(stock(&shop).await["available"], 1);
+    // An order within the share may be paid again.
+    let declined = shop.pay_by("pm_sandbox_capture_fails", id_of(&within), 1000).await.expect(StatusCode::OK);
+    assert_eq!((&declined["payment_status"], &declined["status"]), (&json!("declined"), &json!("pending")));
+    let paid = shop.pay_by("pm_card_visa", id_of(&within), 1000).await.expect(StatusCode::OK);
+    assert_eq!(paid["status"], "processing", "{paid}");
+}
+
 #[sqlx::test(migrations = false)]
 async fn what_an_operator_orders_is_held_whatever_others_hold(pool: PgPool) {
     let shop = ordinary_shop(&pool).await;

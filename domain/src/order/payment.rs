@@ -2,7 +2,7 @@
 
 use super::refund::refund_of;
 use super::{
-    Event, GatewayAnswer, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRecorded,
+    CancelReason, Event, GatewayAnswer, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRecorded,
     PaymentRequested, PaymentStarted, PaymentVoided, PlacedOrder, Rejection, Status,
 };
 use crate::{DeclineCode, IntentId, Money, PaymentId, PaymentToken, Reason, WebAddress};
@@ -290,7 +290,7 @@ impl PlacedOrder {
                 let mut events = vec![Event::PaymentDeclined(PaymentDeclined { payment_id, code, message })];
                 events.extend(self.refunded_with(0, Some(payment_id)));
                 events.extend(self.paid_with(0, Some(payment_id)));
-                events
+                self.or_called_off(events)
             }
             // Nothing, money in another currency, or more than was asked for is nothing that this order can have.
             GatewayAnswer::Captured { amount: taken, .. }
@@ -312,9 +312,20 @@ impl PlacedOrder {
                 let mut events = vec![Event::PaymentVoided(PaymentVoided { payment_id })];
                 events.extend(self.refunded_with(0, Some(payment_id)));
                 events.extend(self.paid_with(0, Some(payment_id)));
-                events
+                self.or_called_off(events)
             }
         })
+    }
+
+    /// After these events it may hold what nobody may hold without money: a card can authorise and be declined later. Then it
+    /// is called off.
+    fn or_called_off(&self, mut events: Vec<Event>) -> Vec<Event> {
+        let mut after = self.clone();
+        events.iter().for_each(|event| after.apply(event));
+        if after.holds_beyond_its_share() {
+            events.extend(after.call_off(CancelReason::Expired));
+        }
+        events
     }
 
     /// That it is paid, if it is with so much more than what is ours so far, and no payment can still come: none is

@@ -81,6 +81,8 @@ pub struct Stock {
     pub shipped: u32,
     /// Units that stock has back while others stayed.
     pub released: u32,
+    /// Unpaid orders had their share of the stock already: the units are the order's only as long as its money is secured.
+    pub beyond_share: bool,
 }
 
 /// The last answer of a SKU's stock.
@@ -134,6 +136,12 @@ impl PlacedOrder {
         stock.map(|(sku, _)| sku)
     }
 
+    /// Whether it holds units that are its own only as long as its money is secured, and it is not.
+    pub(super) fn holds_beyond_its_share(&self) -> bool {
+        let holds = |stock: &Stock| stock.beyond_share && stock.phase == StockPhase::Held;
+        self.status == Status::Pending && !self.is_secured() && self.stock.values().any(holds)
+    }
+
     /// Whether the goods stay: what is held is released, and what was paid goes back.
     #[must_use]
     pub fn is_called_off(&self) -> bool {
@@ -160,6 +168,7 @@ impl PlacedOrder {
                     phase: StockPhase::Unanswered,
                     shipped: 0,
                     released: 0,
+                    beyond_share: false,
                 });
         }
         Self {
@@ -184,6 +193,7 @@ impl PlacedOrder {
         for sku in skus {
             if let Some(stock) = self.stock.get_mut(sku) {
                 stock.phase = phase;
+                stock.beyond_share |= phase == StockPhase::AtPayment;
             }
         }
     }
