@@ -86,6 +86,7 @@ fn print(args: &VerifyArgs, outcome: &Outcome, is_whole: bool, kept: &[Seal], to
     };
     println!("{verdict}: {}", args.history);
     println!("events     {}, {} of them sealed", outcome.events, outcome.sealed);
+    println!("root       {}", outcome.root);
     match outcome.unsealed {
         0 => println!("unsealed   0"),
         events => println!("unsealed   {events}: only their chains speak for them yet"),
