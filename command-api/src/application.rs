@@ -53,6 +53,7 @@ impl Application {
     /// When the configuration is wrong.
     pub fn build(config: Config, health: &Health) -> Result<Self, BuildError> {
         let store = config.event_store.clone();
+        store.use_whole_logs_only();
         let executor = Arc::new(Executor::new(&store, config.writers()));
         event_store_report::report(health, &store);
         let gateway = config.payments.gateway()?;

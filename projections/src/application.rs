@@ -1,6 +1,6 @@
 //! The service: all workers, and what they say of themselves.
 
-use crate::config::Config;
+use crate::config::{Config, ReadModelArgs};
 use crate::databases::{Database, Databases};
 use crate::metrics;
 use crate::readiness;
@@ -40,6 +40,7 @@ pub struct Application {
     health: Health,
     shared: Shared,
     reconciler: Reconciler,
+    read_models: ReadModelArgs,
 }
 
 /// Why the service cannot be built.
@@ -80,7 +81,9 @@ impl Application {
             operator_token,
             client_limits,
             reconcile_every_hours,
+            read_models,
         } = config;
+        store.use_whole_logs_only();
         let shop = database_url.parse().map_err(BuildError::Database)?;
         let analytics = analytics_database_url.map(|url| url.parse()).transpose();
         let databases = Databases::new(shop, analytics.map_err(BuildError::AnalyticsDatabase)?);
@@ -95,7 +98,7 @@ impl Application {
         let every = (reconcile_every_hours > 0).then(|| TimeDelta::hours(reconcile_every_hours.into()));
         let reconciler = Reconciler::new(shared.databases.clone(), shared.store.clone(), every);
         reconciliation::register_metrics(health.metrics(), &reconciler);
-        Ok(Self { listen, http, client_limits, health: health.clone(), shared, reconciler })
+        Ok(Self { listen, http, client_limits, health: health.clone(), shared, reconciler, read_models })
     }
 
     /// What each projection says of itself, now and later.
@@ -116,7 +119,9 @@ impl Application {
     pub async fn run(self, stop: CancellationToken) {
         // Whoever drops this future drops the workers too. Should one database be away, those of the other work.
         let databases = self.shared.databases.all();
-        let projecting = databases.map(|database| project(database, &self.shared, &self.health, &stop));
+        let read_models = self.read_models;
+        let projecting =
+            databases.map(|database| project(database, &self.shared, read_models, &self.health, &stop));
         let rights = rights::watch(self.shared.store.clone(), self.health.clone());
         let log = self.shared.store.watch_log(self.health.teller(LOG_PART));
         tokio::join!(
@@ -148,14 +153,21 @@ impl Application {
 }
 
 /// Migrates the tables of a database, then fills them until told to stop.
-async fn project(database: &Database, shared: &Shared, health: &Health, stop: &CancellationToken) {
+async fn project(
+    database: &Database,
+    shared: &Shared,
+    read_models: ReadModelArgs,
+    health: &Health,
+    stop: &CancellationToken,
+) {
     let (options, store) = (&database.options, &shared.store);
     if !migrate_until_done(database, health, stop).await {
         return;
     }
     let mut workers = JoinSet::new();
     for entry in database.entries() {
-        workers.spawn((entry.run)(store.clone(), options.clone(), shared.board.clone(), stop.clone()));
+        let (store, board) = (store.clone(), shared.board.clone());
+        workers.spawn((entry.run)(store, options.clone(), board, read_models, stop.clone()));
     }
     while workers.join_next().await.is_some() {}
 }

@@ -1,6 +1,7 @@
 //! All projections there are, by name.
 
 use crate::compare::{CompareError, Comparison, Wanted, compare};
+use crate::config::ReadModelArgs;
 use crate::projection::{Home, Projection};
 use crate::read_models::{
     AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
@@ -13,7 +14,8 @@ use futures::future::BoxFuture;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-type Run = fn(EventStore, PgConnectOptions, Board, CancellationToken) -> BoxFuture<'static, ()>;
+type Run =
+    fn(EventStore, PgConnectOptions, Board, ReadModelArgs, CancellationToken) -> BoxFuture<'static, ()>;
 type Compare =
     fn(PgConnectOptions, EventStore, Wanted) -> BoxFuture<'static, Result<Comparison, CompareError>>;
 
@@ -54,8 +56,8 @@ const fn entry<P: Projection>() -> Entry {
         rules: P::VERSION,
         tables: P::TABLES,
         home: P::HOME,
-        run: |store, database, board, stop| {
-            Supervisor::new(P::default(), store, database, board).run(stop).boxed()
+        run: |store, database, board, read_models, stop| {
+            Supervisor::new(P::default(), store, database, board, read_models).run(stop).boxed()
         },
         compare: |database, store, wanted| compare(P::default(), database, store, wanted).boxed(),
     }

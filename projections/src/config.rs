@@ -2,6 +2,15 @@ use event_store::EventStore;
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use std::net::SocketAddr;
 
+/// What becomes of the read models of another log.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct ReadModelArgs {
+    /// Start a new shop with this database: read models of another log are replaced by ones of the present log, even if it
+    /// is no copy of that log. For one start; without it, such a start is taken for a mistake, and the read models stay
+    #[arg(long, env = "EMPORIUM_REPLACE_READ_MODELS")]
+    pub replace_read_models: bool,
+}
+
 /// Where things are.
 // Not Debug: it holds secrets.
 #[derive(Clone, clap::Args)]
@@ -28,4 +37,6 @@ pub struct Config {
     /// How often everything is held against the log, in hours; 0 for never.
     #[arg(long, env = "EMPORIUM_RECONCILE_EVERY_HOURS", default_value_t = 24, value_name = "HOURS")]
     pub reconcile_every_hours: u32,
+    #[command(flatten)]
+    pub read_models: ReadModelArgs,
 }

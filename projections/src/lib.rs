@@ -44,7 +44,7 @@ mod worker;
 pub use application::{Application, BuildError, migrate};
 pub use catalogue::{ALL, Entry, find};
 pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, hold, load, try_own};
-pub use config::Config;
+pub use config::{Config, ReadModelArgs};
 pub use databases::{Database, Databases};
 pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
 pub use lag::{Lag, Pace};

@@ -87,6 +87,7 @@ struct Row {
     skipped_events: i64,
     switches: bool,
     log_id: Option<Uuid>,
+    /// Or it seems so, and is about to be seen.
     is_lost: bool,
 }
 
@@ -158,7 +159,8 @@ pub async fn overview(
 async fn rows(database: &Database) -> Result<Vec<Row>, sqlx::Error> {
     let mut rows = sqlx::query_as!(
         Row,
-        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.switches, v.made_at, v.log_id, v.is_lost,
+        r#"SELECT v.name, v.version, v.state, v.rules, v.shards, v.switches, v.made_at, v.log_id,
+                  v.is_lost OR coalesce(bool_or(c.log_seems_short), false) AS "is_lost!",
                   CASE WHEN count(c.position) = v.shards THEN min(c.position) END AS position,
                   coalesce(sum(c.events_applied), 0)::bigint AS "events_applied!",
                   min(c.updated_at) AS moved_at,

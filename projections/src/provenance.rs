@@ -3,7 +3,7 @@
 
 use crate::checkpoint::event_at;
 use crate::share::Share;
-use crate::versions::announce;
+use crate::versions::{Version, announce};
 use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
 use futures::{TryStreamExt, pin_mut};
 use sqlx::PgConnection;
@@ -93,9 +93,8 @@ pub async fn has_what_was_applied(
     connection: &mut PgConnection,
     store: &EventStore,
     share: &Share,
-    reached: Option<Position>,
+    reached: Position,
 ) -> Result<bool, ProvenanceError> {
-    let Some(reached) = reached else { return Ok(true) };
     let event_id = event_at(connection, share).await?;
     if store.has_event_at(reached, event_id).await? {
         return Ok(true);
@@ -109,4 +108,41 @@ pub async fn has_what_was_applied(
     .await?;
     announce(connection, share.name).await?;
     Ok(false)
+}
+
+/// Notes whether the log does not seem to go as far as what a share has applied, so that nobody takes the share's rows for
+/// what is in the log before that is decided.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_whether_the_log_seems_short(
+    connection: &mut PgConnection,
+    share: &Share,
+    seems_short: bool,
+) -> Result<(), sqlx::Error> {
+    let noted = sqlx::query!(
+        "UPDATE projection_checkpoints SET log_seems_short = $4
+         WHERE name = $1 AND version = $2 AND shard = $3 AND log_seems_short <> $4",
+        share.name,
+        share.version,
+        share.shard,
+        seems_short
+    )
+    .execute(&mut *connection)
+    .await?;
+    if noted.rows_affected() > 0 { announce(connection, share.name).await } else { Ok(()) }
+}
+
+/// The log that the filled versions are of, if the present one is another log and no copy of it: somebody has forgotten to
+/// import the history, or has given a wrong address. None if any version is of the present log, or may be.
+#[must_use]
+pub fn other_history(versions: &[Version], log: &LogIdentity) -> Option<LogId> {
+    if versions.iter().any(|version| version.log_id.is_some_and(|log_id| log.is_or_was(log_id))) {
+        return None;
+    }
+    let filled = versions.iter().filter(|version| version.position.is_some());
+    // Those from before logs had ids may be of any log.
+    let logs: Option<Vec<LogId>> = filled.map(|version| version.log_id).collect();
+    let logs = logs?;
+    if logs.iter().any(|log_id| log.imports().are_of(*log_id)) { None } else { logs.last().copied() }
 }

@@ -56,9 +56,11 @@ pub async fn finding(shared: Shared) -> Finding {
         && noticed.stands_still.is_empty()
         && noticed.of_another_log.is_empty()
         && projections.iter().all(Status::is_well);
+    let why = projections.iter().find_map(Status::is_of_another_history);
     Finding {
         ready,
         detail: json!({
+            "why": why,
             "head": head,
             "projections": projections,
             "nobody_fills": nobody_fills,

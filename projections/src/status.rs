@@ -37,6 +37,11 @@ pub enum State {
     DatabaseAway { error: String },
     /// The event store is away; it tries again and again.
     EventStoreAway { error: String },
+    /// The log does not go as far as the tables. It was restored from a backup, or the node that answers is behind the others:
+    /// that is seen within seconds.
+    LogSeemsShort { error: String },
+    /// The tables are of a log of which the present one is no copy: nothing is filled.
+    OfAnotherHistory { error: String },
     /// The event store does not let its user follow the log; it tries again and again.
     EventStoreAccessDenied { error: String },
     /// It has given up. Somebody must look, and start the service again.
@@ -58,6 +63,15 @@ impl Status {
     /// Whether it will never move again.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Failed { .. } | State::Stopped)
+    }
+
+    /// Why nothing is filled from the present log, if it is no copy of the one that the tables are of.
+    #[must_use]
+    pub fn is_of_another_history(&self) -> Option<&str> {
+        match &self.state {
+            State::OfAnotherHistory { error } => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether its tables follow the log, by this runner's hand or another's.

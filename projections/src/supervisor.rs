@@ -1,6 +1,7 @@
 //! Keeps a worker at each share of each version of a projection that this program can fill.
 
 use crate::backoff::Backoff;
+use crate::config::ReadModelArgs;
 use crate::fact::stored_position;
 use crate::projection::Projection;
 use crate::provenance;
@@ -107,13 +108,20 @@ pub struct Supervisor<P> {
     asked: watch::Sender<u64>,
     /// What it says before the first look; were it dropped, that would pass for a panic.
     starting: watch::Sender<Status>,
+    read_models: ReadModelArgs,
 }
 
 impl<P: Projection> Supervisor<P> {
-    pub fn new(projection: P, store: EventStore, database: PgConnectOptions, board: Board) -> Self {
+    pub fn new(
+        projection: P,
+        store: EventStore,
+        database: PgConnectOptions,
+        board: Board,
+        read_models: ReadModelArgs,
+    ) -> Self {
         let starting = watch::Sender::new(Status::new(Share::whole(P::NAME, 0)));
         board.add(starting.subscribe());
-        Self { projection, store, database, board, asked: watch::Sender::new(0), starting }
+        Self { projection, store, database, board, asked: watch::Sender::new(0), starting, read_models }
     }
 
     /// Runs the workers until told to stop.
@@ -157,10 +165,12 @@ impl<P: Projection> Supervisor<P> {
         workers: &mut Workers,
         stop: &CancellationToken,
     ) -> Result<(), VersionError> {
-        let log = self.log().await?;
+        let mut log = self.log().await?;
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(VERSIONS_CHANNEL).await?;
         loop {
+            // Something may have been imported since.
+            log.identity = self.store.log_identity().await?;
             self.look(&mut *pool.acquire().await?, &log, workers, stop).await?;
             if let Ok(announced) = tokio::time::timeout(LOOK_EVERY, listener.recv()).await {
                 announced?;
@@ -185,6 +195,11 @@ impl<P: Projection> Supervisor<P> {
         provenance::adopt(connection, P::NAME, &log.identity, log.first_event).await?;
         let log_id = log.identity.id();
         let mut all = versions::list(connection, P::NAME).await?;
+        let other = provenance::other_history(&all, &log.identity);
+        if let Some(other) = other.filter(|_| !self.read_models.replace_read_models) {
+            self.tell_of_another_history(other, log_id);
+            return Ok(());
+        }
         self.tell_of_another_log(&all, log_id, workers);
         if is_to_be_made(&all, P::VERSION, log_id) {
             // Nobody would ever finish it.
@@ -259,6 +274,25 @@ impl<P: Projection> Supervisor<P> {
                 "what serves was filled from another log than the present one, or from one that has lost its end: another \
                  version is filled alongside"
             );
+        }
+    }
+
+    /// Says on the board, and once in the log of this process, that the present log has nothing to do with the read models.
+    fn tell_of_another_history(&self, other: LogId, present: LogId) {
+        let error = format!(
+            "the read models are of the log {other}, and the present log {present} is no copy of it: import the history \
+             (docs/operations.md, \"Moving to another event store\"), or give the address of the right event store; to start a \
+             new shop with this database, say --replace-read-models (EMPORIUM_REPLACE_READ_MODELS)"
+        );
+        let is_new = self.starting.send_if_modified(|status| {
+            let state = State::OfAnotherHistory { error: error.clone() };
+            let is_new = status.state != state;
+            status.state = state;
+            is_new
+        });
+        if is_new {
+            error!(projection = P::NAME, error, "the tables are not filled from the present log");
+            self.board.add(self.starting.subscribe());
         }
     }
 

@@ -49,10 +49,10 @@ enum Ended {
     #[error("the log could not be read")]
     EventStore(#[from] EventStoreError),
     #[error(
-        "the log has not the event at position {0:?} that was applied last, as one restored from a backup: the tables are \
+        "the log has not the event at position {0} that was applied last, as one restored from a backup: the tables are \
          filled again alongside"
     )]
-    Lost(Option<i64>),
+    Lost(Position),
 }
 
 impl From<TakeUpError> for Ended {
@@ -173,12 +173,9 @@ impl<P: Projection> Worker<P> {
             () = stop.cancelled() => return Ok(()),
             opened = opened => opened?,
         };
-        let reached = from.and_then(position_of);
-        let holds = provenance::has_what_was_applied(&mut connection, &self.store, &self.share, reached);
-        match stop.run_until_cancelled(holds).await.transpose()? {
+        match stop.run_until_cancelled(self.look_for_what_was_applied(&mut connection, from)).await {
             None => return Ok(()),
-            Some(true) => {}
-            Some(false) => return Err(Ended::Lost(from)),
+            Some(found) => found?,
         }
         info!(
             projection = P::NAME,
@@ -201,6 +198,33 @@ impl<P: Projection> Worker<P> {
             let Some((back, reached)) = followed else { return Ok(()) };
             (connection, from) = (back, reached);
         }
+    }
+
+    /// Whether the log still has what was applied. As long as that is not known, queries of this version are answered like
+    /// those of another log's.
+    async fn look_for_what_was_applied(
+        &self,
+        connection: &mut PgConnection,
+        from: Option<i64>,
+    ) -> Result<(), Ended> {
+        let Some(reached) = from.and_then(position_of) else { return Ok(()) };
+        let seems_short = !self.store.goes_to(reached).await?;
+        provenance::note_whether_the_log_seems_short(connection, &self.share, seems_short).await?;
+        if seems_short {
+            let error = format!(
+                "the log does not go as far as position {reached} that was applied last: it was restored from a backup, or the \
+                 event store's node is behind the others; that is decided within seconds"
+            );
+            warn!(projection = P::NAME, version = self.share.version, error);
+            self.set_state(State::LogSeemsShort { error });
+        }
+        if !provenance::has_what_was_applied(connection, &self.store, &self.share, reached).await? {
+            return Err(Ended::Lost(reached));
+        }
+        if seems_short {
+            provenance::note_whether_the_log_seems_short(connection, &self.share, false).await?;
+        }
+        Ok(())
     }
 
     /// Tries the parked streams again that somebody has looked at.

@@ -3,10 +3,10 @@
 use crate::log::Log;
 use crate::shop::Shop;
 use crate::supervised::{Running, serves};
-use event_store::{EventStore, ExpectedRevision, RawEvent};
+use event_store::{EventStore, ExpectedRevision, Origin, RawEvent};
 use projections::compare::{Wanted, compare};
 use projections::read_models::Stock;
-use projections::{Board, Databases, VersionView, overview, versions};
+use projections::{Board, Databases, ReadModelArgs, State, Status, VersionView, overview, versions};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -20,6 +20,18 @@ async fn write_something_else(store: &EventStore) {
         metadata: "{}".into(),
     });
     store.append_raw("weather-1", ExpectedRevision::NoStream, events.collect()).await.unwrap();
+}
+
+/// What an import says at its end.
+async fn is_a_copy(copy: &EventStore, original: &EventStore) {
+    let origin = Origin { of: Some(original.log_identity().await.unwrap().id()), ..Origin::default() };
+    copy.another().end_import(&origin, 0).await.unwrap();
+}
+
+/// Says whether the log does not seem to go as far as the tables.
+async fn seems_short(pool: &PgPool) -> bool {
+    let query = "SELECT bool_or(log_seems_short) FROM projection_checkpoints";
+    sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
 }
 
 async fn serving(pool: &PgPool, store: &EventStore) -> VersionView {
@@ -45,6 +57,7 @@ async fn tables_of_another_log_are_filled_again_alongside(pool: PgPool) {
 
     write_something_else(&second.store).await;
     second.append(&Shop::after(52, 900).log).await;
+    is_a_copy(&second.store, &first.store).await;
     let seen = serving(&pool, &second.store).await;
     assert!(seen.is_of_another_log && seen.lag.events > 0, "{seen:?}");
     let refused = compare(Stock, (*pool.connect_options()).clone(), second.store.clone(), Wanted::default());
@@ -63,6 +76,62 @@ async fn tables_of_another_log_are_filled_again_alongside(pool: PgPool) {
     running.stop().await;
     first.server.stop().await;
     second.server.stop().await;
+}
+
+/// Somebody has forgotten to import the history, or has given a wrong address.
+#[sqlx::test(migrations = "../migrations")]
+async fn tables_are_not_replaced_by_those_of_a_log_that_is_no_copy(pool: PgPool) {
+    let (shop, empty) = (Log::open().await, Log::open().await);
+    shop.append(&Shop::after(55, 400).log).await;
+    let running = Running::start(Stock, &shop, &pool);
+    running.reach(1, &shop).await;
+    running.stop().await;
+
+    let (ours, theirs) =
+        (shop.store.log_identity().await.unwrap(), empty.store.log_identity().await.unwrap());
+    let running = Running::start(Stock, &empty, &pool);
+    let statuses = running.wait_for(|all| all.iter().any(|one| one.is_of_another_history().is_some())).await;
+    let why = statuses.iter().find_map(Status::is_of_another_history).unwrap();
+    for part in [ours.id().to_string(), theirs.id().to_string(), "--replace-read-models".to_owned()] {
+        assert!(why.contains(&part), "{why}");
+    }
+    assert!(statuses.iter().all(|status| !status.is_well()));
+    let seen = serving(&pool, &empty.store).await;
+    assert!(seen.version == 1 && seen.is_of_another_log, "{seen:?}");
+    // The import comes late, and they are filled again.
+    let watched = empty.store.clone();
+    let watching = tokio::spawn(async move { watched.watch_log(|_| ()).await });
+    empty.append(&Shop::after(55, 400).log).await;
+    is_a_copy(&empty.store, &shop.store).await;
+    serves::<Stock>(&pool, 2).await;
+    running.reach(2, &empty).await;
+    running.wait_for(|all| all.iter().all(Status::is_well)).await;
+    running.stop().await;
+    watching.abort();
+    shop.server.stop().await;
+    empty.server.stop().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_new_shop_takes_the_database_of_another_if_somebody_says_so(pool: PgPool) {
+    let (shop, new) = (Log::open().await, Log::open().await);
+    shop.append(&Shop::after(56, 400).log).await;
+    let running = Running::start(Stock, &shop, &pool);
+    running.reach(1, &shop).await;
+    running.stop().await;
+
+    new.append(&Shop::after(57, 200).log).await;
+    let replacing = ReadModelArgs { replace_read_models: true };
+    let running = Running::start_with(Stock, &new, &pool, replacing);
+    serves::<Stock>(&pool, 2).await;
+    running.stop().await;
+    // Once is enough.
+    let running = Running::start(Stock, &new, &pool);
+    running.reach(2, &new).await;
+    assert_eq!(differences(&pool, &new).await, 0);
+    running.stop().await;
+    shop.server.stop().await;
+    new.server.stop().await;
 }
 
 /// Tables from before logs had ids know the first event, and a copy of the log has that too.
@@ -116,6 +185,42 @@ async fn tables_that_know_more_than_a_restored_log_are_filled_again(pool: PgPool
     serves::<Stock>(&pool, 2).await;
     running.reach(2, &log).await;
     assert_eq!(differences(&pool, &log).await, 0);
+    running.stop().await;
+    log.server.stop().await;
+}
+
+/// It takes seconds to tell a log that has lost its end from a node that is behind. Until then, nobody takes the rows for what
+/// is in the log.
+#[sqlx::test(migrations = "../migrations")]
+async fn tables_that_are_ahead_of_the_log_are_not_shown_as_its_own(pool: PgPool) {
+    let log = Log::open().await;
+    log.append(&Shop::after(58, 400).log).await;
+    let running = Running::start(Stock, &log, &pool);
+    running.reach(1, &log).await;
+    running.stop().await;
+    let ahead = i64::try_from(log.head().await.value()).unwrap() + 7;
+    let set = "UPDATE projection_checkpoints SET position = $1, event_id = NULL";
+    sqlx::query(set).bind(ahead).execute(&pool).await.unwrap();
+
+    let is_short = |status: &Status| match &status.state {
+        State::LogSeemsShort { error } => error.contains(&format!("position {ahead} ")),
+        _ => false,
+    };
+    let running = Running::start(Stock, &log, &pool);
+    running.wait_for(|all| all.iter().any(is_short)).await;
+    assert!(seems_short(&pool).await && serving(&pool, &log.store).await.is_of_another_log);
+    // The node was only behind.
+    write_something_else(&log.store).await;
+    running.wait_for(|all| all.iter().all(|status| status.state == State::Running)).await;
+    assert!(!seems_short(&pool).await && !serving(&pool, &log.store).await.is_of_another_log);
+    running.stop().await;
+
+    // The log has lost its end.
+    sqlx::query(set).bind(i64::MAX).execute(&pool).await.unwrap();
+    let running = Running::start(Stock, &log, &pool);
+    serves::<Stock>(&pool, 2).await;
+    running.reach(2, &log).await;
+    assert!(!serving(&pool, &log.store).await.is_of_another_log);
     running.stop().await;
     log.server.stop().await;
 }

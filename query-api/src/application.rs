@@ -77,6 +77,7 @@ impl Application {
             live_heartbeat,
             live,
         } = config;
+        store.use_whole_logs_only();
         let database: PgConnectOptions = database_url.parse().map_err(BuildError::Database)?;
         let analytics = analytics_database_url.map(|url| url.parse()).transpose();
         let analytics = analytics.map_err(BuildError::AnalyticsDatabase)?;

@@ -220,7 +220,15 @@ impl Checkpoints {
         let wanted = match freshness.wanted {
             None => None,
             Some(MinPosition::At(position)) => Some(position),
-            Some(MinPosition::Head) => self.store.head().await.map_err(failed_read)?,
+            Some(MinPosition::Head) => {
+                let before = self.current(model).await.position();
+                let head = self.store.head().await.map_err(failed_read)?;
+                // What has been applied is in the log, unless that was restored from a backup.
+                if before > head {
+                    return Err(freshness.of_another_log());
+                }
+                head
+            }
         };
         if self.shows_another_log(model, log_id).await {
             return Err(freshness.of_another_log());
@@ -377,7 +385,9 @@ impl Checkpoints {
     /// Which versions serve, and how far they have come.
     async fn load(&self) -> Result<(), sqlx::Error> {
         let rows = sqlx::query!(
-            r#"SELECT v.name, v.version, v.shards, v.log_id, v.is_lost, c.shard AS "shard?", c.position
+            r#"SELECT v.name, v.version, v.shards, v.log_id, c.shard AS "shard?", c.position,
+                      v.is_lost OR coalesce(bool_or(c.log_seems_short) OVER (PARTITION BY v.name, v.version), false)
+                          AS "is_lost!"
                FROM projection_versions AS v LEFT JOIN projection_checkpoints AS c USING (name, version)
                WHERE v.state = 'serving'"#
         )

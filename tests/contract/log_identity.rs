@@ -4,12 +4,15 @@ use crate::supervision::{client, reserved_address};
 use crate::target::{soon, target};
 use crate::writers::event;
 use embedded_event_store::{Config, EmbeddedEventStore};
-use event_store::{EventStore, ExpectedRevision, Position, SubscriptionItem};
+use event_store::{
+    EventStore, ExpectedRevision, IMPORT_HAS_NOT_ENDED, LogId, Origin, Position, SubscriptionItem,
+};
 use futures::{Stream, StreamExt};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 async fn start(folder: &Path, address: SocketAddr) -> EmbeddedEventStore {
     EmbeddedEventStore::start(Config { listen: address, ..Config::on_any_port(folder) }).await.unwrap()
@@ -106,6 +109,53 @@ async fn another_log_behind_the_same_address_is_not_read_and_not_written() {
     }
     soon(watch.wait_for(Option::is_none)).await.unwrap();
     soon(store.head()).await.unwrap();
+    server.stop().await;
+}
+
+/// A service that begins with it, and one that is at work when the import begins, go on when the import has ended.
+#[tokio::test]
+async fn a_log_with_half_a_history_is_used_by_no_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, _reserved) = reserved_address();
+    let server = start(folder.path(), address).await;
+    let (tool, service) = (client(address), client(address));
+    service.use_whole_logs_only();
+    let copied = LogId::new(Uuid::new_v4());
+    let origin = Origin { of: Some(copied), ..Origin::default() };
+    tool.begin_import(&origin).await.unwrap();
+    append(&tool, "imported-1").await;
+
+    let is_refused = |why: String| assert!(why.contains(IMPORT_HAS_NOT_ENDED), "{why}");
+    is_refused(soon(service.head()).await.unwrap_err().to_string());
+    is_refused(soon(service.log_identity()).await.unwrap_err().to_string());
+    let refused = soon(service.append("ours-1", ExpectedRevision::NoStream, vec![event()])).await;
+    is_refused(refused.unwrap_err().to_string());
+    is_refused(soon(service.another().head()).await.unwrap_err().to_string());
+    let mut items = pin!(service.subscribe_all(None));
+    says(&mut items, IMPORT_HAS_NOT_ENDED).await;
+    let mut watch = watched(&service);
+    let is_told = |said: &Option<String>| said.as_ref().is_some_and(|why| why == IMPORT_HAS_NOT_ENDED);
+    soon(watch.wait_for(is_told)).await.unwrap();
+
+    let identity = tool.end_import(&origin, 1).await.unwrap();
+    assert!(identity.imports().are_of(copied) && !identity.imports().are_of(identity.id()));
+    soon(watch.wait_for(Option::is_none)).await.unwrap();
+    loop {
+        if let Ok(stream) = next(&mut items).await {
+            assert_eq!(stream, "imported-1");
+            break;
+        }
+    }
+    assert_eq!(service.log_identity().await.unwrap().id(), identity.id());
+    append(&service, "ours-1").await;
+
+    let another = Origin { of: Some(LogId::new(Uuid::new_v4())), ..Origin::default() };
+    tool.begin_import(&another).await.unwrap();
+    soon(watch.wait_for(is_told)).await.unwrap();
+    is_refused(soon(service.head()).await.unwrap_err().to_string());
+    tool.end_import(&another, 0).await.unwrap();
+    soon(watch.wait_for(Option::is_none)).await.unwrap();
+    assert!(service.known_log().unwrap().imports().has_ended(&another));
     server.stop().await;
 }
 

@@ -241,7 +241,8 @@ impl Shop {
         let asking = async {
             loop {
                 let health = self.health().await;
-                if let Some(why) = health.body["parts"][part]["why"].as_str() {
+                let part = &health.body["parts"][part];
+                if let Some(why) = part["why"].as_str().or(part["detail"]["why"].as_str()) {
                     return why.to_owned();
                 }
             }

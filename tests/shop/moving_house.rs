@@ -2,10 +2,12 @@
 
 use crate::harness::{Shop, Terms};
 use crate::sealing::{all_is_sealed, verified};
+use event_store::{IMPORT_HAS_NOT_ENDED, LogId, Origin};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::path::Path;
+use uuid::Uuid;
 
 /// What people see, once the read models show all that is in the log.
 async fn pages(shop: &Shop, orders: &[String]) -> Vec<Value> {
@@ -133,6 +135,15 @@ async fn what_a_backup_has_not_is_shown_no_more(pool: PgPool) {
             copy(&log.with_extension("backup"), log);
         })
         .await;
+    // Not even in the first seconds.
+    let fresh = format!("/orders/{lost}?min-position=head");
+    loop {
+        let reply = shop.request(Method::GET, &fresh).operator().send().await;
+        if reply.status == StatusCode::NOT_FOUND {
+            break;
+        }
+        reply.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "read-model-of-another-log");
+    }
     shop.get_when("/stock/MUG", |stock| stock["available"] == 99).await;
     // The read models are filled again one by one.
     shop.get_when("/carts", |_| true).await;
@@ -140,4 +151,50 @@ async fn what_a_backup_has_not_is_shown_no_more(pool: PgPool) {
     assert_eq!(shop.get_now(&format!("/orders/{lost}")).await.status, StatusCode::NOT_FOUND);
     let paid = shop.pay_by("pm_sandbox_approve", &order_id, 1000).await.expect(StatusCode::OK);
     assert_eq!(paid["status"], "processing");
+}
+
+/// Started too early, between the beginning and the end of an import.
+#[sqlx::test(migrations = false)]
+async fn a_shop_does_nothing_with_half_a_history(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 100).await;
+    let origin = Origin { of: Some(LogId::new(Uuid::new_v4())), ..Origin::default() };
+    shop.events().begin_import(&origin).await.unwrap();
+    let shop = shop.crash_and_reopen().await;
+    assert_eq!(shop.is_not_ready("event log").await, IMPORT_HAS_NOT_ENDED);
+    let refused =
+        shop.request(Method::POST, "/carts").new_key().json(&json!({ "currency": "GBP" })).send().await;
+    refused.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "event-store-unavailable");
+
+    shop.events().end_import(&origin, 1).await.unwrap();
+    shop.is_ready("event log", None).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    let paid = shop.pay_by("pm_sandbox_approve", &order_id, 1000).await.expect(StatusCode::OK);
+    assert_eq!(paid["status"], "processing");
+}
+
+/// The new store is empty: somebody has forgotten to import the history.
+#[sqlx::test(migrations = false)]
+async fn an_empty_log_does_not_pass_for_the_shop_s(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    shop.define("MUG", 1000, 100).await;
+    let order_id = shop.order(&[("MUG", 1)], 1000).await;
+    shop.get_now(&format!("/orders/{order_id}")).await.expect(StatusCode::OK);
+    let aside = |log: &Path| std::fs::rename(log, log.with_extension("aside")).unwrap();
+    let shop = shop.while_closed(aside).await;
+    let why = shop.is_not_ready("projections").await;
+    assert!(why.contains("is no copy of it") && why.contains("--replace-read-models"), "{why}");
+    let page = shop.request(Method::GET, &format!("/orders/{order_id}")).operator().send().await;
+    page.expect(StatusCode::OK);
+    let fresh =
+        shop.request(Method::GET, &format!("/orders/{order_id}?min-position=head")).operator().send().await;
+    fresh.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "read-model-of-another-log");
+
+    let back = |log: &Path| {
+        std::fs::remove_dir_all(log).unwrap();
+        std::fs::rename(log.with_extension("aside"), log).unwrap();
+    };
+    let shop = shop.while_closed(back).await;
+    shop.get_when(&format!("/orders/{order_id}"), |order| order["status"] == "pending").await;
+    shop.define("CUP", 500, 10).await;
 }

@@ -78,6 +78,7 @@ impl Services {
                 operator_token: TOKEN.to_owned(),
                 client_limits: terms.limits.of_clients(),
                 reconcile_every_hours: 0,
+                read_models: projections::ReadModelArgs::default(),
             },
             &health,
         )

@@ -36,9 +36,15 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Those of this process. The first call raises the limit as far as the system lets it, and logs what it was and is.
+    /// Those of this process. The first call raises the limit as far as the system lets it.
     pub fn of_this_process() -> Self {
         *OF_THIS_PROCESS.get_or_init(raise)
+    }
+
+    /// Logs what the limit was and is.
+    pub fn log(self) {
+        let (before, limit, for_connections) = (self.before, self.limit, self.for_connections());
+        tracing::info!(before, limit, for_connections, "limit for open files and connections");
     }
 
     /// Those that connections never get.
@@ -76,14 +82,7 @@ fn raise() -> Descriptors {
             }
         }
     }
-    let descriptors = Descriptors { before, limit };
-    tracing::info!(
-        before,
-        limit,
-        for_connections = descriptors.for_connections(),
-        "limit for open files and connections"
-    );
-    descriptors
+    Descriptors { before, limit }
 }
 
 /// How many descriptors this process has open. Waits for the system.

@@ -12,6 +12,7 @@ pub mod demo_shop;
 pub mod event_store_cli;
 pub mod import;
 pub mod operator;
+mod private_folder;
 pub mod projections_cli;
 mod secrets;
 pub mod serve;

@@ -10,13 +10,13 @@ use thiserror::Error;
 #[derive(Debug, Args)]
 pub struct OperatorArgs {
     /// Address of the running shop
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8080")]
     pub url: String,
     /// The operator's token
-    #[arg(long, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "EMPORIUM_OPERATOR_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Where the operator's token stands, if it is not given
-    #[arg(long, value_name = "PATH", default_value = "./.data/operator-token")]
+    #[arg(long, global = true, value_name = "PATH", default_value = "./.data/operator-token")]
     pub token_file: PathBuf,
 }
 

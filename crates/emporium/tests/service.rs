@@ -8,6 +8,7 @@ mod unread;
 
 use reqwest::StatusCode;
 use running::{Service, emporium, head_passes};
+use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ async fn the_printed_lines_buy_something_and_read_it_back() {
     let output = Command::new("bash").arg("-c").arg(script.join("\n")).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let order = printed.lines().rfind(|line| !line.is_empty()).unwrap();
-    let order: serde_json::Value = serde_json::from_str(order).expect(&printed);
+    let order: Value = serde_json::from_str(order).expect(&printed);
     assert_eq!(order["status"], "processing");
     assert_eq!(order["paid"], order["total"]);
 }
@@ -102,7 +103,7 @@ async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_o
     assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
     let health = service.printed.lines().find(|line| line.contains("health")).unwrap();
     let url = health.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned();
-    let told: serde_json::Value = reqwest::get(url.as_str()).await.unwrap().json().await.unwrap();
+    let told: Value = reqwest::get(url.as_str()).await.unwrap().json().await.unwrap();
     assert!(told["parts"]["connections"].is_object(), "{told}");
     let metrics = reqwest::get(url.replace("readyz", "metrics")).await.unwrap();
     assert!(metrics.text().await.unwrap().contains("emporium_connections_open"));
@@ -115,7 +116,7 @@ async fn the_data_folder_is_for_its_owner_alone_and_operations_have_an_address_o
 async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &[]).await;
-    let product = serde_json::json!({
+    let product = json!({
         "sku": "TEA-001", "merchant_id": "somebody", "name": "Something else",
         "price": { "amount": 1, "currency": "EUR" },
     });
@@ -176,12 +177,50 @@ async fn a_report_whose_reader_goes_ends_quietly() {
     service.terminate().await;
 }
 
-/// It is the first line, because the limits for connections follow from it.
+/// The new store is empty, and the database is the shop's: nothing is decided on the empty log, and the read models stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_import_is_named_and_no_command_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::start(folder.path(), &["--demo-shop"]).await;
+    service.read_until(|line| line.starts_with("curl ")).await;
+    let products = service.get("/products?limit=500&min-position=head").await;
+    service.terminate().await;
+    let log = folder.path().join("event-store");
+    std::fs::rename(&log, folder.path().join("aside")).unwrap();
+
+    let service = Service::start(folder.path(), &[]).await;
+    let named = async {
+        loop {
+            let (_, health) = service.page("/readyz").await;
+            let health: Value = serde_json::from_str(&health).unwrap();
+            if health["parts"]["event log"]["why"]
+                .as_str()
+                .is_some_and(|why| why.contains("is no copy of it"))
+            {
+                return health;
+            }
+        }
+    };
+    let health = tokio::time::timeout(Duration::from_secs(60), named).await.expect("it is named in time");
+    let why = health["parts"]["projections"]["detail"]["why"].as_str().unwrap();
+    assert!(why.contains("--replace-read-models"), "{why}");
+    let (status, problem) = service.post("/carts", "first", &json!({ "currency": "GBP" })).await.unwrap();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert_eq!(service.get("/products?limit=500").await["items"], products["items"]);
+    service.terminate().await;
+
+    let service = Service::start(folder.path(), &["--replace-read-models"]).await;
+    let none = service.get("/products?min-position=head&limit=500").await;
+    assert_eq!(none["items"], json!([]));
+    service.terminate().await;
+}
+
+/// It is the first line of a server's log, because the limits for connections follow from it. Other commands have no word of it.
 #[test]
 fn a_raised_limit_for_open_files_is_in_the_log() {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -S -n 256 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_emporium")]);
-    shell.args(["event-store", "info", "--data-dir", "no-such-folder"]);
+    shell.args(["event-store", "serve", "--users", "no-such-file"]);
     let ended = shell.env("RUST_LOG", "info").env("NO_COLOR", "1").output().unwrap();
     let logged = String::from_utf8(ended.stderr).unwrap();
     let line = logged.lines().find(|line| line.contains("limit for open files and connections"));
@@ -192,6 +231,31 @@ fn a_raised_limit_for_open_files_is_in_the_log() {
     };
     assert_eq!(figure("before="), 256);
     assert!(figure("limit=") > 256, "{line}");
+    let mut asked = emporium();
+    asked.args(["event-store", "info", "--data-dir", "no-such-folder"]).env("RUST_LOG", "info");
+    let logged = String::from_utf8(asked.output().unwrap().stderr).unwrap();
+    assert!(!logged.contains("limit for open files"), "{logged}");
+}
+
+/// Where the shop is may be said before and after what is asked, and the sandbox tells how a payment is declined.
+#[test]
+fn the_command_line_tells_what_it_takes() {
+    let error = |args: &[&str]| {
+        let output = emporium().args(args).env_remove("EMPORIUM_OPERATOR_TOKEN").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (url, token_file) = (["--url", "http://127.0.0.1:1"], ["--token-file", "no-such-file"]);
+    for what in [&["projections", "list"][..], &["projections", "parked", "orders"], &["streams", "parked"]] {
+        let after = [what, &url, &token_file].concat();
+        let before = [&what[..1], &url, &token_file, &what[1..]].concat();
+        for args in [after, before] {
+            let said = error(&args);
+            assert!(said.contains("cannot be read from no-such-file"), "{args:?}: {said}");
+        }
+    }
+    let help = emporium().args(["sandbox-gateway", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    assert!(help.contains("pm_sandbox_decline") && help.contains("pm_sandbox_requires_action"), "{help}");
 }
 
 #[test]
@@ -240,7 +304,7 @@ async fn an_import_that_was_killed_in_the_middle_adds_up_exactly() {
 async fn check_the_first_thousand(service: &Service) {
     let days = service.get("/sales/days?currency=GBP&limit=500&min-position=head").await;
     let days = days["items"].as_array().unwrap();
-    let sum = |field: &dyn Fn(&serde_json::Value) -> i64| days.iter().map(field).sum::<i64>();
+    let sum = |field: &dyn Fn(&Value) -> i64| days.iter().map(field).sum::<i64>();
     assert_eq!(sum(&|day| day["orders"].as_i64().unwrap()), 1_000);
     assert_eq!(sum(&|day| day["lines"].as_i64().unwrap()), 27_989);
     assert_eq!(sum(&|day| day["revenue"]["amount"].as_i64().unwrap()), 54_293_642);

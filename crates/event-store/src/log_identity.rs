@@ -1,4 +1,4 @@
-use crate::Position;
+use crate::{Imports, Position};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +47,8 @@ impl FromStr for LogId {
     }
 }
 
-/// What a log says of itself: its id, and the ids that it had before it was restored from a backup.
+/// What a log says of itself: its id, the ids that it had before it was restored from a backup, and what was imported into
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogIdentity {
     id: LogId,
@@ -55,19 +56,37 @@ pub struct LogIdentity {
     since: Position,
     /// Earlier ids, the oldest first, and where it got each.
     earlier: Vec<(LogId, Position)>,
+    imports: Imports,
 }
 
 impl LogIdentity {
     /// Of the events in which a log was given ids, the oldest first; none if there are none.
-    pub(crate) fn of(mut named: Vec<(LogId, Position)>) -> Option<Self> {
+    pub(crate) fn of(mut named: Vec<(LogId, Position)>, imports: Imports) -> Option<Self> {
         let (id, since) = named.pop()?;
-        Some(Self { id, since, earlier: named })
+        Some(Self { id, since, earlier: named, imports })
     }
 
     /// The id that it has now.
     #[must_use]
     pub fn id(&self) -> LogId {
         self.id
+    }
+
+    /// The ids that it had before, the oldest first.
+    pub fn earlier_ids(&self) -> impl Iterator<Item = LogId> {
+        self.earlier.iter().map(|(id, _)| *id)
+    }
+
+    /// Whether it has this id, or had it once.
+    #[must_use]
+    pub fn is_or_was(&self, id: LogId) -> bool {
+        self.id == id || self.earlier_ids().any(|earlier| earlier == id)
+    }
+
+    /// The files that were imported into it.
+    #[must_use]
+    pub fn imports(&self) -> &Imports {
+        &self.imports
     }
 
     /// Whether a position that was noted with this id is a place in this log.
@@ -126,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_position_counts_only_in_its_own_log() {
-        assert_eq!(LogIdentity::of(vec![]), None);
-        let identity = LogIdentity::of(vec![(id(1), at(100))]).unwrap();
+        assert_eq!(LogIdentity::of(vec![], Imports::default()), None);
+        let identity = LogIdentity::of(vec![(id(1), at(100))], Imports::default()).unwrap();
         assert!(identity.has(Some(id(1)), at(5)) && identity.has(Some(id(1)), at(5_000)));
         assert!(!identity.has(Some(id(2)), at(5)));
         assert!(identity.has(None, at(99)), "noted before the log had an id");
@@ -136,7 +155,9 @@ mod tests {
 
     #[test]
     fn what_was_noted_after_the_backup_does_not_count_in_the_restored_log() {
-        let identity = LogIdentity::of(vec![(id(1), at(10)), (id(2), at(100)), (id(3), at(200))]).unwrap();
+        let named = vec![(id(1), at(10)), (id(2), at(100)), (id(3), at(200))];
+        let identity = LogIdentity::of(named, Imports::default()).unwrap();
+        assert!(identity.is_or_was(id(1)) && identity.is_or_was(id(3)) && !identity.is_or_was(id(4)));
         assert_eq!(identity.id(), id(3));
         assert!(identity.has(Some(id(1)), at(99)) && !identity.has(Some(id(1)), at(100)));
         assert!(identity.has(Some(id(2)), at(199)) && !identity.has(Some(id(2)), at(200)));

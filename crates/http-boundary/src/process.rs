@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 /// each connection that a client breaks; we say so at most once a second.
 const DEFAULT_FILTER: &str = "info,kurrentdb=off,h2=error";
 
-/// Logs to standard error; `RUST_LOG` says how much. Raises the limit for open files and connections, and says so.
+/// Logs to standard error; `RUST_LOG` says how much. Raises the limit for open files and connections.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -46,9 +46,10 @@ fn is_secret(command: &Command, argument: &str) -> bool {
         || command.get_subcommands().any(|command| is_secret(command, argument))
 }
 
-/// A token that is cancelled by Ctrl-C or SIGTERM.
+/// A token that is cancelled by Ctrl-C or SIGTERM, for what runs until then. How many connections it may have is in the log.
 #[must_use]
 pub fn stop_signal() -> CancellationToken {
+    Descriptors::of_this_process().log();
     let stop = CancellationToken::new();
     let cancel = stop.clone();
     tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! The gateway as a command: of its own small binary and of `emporium`.
 
 use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
+use crate::methods;
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
 use http_boundary::{HttpLimits, Refusals, output, process};
@@ -11,6 +12,7 @@ use std::time::Duration;
 /// How the gateway is run.
 // Not Debug: it holds secrets.
 #[derive(Clone, Args)]
+#[command(after_help = methods::for_people())]
 pub struct SandboxArgs {
     /// Where its payments are kept; made if it is not there
     #[arg(

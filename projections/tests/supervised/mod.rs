@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use projections::versions::{self, NewVersion, Switch, Version, VersionError, VersionState};
-use projections::{Board, Projection, Status, Supervisor};
+use projections::{Board, Projection, ReadModelArgs, Status, Supervisor};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -18,9 +18,18 @@ pub struct Running {
 
 impl Running {
     pub fn start<P: Projection>(projection: P, log: &Log, pool: &PgPool) -> Self {
+        Self::start_with(projection, log, pool, ReadModelArgs::default())
+    }
+
+    pub fn start_with<P: Projection>(
+        projection: P,
+        log: &Log,
+        pool: &PgPool,
+        read_models: ReadModelArgs,
+    ) -> Self {
         let (board, stop) = (Board::default(), CancellationToken::new());
         let database = (*pool.connect_options()).clone();
-        let supervisor = Supervisor::new(projection, log.store.clone(), database, board.clone());
+        let supervisor = Supervisor::new(projection, log.store.clone(), database, board.clone(), read_models);
         let task = tokio::spawn(supervisor.run(stop.clone()));
         Self { board, stop, task }
     }

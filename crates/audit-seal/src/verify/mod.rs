@@ -164,6 +164,8 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self) -> Outcome {
         self.outcome.unsealed = self.pending.len() as u64;
+        self.pending.leaves().for_each(|leaf| self.frontier.push(*leaf));
+        self.outcome.root = hex::encode(self.frontier.root());
         self.outcome.findings.extend(self.missing_seal());
         let (found, findings) = self.kept.finish(self.outcome.events);
         self.outcome.kept_seals_found = found;

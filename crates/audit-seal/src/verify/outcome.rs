@@ -12,6 +12,9 @@ pub struct Outcome {
     pub sealed: u64,
     /// Events after it: only their chains speak for them.
     pub unsealed: u64,
+    /// The root of the tree over all these events, in hexadecimal digits. Two histories with the same root have the same
+    /// events in the same order.
+    pub root: String,
     /// Seals in the log, false ones among them.
     pub seals: u64,
     /// Who made the good ones, in the order of the log.

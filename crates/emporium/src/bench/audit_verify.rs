@@ -72,7 +72,7 @@ async fn verify(what: &str, events: u64, history: &HistoryArgs) -> Result<(), Be
     let started = Instant::now();
     let outcome = verified(history, history::key().public().into(), vec![]).await;
     let took = started.elapsed();
-    let outcome = outcome.map_err(|error| BenchError::Verify(Box::new(error)))?;
+    let outcome = outcome.map_err(|error| BenchError::Verify(Box::new(error)))?.outcome;
     if outcome.events != events || outcome.unsealed != 0 || !outcome.findings.is_empty() {
         return Err(BenchError::NotIntact(format!("{outcome:?}")));
     }

@@ -19,6 +19,12 @@ pub enum EventStoreCliError {
         #[source]
         source: io::Error,
     },
+    #[error("the data folder `{}` cannot be made: give another one with --data-dir", path.display())]
+    DataFolder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the users in `{}` cannot be read ({why}): give JSON as `--help` shows it", path.display())]
     Users { path: PathBuf, why: String },
     #[error("the process cannot hear signals; look at what limits it")]
@@ -34,7 +40,13 @@ pub enum EventStoreCliError {
     #[error(transparent)]
     Address(#[from] InvalidConnectionString),
     #[error(transparent)]
-    Store(#[from] EventStoreError),
+    Store(EventStoreError),
+    #[error(
+        "the event store does not let this user do it (access denied): look at user and password in the address. An address of \
+         this machine without a user gets the password from `event-store-password` in EMPORIUM_DATA_DIR. An export reads the \
+         whole log ($all), and an import reads it too and appends to every stream: `admin` may do all of that"
+    )]
+    AccessDenied,
     #[error("only a store that is not running can be read so: stop the service first")]
     InUse(#[source] OpenError),
     #[error("the data folder `{}` is damaged: restore it from a copy", path.display())]
@@ -65,6 +77,28 @@ pub enum EventStoreCliError {
         source: LineError,
     },
     #[error(
+        "`{}` has not the last line that belongs to its {events} events, so some are missing: copy the file again, or export again",
+        path.display()
+    )]
+    Cut { path: PathBuf, events: u64 },
+    #[error(
+        "the import has not ended, and {there} events of the file are in the target: import the whole file again, and it goes on \
+         from there; until then no service uses this log"
+    )]
+    NotEnded {
+        there: u64,
+        #[source]
+        source: Box<EventStoreCliError>,
+    },
+    #[error(
+        "the import has not ended, and {there} events of the file are in the target, which no service uses now"
+    )]
+    Stuck {
+        there: u64,
+        #[source]
+        source: Box<EventStoreCliError>,
+    },
+    #[error(
         "the target has other events in stream `{stream}` than the file (from revision {revision} on): nothing more was \
          imported; choose a target that holds nothing of it"
     )]
@@ -85,6 +119,35 @@ pub enum EventStoreCliError {
         #[source]
         source: AppendError,
     },
+}
+
+impl From<EventStoreError> for EventStoreCliError {
+    fn from(error: EventStoreError) -> Self {
+        match error {
+            // Nobody who runs a command has the /readyz that a service would name.
+            EventStoreError::AccessDenied => Self::AccessDenied,
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl EventStoreCliError {
+    /// An append to this stream has failed.
+    pub fn of_append(stream: &str, source: AppendError) -> Self {
+        match source {
+            AppendError::AccessDenied => Self::AccessDenied,
+            source => Self::Append { stream: stream.to_owned(), source },
+        }
+    }
+
+    /// The same, of an import that has so many events of its file in the target.
+    pub fn with_there(self, there: u64) -> Self {
+        let source = Box::new(self);
+        match *source {
+            Self::OtherEvents { .. } | Self::BeginningMissing { .. } => Self::Stuck { there, source },
+            _ => Self::NotEnded { there, source },
+        }
+    }
 }
 
 /// How far a stream of the target goes.

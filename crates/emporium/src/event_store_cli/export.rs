@@ -2,11 +2,11 @@
 
 use super::EventStoreCliError;
 use super::copying::{Copying, Goes};
-use super::line;
 use super::progress::Progress;
 use super::source::{Source, SourceArgs};
+use super::{frame, line};
 use clap::Args;
-use event_store::{EventStore, EventStoreError, LOG_IDENTITY_STREAM, Position, RawRecord};
+use event_store::{EventStore, IMPORT_HAS_NOT_ENDED, Origin, Position};
 use futures::TryStreamExt;
 use http_boundary::output::{self, Stdout};
 use std::fs::File;
@@ -61,10 +61,14 @@ async fn export(store: &EventStore, args: &ExportArgs) -> Result<(u64, f64), Eve
     let mut line = Vec::new();
     let mut copying = Copying::new(args.system_streams);
     // All positions of the file are places in this log, and the first line says which it is.
-    if let Some(identity) = newest(store, LOG_IDENTITY_STREAM).await? {
-        line::write(&identity, &mut line).map_err(|error| failed(io::Error::other(error)))?;
-        output.write_all(&line).map_err(failed)?;
+    let is_part = args.from.is_some() || args.to.is_some() || args.stream.is_some();
+    let identity = store.read_log_identity().await?;
+    if identity.as_ref().is_some_and(|identity| identity.imports().is_one_under_way()) {
+        tracing::warn!("{IMPORT_HAS_NOT_ENDED}; until then, an export has only its beginning");
     }
+    let begun = frame::begun(Origin::of(identity.as_ref(), is_part));
+    line::write(&begun, &mut line).map_err(|error| failed(io::Error::other(error)))?;
+    output.write_all(&line).map_err(failed)?;
     while let Some(record) = events.try_next().await? {
         let nobody_reads = args.file == Path::new(STDOUT) && output::reader_is_gone();
         if record.position > last || nobody_reads {
@@ -79,16 +83,11 @@ async fn export(store: &EventStore, args: &ExportArgs) -> Result<(u64, f64), Eve
         }
         progress.at(record.position.value().saturating_sub(first.value()), count);
     }
+    line.clear();
+    line::write(&frame::ended(count), &mut line).map_err(|error| failed(io::Error::other(error)))?;
+    output.write_all(&line).map_err(failed)?;
     output.finish().map_err(failed)?;
     Ok((count, progress.finish().as_secs_f64()))
-}
-
-async fn newest(store: &EventStore, stream: &str) -> Result<Option<RawRecord>, EventStoreCliError> {
-    match std::pin::pin!(store.read_raw_stream_end(stream)).try_next().await {
-        // Somebody has deleted it: then nothing is said.
-        Err(EventStoreError::Deleted) => Ok(None),
-        newest => Ok(newest?),
-    }
 }
 
 /// A stream goes with its metadata. It is picked from the log and not read as a stream, so that what its metadata hides

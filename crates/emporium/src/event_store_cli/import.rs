@@ -55,6 +55,7 @@ impl Lines {
                 goes => return Ok(Some(Line { record, goes_alone: goes == Goes::Alone })),
             }
         }
+        self.file.must_be_whole()?;
         Ok(None)
     }
 }
@@ -64,41 +65,87 @@ pub async fn run(args: ImportArgs) -> Result<(), EventStoreCliError> {
     let url = store_password::found_for(&args.url);
     let store = EventStore::connect(&url)?;
     let file = ExportedFile::open(&args.file)?;
+    let origin = file.origin().clone();
     let mut lines = Lines { file, copying: Copying::new(args.system_streams), left_out: 0 };
     let mut target = Target::new(store.clone());
-    let (pending, awaited) = find_where_to_go_on(&store, &mut lines, &mut target, args.alongside).await?;
-    // Before any event of the file: what was noted in the other log without an id must not pass for noted in this one.
-    store.log_identity().await?;
-    let mut pending: VecDeque<Line> = pending.into_iter().chain(awaited).collect();
-    let mut progress = Progress::start("importing", lines.file.total());
-    let mut writer = Writer::new(&url, target)?;
-    let mut batch = Batch::default();
-    loop {
-        let next = match pending.pop_front() {
-            Some(line) => Some(line),
-            None => lines.next()?,
-        };
-        let Some(line) = next else { break };
-        if !batch.takes(&line) {
-            writer.put(std::mem::take(&mut batch)).await?;
+    let missing = match find_where_to_go_on(&store, &mut lines, &mut target, args.alongside).await {
+        Ok(missing) => missing,
+        Err(error)
+            if target.tally.present > 0 && !matches!(error, EventStoreCliError::SomethingElse { .. }) =>
+        {
+            return Err(error.with_there(target.tally.present));
         }
-        batch.add(line);
-        progress.at(lines.file.done(), writer.done());
-    }
-    writer.put(batch).await?;
-    let tally = writer.finish().await?;
+        Err(error) => return Err(error),
+    };
+    let mut progress = Progress::start("importing", lines.file.total());
+    let (tally, written) = if missing.lines.is_empty() {
+        (target.tally, Ok(()))
+    } else {
+        // Before any event of the file: nobody takes half a history for a whole one. And what was noted in the other log
+        // without an id must not pass for noted in this one.
+        store.begin_import(&origin).await?;
+        let mut writer = Writer::new(&url, target)?;
+        let written = write(missing.lines, &mut lines, &mut writer, &mut progress).await;
+        let (tally, settled) = writer.finish().await;
+        (tally, written.and(settled))
+    };
     let duration = progress.finish();
+    written.map_err(|error| error.with_there(tally.imported + tally.present))?;
+    store.end_import(&origin, lines.file.events()).await?;
     println!("imported        {} events in {:.1} s", tally.imported, duration.as_secs_f64());
     println!("there already   {} events", tally.present);
     let left_out = tally.left_out + lines.left_out;
     if left_out > 0 {
         println!("left out        {left_out} events of the server's own, for which the target has others");
     }
+    if missing.further > 0 {
+        let further = missing.further;
+        println!("more            the target goes on after this file: {further} more events");
+    }
+    if !lines.file.says_its_end() {
+        println!(
+            "unknown         an older program wrote the file, which does not say how many events belong to it"
+        );
+    }
     Ok(())
 }
 
-/// Reads the target's log, and the file as far as its events are found there in the file's order. Gives what was read from
-/// the file and is not known to be there: server's own events that are not waited for, and the event that comes next.
+/// Puts what is missing into the target.
+async fn write(
+    mut missing: VecDeque<Line>,
+    lines: &mut Lines,
+    writer: &mut Writer,
+    progress: &mut Progress,
+) -> Result<(), EventStoreCliError> {
+    let mut batch = Batch::default();
+    loop {
+        let next = match missing.pop_front() {
+            Some(line) => Ok(Some(line)),
+            None => lines.next(),
+        };
+        let line = match next {
+            Ok(Some(line)) => line,
+            Ok(None) => return writer.put(batch).await,
+            // What came before it goes in: it is not to be read again.
+            Err(error) => return writer.put(batch).await.and(Err(error)),
+        };
+        if !batch.takes(&line) {
+            writer.put(std::mem::take(&mut batch)).await?;
+        }
+        batch.add(line);
+        progress.at(lines.file.done(), writer.done());
+    }
+}
+
+/// What the target has not, as far as the file was read for that, and what it has after all that is in the file.
+struct Missing {
+    /// The server's own events that are not waited for, and the event that comes next. None if all of the file is there.
+    lines: VecDeque<Line>,
+    /// So many events come after those of the file.
+    further: u64,
+}
+
+/// Reads the target's log, and the file as far as its events are found there in the file's order.
 ///
 /// A server's own streams are not waited for: the target may have its own. What stands before an event that was
 /// imported has been imported, or left out. Metadata that the target wrote by itself may come sooner than in the file.
@@ -107,14 +154,14 @@ async fn find_where_to_go_on(
     lines: &mut Lines,
     target: &mut Target,
     alongside: bool,
-) -> Result<(VecDeque<Line>, Option<Line>), EventStoreCliError> {
+) -> Result<Missing, EventStoreCliError> {
     let head = store.head().await?.map_or(0, |head| head.value());
     let mut progress = Progress::start("reading the target", head);
     let mut passed = VecDeque::new();
     let mut early: HashMap<(String, u64), RawRecord> = HashMap::new();
     let mut awaited = next_to_wait_for(lines, &mut passed)?;
     let mut events = std::pin::pin!(store.read_log(None));
-    let mut read = 0;
+    let (mut read, mut further) = (0, 0);
     while let Some(there) = events.try_next().await? {
         read += 1;
         progress.at(there.position.value(), read);
@@ -133,15 +180,17 @@ async fn find_where_to_go_on(
                 target.tally.present += 1;
                 awaited = next_to_wait_for(lines, &mut passed)?;
             }
+        } else if awaited.is_none() {
+            further += 1;
         } else if there.stream.starts_with("$$") {
             early.insert((there.stream.clone(), there.revision), there);
-        } else if awaited.is_some() && !alongside {
+        } else if !alongside {
             let (stream, revision) = (there.stream, there.revision);
             return Err(EventStoreCliError::SomethingElse { stream, revision });
         }
     }
     progress.finish();
-    Ok((passed, awaited))
+    Ok(Missing { lines: passed.into_iter().chain(awaited).collect(), further })
 }
 
 fn next_to_wait_for(

@@ -5,7 +5,7 @@ use super::line::time;
 use super::progress::Progress;
 use super::source::{Source, SourceArgs};
 use clap::Args;
-use event_store::EventStore;
+use event_store::{EventStore, IMPORT_HAS_NOT_ENDED};
 use futures::TryStreamExt;
 use std::collections::HashSet;
 use std::path::Path;
@@ -36,8 +36,11 @@ pub async fn run(args: InfoArgs) -> Result<(), EventStoreCliError> {
     let contents = contents?;
     if let Some(identity) = identity? {
         println!("log        {}", identity.id());
+        if identity.imports().is_one_under_way() {
+            println!("import     {IMPORT_HAS_NOT_ENDED}");
+        }
     }
-    println!("events     {}", contents.events);
+    println!("events     {}, with the server's own and the log's about itself", contents.events);
     println!("streams    {}", contents.streams.len());
     println!("head       {}", contents.head);
     println!("contents   {} bytes of data and metadata", contents.bytes);

@@ -8,6 +8,7 @@ mod copying;
 mod error;
 mod export;
 mod exported_file;
+mod frame;
 mod grant;
 mod import;
 mod info;

@@ -1,6 +1,7 @@
 //! `emporium event-store serve`: the embedded event store alone.
 
 use super::EventStoreCliError;
+use crate::private_folder::{self, PRIVATE};
 use crate::store_password;
 use clap::Args;
 use embedded_event_store::{Config, EmbeddedEventStore, Tls, User};
@@ -83,6 +84,9 @@ pub async fn run(args: ServeArgs) -> Result<(), EventStoreCliError> {
         Some(address) => Some(OperationsListener::bind(address).await?),
         None => None,
     };
+    let failed = |source| EventStoreCliError::DataFolder { path: args.data_dir.clone(), source };
+    private_folder::make(&args.data_dir).map_err(failed)?;
+    private_folder::tighten(&args.data_dir, PRIVATE);
     let password_file = store_password::file(&args.data_dir);
     let mut config = Config::new(args.data_dir);
     config.listen = args.listen;

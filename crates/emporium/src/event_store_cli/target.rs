@@ -101,7 +101,7 @@ impl Target {
                         revision: first.revision,
                     });
                 }
-                Err(source) => return Err(EventStoreCliError::Append { stream: stream.to_owned(), source }),
+                Err(source) => return Err(EventStoreCliError::of_append(stream, source)),
             }
         }
     }

@@ -97,7 +97,7 @@ impl Writer {
             Some(session) => Arc::clone(session),
             None => {
                 let session = self.client.session().await;
-                let failed = |source| EventStoreCliError::Append { stream: first.stream.clone(), source };
+                let failed = |source| EventStoreCliError::of_append(&first.stream, source);
                 Arc::clone(self.session.insert(Arc::new(session.map_err(failed)?)))
             }
         };
@@ -118,10 +118,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until everything is there.
-    pub async fn finish(mut self) -> Result<Tally, EventStoreCliError> {
-        self.settle_all().await?;
-        Ok(self.target.tally)
+    /// Waits until everything that was given has an end, and says what became of it.
+    pub async fn finish(mut self) -> (Tally, Result<(), EventStoreCliError>) {
+        let settled = self.settle_all().await;
+        (self.target.tally, settled)
     }
 
     async fn settle_all(&mut self) -> Result<(), EventStoreCliError> {

@@ -98,6 +98,9 @@ pub struct ServeArgs {
     pub reconcile_every_hours: u32,
 
     #[command(flatten)]
+    pub read_models: projections::ReadModelArgs,
+
+    #[command(flatten)]
     pub fulfilment: FulfilmentArgs,
 
     #[command(flatten)]

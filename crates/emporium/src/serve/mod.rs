@@ -14,6 +14,7 @@ pub use args::{Profile, ServeArgs};
 pub use error::ServeError;
 pub use postgres::remove_elsewhere as remove_read_models_elsewhere;
 
+use crate::private_folder::{self, PASSED_THROUGH, PRIVATE};
 use crate::{demo_shop, secrets, store_password};
 use addresses::Addresses;
 use audit_seal::key::SealingKey;
@@ -23,18 +24,12 @@ use embedded_event_store::EmbeddedEventStore;
 use event_store::EventStore;
 use http_boundary::{ClientLimits, Health, Listeners, OperatorToken, process};
 use private_postgres::PrivatePostgres;
-use std::fs::Permissions;
+use projections::{Board, Status};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// The mode of folders that only their owner may enter.
-const PRIVATE: u32 = 0o700;
-/// The mode of a folder whose contents others may use, if these let them, and not list.
-const PASSED_THROUGH: u32 = 0o711;
 
 /// What is embedded in this process.
 struct Embedded {
@@ -154,28 +149,12 @@ async fn prepare(
 fn make_data_folder(path: &Path) -> Result<PathBuf, ServeError> {
     let failed = |source| ServeError::DataFolder { path: path.to_owned(), source };
     // The log and the secrets are for the operator alone.
-    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path).map_err(failed)?;
+    private_folder::make(path).map_err(failed)?;
     let path = path.canonicalize().map_err(failed)?;
-    tighten(&path);
-    Ok(path)
-}
-
-/// A folder of ours that others may enter was made by an earlier release, or by hand.
-fn tighten(path: &Path) {
-    let user = rustix::process::geteuid();
     // Root's read models in it belong to the database server's user, who has to pass through.
-    let may = if user.is_root() && postgres::folder(path).exists() { PASSED_THROUGH } else { PRIVATE };
-    let tightened = std::fs::metadata(path).and_then(|folder| {
-        let mode = folder.permissions().mode() & 0o777;
-        if folder.uid() != user.as_raw() || mode & !may == 0 {
-            return Ok(());
-        }
-        tracing::info!(folder = %path.display(), "the data folder is for its owner alone from now on");
-        std::fs::set_permissions(path, Permissions::from_mode(mode & may))
-    });
-    if let Err(error) = tightened {
-        tracing::warn!(folder = %path.display(), %error, "others may enter the data folder: run chmod 700 on it");
-    }
+    let is_passed_through = rustix::process::geteuid().is_root() && postgres::folder(&path).exists();
+    private_folder::tighten(&path, if is_passed_through { PASSED_THROUGH } else { PRIVATE });
+    Ok(path)
 }
 
 async fn start_event_store(
@@ -187,7 +166,7 @@ async fn start_event_store(
     // The log is for the operator alone.
     let folder = event_store_folder(data_dir);
     let failed = |source| ServeError::DataFolder { path: folder.clone(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(&folder).map_err(failed)?;
+    private_folder::make(&folder).map_err(failed)?;
     let password_file = (!args.event_store_open).then(|| store_password::file(&folder));
     let mut config = embedded_event_store::Config::new(folder);
     config.advertise_host = args.event_store_advertise_host.clone();
@@ -277,6 +256,9 @@ impl Services {
         }
         services.work_on("queries", &health, queries.run(services.work.clone()));
         let background = Background::start().map_err(ServeError::Background)?;
+        let refusing = refuse_another_history(projections.board(), settings.event_store.clone());
+        let stop = services.work.clone();
+        services.working.spawn(async move { stop.run_until_cancelled(refusing).await });
         let projecting = projections.run(services.work.clone());
         services.work_on("projections", &health, background.run(projecting));
         let stop = services.work.clone();
@@ -316,6 +298,17 @@ impl Services {
         self.postgres.cancel();
         self.storing.close();
         self.storing.wait().await;
+    }
+}
+
+/// As long as the read models say that the log is not the shop's, no command is decided on it. Never ends.
+async fn refuse_another_history(board: Board, store: EventStore) {
+    let why = |all: &[Status]| all.iter().find_map(Status::is_of_another_history).map(str::to_owned);
+    let mut last = None;
+    loop {
+        let statuses = board.wait_for(|statuses| why(statuses) != last).await;
+        last = why(&statuses);
+        store.veto(last.clone());
     }
 }
 
@@ -361,6 +354,7 @@ fn projections_config(args: &ServeArgs, settings: &Settings) -> projections::Con
         operator_token: settings.operator_token.clone(),
         client_limits: args.client_limits.clone(),
         reconcile_every_hours: args.reconcile_every_hours,
+        read_models: args.read_models,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod copying;
+mod importing;
 mod serving;
 #[path = "../store_process/mod.rs"]
 mod store_process;

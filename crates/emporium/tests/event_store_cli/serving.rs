@@ -5,7 +5,34 @@ use crate::store_process::{StoreProcess, emporium, text, within};
 use event_store::{EventStore, ExpectedRevision};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+/// The log is for the operator alone, as in the service's own data folder.
+#[tokio::test]
+async fn the_data_folder_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+    fs::create_dir(&old).unwrap();
+    fs::set_permissions(&old, Permissions::from_mode(0o755)).unwrap();
+    for data_dir in [new, old] {
+        let store = StoreProcess::start(&data_dir).await;
+        assert_eq!(fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+        store.terminate().await;
+    }
+}
+
+/// A node that speaks no TLS looks like one that is not there.
+#[tokio::test]
+async fn an_address_with_tls_for_a_store_without_is_told_how_to_ask_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreProcess::start(&folder.path().join("data")).await;
+    let url = store.url.split('?').next().unwrap();
+    let output = emporium().args(["event-store", "info", "--url", url]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("needs `tls=false`"), "{said}");
+    store.terminate().await;
+}
 
 #[tokio::test]
 async fn only_listed_users_may_use_the_store_and_a_reader_may_not_write() {

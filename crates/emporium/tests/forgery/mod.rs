@@ -11,6 +11,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 const SEALS: &str = "audit-seals";
+const LOG: &str = "log-identity";
 
 /// A line of the file. What is JSON stays byte for byte.
 #[derive(Clone, Serialize, Deserialize)]
@@ -74,13 +75,19 @@ impl History {
         self.0.iter().find(|line| line.stream.starts_with(category)).unwrap()
     }
 
+    /// Without the lines that say how many events there are, as older files are: a forger leaves them out.
+    fn unframed(&self) -> Self {
+        Self(self.0.iter().filter(|line| line.stream != LOG).cloned().collect())
+    }
+
     pub fn without_seals(&self) -> Self {
-        Self(self.0.iter().filter(|line| line.stream != SEALS).cloned().collect())
+        Self(self.unframed().0.into_iter().filter(|line| line.stream != SEALS).collect())
     }
 
     pub fn up_to_first_seal(&self) -> Self {
-        let seal = self.0.iter().position(|line| line.stream == SEALS).unwrap();
-        Self(self.0[..=seal].to_vec())
+        let history = self.unframed().0;
+        let seal = history.iter().position(|line| line.stream == SEALS).unwrap();
+        Self(history[..=seal].to_vec())
     }
 
     fn last_of_stream(&self, at: usize) -> usize {

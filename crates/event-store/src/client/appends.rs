@@ -3,7 +3,7 @@
 use super::patience::Patience;
 use super::translate::{is_conflict_of_a_batch, is_denied_in_a_batch, is_exhausted, is_invalid_argument};
 use super::{EventStore, Lost, NO_ANSWER};
-use crate::{AppendError, Appended, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
+use crate::{AppendError, Appended, EventStoreError, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
 use eventstore::{BatchAppendClient, BatchAppendOptions, Error, EventData, StreamState};
 use std::pin::pin;
 use std::sync::Arc;
@@ -100,6 +100,9 @@ impl EventStore {
         expected: ExpectedRevision,
         events: Vec<EventData>,
     ) -> Result<Appended, AppendError> {
+        if let Err(EventStoreError::Unavailable(why)) = self.may_be_used().await {
+            return Err(AppendError::Unknown(why));
+        }
         let state = state(expected);
         let mut patience = Patience::begin();
         let mut ended_sessions = 0;

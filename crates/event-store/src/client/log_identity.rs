@@ -1,30 +1,27 @@
-//! Which log it is that the store holds, and whether it still is the one that it held when this process began.
+//! Which log it is that the store holds.
 
 use super::EventStore;
 use super::reads::{Gate, Read};
+use super::same_log::NotTheSame;
 use super::translate::recorded;
+use crate::imports::{Imports, Mark};
 use crate::log_identity::Identified;
 use crate::{
     AppendError, EventStoreError, ExpectedRevision, LOG_IDENTITY_STREAM, LogId, LogIdentity, Metadata,
-    NewEvent, OwnStream, Position, RawRecord,
+    NewEvent, OwnStream, Position,
 };
 use chrono::Utc;
-use eventstore::{ReadAllOptions, ReadStreamOptions, StreamPosition};
-use futures::TryStreamExt;
+use eventstore::{ReadStreamOptions, StreamPosition};
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use serde::Serialize;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 /// Who gives a log its id.
 const ACTOR: &str = "event_store";
-/// How often a running process looks whether the log is still the same.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// For so long a log may seem to have lost its end: a node of a cluster that is behind the others has not lost it.
-const SEEMS_SHORT_FOR: Duration = Duration::from_secs(10);
-
 /// What a process knows of the log.
 #[derive(Default)]
 pub(super) struct KnownLog {
@@ -40,33 +37,26 @@ struct Known {
     identity: Option<LogIdentity>,
     /// Why nothing is read and written any more.
     trouble: Option<String>,
+    /// The same, as somebody else has found out who knows more than the log.
+    veto: Option<String>,
+    /// Only a log with no import under way may be used.
+    wants_whole: bool,
+    /// It was seen that no import is under way.
+    is_whole: bool,
 }
 
-/// Why a log is not known to be the one that it was.
-#[derive(Debug)]
-pub(super) enum NotTheSame {
-    /// The store does not answer.
-    Away(EventStoreError),
-    /// It has another id.
-    Another(String),
-    /// An event that was in it is not there any more.
-    LostItsEnd(String),
-}
-
-impl NotTheSame {
-    pub(super) fn why(self) -> EventStoreError {
-        match self {
-            Self::Away(error) => error,
-            // As if it were away: the log that this process began with is not there.
-            Self::Another(why) | Self::LostItsEnd(why) => EventStoreError::Unavailable(why),
-        }
+impl Known {
+    fn why_not(&self) -> Option<&String> {
+        self.trouble.as_ref().or(self.veto.as_ref())
     }
 }
 
-impl From<EventStoreError> for NotTheSame {
-    fn from(error: EventStoreError) -> Self {
-        Self::Away(error)
-    }
+/// Whether something may be read or written.
+enum May {
+    Go,
+    Not(String),
+    /// First it must be seen that no import is under way.
+    NotBeforeALook,
 }
 
 impl KnownLog {
@@ -75,17 +65,42 @@ impl KnownLog {
         self.seen.fetch_max(position.value(), Ordering::Relaxed);
     }
 
-    fn seen(&self) -> Option<Position> {
+    pub(super) fn seen(&self) -> Option<Position> {
         Some(self.seen.load(Ordering::Relaxed)).filter(|seen| *seen > 0).map(Position::new)
     }
 
-    fn identity(&self) -> Option<LogIdentity> {
+    pub(super) fn identity(&self) -> Option<LogIdentity> {
         self.lock().identity.clone()
     }
 
     /// Why nothing may be read or written, if that is so.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
+        self.lock().why_not().cloned()
+    }
+
+    /// Whether something may be read or written, as far as is known.
+    fn may(&self) -> May {
+        let known = self.lock();
+        match known.why_not() {
+            Some(why) => May::Not(why.clone()),
+            None if known.wants_whole && !known.is_whole => May::NotBeforeALook,
+            None => May::Go,
+        }
+    }
+
+    /// Whether only a log with no import under way may be used.
+    pub(super) fn wants_whole(&self) -> bool {
+        self.lock().wants_whole
+    }
+
+    /// Why it is not used any more, or that it is again.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        self.lock().trouble = trouble;
+    }
+
+    /// What the log with the known id says of itself now: perhaps something was imported since.
+    pub(super) fn says(&self, found: &LogIdentity) {
+        self.lock().identity = Some(found.clone());
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -95,11 +110,50 @@ impl KnownLog {
 }
 
 impl EventStore {
+    /// From now on nothing is read and nothing is written as long as an import into the log has begun and has not ended: half
+    /// a history tells false states. All services want this; commands that look at a log or mend it do not.
+    pub fn use_whole_logs_only(&self) {
+        self.shared.log.lock().wants_whole = true;
+    }
+
+    /// From now on nothing is read and nothing is written, for a reason that is not in the log; or it is again.
+    pub fn veto(&self, why: Option<String>) {
+        self.shared.log.lock().veto = why;
+    }
+
+    /// Whether the log may be read and written by this process.
+    pub(super) async fn may_be_used(&self) -> Result<(), EventStoreError> {
+        match self.shared.log.may() {
+            May::Go => Ok(()),
+            May::Not(why) => Err(EventStoreError::Unavailable(why)),
+            May::NotBeforeALook => self.clone().looks_for_an_import().await,
+        }
+    }
+
+    /// In a box, because it reads the log itself.
+    fn looks_for_an_import(self) -> BoxFuture<'static, Result<(), EventStoreError>> {
+        async move {
+            match self.find_identity().await {
+                Ok((_, Some(identity), _)) if identity.imports().is_one_under_way() => {
+                    Err(NotTheSame::HalfACopy.why())
+                }
+                Err(error @ EventStoreError::Unavailable(_)) => Err(error),
+                // That the user may not read it is told by those who must.
+                Ok(_) | Err(_) => {
+                    self.shared.log.lock().is_whole = true;
+                    Ok(())
+                }
+            }
+        }
+        .boxed()
+    }
+
     /// Which log the store holds. One that does not say so yet is given an id by whichever process asks first. It is asked
     /// once: for this process it is this log from then on.
     ///
     /// # Errors
-    /// When the store cannot be reached, or refuses to be written to.
+    /// When the store cannot be reached, or refuses to be written to, and as long as an import into the log has begun and has
+    /// not ended.
     pub async fn log_identity(&self) -> Result<LogIdentity, EventStoreError> {
         if let Some(known) = self.shared.log.identity() {
             return Ok(known);
@@ -113,8 +167,12 @@ impl EventStore {
             if let Some(identity) = found {
                 break identity;
             }
+            self.shared.log.lock().is_whole = true;
             self.give_identity(&stream, expected).await?;
         };
+        if identity.imports().is_one_under_way() {
+            return Err(NotTheSame::HalfACopy.why());
+        }
         Ok(self.shared.log.lock().identity.get_or_insert(identity).clone())
     }
 
@@ -157,116 +215,8 @@ impl EventStore {
         self.find_identity().await.map(|(_, identity, _)| identity)
     }
 
-    /// Whether the log has an event at this place, and that one if it is known which it was. A node that may only be behind
-    /// the others is asked again for a while.
-    ///
-    /// # Errors
-    /// When the store cannot be reached.
-    pub async fn has_event_at(&self, position: Position, id: Option<Uuid>) -> Result<bool, EventStoreError> {
-        let begun = Instant::now();
-        loop {
-            if self.goes_to(position).await? {
-                return self.has_there(position, id).await;
-            }
-            if begun.elapsed() >= SEEMS_SHORT_FOR {
-                return Ok(false);
-            }
-            tokio::time::sleep(LOOK_EVERY / 4).await;
-        }
-    }
-
-    /// Looks, for as long as it is polled, whether the store still holds the log that it held when this process began, and
-    /// tells whenever that changes: why it is not the same, or nothing when it is again. As long as it is not, nothing is
-    /// read from it and nothing is written to it.
-    pub async fn watch_log(&self, mut tell: impl FnMut(Option<&str>)) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut short_since: Option<Instant> = None;
-        let mut told = None;
-        loop {
-            looks.tick().await;
-            let trouble = match self.is_the_same_log(self.shared.log.seen(), None).await {
-                Ok(()) => None,
-                // That is told by those who need it.
-                Err(NotTheSame::Away(_)) => continue,
-                Err(NotTheSame::Another(why)) => Some(why),
-                Err(NotTheSame::LostItsEnd(why)) => {
-                    let since = *short_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() < SEEMS_SHORT_FOR {
-                        continue;
-                    }
-                    Some(why)
-                }
-            };
-            if trouble.is_none() {
-                short_since = None;
-            }
-            self.shared.log.lock().trouble.clone_from(&trouble);
-            if told.as_ref() != Some(&trouble) {
-                tell(trouble.as_deref());
-                told = Some(trouble);
-            }
-        }
-    }
-
-    /// Whether the store holds the log that this process began with, and an event that was there is where it was.
-    pub(super) async fn is_the_same_log(
-        &self,
-        last: Option<Position>,
-        id: Option<Uuid>,
-    ) -> Result<(), NotTheSame> {
-        let Some(known) = self.shared.log.identity() else { return Ok(()) };
-        let found = self.read_log_identity().await?;
-        if found.as_ref() != Some(&known) {
-            let now =
-                found.map_or_else(|| "a log without an id".to_owned(), |now| format!("the log {}", now.id()));
-            let was = known.id();
-            return Err(NotTheSame::Another(format!(
-                "it holds {now}, and this process began with the log {was}: give the address of that one, or restart the \
-                 service to go on with what is there"
-            )));
-        }
-        let Some(last) = last else { return Ok(()) };
-        let is_there = self.goes_to(last).await? && (id.is_none() || self.has_there(last, id).await?);
-        if is_there {
-            return Ok(());
-        }
-        Err(NotTheSame::LostItsEnd(format!(
-            "its log has not the event at position {last} that it had, as one restored from a backup: restart the service to \
-             go on with what is there"
-        )))
-    }
-
-    async fn has_there(&self, position: Position, id: Option<Uuid>) -> Result<bool, EventStoreError> {
-        let options = ReadAllOptions::default()
-            .position(StreamPosition::Position(super::translate::theirs(position)))
-            .forwards()
-            .max_count(1);
-        let mut there = pin!(self.read_with(Read::All(options), super::raw::raw_record, Gate::Open));
-        let there: Option<RawRecord> = match there.try_next().await {
-            Ok(there) => there,
-            // A server refuses a place at which no event begins.
-            Err(EventStoreError::Refused(_)) => None,
-            Err(error) => return Err(error),
-        };
-        // One that is not there any more was hidden, and a scavenge has taken it away.
-        Ok(there.is_some_and(|there| there.position != position || id.is_none_or(|id| id == there.event.id)))
-    }
-
-    /// The newest place in the log, whichever log it is, and the id of the event there.
-    pub(super) async fn newest(&self) -> Result<Option<(Position, Uuid)>, EventStoreError> {
-        let options = ReadAllOptions::default().position(StreamPosition::End).backwards().max_count(1);
-        let mut events = pin!(self.read_with(Read::All(options), recorded, Gate::Open));
-        Ok(events.try_next().await?.map(|event| (event.position, event.id)))
-    }
-
-    /// Whether the log goes as far as this place.
-    async fn goes_to(&self, position: Position) -> Result<bool, EventStoreError> {
-        Ok(self.newest().await?.is_some_and(|(newest, _)| newest >= position))
-    }
-
-    /// The stream of the log's ids, what it says, and where it stands.
-    async fn find_identity(
+    /// The stream of the log's ids and imports, what it says, and where it stands.
+    pub(super) async fn find_identity(
         &self,
     ) -> Result<(OwnStream, Option<LogIdentity>, ExpectedRevision), EventStoreError> {
         let mut stream = OwnStream::first(LOG_IDENTITY_STREAM);
@@ -274,7 +224,8 @@ impl EventStore {
             let options = ReadStreamOptions::default().position(StreamPosition::Start).max_count(usize::MAX);
             let read = Read::Stream(stream.name().to_owned(), options);
             let mut events = pin!(self.read_with(read, recorded, Gate::Open));
-            let (mut named, mut expected) = (Vec::new(), ExpectedRevision::NoStream);
+            let (mut named, mut imports) = (Vec::new(), Imports::default());
+            let mut expected = ExpectedRevision::NoStream;
             loop {
                 match events.try_next().await {
                     Ok(Some(event)) => {
@@ -283,8 +234,11 @@ impl EventStore {
                         let said =
                             is_ours.then(|| serde_json::from_slice::<Identified>(&event.data).ok()).flatten();
                         named.extend(said.map(|said| (said.log_id, event.position)));
+                        if let Some(mark) = Mark::read(&event.event_type, &event.data) {
+                            imports.note(mark);
+                        }
                     }
-                    Ok(None) => return Ok((stream, LogIdentity::of(named), expected)),
+                    Ok(None) => return Ok((stream, LogIdentity::of(named, imports), expected)),
                     Err(EventStoreError::Deleted) => break,
                     Err(error) => return Err(error),
                 }
@@ -294,10 +248,22 @@ impl EventStore {
     }
 
     /// Gives the log an id, unless somebody else does.
-    async fn give_identity(
+    pub(super) async fn give_identity(
         &self,
         stream: &OwnStream,
         expected: ExpectedRevision,
+    ) -> Result<(), EventStoreError> {
+        let said = Identified { log_id: LogId::new(Uuid::new_v4()) };
+        self.say_of_the_log(stream, expected, Identified::TYPE, &said).await
+    }
+
+    /// Appends an event about the log itself, unless somebody else has just done so.
+    pub(super) async fn say_of_the_log(
+        &self,
+        stream: &OwnStream,
+        expected: ExpectedRevision,
+        event_type: &'static str,
+        said: &impl Serialize,
     ) -> Result<(), EventStoreError> {
         let id = Uuid::now_v7();
         let metadata = Metadata {
@@ -309,13 +275,8 @@ impl EventStore {
             fingerprint: String::new(),
             more: false,
         };
-        let event = NewEvent {
-            id,
-            event_type: Identified::TYPE,
-            data: serde_json::to_vec(&Identified { log_id: LogId::new(Uuid::new_v4()) })
-                .expect("an id can always be written"),
-            metadata: metadata.to_json(),
-        };
+        let data = serde_json::to_vec(said).expect("ids and numbers can always be written");
+        let event = NewEvent { id, event_type, data, metadata: metadata.to_json() };
         match self.append(stream.name(), expected, vec![event]).await {
             Ok(_) | Err(AppendError::Conflict) => Ok(()),
             Err(AppendError::Unknown(error)) => Err(EventStoreError::Unavailable(error)),

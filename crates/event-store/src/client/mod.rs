@@ -5,6 +5,7 @@ mod apart;
 mod appends;
 mod breaker;
 mod connection_string;
+mod imports;
 mod lag;
 mod locks;
 mod log_identity;
@@ -14,6 +15,7 @@ mod patience;
 mod raw;
 mod reads;
 mod rights;
+mod same_log;
 mod silence;
 mod skips;
 mod subscription;
@@ -133,10 +135,15 @@ impl EventStore {
         Ok(Self::with(Address::parse(connection_string)?))
     }
 
-    /// Another connection to the same event store, which shares nothing with this one: for work in another runtime.
+    /// Another connection to the same event store, which shares nothing with this one: for work in another runtime. It
+    /// uses whole logs only if this one does.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::with(self.shared.address.clone())
+        let another = Self::with(self.shared.address.clone());
+        if self.shared.log.wants_whole() {
+            another.use_whole_logs_only();
+        }
+        another
     }
 
     fn with(address: Address) -> Self {

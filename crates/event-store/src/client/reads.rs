@@ -139,8 +139,8 @@ impl EventStore {
     ) -> impl Stream<Item = Result<T, EventStoreError>> + Send + 'static {
         let store = self.clone();
         try_stream! {
-            if gate == Gate::OurLogOnly && let Some(trouble) = store.shared.log.trouble() {
-                Err(EventStoreError::Unavailable(trouble))?;
+            if gate == Gate::OurLogOnly {
+                store.may_be_used().await?;
             }
             let Begun { generation, mut events, first } = store.begin(&read).await?;
             let mut next = first;
@@ -178,8 +178,20 @@ impl EventStore {
             self.discard(generation, lost, error);
             if !patience.is_left().await {
                 self.gives_up(error);
-                return Err(failure);
+                return Err(self.with_advice(failure));
             }
+        }
+    }
+
+    /// A node that is there and speaks no TLS looks like one that is not there.
+    fn with_advice(&self, failure: EventStoreError) -> EventStoreError {
+        match failure {
+            EventStoreError::Unavailable(why) if self.shared.address.settings.is_secure_mode_enabled() => {
+                EventStoreError::Unavailable(format!(
+                    "{why}; the address asks for TLS, and a store without TLS needs `tls=false` in it"
+                ))
+            }
+            failure => failure,
         }
     }
 }

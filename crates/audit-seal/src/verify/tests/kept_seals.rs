@@ -20,6 +20,18 @@ fn kept_seals_are_found_in_a_sound_log() {
 }
 
 #[test]
+fn the_root_of_all_events_is_the_newest_seals_when_nothing_came_after_it() {
+    let mut history = History::written();
+    let whole = history.verified().root;
+    let newest = history.seals().pop().unwrap();
+    assert_ne!(whole, hex::encode(newest.root), "there are events that no seal covers yet");
+    let cut = history.at(newest.size);
+    history.log.truncate(cut);
+    let outcome = history.verified();
+    assert_eq!((outcome.unsealed, outcome.root), (0, hex::encode(newest.root)));
+}
+
+#[test]
 fn a_log_that_was_cut_off_is_found_by_a_seal_from_after_the_cut() {
     let mut history = History::written();
     let kept = history.seals()[4].clone();

@@ -1,7 +1,7 @@
 use crate::event_store_cli::EventStoreCliError;
 use audit_seal::key::InvalidKey;
 use audit_seal::prove::{FalseProof, NoProof};
-use event_store::{EventStoreError, InvalidConnectionString};
+use event_store::{EventStoreError, IMPORT_HAS_NOT_ENDED, InvalidConnectionString};
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -14,8 +14,8 @@ pub enum EvidenceError {
     History(Box<EventStoreCliError>),
     #[error(transparent)]
     Address(#[from] InvalidConnectionString),
-    #[error(transparent)]
-    Store(#[from] EventStoreError),
+    #[error("{IMPORT_HAS_NOT_ENDED}, then verify it; nothing can be said of half a history")]
+    HalfAHistory,
     #[error("the task that checked the history broke down; try again")]
     Checking(#[source] JoinError),
     #[error("`{}` cannot be read", path.display())]
@@ -67,6 +67,12 @@ pub enum EvidenceError {
         #[source]
         source: FalseProof,
     },
+}
+
+impl From<EventStoreError> for EvidenceError {
+    fn from(error: EventStoreError) -> Self {
+        EventStoreCliError::from(error).into()
+    }
 }
 
 impl From<EventStoreCliError> for EvidenceError {

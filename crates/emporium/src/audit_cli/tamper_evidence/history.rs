@@ -31,13 +31,21 @@ pub struct HistoryArgs {
     pub data_dir: Option<PathBuf>,
 }
 
+/// What came of a walk.
+pub struct Walked<S> {
+    pub state: S,
+    /// Why the file is not whole, by what it says of itself. What was dropped from it is another question.
+    pub not_whole: Option<EventStoreCliError>,
+}
+
 /// Walks through the whole history, in the order of the log, until the visitor has seen enough.
 pub async fn walk<S: Send + 'static>(
     args: &HistoryArgs,
     verb: &'static str,
     mut state: S,
     visit: fn(&mut S, RawRecord) -> ControlFlow<()>,
-) -> Result<S, EvidenceError> {
+) -> Result<Walked<S>, EvidenceError> {
+    let mut not_whole = None;
     let (sender, receiver) = channel(AHEAD);
     let checking = tokio::task::spawn_blocking(move || {
         let _ = visit_all(receiver, |record| visit(&mut state, record));
@@ -47,7 +55,7 @@ pub async fn walk<S: Send + 'static>(
         Some(file) => {
             let file = file.clone();
             let reading = tokio::task::spawn_blocking(move || read_file(&file, verb, &sender));
-            reading.await.map_err(EventStoreCliError::Reading)??;
+            not_whole = reading.await.map_err(EventStoreCliError::Reading)??;
         }
         None => {
             let source = SourceArgs { url: args.url.clone(), data_dir: args.data_dir.clone() };
@@ -57,7 +65,8 @@ pub async fn walk<S: Send + 'static>(
             read?;
         }
     }
-    checking.await.map_err(EvidenceError::Checking)
+    let state = checking.await.map_err(EvidenceError::Checking)?;
+    Ok(Walked { state, not_whole })
 }
 
 fn visit_all(
@@ -70,7 +79,12 @@ fn visit_all(
     ControlFlow::Continue(())
 }
 
-fn read_file(path: &Path, verb: &'static str, sender: &Sender<Vec<RawRecord>>) -> Result<(), EvidenceError> {
+/// Gives why the file is not whole, if it was read to its end and is not.
+fn read_file(
+    path: &Path,
+    verb: &'static str,
+    sender: &Sender<Vec<RawRecord>>,
+) -> Result<Option<EventStoreCliError>, EvidenceError> {
     let mut file = ExportedFile::open(path)?;
     let mut progress = Progress::start(verb, file.total());
     let mut events = 0;
@@ -82,13 +96,13 @@ fn read_file(path: &Path, verb: &'static str, sender: &Sender<Vec<RawRecord>>) -
             progress.at(file.done(), events);
             // Nobody wants more.
             if sender.blocking_send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))).is_err() {
-                break;
+                return Ok(None);
             }
         }
     }
     let _ = sender.blocking_send(chunk);
     progress.finish();
-    Ok(())
+    Ok(file.must_be_whole().err())
 }
 
 /// Reads up to what is the end of the log now.
@@ -97,6 +111,10 @@ async fn read_store(
     verb: &'static str,
     sender: Sender<Vec<RawRecord>>,
 ) -> Result<(), EvidenceError> {
+    let identity = store.read_log_identity().await?;
+    if identity.is_some_and(|identity| identity.imports().is_one_under_way()) {
+        return Err(EvidenceError::HalfAHistory);
+    }
     let head = store.head().await?.unwrap_or(Position::new(0));
     let mut progress = Progress::start(verb, head.value());
     let mut events = 0;

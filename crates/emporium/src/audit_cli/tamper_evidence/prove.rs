@@ -32,7 +32,7 @@ struct Search {
 pub async fn run(args: ProveArgs) -> Result<(), EvidenceError> {
     let ProveArgs { stream, revision, history } = args;
     let search = Search { prover: Prover::new(&stream, revision), event: None, result: Ok(None) };
-    let search = walk(&history, "proving", search, look).await?;
+    let search = walk(&history, "proving", search, look).await?.state;
     let Some(event) = search.event else {
         search.result?;
         return Err(EvidenceError::NoSuchEvent { stream, revision });

@@ -3,6 +3,7 @@
 use super::history::{HistoryArgs, walk};
 use super::keys::KeyArgs;
 use super::{EvidenceError, kept_seals};
+use crate::event_store_cli::EventStoreCliError;
 use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
 use audit_seal::verify::{Outcome, Verifier};
@@ -37,14 +38,16 @@ pub async fn run(args: VerifyArgs) -> Result<(), EvidenceError> {
         kept.extend(kept_seals::read(path)?);
     }
     let started = Instant::now();
-    let outcome = verified(&args.history, keys, kept.clone()).await?;
+    let Verified { outcome, not_whole } = verified(&args.history, keys, kept.clone()).await?;
     let took = started.elapsed();
     if args.json {
-        println!("{}", json!({ "outcome": &outcome, "seconds": took.as_secs_f64() }));
+        let is_whole = not_whole.is_none();
+        println!("{}", json!({ "outcome": &outcome, "is_whole": is_whole, "seconds": took.as_secs_f64() }));
     } else {
-        print(&args, &outcome, &kept, took);
+        print(&args, &outcome, not_whole.is_none(), &kept, took);
     }
     match outcome.findings.len() {
+        0 if let Some(not_whole) = not_whole => Err(not_whole.into()),
         0 if outcome.sealed == 0 => Err(EvidenceError::NothingSealed),
         0 => Ok(()),
         findings => Err(EvidenceError::Altered { findings }),
@@ -52,28 +55,38 @@ pub async fn run(args: VerifyArgs) -> Result<(), EvidenceError> {
 }
 
 /// What comes of verifying a history.
+pub struct Verified {
+    pub outcome: Outcome,
+    /// Why the file is not whole, by what it says of itself.
+    pub not_whole: Option<EventStoreCliError>,
+}
+
+/// Verifies a history.
 pub async fn verified(
     history: &HistoryArgs,
     keys: PublicKeys,
     kept: Vec<Seal>,
-) -> Result<Outcome, EvidenceError> {
+) -> Result<Verified, EvidenceError> {
     let mut verifier = Verifier::new(keys);
     kept.into_iter().for_each(|seal| verifier.expect(seal));
     let verifier = walk(history, "verifying", verifier, |verifier, record| {
         verifier.add(&found_raw(&record));
         ControlFlow::Continue(())
     });
-    Ok(verifier.await?.finish())
+    let walked = verifier.await?;
+    Ok(Verified { outcome: walked.state.finish(), not_whole: walked.not_whole })
 }
 
-fn print(args: &VerifyArgs, outcome: &Outcome, kept: &[Seal], took: Duration) {
+fn print(args: &VerifyArgs, outcome: &Outcome, is_whole: bool, kept: &[Seal], took: Duration) {
     let verdict = match outcome.findings.len() {
+        0 if !is_whole => "NOT WHOLE",
         0 if outcome.sealed == 0 => "NOT SEALED",
         0 => "intact",
         _ => "ALTERED",
     };
     println!("{verdict}: {}", args.history);
     println!("events     {}, {} of them sealed", outcome.events, outcome.sealed);
+    println!("root       {}", outcome.root);
     match outcome.unsealed {
         0 => println!("unsealed   0"),
         events => println!("unsealed   {events}: only their chains speak for them yet"),
