@@ -98,7 +98,7 @@ impl LiveArgs {
         live_places_of_connection: 50,
         live_places_reserved: 500,
         waiting_requests: 4_000,
-        histories_at_once: 4,
+        histories_at_once: 2,
         live_replay_seconds: Duration::from_secs(60),
     };
 

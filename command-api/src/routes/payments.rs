@@ -19,9 +19,9 @@ use payment_gateway::check_amount;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A payment counts as so many commands more than the one it came as: stock, the payment gateway and the order's other events
-/// follow from it.
-const COMMANDS_THAT_FOLLOW: usize = 5;
+/// Another payment of an order counts as so many commands more: what the payment gateway and stock answer follows from it, and
+/// nothing but its declines bounds how many come.
+const COMMANDS_OF_ANOTHER: usize = 5;
 
 pub fn routes() -> Router<Shared> {
     Router::new()
@@ -64,7 +64,9 @@ async fn pay(
     let payment_id = payment_id.unwrap_or_else(|| PaymentId(context.new_id(&format!("payment {order_id}"))));
     match (payment_method, method, reference) {
         (Some(token), None, None) => {
-            share.charge_a_person(COMMANDS_THAT_FOLLOW)?;
+            if shared.is_another_payment(order_id, payment_id).await? {
+                share.charge_a_person(COMMANDS_OF_ANOTHER)?;
+            }
             let hold_seconds = Some(shared.hold_seconds);
             // Or a penny that waits for a bank would keep the goods.
             let in_part = context.caller.is_operator() || shared.unpaid.payments_in_part;
@@ -80,6 +82,20 @@ async fn pay(
             "A payment has either a `payment_method` (a token of the payment gateway), or a `method` and a `reference` \
              (an operator records money that came in another way).",
         )),
+    }
+}
+
+impl Shared {
+    /// Whether the order has payments, and this is none of them.
+    async fn is_another_payment(&self, order_id: OrderId, payment_id: PaymentId) -> Result<bool, Problem> {
+        let is_another = self.executor.orders.view(order_id, move |order| match order {
+            Order::Placed(order) => {
+                let is_this = |payment: &Payment| payment.payment_id == payment_id;
+                !order.payments.is_empty() && !order.payments.iter().any(is_this)
+            }
+            Order::Unplaced => false,
+        });
+        is_another.await.map_err(problems::of_view)
     }
 }
 

@@ -43,6 +43,10 @@ pub enum Script {
     NewConnections,
     /// Payments on which the gateway never answers, of orders that are called off
     Payments,
+    /// Payments with declined cards, as often as an order may be paid, from ten addresses
+    Declines,
+    /// Large pages, from ten addresses
+    ManyAddresses,
     /// Bodies in chunks of a byte, as fast as they are taken
     TinyChunks,
     /// Bodies with thousands of lines, for a cart that is not there
@@ -119,6 +123,8 @@ impl Script {
             Self::Histories => return pages::histories(&attack, strength.at_once).await,
             Self::NewConnections => return pages::new_connections(&attack, strength.at_once).await,
             Self::Payments => return stock::payments(&attack, strength.at_once).await,
+            Self::Declines => return stock::declines(&attack, strength.at_once).await,
+            Self::ManyAddresses => return pages::many_addresses(&attack, strength.at_once).await,
             Self::ManyLines => return disk::many_lines(&attack, strength.at_once).await,
             Self::Pages => return pages::flood(&attack, strength.at_once).await,
         }

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 /// Connections for each of those that other scripts have at once.
 const CONNECTIONS: usize = 4;
+/// Addresses that ask for pages together.
+const ADDRESSES: usize = 10;
+/// A time at which there was nothing: all of a history is looked through for it.
+const BEFORE_EVERYTHING: &str = "2000-01-01T00:00:00Z";
 /// Of one connection, between one page and the next.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -32,8 +36,22 @@ pub async fn histories(attack: &Attack, at_once: usize) -> Result<(), BenchError
         format!("{cart}/history?limit=500"),
         format!("{cart}?as_of=revision:3000"),
         format!("{cart}/diff?from=revision:1&to=revision:3000"),
+        format!("{cart}/diff?from={BEFORE_EVERYTHING}&to={BEFORE_EVERYTHING}"),
     ];
     ask(attack, client_without_keep_alive(attacker(7))?, &paths, at_once * CONNECTIONS).await
+}
+
+/// Asks for large pages from ten addresses, each over few connections and within what it may ask for.
+pub async fn many_addresses(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
+    let paths = vec!["/products?limit=500".to_owned()];
+    let clients: Vec<Client> =
+        (100..100 + ADDRESSES).map(|number| client(attacker(number))).collect::<Result<_, _>>()?;
+    let at_once = at_once * CONNECTIONS;
+    let client = |number: usize| clients[number % clients.len()].clone();
+    attack
+        .all(at_once, |attack, number| one_after_the_other(attack, client(number), paths.clone(), number))
+        .await;
+    Ok(())
 }
 
 /// Small pages with a new connection for each, far more than an address may have: nearly all are refused.

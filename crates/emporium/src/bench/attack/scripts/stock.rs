@@ -1,5 +1,5 @@
 //! Orders that are not paid: for a scarce SKU, where somebody begins to pay a penny or all of it, and never proves who they
-//! are; and for any SKU, by a card on which the payment gateway never answers.
+//! are; and for any SKU, by cards on which the payment gateway never answers, or which it declines.
 
 use super::Attack;
 use super::disk::post;
@@ -13,11 +13,15 @@ use std::time::Duration;
 /// Units that one order wants: all at once, some, one.
 const UNITS: [i64; 3] = [60, 7, 1];
 const CARD_WITHOUT_ANSWER: &str = "pm_sandbox_never_answers";
+const DECLINED_CARD: &str = "pm_card_chargeDeclined";
 const CARD_THAT_ASKS: &str = "pm_card_threeDSecure2Required";
 /// Between one order and the next.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Addresses whose payments hang: each has its own share of unpaid orders.
 const ADDRESSES: usize = 40;
+/// Addresses with declined cards, and how often each order is tried to be paid.
+const DECLINED_ADDRESSES: usize = 10;
+const DECLINES: usize = 20;
 
 /// Holds what there is, so many at once.
 pub async fn hold(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
@@ -32,6 +36,37 @@ pub async fn payments(attack: &Attack, at_once: usize) -> Result<(), BenchError>
         (20..20 + ADDRESSES).map(|number| client(attacker(number))).collect::<Result<_, _>>()?;
     attack.all(at_once, |attack, number| hanging(attack, clients.clone(), number)).await;
     Ok(())
+}
+
+/// Pays each order with declined cards as often as it may be, over so many connections from ten addresses.
+pub async fn declines(attack: &Attack, at_once: usize) -> Result<(), BenchError> {
+    let clients: Vec<Client> =
+        (80..80 + DECLINED_ADDRESSES).map(|number| client(attacker(number))).collect::<Result<_, _>>()?;
+    attack.all(at_once, |attack, number| declined(attack, clients[number % clients.len()].clone())).await;
+    Ok(())
+}
+
+async fn declined(attack: Attack, http: Client) {
+    let stop = attack.stop.clone();
+    let paying = async {
+        loop {
+            if one_declined(&attack, &http).await.is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    };
+    let _: Option<()> = stop.run_until_cancelled(paying).await;
+}
+
+async fn one_declined(attack: &Attack, http: &Client) -> Option<()> {
+    let order = order(attack, http, &attack.target.common, 1).await?;
+    let total = attack.target.total(&attack.target.common, 1);
+    let payment = json!({ "amount": total, "payment_method": DECLINED_CARD });
+    for _ in 0..DECLINES {
+        post(attack, http, &format!("{order}/payments"), &payment).await;
+    }
+    post(attack, http, &format!("{order}/cancellation"), &json!({ "reason": "changed my mind" })).await?;
+    Some(())
 }
 
 async fn hanging(attack: Attack, clients: Vec<Client>, number: usize) {
