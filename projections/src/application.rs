@@ -1,5 +1,6 @@
 //! The service: all workers, and what they say of themselves.
 
+use crate::board::Board;
 use crate::config::{Config, ReadModelArgs};
 use crate::databases::{Database, Databases};
 use crate::metrics;
@@ -7,7 +8,6 @@ use crate::readiness;
 use crate::reconciliation::{self, Reconciler};
 use crate::rights;
 use crate::routes::{self, Shared};
-use crate::supervisor::Board;
 use axum::Router;
 use chrono::TimeDelta;
 use futures::FutureExt;

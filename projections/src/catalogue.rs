@@ -1,5 +1,6 @@
 //! All projections there are, by name.
 
+use crate::board::Board;
 use crate::compare::{CompareError, Comparison, Wanted, compare};
 use crate::config::ReadModelArgs;
 use crate::projection::{Home, Projection};
@@ -7,7 +8,7 @@ use crate::read_models::{
     AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock, Carts, Orders, Products, Sales, Stock,
     Trail,
 };
-use crate::supervisor::{Board, Supervisor};
+use crate::supervisor::Supervisor;
 use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -13,6 +13,7 @@
 
 mod application;
 mod backoff;
+mod board;
 mod catalogue;
 mod checkpoint;
 pub mod compare;
@@ -42,6 +43,7 @@ pub mod versions;
 mod worker;
 
 pub use application::{Application, BuildError, migrate};
+pub use board::Board;
 pub use catalogue::{ALL, Entry, find};
 pub use checkpoint::{ADVANCED_CHANNEL, StepError, advance, hold, load, try_own};
 pub use config::{Config, ReadModelArgs};
@@ -54,5 +56,5 @@ pub use projection::{ApplyError, Home, Projection};
 pub use share::{Share, schema_of};
 pub use status::{State, Status};
 pub use step::{Batch, step};
-pub use supervisor::{Board, Supervisor};
+pub use supervisor::Supervisor;
 pub use worker::Worker;

@@ -1,10 +1,10 @@
 //! Everything that is to be known of the projections: their versions, how far each is, what is parked.
 
+use crate::board::Board;
 use crate::catalogue;
 use crate::databases::{Database, Databases};
 use crate::lag::{Lag, Pace, pace};
 use crate::status::Status;
-use crate::supervisor::Board;
 use crate::versions::{VersionState, state_of};
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError, LogId, Position};

@@ -1,12 +1,12 @@
 //! Looking after the projections over HTTP, as the operator.
 
 use crate::backoff::Backoff;
+use crate::board::Board;
 use crate::catalogue::{self, Entry};
 use crate::compare::{CompareError, Comparison, Wanted};
 use crate::databases::Databases;
 use crate::overview::{OverviewError, ProjectionView, overview};
 use crate::parking::asking::{self, AskError, Asked, Wish};
-use crate::supervisor::Board;
 use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
 use axum::extract::{FromRef, Request, State};
 use axum::http::StatusCode;

@@ -1,6 +1,7 @@
 //! Keeps a worker at each share of each version of a projection that this program can fill.
 
 use crate::backoff::Backoff;
+use crate::board::Board;
 use crate::config::ReadModelArgs;
 use crate::fact::stored_position;
 use crate::projection::Projection;
@@ -10,13 +11,10 @@ use crate::status::{State, Status};
 use crate::versions::{self, NewVersion, Switch, VERSIONS_CHANNEL, Version, VersionError, VersionState};
 use crate::worker::Worker;
 use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use http_boundary::process::with_causes;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,75 +27,6 @@ use uuid::Uuid;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a version that has caught up tries to serve, at the least.
 const SWITCH_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
-
-/// What the workers of all projections say of themselves. Cheap to clone; all clones are one.
-#[derive(Clone, Default)]
-pub struct Board {
-    statuses: Arc<Mutex<Vec<watch::Receiver<Status>>>>,
-    /// Counts up when a worker comes or goes.
-    membership: Arc<watch::Sender<u64>>,
-}
-
-impl Board {
-    /// The last word of each worker, in the order of names and versions.
-    #[must_use]
-    pub fn statuses(&self) -> Vec<Status> {
-        let mut statuses: Vec<_> = self.lock().iter().map(last_word).collect();
-        statuses.sort_by_key(|status| (status.name, status.version, status.shard));
-        statuses
-    }
-
-    /// Waits until the workers have come to a state, and gives it.
-    pub async fn wait_for(&self, is_so: impl Fn(&[Status]) -> bool) -> Vec<Status> {
-        loop {
-            let mut membership = self.membership.subscribe();
-            let mut receivers: Vec<_> = self.lock().clone();
-            receivers.iter_mut().for_each(watch::Receiver::mark_unchanged);
-            let statuses = self.statuses();
-            if is_so(&statuses) {
-                return statuses;
-            }
-            let mut changes: FuturesUnordered<_> = receivers
-                .iter_mut()
-                .map(|receiver| async move { receiver.changed().await.is_ok() })
-                .collect();
-            tokio::select! {
-                // A worker that has ended says nothing more.
-                () = async { while changes.next().await == Some(false) {} }, if !changes.is_empty() => {}
-                _ = membership.changed() => {}
-            }
-        }
-    }
-
-    fn add(&self, status: watch::Receiver<Status>) {
-        let share = status.borrow().share();
-        let mut statuses = self.lock();
-        statuses.retain(|known| known.borrow().share() != share);
-        statuses.push(status);
-        drop(statuses);
-        self.membership.send_modify(|count| *count += 1);
-    }
-
-    fn remove(&self, share: Share) {
-        self.lock().retain(|known| known.borrow().share() != share);
-        self.membership.send_modify(|count| *count += 1);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<watch::Receiver<Status>>> {
-        // Nothing panics while it holds the lock.
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a worker last said. One that is gone without a word has panicked.
-fn last_word(status: &watch::Receiver<Status>) -> Status {
-    let is_gone = status.has_changed().is_err();
-    let mut status = status.borrow().clone();
-    if is_gone && !status.has_ended() {
-        status.state = State::Failed { error: "it panicked; the log has the message".to_owned() };
-    }
-    status
-}
 
 /// One projection, in all its versions.
 pub struct Supervisor<P> {

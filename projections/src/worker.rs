@@ -1,15 +1,18 @@
 //! One task for each share of a projection: from the subscription to the tables.
 
+mod ended;
+
 use crate::checkpoint::{StepError, hold, load, try_own};
 use crate::gathering::Gathering;
 use crate::pace::Pace;
-use crate::parking::{self, Park, TakeUpError};
+use crate::parking::{self, Park};
 use crate::priority;
-use crate::projection::{ApplyError, Projection};
-use crate::provenance::{self, ProvenanceError};
+use crate::projection::Projection;
+use crate::provenance;
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::step::{Batch, step};
+use ended::Ended;
 use event_store::{EventStore, EventStoreError, Position, SubscriptionItem};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -17,7 +20,6 @@ use http_boundary::process::with_causes;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -39,44 +41,6 @@ pub struct Worker<P> {
     status: watch::Sender<Status>,
     /// Counts up whenever somebody has looked at parked streams.
     asked: watch::Receiver<u64>,
-}
-
-/// Why a session with the database ended.
-#[derive(Debug, Error)]
-enum Ended {
-    #[error(transparent)]
-    Step(#[from] StepError),
-    #[error("the log could not be read")]
-    EventStore(#[from] EventStoreError),
-    #[error(
-        "the log has not the event at position {0} that was applied last, as one restored from a backup: the tables are \
-         filled again alongside"
-    )]
-    Lost(Position),
-}
-
-impl From<TakeUpError> for Ended {
-    fn from(error: TakeUpError) -> Self {
-        match error {
-            TakeUpError::Step(error) => Self::Step(error),
-            TakeUpError::EventStore(error) => Self::EventStore(error),
-        }
-    }
-}
-
-impl From<ProvenanceError> for Ended {
-    fn from(error: ProvenanceError) -> Self {
-        match error {
-            ProvenanceError::Database(error) => error.into(),
-            ProvenanceError::EventStore(error) => Self::EventStore(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Ended {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Step(error.into())
-    }
 }
 
 /// A transaction under way. It owns the connection and hands it back with the outcome.
@@ -129,7 +93,7 @@ impl<P: Projection> Worker<P> {
                 Err(ended) => ended,
             };
             let error = with_causes(&ended);
-            if !is_passing(&ended) {
+            if !ended.is_passing() {
                 error!(projection = P::NAME, error, "the projection has stopped");
                 self.set_state(State::Failed { error });
                 return;
@@ -409,33 +373,4 @@ async fn rest(pause: Duration) {
 
 fn position_of(stored: i64) -> Option<Position> {
     u64::try_from(stored).ok().map(Position::new)
-}
-
-/// Whether the trouble is the database's and may pass: then the worker begins again from its checkpoint.
-fn is_passing(ended: &Ended) -> bool {
-    match ended {
-        Ended::Step(StepError::WentBack { .. } | StepError::Gone { .. }) => true,
-        Ended::Step(StepError::Apply(ApplyError::Database(error))) => is_passing_trouble(error),
-        Ended::EventStore(_) => true,
-        Ended::Step(_) | Ended::Lost(_) => false,
-    }
-}
-
-fn is_passing_trouble(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // Connection exceptions, rolled back for other transactions, no resources, an operator's hand, the
-        // system; no such database or table yet: somebody else is about to make them.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57", "58", "55"].iter().any(|class| code.starts_with(class))
-                || code == "3D000"
-                || code == "42P01"
-        }),
-        _ => false,
-    }
 }

@@ -1,5 +1,6 @@
 //! How far the projections have come, as this process knows it, and requests that wait for them.
 
+mod shown;
 mod waiters;
 
 use crate::answer::failed_read;
@@ -7,6 +8,7 @@ use crate::freshness::{Freshness, MinPosition, Reached, is_in_sight};
 use crate::places::Places;
 use event_store::{EventStore, LogId, Position};
 use http_boundary::{Health, Problem, process};
+use shown::Shown;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Acquire, Connection, PgPool};
 use std::collections::HashMap;
@@ -15,7 +17,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use waiters::Waiters;
 
 /// The channel on which projections announce, as `name:version:shard:position`.
 const ADVANCED: &str = "projection_advanced";
@@ -106,66 +107,6 @@ impl Served {
     fn position(&self) -> Option<Position> {
         self.shards.iter().copied().min().flatten()
     }
-}
-
-/// What is known of a read model, and those who wait for more of it.
-#[derive(Default)]
-struct Shown {
-    served: watch::Sender<Served>,
-    waiters: Waiters,
-}
-
-impl Shown {
-    fn replace(&self, served: Served) {
-        self.served.send_replace(served);
-        self.wake();
-    }
-
-    fn raise(&self, announced: &Announced) {
-        let has_moved = self.served.send_if_modified(|served| {
-            // Versions that do not serve move too.
-            let is_served = served.version == announced.version;
-            let shard = served.shards.get_mut(announced.shard).filter(|_| is_served);
-            let Some(known) = shard.filter(|known| **known < Some(announced.position)) else { return false };
-            *known = Some(announced.position);
-            true
-        });
-        if has_moved {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        let reached = self.served.borrow().position();
-        if let Some(reached) = reached {
-            self.waiters.wake(reached);
-        }
-    }
-
-    /// Waits until it has come to this place in this log. Gives its position then.
-    async fn reach(&self, log_id: LogId, wanted: Position) -> Option<Position> {
-        loop {
-            let waiter = self.waiters.join(wanted);
-            if let Some(reached) = self.has_reached(log_id, wanted) {
-                return Some(reached);
-            }
-            waiter.called().await;
-        }
-    }
-
-    fn has_reached(&self, log_id: LogId, wanted: Position) -> Option<Position> {
-        let served = self.served.borrow();
-        served.position().filter(|_| served.has_come_to(log_id, wanted))
-    }
-}
-
-/// A shard of a version that has moved on.
-#[derive(Debug, PartialEq, Eq)]
-struct Announced {
-    model: ReadModel,
-    version: i32,
-    shard: usize,
-    position: Position,
 }
 
 /// The checkpoints in one database. Cheap to clone; all clones are one.
@@ -375,7 +316,7 @@ impl Checkpoints {
                 self.load().await?;
                 continue;
             }
-            match announced(notification.payload()) {
+            match shown::announced(notification.payload()) {
                 Some(announced) => self.shown(announced.model).raise(&announced),
                 None => tracing::debug!(payload = notification.payload(), "not a checkpoint of ours"),
             }
@@ -423,13 +364,6 @@ async fn ping(listener: &mut PgListener) -> Result<(), sqlx::Error> {
 fn lacks_tables(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| matches!(&*code, "42P01" | "42703"))
-}
-
-fn announced(payload: &str) -> Option<Announced> {
-    let mut parts = payload.split(':');
-    let model = ReadModel::of(parts.next()?)?;
-    let (version, shard) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Announced { model, version, shard, position: parts.next()?.parse().ok()? })
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::shown::{Announced, announced};
 use super::*;
 use crate::config::LiveArgs;
 use sqlx::postgres::PgConnectOptions;
