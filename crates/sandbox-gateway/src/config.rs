@@ -9,7 +9,7 @@ pub const DEFAULT_SECRET_KEY: &str = "sk_test_emporium";
 /// The port that Stripe's own mock server has, so that it is easy to remember.
 const DEFAULT_PORT: u16 = 12111;
 /// Requests that one address may send in a second without the secret key, of each kind: a shopper asks for a page, and sends a
-/// form. New connections follow from it, and the shop makes hundreds at once, should everybody pay in the same moment.
+/// form. New connections follow from it.
 const GUESTS_A_SECOND: u32 = 300;
 /// So many seconds' worth at once.
 const GUESTS_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -64,7 +64,9 @@ impl SandboxConfig {
             writes_per_second_by_address: GUESTS_A_SECOND,
             burst_seconds_by_address: GUESTS_BURST_SECONDS,
         };
+        // The shop connects from one address, and makes hundreds of connections at once should everybody pay in the same moment.
         ClientLimits::new(&args, OperatorToken::new(&self.secret_key), self.refusals.clone())
+            .with_free_connections_for_token_holders()
     }
 }
 

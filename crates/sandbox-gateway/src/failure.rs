@@ -102,6 +102,10 @@ impl Failure {
         Self::new(500, Kind::Api, "An error occurred. Nobody says whether the request was done.")
     }
 
+    pub fn too_many_hang() -> Self {
+        Self::new(503, Kind::Api, "So many requests hang already that this one is not let hang too.")
+    }
+
     pub fn internal() -> Self {
         Self::new(500, Kind::Api, "The sandbox could not write its journal; its log says why.")
     }

@@ -42,7 +42,7 @@ async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: 
     match admission.pages.access.rights(request.headers()) {
         Ok(rights) if rights.is_user() || (is_call && rights.is_logged_in()) => {
             if let Some(peer) = request.extensions().get::<Peer>() {
-                peer.has_user();
+                admission.strangers.is_user(peer);
             }
             if is_call {
                 return call(request, rights, next).await;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connection_limits::{Connection, NewConnections, PerSecond, Request};
+use connection_limits::{Connection, KnownAddresses, NewConnections, PerSecond, Request, counted_as};
 use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -104,6 +104,8 @@ pub enum Asks {
 #[derive(Debug)]
 pub struct Strangers {
     limits: StrangerLimits,
+    /// Where users have called from.
+    users: Arc<KnownAddresses>,
     bytes_a_second: u64,
     rate: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>,
     calls: Arc<Places>,
@@ -129,6 +131,7 @@ impl Strangers {
         let quota = Quota::per_second(limits.a_second).allow_burst(limits.at_once);
         Arc::new(Strangers {
             limits,
+            users: Arc::default(),
             bytes_a_second: if may_append { BYTES_A_SECOND_OF_APPENDS } else { BYTES_A_SECOND },
             rate: RateLimiter::hashmap(quota),
             calls: Places::new(limits.calls, limits.by_address),
@@ -141,9 +144,20 @@ impl Strangers {
         })
     }
 
-    /// How many new connections an address may make: as many as answers that it may have. Who makes them is not known yet.
+    /// How many new connections an address may make: as many as answers that it may have. Who makes them is not known yet; but
+    /// where users have called from, they may connect again.
     pub fn new_connections(&self) -> NewConnections {
-        NewConnections { a_second: self.limits.a_second, are_exempt: Arc::new(|_| false) }
+        let users = Arc::clone(&self.users);
+        NewConnections {
+            a_second: self.limits.a_second,
+            are_exempt: Arc::new(move |address| users.has(counted_as(address))),
+        }
+    }
+
+    /// A user calls.
+    pub fn is_user(&self, peer: &Peer) {
+        self.users.note(peer.address());
+        peer.has_user();
     }
 
     /// A new connection: a stranger's, until a user calls over it.

@@ -12,7 +12,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bucket::{Bucket, IsBusy, Refused};
 use clap::Args;
-use connection_limits::NewConnections;
+use connection_limits::{KnownAddresses, NewConnections};
 use governor::clock::DefaultClock;
 use held::Held;
 use http_body::Body as _;
@@ -85,6 +85,8 @@ pub struct ClientLimits {
     shared: Arc<Limits>,
     /// The address whose handler counts.
     counted_by_handler: Option<(Method, &'static str)>,
+    /// Where the token was shown, if that is enough to connect as often as one likes.
+    connect_freely: Option<Arc<KnownAddresses>>,
 }
 
 struct Limits {
@@ -148,7 +150,13 @@ impl ClientLimits {
             held: Held::default(),
             probes: limit("probes", args.reads_per_second_by_address.min(1) * PROBES_A_SECOND.get()),
         });
-        Self { shared, counted_by_handler: None }
+        Self { shared, counted_by_handler: None, connect_freely: None }
+    }
+
+    /// Addresses from which somebody has shown the token within the last minute may make any number of new connections.
+    #[must_use]
+    pub fn with_free_connections_for_token_holders(self) -> Self {
+        Self { connect_freely: Some(Arc::default()), ..self }
     }
 
     /// Requests for this address count only as far as their handler [charges](ClientShare::charge) for them.
@@ -170,6 +178,9 @@ impl ClientLimits {
         let client = self.shared.proxies.client(peer, &parts.headers);
         let caller = Caller::of(&parts.headers, &self.shared.operator_token);
         let kind = Kind::of(&parts);
+        if let (Some(holders), Ok(Caller::Operator)) = (&self.connect_freely, &caller) {
+            holders.note(peer.address);
+        }
         let limit = self.limit(kind).filter(|_| !caller.as_ref().is_ok_and(|caller| caller.is_operator()));
         let by_handler = self.counted_by_handler.as_ref();
         let by_handler =
@@ -217,7 +228,10 @@ impl ClientLimits {
     pub(crate) fn new_connections(&self) -> Option<NewConnections> {
         let a_second = self.shared.reads.as_ref()?.a_second.get().div_ceil(REQUESTS_OF_A_CONNECTION);
         let limits = self.clone();
-        let are_exempt = move |peer| limits.shared.proxies.is_trusted(peer);
+        let are_exempt = move |peer| {
+            let holders = limits.connect_freely.as_ref();
+            limits.shared.proxies.is_trusted(peer) || holders.is_some_and(|holders| holders.has(peer))
+        };
         Some(NewConnections { a_second: NonZeroU32::new(a_second)?, are_exempt: Arc::new(are_exempt) })
     }
 

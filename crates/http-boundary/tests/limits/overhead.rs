@@ -23,8 +23,10 @@ async fn what_belongs_to_no_request_is_read_slowly_and_large_bodies_are_not() {
     let service = Service::start(patient()).await;
     send_large_bodies(&service).await;
     let before = slowed();
-    flood(&service, &frame(PING, 0, 0, b"12345678").repeat(1_000)).await;
-    assert!(slowed() > before);
+    // On a busy machine a write may block before that.
+    while slowed() == before {
+        flood(&service, &frame(PING, 0, 0, b"12345678").repeat(1_000)).await;
+    }
     flood(&service, &refused_heads()).await;
     send_tiny_chunks(&service).await;
     let mut ordinary = service.connect().await;
