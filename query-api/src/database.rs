@@ -35,8 +35,8 @@ pub struct DatabaseArgs {
     #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_BUSY_ADDRESS", default_value_t = Self::QUERIES_AT_ONCE, value_name = "N")]
     pub queries_at_once_by_busy_address: usize,
 
-    /// The same for the busy connections of all addresses together. The default is one for each processor, and two at least
-    #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_THE_BUSY", default_value_t = TurnLimits::places_of_the_busy(), value_name = "N")]
+    /// The same for the busy connections of all addresses together. The default is one for two processors
+    #[arg(long, env = "EMPORIUM_QUERIES_AT_ONCE_BY_THE_BUSY", default_value_t = Self::by_the_busy(), value_name = "N")]
     pub queries_at_once_by_the_busy: usize,
 }
 
@@ -48,8 +48,17 @@ impl DatabaseArgs {
     /// More at once than processors serve none sooner, and leave less of them to each, and to commands.
     const AT_ONCE_BY_PROCESSOR: u32 = 3;
 
+    /// As many as processors would leave none of them to others.
+    fn by_the_busy() -> usize {
+        (Self::processors() / 2).max(1)
+    }
+
+    fn processors() -> usize {
+        std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    }
+
     fn queries_at_once() -> NonZeroU32 {
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let processors = Self::processors();
         let at_once =
             u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(Self::AT_ONCE_BY_PROCESSOR);
         NonZeroU32::new(at_once.min(Self::MOST_AT_ONCE)).unwrap_or(NonZeroU32::MIN)
@@ -62,7 +71,7 @@ impl Default for DatabaseArgs {
             queries_waiting: Self::QUERIES_WAITING,
             queries_at_once: Self::queries_at_once(),
             queries_at_once_by_busy_address: Self::QUERIES_AT_ONCE,
-            queries_at_once_by_the_busy: TurnLimits::places_of_the_busy(),
+            queries_at_once_by_the_busy: Self::by_the_busy(),
         }
     }
 }
