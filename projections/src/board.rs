@@ -1,4 +1,4 @@
-//! What the workers say of themselves, for those who report on them.
+//! What the workers say of themselves: `/readyz`, metrics and the overview read it.
 
 use crate::share::Share;
 use crate::status::{State, Status};

@@ -40,7 +40,7 @@ pub enum State {
     /// The log does not go as far as the tables. It was restored from a backup, or the node that answers is behind the others:
     /// that is seen within seconds.
     LogSeemsShort { error: String },
-    /// The tables are of a log of which the present one is no copy: nothing is filled.
+    /// The tables are of another log, and the present one is no copy of it: nothing is filled.
     OfAnotherHistory { error: String },
     /// The event store does not let its user follow the log; it tries again and again.
     EventStoreAccessDenied { error: String },

@@ -7,6 +7,7 @@ mod access;
 mod analytics;
 mod audit_trail;
 mod bad_input;
+mod buying;
 mod copying;
 mod currencies;
 mod databases;

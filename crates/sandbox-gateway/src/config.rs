@@ -56,7 +56,7 @@ impl SandboxConfig {
         }
     }
 
-    /// What those may ask for who have no key. Whoever has it asks without limits.
+    /// The limits of requests without the secret key. Requests with it have none.
     pub(crate) fn limits_of_guests(&self) -> ClientLimits {
         let args = ClientLimitArgs {
             proxies: ProxyArgs::default(),

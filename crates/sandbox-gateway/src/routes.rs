@@ -203,7 +203,7 @@ async fn finish(sandbox: &Arc<Sandbox>, done: Done, key: Option<String>, hang_up
 }
 
 /// Never answers. The connection is cut off when the gateway stops. If many others hang already, it says so at once: payments
-/// of all shoppers come over the connections that the port has, and whoever loses one makes another.
+/// of all shoppers come over the connections that the port has, and a client that loses one makes another.
 async fn hang(sandbox: &Sandbox, hang_up: &HangUp) -> Result<Response, Failure> {
     let Ok(_place) = sandbox.hanging.try_acquire() else { return Err(Failure::too_many_hang()) };
     sandbox.stop.cancelled().await;

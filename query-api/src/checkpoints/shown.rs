@@ -1,11 +1,11 @@
-//! How far a read model has come, and those who wait for more of it.
+//! How far a read model has come, and the requests that wait for more of it.
 
 use super::waiters::Waiters;
 use super::{ReadModel, Served};
 use event_store::{LogId, Position};
 use tokio::sync::watch;
 
-/// What is known of a read model, and those who wait for more of it.
+/// What is known of a read model, and the requests that wait for more of it.
 #[derive(Default)]
 pub(super) struct Shown {
     pub served: watch::Sender<Served>,

@@ -39,7 +39,7 @@ impl<A: Aggregate> Stream<A> {
         Ok(())
     }
 
-    /// A stream that could not be read a moment ago is not read again for each who asks.
+    /// A stream that could not be read a moment ago is not read again for each request.
     fn is_not_parked(&self) -> Result<(), ViewError> {
         self.shared.parked.just_now(&self.name).map_or(Ok(()), |at| Err(ExecuteError::Unreadable(at)))
     }

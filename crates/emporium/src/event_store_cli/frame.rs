@@ -29,7 +29,7 @@ struct Ended {
     events: u64,
 }
 
-/// What a line says of the file that it stands in.
+/// What the first or the last line says of its file.
 pub enum Frame {
     /// Where the events come from. The file has a last line that says how many there are.
     Begun(Origin),

@@ -32,7 +32,7 @@ pub fn start(
         events: payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).to_vec(),
     });
     config.refusals = refusals.clone();
-    // Not the one that everybody knows: whoever has it pays, refunds and fills the disk without limits.
+    // Not the default one, which everybody knows: with the key, one can pay, refund and fill the disk without limits.
     config.secret_key = secrets::read_or_make(&data_dir.join("sandbox-key"))?;
     let secret_key = config.secret_key.clone();
     let sandbox = SandboxGateway::start_on(listener, config)?;

@@ -138,7 +138,7 @@ impl EventStore {
                     Err(NotTheSame::HalfACopy.why())
                 }
                 Err(error @ EventStoreError::Unavailable(_)) => Err(error),
-                // That the user may not read it is told by those who must.
+                // The parts that have to read it report a missing right themselves.
                 Ok(_) | Err(_) => {
                     self.shared.log.lock().is_whole = true;
                     Ok(())

@@ -78,7 +78,7 @@ impl EventStore {
             looks.tick().await;
             let trouble = match self.is_the_same_log(self.shared.log.seen(), None).await {
                 Ok(()) => None,
-                // That is told by those who need it.
+                // The parts that need the store report that themselves.
                 Err(NotTheSame::Away(_)) => continue,
                 Err(NotTheSame::HalfACopy) => Some(IMPORT_HAS_NOT_ENDED.to_owned()),
                 Err(NotTheSame::Another(why)) => Some(why),

@@ -199,8 +199,8 @@ impl ClientLimits {
         };
         match caller {
             Ok(caller) => drop(parts.extensions.insert(caller)),
-            // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it. But whoever
-            // guesses tokens is not to go unnoticed.
+            // Where no token is asked for, one that is not known does no harm; elsewhere the handler refuses it. It is counted
+            // in any case, because somebody may be guessing.
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
                 self.shared.refusals.count_guess(problem.id(), client.address);
             }
