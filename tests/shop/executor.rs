@@ -87,6 +87,30 @@ async fn what_another_process_writes_is_known_as_soon_as_the_log_shows_it() {
     }
 }
 
+/// Fulfilment works on the orders of all processes: to read each of them again cost more than the purchase.
+#[tokio::test]
+async fn where_all_streams_are_used_what_the_log_has_shown_is_not_read_again() {
+    let bench = Bench::start().await;
+    let (one, other) = (bench.executor(), bench.executor());
+    let open = cart::Command::Open { currency: "GBP".parse().unwrap(), customer_id: None };
+    let begun = async |id: &str| one.carts.has_begun_within(id, Duration::from_millis(1)).await;
+    other.carts.execute("late", open.clone(), envelope()).await.unwrap();
+    other.carts.execute("new", open, envelope()).await.unwrap();
+    other.carts.execute("new", cart::Command::Abandon, envelope()).await.unwrap();
+    assert!(!begun("new").await, "nothing was shown");
+    one.carts.all_are_used(true);
+    let events: Vec<_> =
+        bench.store().read_stream("cart-new", 0, usize::MAX).map(Result::unwrap).collect().await;
+    events.iter().for_each(|event| one.carts.was_written(event));
+    assert!(begun("new").await && !begun("late").await);
+
+    let Bench { server, _folder } = bench;
+    server.stop().await;
+    let is_abandoned = |cart: &cart::Cart| matches!(cart, cart::Cart::Abandoned);
+    assert!(one.carts.view("new", is_abandoned).await.expect("nobody is asked"));
+    one.carts.view("late", is_abandoned).await.expect_err("the store is away");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_commands_for_one_stream_at_once_each_get_their_own_answer() {
     let bench = Bench::start().await;

@@ -43,6 +43,12 @@ impl News {
         next_revision < self.written.load(Ordering::Relaxed)
     }
 
+    /// Whether a state can be made of what is kept alone.
+    pub fn are_from_the_start(&self) -> bool {
+        let events = self.events();
+        events.front().is_some_and(|first| first.revision == 0) && self.written.load(Ordering::Relaxed) > 0
+    }
+
     /// What is kept of whole commands, in the order of the stream.
     pub fn take(&self) -> Vec<RecordedEvent> {
         let mut events = self.events();

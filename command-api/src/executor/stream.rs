@@ -78,9 +78,18 @@ impl<A: Aggregate> Stream<A> {
 
     /// The log has this event. Those that wait look again if they do not know it yet.
     pub fn was_written(&self, event: &RecordedEvent, is_used: bool) {
-        if self.news.add(event, is_used) {
+        if self.news.add(event, is_used && !self.idle_state_has(event.revision)) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// Whether it has events, as far as is known here.
+    pub fn has_begun(&self) -> bool {
+        self.news.are_more_than(0) || self.idle_state_has(0)
+    }
+
+    fn idle_state_has(&self, revision: u64) -> bool {
+        self.lock().idle.as_ref().is_some_and(|idle| idle.loaded.next_revision() > revision)
     }
 
     pub async fn execute(self: &Arc<Self>, command: A::Command, envelope: Envelope) -> Answer<A> {
@@ -242,12 +251,8 @@ impl<A: Aggregate> Stream<A> {
                 batch.reply(commands, state.end);
                 return Some(state);
             }
-            match self
-                .shared
-                .store
-                .append(&self.name, batch.expected, std::mem::take(&mut batch.events))
-                .await
-            {
+            let events = std::mem::take(&mut batch.events);
+            match self.shared.store.append(&self.name, batch.expected, events).await {
                 Ok(appended) => {
                     state.seen_now();
                     let end = End { revision: appended.revision, position: appended.position };

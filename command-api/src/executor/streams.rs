@@ -12,6 +12,7 @@ use futures::{StreamExt, pin_mut};
 use lru::LruCache;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,11 +26,14 @@ pub struct Streams<A: Aggregate> {
     capacity: NonZeroUsize,
     snapshots: Option<Snapshots<A>>,
     warm: Mutex<LruCache<String, Arc<Stream<A>>>>,
+    /// Whether this process is about to look at whatever is written to any of them.
+    all_are_used: AtomicBool,
 }
 
 impl<A: Aggregate> Streams<A> {
     pub(super) fn new(shared: Shared, capacity: NonZeroUsize) -> Self {
-        Self { shared, capacity, snapshots: None, warm: Mutex::new(LruCache::unbounded()) }
+        let warm = Mutex::new(LruCache::unbounded());
+        Self { shared, capacity, snapshots: None, warm, all_are_used: AtomicBool::new(false) }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -209,16 +213,52 @@ impl<A: Aggregate> Streams<A> {
         }
     }
 
-    /// The log has this event; this process or another one wrote it. Events of other categories, and of streams that are not
-    /// in memory, are passed over.
-    pub(super) fn was_written(&self, event: &RecordedEvent) {
-        if event.category() != A::CATEGORY {
+    /// Whether the stream of that id has events, as far as is known here without asking the store. Waits so long for the first
+    /// one. Where nobody else writes, nothing is followed, and the answer is no.
+    pub async fn has_begun_within(&self, id: impl Display, at_most: Duration) -> bool {
+        if self.shared.writers == Writers::OnlyUs {
+            return false;
+        }
+        let stream = self.stream(id);
+        let begun = async {
+            loop {
+                let changed = stream.changed.notified();
+                tokio::pin!(changed);
+                // Registered before the look, so that no change in between is missed.
+                changed.as_mut().enable();
+                if stream.has_begun() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(at_most, begun).await.is_ok()
+    }
+
+    /// Says whether this process is about to look at whatever is written to any of these streams. Then what other processes
+    /// write is kept for that look, and nothing is read again that the log has shown.
+    pub fn all_are_used(&self, are_used: bool) {
+        self.all_are_used.store(are_used, Ordering::Relaxed);
+    }
+
+    /// The log has this event; this process or another one wrote it. Events of other categories are passed over, and of
+    /// streams that are not in memory, unless all are used.
+    pub fn was_written(&self, event: &RecordedEvent) {
+        if self.shared.writers == Writers::OnlyUs || event.category() != A::CATEGORY {
             return;
         }
-        if let Some(stream) = self.warm().peek(&event.stream) {
+        let all_are_used = self.all_are_used.load(Ordering::Relaxed);
+        let known = self.warm().peek(&event.stream).map(|stream| {
             // Besides the cache, those who use it have it.
             let is_used = Arc::strong_count(stream) > 1;
-            stream.was_written(event, is_used);
+            (Arc::clone(stream), is_used || all_are_used)
+        });
+        match known {
+            Some((stream, is_kept)) => stream.was_written(event, is_kept),
+            None if all_are_used && event.revision == 0 => {
+                self.stream_named(event.stream.clone()).was_written(event, true);
+            }
+            None => {}
         }
     }
 
@@ -228,7 +268,10 @@ impl<A: Aggregate> Streams<A> {
     }
 
     fn stream(&self, id: impl Display) -> Arc<Stream<A>> {
-        let name = format!("{}-{id}", A::CATEGORY);
+        self.stream_named(format!("{}-{id}", A::CATEGORY))
+    }
+
+    fn stream_named(&self, name: String) -> Arc<Stream<A>> {
         let mut warm = self.warm();
         if let Some(stream) = warm.get(&name) {
             return Arc::clone(stream);

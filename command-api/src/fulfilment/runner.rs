@@ -103,7 +103,9 @@ impl FulfilmentRunner {
                 read = read => read.map_err(|error| SettleError::ForNow(error.to_string()))?,
             };
             self.report_successors(&lock, &checkpoint);
+            self.executor.orders.all_are_used(true);
             let ended = self.follow(checkpoint, &lock, &stop).await;
+            self.executor.orders.all_are_used(false);
             self.reading.ends();
             if ended.is_err() {
                 self.health.is_ill(PART, "it has stopped: the log says why");
@@ -293,6 +295,7 @@ impl FulfilmentRunner {
     }
 
     fn take_event(&self, event: &RecordedEvent, work: &mut Work) -> Option<(OrderId, Job)> {
+        self.executor.orders.was_written(event);
         let is_skip = event.event_type == EVENT_SKIPPED;
         if is_skip {
             // Wherever the operator was heard.

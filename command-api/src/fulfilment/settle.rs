@@ -12,11 +12,15 @@ use domain::order::{self, Order, ReservationAnswer, Status};
 use domain::{Aggregate, CartId, IntentId, OrderId, PaymentId, Sku, inventory};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use uuid::Uuid;
 
 /// The process's name in the metadata of what it does.
 pub const ACTOR: &str = "order-fulfilment";
+/// How long a cart that is checked out waits for the request that did so to place the order, where that may be another
+/// process.
+const PLACED_BY_REQUEST_WITHIN: Duration = Duration::from_millis(100);
 /// Rounds without any progress after which something is wrong that another round will not mend.
 const MAX_FRUITLESS_ROUNDS: usize = 5;
 
@@ -114,6 +118,9 @@ pub async fn place_order(
     trigger: &Trigger,
 ) -> Result<(), SettleError> {
     let order_id = order_id_of(cart_id);
+    if is_placed_by_request(executor, order_id).await? {
+        return Ok(());
+    }
     let placed = executor.carts.view_at_least(cart_id, revision, move |cart| match cart {
         Cart::CheckedOut(cart) => Some(order_of(cart_id, cart)),
         Cart::Unopened | Cart::Open(_) | Cart::Abandoned => None,
@@ -125,6 +132,16 @@ pub async fn place_order(
         Ok(_) => Ok(()),
         Err(error) => Err(of_command(order_id, &error)),
     }
+}
+
+/// Waits a moment for the request that checked out to place the order in another process: two that place it at once cost a
+/// conflict, and each conflict is paid for by all appends of the process.
+async fn is_placed_by_request(executor: &Executor, order_id: OrderId) -> Result<bool, SettleError> {
+    if !executor.orders.has_begun_within(order_id, PLACED_BY_REQUEST_WITHIN).await {
+        return Ok(false);
+    }
+    let is_placed = executor.orders.view(order_id, |order| matches!(order, Order::Placed(_))).await;
+    is_placed.map_err(|error| of_view(order_id, &error))
 }
 
 /// The time is over in which the order's money had to come.

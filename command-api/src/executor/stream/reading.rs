@@ -18,6 +18,9 @@ impl<A: Aggregate> Stream<A> {
             return Ok(loaded);
         }
         self.is_not_parked()?;
+        if self.snapshots.is_none() && self.news.are_from_the_start() {
+            return Ok(Loaded::assumed_empty());
+        }
         let restored = match self.snapshots {
             Some(snapshots) => Box::pin(snapshots.load(&self.shared.store, &self.name)).await,
             None => None,
