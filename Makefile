@@ -33,7 +33,7 @@ test-server: prerequisites ## Try the shop on a server or a cluster: EVENT_STORE
 	scripts/test-server
 
 bench-attack: prerequisites ## Attack a shop of its own, on the loopback, while shoppers shop on (other arguments: ATTACK="…")
-	cargo run --release -p emporium -- bench attack $(ATTACK)
+	cargo run --release -p bench -- attack $(ATTACK)
 
 check: prerequisites ## Check formatting, lints, documentation and dependencies
 	scripts/check

@@ -36,7 +36,7 @@ impl Pace {
 
     /// Rests for as long as the transaction took, so that a steady stream of events is written in larger batches and
     /// never takes more than half of this worker's time. An event after a pause does not wait. Twice as long cost
-    /// those who read what they have just written some 5 ms more (`emporium bench read-your-writes`).
+    /// those who read what they have just written some 5 ms more (`emporium-bench read-your-writes`).
     pub fn finished(&mut self, events: usize) {
         self.finished = Instant::now();
         self.rest = match events {

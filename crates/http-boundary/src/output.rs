@@ -43,6 +43,25 @@ pub fn print(text: Arguments<'_>) {
     }
 }
 
+/// `print!` for command lines: that of the standard library panics when the reader of a pipe has gone.
+#[macro_export]
+macro_rules! print {
+    ($($text:tt)*) => {
+        $crate::output::print(::std::format_args!($($text)*))
+    };
+}
+
+/// `println!` for command lines, as [`print!`](crate::print).
+#[macro_export]
+macro_rules! println {
+    () => {
+        $crate::output::print(::std::format_args!("\n"))
+    };
+    ($($text:tt)*) => {
+        $crate::output::print(::std::format_args!("{}\n", ::std::format_args!($($text)*)))
+    };
+}
+
 /// Whether nobody reads standard output any more.
 #[must_use]
 pub fn reader_is_gone() -> bool {
