@@ -1,10 +1,10 @@
 //! How a taken command is answered.
 
-use crate::executor::Accepted;
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::OrderId;
+use executor::Accepted;
 use http_boundary::Wait;
 use serde_json::Value;
 

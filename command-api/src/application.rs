@@ -1,7 +1,6 @@
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::event_store_report;
-use crate::executor::Executor;
 use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
@@ -12,6 +11,7 @@ use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner
 use crate::unpaid::Unpaid;
 use axum::Router;
 use event_store::EventStore;
+use executor::Executor;
 use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
 use std::sync::Arc;

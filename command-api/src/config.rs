@@ -1,11 +1,11 @@
 use crate::admission::AdmissionArgs;
-use crate::executor::Writers;
 use crate::fulfilment::FulfilmentArgs;
 use crate::sealing::{SealingArgs, SealingConfig};
 use crate::unpaid::UnpaidArgs;
 use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
+use executor::Writers;
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
 use std::net::SocketAddr;

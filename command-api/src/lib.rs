@@ -3,11 +3,9 @@
 mod admission;
 mod answer;
 mod application;
-pub mod chains;
 mod config;
 mod elsewhere;
 mod event_store_report;
-pub mod executor;
 mod fulfilment;
 mod ids;
 mod keys;

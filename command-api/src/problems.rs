@@ -4,11 +4,11 @@ mod rules;
 
 pub use rules::{of_cart, of_order, of_product, of_stock};
 
-use crate::executor::{ExecuteError, Fault, SkipError, ViewError};
 use crate::fulfilment::payments::PaymentError;
 use axum::http::StatusCode;
 use domain::{Currency, Money, OrderId, Sku};
 use event_store::EventStoreError;
+use executor::{ExecuteError, Fault, SkipError, ViewError};
 use http_boundary::{Caller, PerSecond, Problem};
 use payment_gateway::{InvalidWebhook, UnfitAmount};
 use serde::Serialize;

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::admission::{Admission, Class, Place};
-use crate::executor::Envelope;
 use crate::keys::{self, Keys, Slot};
 use crate::problems;
+use executor::Envelope;
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");

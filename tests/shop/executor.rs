@@ -1,11 +1,11 @@
 //! The executor against a real event store: batches, conflicts, many at once.
 
 use chrono::Utc;
-use command_api::executor::{Envelope, ExecuteError, Executor, MAX_NOTED, Writers};
 use domain::inventory::{Command, Rejection};
 use domain::{LineId, OrderId, Quantity, ReceiptId, cart};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::EventStore;
+use executor::{Envelope, ExecuteError, Executor, MAX_NOTED, Writers};
 use futures::StreamExt;
 use futures::future::join_all;
 use std::sync::Arc;

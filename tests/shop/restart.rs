@@ -42,8 +42,8 @@ async fn a_checked_out_cart_whose_order_was_not_placed_gets_its_order(pool: PgPo
 
 /// Places an order on a second shop's command side and copies only the cart's event to the first.
 async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
-    use command_api::executor::{Envelope, Executor, Writers};
     use domain::cart::{Cart, Command, PricedLine};
+    use executor::{Envelope, Executor, Writers};
     let id: domain::CartId = cart_id.parse().unwrap();
     let executor = Executor::new(&shop.events(), Writers::OnlyUs);
     let line = executor.carts.view(id, |cart| match cart {

@@ -7,7 +7,7 @@ use audit_seal::SEALS_STREAM;
 use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
 use audit_seal::verify::{Finding, Outcome, Verifier};
-use command_api::chains::found_raw;
+use event_chains::found_raw;
 use event_store::ExpectedRevision;
 use futures::{TryStreamExt, pin_mut};
 use reqwest::{Method, StatusCode};

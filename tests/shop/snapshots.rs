@@ -3,11 +3,11 @@
 use crate::executor::{Bench, envelope, receive, reserve_one};
 use crate::written::{linked, metadata};
 use audit_seal::chain::{START, split};
-use command_api::executor::{Envelope, ExecuteError, Executor};
 use domain::inventory::{Event, Inventory, Received, Reserved};
 use domain::stored::StoredEvent;
 use domain::{Aggregate, OrderId, Quantity, ReceiptId};
 use event_store::{EventStore, ExpectedRevision, NewEvent, RawEvent, RawRecord, SubscriptionItem};
+use executor::{Envelope, ExecuteError, Executor};
 use futures::{StreamExt, TryStreamExt};
 use std::pin::pin;
 use std::time::{Duration, Instant};

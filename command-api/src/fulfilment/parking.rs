@@ -2,10 +2,10 @@
 //! for them, and nobody else waits for them.
 
 use super::settle::Blocked;
-use crate::executor::Executor;
 use chrono::{DateTime, Utc};
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, Money, OrderId, PaymentId};
+use executor::Executor;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,9 +4,9 @@
 use super::payments::{PaymentError, Which, age_of, of_gateway, reason, tell};
 use super::repetition::Repetition;
 use super::settle::of_command;
-use crate::executor::Executor;
 use domain::order::{self, Order, RefundPhase};
 use domain::{Currency, IntentId, Money, PaymentId, Reference, RefundId};
+use executor::Executor;
 use payment_gateway::{Gateway, GatewayError, Refund, RefundRequest, RefundStatus};
 use std::time::Duration;
 use uuid::Uuid;

@@ -12,7 +12,6 @@ use super::settle::{self, Blocked, SettleError, Trigger};
 use super::stock_turns::StockTurns;
 use super::work::{Settled, Work};
 use crate::elsewhere::{self, Elsewhere};
-use crate::executor::Executor;
 use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
 use domain::OrderId;
@@ -20,6 +19,7 @@ use event_store::{
     AppendError, EVENT_SKIPPED, EventStore, Lock, Metadata, NotLocked, OwnStream, RecordedEvent,
     SubscriptionItem,
 };
+use executor::Executor;
 use futures::{StreamExt, pin_mut};
 use http_boundary::Health;
 use payment_gateway::Gateway;

@@ -2,7 +2,6 @@
 //! runner: a gateway may be slow, and stock must not wait for it.
 
 use super::stock_turns::StockTurns;
-use crate::executor::{Envelope, ExecuteError, Executor, Unreadable, ViewError};
 use crate::ids::order_id_of;
 use chrono::{DateTime, SubsecRound, Utc};
 use domain::cart::Cart;
@@ -10,6 +9,7 @@ use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, und
 use domain::inventory::Share;
 use domain::order::{self, Order, ReservationAnswer, Status};
 use domain::{Aggregate, CartId, IntentId, OrderId, PaymentId, Sku, inventory};
+use executor::{Envelope, ExecuteError, Executor, Unreadable, ViewError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

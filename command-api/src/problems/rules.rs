@@ -1,9 +1,9 @@
 //! What the rules of each aggregate refuse.
 
 use super::{conflict, failure, not_found, sentence, unknown_currency};
-use crate::executor::ExecuteError;
 use axum::http::StatusCode;
 use domain::{cart, inventory, order, product};
+use executor::ExecuteError;
 use http_boundary::Problem;
 use serde_json::json;
 

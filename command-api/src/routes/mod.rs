@@ -14,7 +14,6 @@ mod webhooks;
 
 use crate::admission::Admission;
 use crate::answer::{LOG, POSITION};
-use crate::executor::{Executor, Reader};
 use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
@@ -26,6 +25,7 @@ use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn, map_response_with_state};
 use axum::response::Response;
 use event_store::EventStore;
+use executor::{Executor, Reader};
 use http_boundary::OperatorToken;
 use payment_gateway::{Gateway, Webhooks};
 use std::ops::Deref;

@@ -1,7 +1,6 @@
 //! Streams that cannot be read: look at them, have them tried again, or have the event passed over at which one stands.
 
 use super::Shared;
-use crate::executor::{Described, Envelope};
 use crate::fulfilment::ParkedOrder;
 use crate::ids::order_id_of;
 use crate::problems;
@@ -12,6 +11,7 @@ use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use domain::{CartId, OrderId};
 use event_store::{Position, check_stream_name};
+use executor::{Described, Envelope};
 use http_boundary::{Caller, Operator, PathParams, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

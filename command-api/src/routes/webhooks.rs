@@ -3,7 +3,6 @@
 
 use super::Shared;
 use crate::admission::Class;
-use crate::executor::ViewError;
 use crate::fulfilment::payments::{self, PaymentError, Which};
 use crate::fulfilment::refunds;
 use crate::fulfilment::settle::of_command;
@@ -16,6 +15,7 @@ use axum::routing::post;
 use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
+use executor::ViewError;
 use http_boundary::{Caller, ClientShare, Problem, body_too_large, unreadable_bytes};
 use payment_gateway::{Gateway, Signature, WebhookEvent, Webhooks};
 use std::convert::Infallible;

@@ -1,10 +1,10 @@
 //! The leaves of the tree, from events as they come, and whether each is one that a shop has written.
 
-use crate::chains::{self, FirstSeal, found};
 use audit_seal::Digest;
 use audit_seal::chain::split;
 use audit_seal::merkle::leaf;
 use audit_seal::stream::{Chain, Fault};
+use event_chains::{self as chains, FirstSeal, found};
 use event_store::{EventStore, EventStoreError, RecordedEvent};
 use lru::LruCache;
 use std::num::NonZeroUsize;

@@ -1,13 +1,13 @@
 //! What belongs in the streams that the service keeps for itself, apart from the facts.
 
 use super::standing::seal_of;
-use crate::executor::{is_of_snapshots, is_snapshot_part};
 use crate::fulfilment::{CHECKPOINTS_STREAM, is_checkpoint};
 use audit_seal::key::PublicKeys;
 use audit_seal::stream::Fault;
 use audit_seal::verification::Verification;
 use audit_seal::{VERIFICATIONS_STREAM, VERIFIED_TYPE, is_of_seals, is_or_succeeds};
 use event_store::{Lock, RecordedEvent};
+use executor::{is_of_snapshots, is_snapshot_part};
 
 /// Looks whether an event of such a stream is one that the service has written. What must be signed is held against the
 /// keys; of all else, only the form can be told.

@@ -6,13 +6,13 @@ use super::forged::Forged;
 use super::leaves::Leaves;
 use super::own_streams::OwnStreams;
 use super::standing::{CannotSeal, Standing, seal_of};
-use crate::chains::found;
 use crate::elsewhere::{self, Elsewhere, Reached};
 use audit_seal::seal::Seal;
 use audit_seal::stream::Fault;
 use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_fact};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
+use event_chains::found;
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
     NotLocked, OwnStream, Position, RecordedEvent, SubscriptionItem,

@@ -4,11 +4,11 @@
 use super::error::BenchError;
 use super::timing::{Laps, Measured, all_at_once};
 use chrono::Utc;
-use command_api::executor::{Envelope, Executor, Writers};
 use domain::inventory::Command;
 use domain::{OrderId, Quantity, ReceiptId, Sku};
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_store::EventStore;
+use executor::{Envelope, Executor, Writers};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::history::{HistoryArgs, walk};
 use super::proof_file;
 use audit_seal::prove::{InclusionProof, NoProof, Prover};
 use clap::Args;
-use command_api::chains::found_raw;
+use event_chains::found_raw;
 use event_store::RawRecord;
 use std::ops::ControlFlow;
 

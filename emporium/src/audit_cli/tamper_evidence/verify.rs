@@ -8,7 +8,7 @@ use audit_seal::key::PublicKeys;
 use audit_seal::seal::Seal;
 use audit_seal::verify::{Outcome, Verifier};
 use clap::Args;
-use command_api::chains::found_raw;
+use event_chains::found_raw;
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

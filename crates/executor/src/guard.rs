@@ -1,9 +1,9 @@
 //! Holds each event that a state is made from against the chain of its stream.
 
 use super::unreadable::{Fault, Unreadable};
-use crate::chains::{FirstSeal, found};
 use audit_seal::chain;
 use audit_seal::stream::{self, Chain};
+use event_chains::{FirstSeal, found};
 use event_store::{EventStore, EventStoreError, RecordedEvent};
 
 /// Looks at every event that a state is made from. Cheap to clone; all clones are one.

@@ -4,7 +4,7 @@
 //! It goes with the task that answers the request, so that no route can forget to say it: whatever the route looks at or
 //! changes is read for its client.
 
-use axum::http::Extensions;
+use http::Extensions;
 use http_boundary::{Caller, Client, ClientShare, TurnLimits, Turns};
 use std::sync::Arc;
 use std::time::Duration;

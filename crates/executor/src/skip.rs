@@ -4,7 +4,6 @@
 use super::loaded::{Loaded, chained};
 use super::unreadable::Described;
 use super::{Accepted, Envelope, ExecuteError, Executor, Shared, Streams, ViewError};
-use crate::chains::found;
 use audit_seal::chain::START;
 use audit_seal::stream::Chain;
 use domain::Aggregate;
@@ -12,6 +11,7 @@ use domain::cart::Cart;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::product::Product;
+use event_chains::found;
 use event_store::{
     AppendError, EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Skip, TOMBSTONE_REVISION,
 };
