@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 const MIB: u64 = 1024 * 1024;
-/// The store itself stops at 32 MiB. An order with its payment needs some kilobytes, and one of hundreds of SKUs almost a
+/// With less, the embedded event store takes no events.
+const STORE_STOPS_AT: u64 = 32 * MIB;
+/// An order with its payment needs some kilobytes, and one of hundreds of SKUs almost a
 /// megabyte, so the lower half is kept for payments alone.
 const KEPT_AT_LEAST: u64 = 128 * MIB;
 const KEPT_AT_MOST: u64 = 512 * MIB;
@@ -30,6 +32,8 @@ pub enum Shortage {
     OfCarts,
     /// What is left is kept for payments.
     OfOrders,
+    /// The event store takes no events.
+    OfEverything,
 }
 
 /// What was seen, in bytes.
@@ -42,7 +46,9 @@ pub struct Room {
 
 impl Room {
     pub fn shortage(self) -> Shortage {
-        if self.free >= self.kept {
+        if self.free < STORE_STOPS_AT {
+            Shortage::OfEverything
+        } else if self.free >= self.kept {
             Shortage::None
         } else if self.free >= self.kept / 2 {
             Shortage::OfCarts
@@ -54,7 +60,8 @@ impl Room {
 
 impl Shortage {
     fn of(number: u8) -> Self {
-        [Self::None, Self::OfCarts].into_iter().find(|known| *known as u8 == number).unwrap_or(Self::OfOrders)
+        let mut known = [Self::None, Self::OfCarts, Self::OfOrders].into_iter();
+        known.find(|known| *known as u8 == number).unwrap_or(Self::OfEverything)
     }
 
     /// What shoppers can do.
@@ -63,6 +70,9 @@ impl Shortage {
             Self::None => "can fill carts",
             Self::OfCarts => "cannot fill carts; orders and payments go on",
             Self::OfOrders => "cannot fill carts or order; payments go on",
+            Self::OfEverything => {
+                "cannot fill carts, order or pay: the event store takes no events; pages go on"
+            }
         }
     }
 }

@@ -94,11 +94,11 @@ impl Class {
     }
 
     /// The least shortage of the disk at which it is refused: orders that are placed can be paid until the last.
-    fn refused_at(self) -> Option<Shortage> {
+    fn refused_at(self) -> Shortage {
         match self {
-            Self::NewCarts | Self::CartLines => Some(Shortage::OfCarts),
-            Self::Checkouts => Some(Shortage::OfOrders),
-            Self::Payments => None,
+            Self::NewCarts | Self::CartLines => Shortage::OfCarts,
+            Self::Checkouts => Shortage::OfOrders,
+            Self::Payments => Shortage::OfEverything,
         }
     }
 }
@@ -186,7 +186,7 @@ impl Admission {
             return Err(overloaded());
         }
         let shortage = disk.as_ref().map_or(Shortage::None, Disk::shortage);
-        if !is_first_of_all && class.refused_at().is_some_and(|least| shortage >= least) {
+        if !is_first_of_all && shortage >= class.refused_at() {
             return Err(storage_nearly_full(shortage));
         }
         Ok(place)
@@ -220,12 +220,13 @@ impl Admission {
             let places = Arc::clone(&self.0);
             health.ask(DISK, move || {
                 let room = places.disk.as_ref().and_then(Disk::room);
+                let ready = room.is_none_or(|room| room.shortage() < Shortage::OfEverything);
                 let detail = room.map_or(json!({ "free_bytes": null }), |room| {
                     let shoppers = room.shortage().shoppers();
                     json!({ "free_bytes": room.free, "kept_for_orders_bytes": room.kept, "shoppers": shoppers })
                 });
-                // Payments go on, so the process is ready.
-                async move { Finding { ready: true, detail } }.boxed()
+                // As long as payments go on, the process is ready.
+                async move { Finding { ready, detail } }.boxed()
             });
         }
     }
@@ -268,6 +269,7 @@ fn storage_nearly_full(shortage: Shortage) -> Problem {
     let (title, kept_for) = match shortage {
         Shortage::None | Shortage::OfCarts => ("There is no room for new carts", "orders and payments"),
         Shortage::OfOrders => ("There is no room for new orders", "payments"),
+        Shortage::OfEverything => ("There is no room for anything new", "what is there already"),
     };
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -78,6 +78,7 @@ impl UnpaidOrders {
         if whose.is_empty() {
             return Ok(false);
         }
+        let address = whose.iter().find(|whose| matches!(whose, Whose::Address(_)));
         let mut known = self.known();
         known.forget_over(now);
         if known.orders.contains_key(&order_id) {
@@ -85,7 +86,10 @@ impl UnpaidOrders {
         }
         for whose in &whose {
             let limit = self.limit(whose);
-            if known.count(whose) >= limit as usize {
+            // Anybody can give a customer's name: whose address has no order of theirs is not kept out by the others.
+            let is_first_here = matches!(whose, Whose::Customer(_))
+                && address.is_some_and(|address| !known.has_both(whose, address));
+            if known.count(whose) >= limit as usize && !is_first_here {
                 return Err(known.too_many(whose, limit, now));
             }
         }
@@ -133,6 +137,12 @@ impl UnpaidOrders {
 impl Known {
     fn count(&self, whose: &Whose) -> usize {
         self.holders.get(whose).map_or(0, |holder| holder.orders.len())
+    }
+
+    fn has_both(&self, one: &Whose, other: &Whose) -> bool {
+        let orders = self.holders.get(one).into_iter().flat_map(|holder| &holder.orders);
+        let mut orders = orders.filter_map(|order_id| self.orders.get(order_id));
+        orders.any(|order| order.whose.contains(other))
     }
 
     fn add(&mut self, order_id: OrderId, order: Order) {
@@ -210,15 +220,30 @@ mod tests {
     fn each_address_and_each_customer_has_so_many_and_no_more() {
         let (orders, now) = (UnpaidOrders::new(2, 1), Instant::now());
         let add = |number, whose: &[Whose]| orders.add(order(number), whose.to_vec(), HOLD, now);
+        assert_eq!(add(8, &[at("10.0.0.8"), customer("eve")]), Ok(true));
+        assert_eq!(add(9, &[at("10.0.0.8"), customer("eve")]).unwrap_err().whose, customer("eve"));
         assert_eq!(add(1, &[at("10.0.0.1")]), Ok(true));
         assert_eq!(add(2, &[at("10.0.0.1"), customer("ada")]), Ok(true));
         assert_eq!(add(2, &[at("10.0.0.1"), customer("ada")]), Ok(false), "a repetition counts once");
         let refused = add(3, &[at("10.0.0.1")]).unwrap_err();
         assert_eq!((refused.whose, refused.limit, refused.retry_after), (at("10.0.0.1"), 2, HOLD));
-        assert_eq!(add(3, &[at("10.0.0.2"), customer("ada")]).unwrap_err().whose, customer("ada"));
-        assert_eq!(add(3, &[at("10.0.0.2")]), Ok(true), "what was refused is nobody's");
+        assert_eq!(add(9, &[at("10.0.0.8")]), Ok(true), "what was refused is nobody's");
         orders.forget(order(2));
         assert_eq!(add(4, &[at("10.0.0.1"), customer("ada")]), Ok(true));
+    }
+
+    /// A stranger who gives somebody's name must not keep them out.
+    #[test]
+    fn what_others_order_under_a_customers_name_keeps_the_customer_out_nowhere_else() {
+        let (orders, now) = (UnpaidOrders::new(5, 2), Instant::now());
+        let add = |number, whose: &[Whose]| orders.add(order(number), whose.to_vec(), HOLD, now);
+        for number in [1, 2] {
+            assert_eq!(add(number, &[customer("ada"), at("10.0.0.1")]), Ok(true));
+        }
+        assert_eq!(add(3, &[customer("ada"), at("10.0.0.1")]).unwrap_err().whose, customer("ada"));
+        assert_eq!(add(3, &[customer("ada"), at("10.0.0.2")]), Ok(true));
+        assert_eq!(add(4, &[customer("ada"), at("10.0.0.2")]).unwrap_err().whose, customer("ada"));
+        assert_eq!(add(4, &[customer("ada")]).unwrap_err().whose, customer("ada"), "from no address");
     }
 
     /// Two checkouts of one cart at once: the one that counted is refused, and the other one is taken.

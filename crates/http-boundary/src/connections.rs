@@ -1,5 +1,6 @@
 //! The connections of a service. They are our own, and not axum's, because axum puts no limits to them.
 
+use crate::ClientShare;
 use crate::answer::{Answer, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
@@ -80,8 +81,11 @@ impl Edge {
         let Some(clients) = &self.clients else { return self.route(request).await };
         match clients.admit(request).await {
             Ok((request, share)) => {
+                let mut unanswered = Unanswered(Some(share));
                 let response = self.route(request).await;
-                share.is_answered(&response);
+                if let Some(share) = unanswered.0.take() {
+                    share.is_answered(&response);
+                }
                 response
             }
             Err(refusal) => refusal.into_response(),
@@ -101,6 +105,17 @@ impl Edge {
         }
         let Ok(response) = self.router.clone().call(request).await;
         response
+    }
+}
+
+/// A request that is in work. It is dropped before its answer when its client goes away.
+struct Unanswered(Option<ClientShare>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(share) = &self.0 {
+            share.has_gone();
+        }
     }
 }
 

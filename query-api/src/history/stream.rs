@@ -115,9 +115,10 @@ pub async fn last_at(
     // Business times may go to and fro, so the last event that had happened is looked for from the end.
     let events = store.read_stream_backwards(stream, None, count_of(point));
     pin_mut!(events);
-    let (mut upto, mut looked_at) = (Upto::Nothing, 0);
+    let mut upto = Upto::Nothing;
+    let mut looked_at = LookedAt { share, events: 0 };
     while let Some(event) = events.try_next().await? {
-        looked_at += 1;
+        looked_at.events += 1;
         let is_within = match point {
             None => true,
             Some(Point::Revision(_)) => return Ok(Upto::OnlyUpTo(event.revision)),
@@ -129,8 +130,19 @@ pub async fn last_at(
             break;
         }
     }
-    share.has_read(looked_at);
     Ok(upto)
+}
+
+/// Events that are looked at for a client, who is charged for them even if it goes away before the answer.
+struct LookedAt<'share> {
+    share: &'share ClientShare,
+    events: u64,
+}
+
+impl Drop for LookedAt<'_> {
+    fn drop(&mut self) {
+        self.share.has_read(self.events);
+    }
 }
 
 /// How many events must be looked at from the end.

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 
 /// Replays that are alive at once, and of them those of one address. The operator has as many as one address more.
 const ALIVE: (usize, usize) = (128, 16);
-/// Pages that are read and folded at once, of them those of one address, and of them those of its busy connections.
-const FOLDING: (usize, usize, usize) = (4, 2, 1);
+/// Pages that are read and folded at once, of them those of one address, and of them those of its busy connections: each
+/// takes a processor.
+const FOLDING: (usize, usize, usize) = (2, 1, 1);
 /// Events of a page, and moments.
 const PAGE_EVENTS: usize = 1_000;
 const PAGE_MOMENTS: usize = 128;
@@ -62,7 +63,7 @@ impl Replays {
     pub async fn fold<T: Told>(&self, seen: &mut Seen<T>, asker: Asker) -> Result<(), BrokenOff> {
         loop {
             let _pass = self.folding.enter(asker).await;
-            if self.page(seen, None).await?.is_last {
+            if self.page(seen, None, PAGE_EVENTS).await?.is_last {
                 return Ok(());
             }
         }
@@ -100,11 +101,16 @@ impl Replays {
         let _alive = self.alive.enter(asker).await;
         let replaying = async {
             let mut seen = Seen::<T>::nothing(id);
+            let mut at_most = PAGE_EVENTS;
             loop {
                 let page = {
                     let _pass = self.folding.enter(asker).await;
-                    self.page(&mut seen, Some(after)).await?
+                    self.page(&mut seen, Some(after), at_most).await?
                 };
+                if !page.moments.is_empty() {
+                    // From here on each event is told: more than can be told of are not read.
+                    at_most = PAGE_MOMENTS;
+                }
                 for moment in page.moments {
                     let _ = tell.send(Ok(Replayed::Moment(moment))).await;
                 }
@@ -117,8 +123,13 @@ impl Replays {
     }
 
     /// The stream's next events, and what is to be told of them to who has heard what was up to a position.
-    async fn page<T: Told>(&self, seen: &mut Seen<T>, after: Option<Position>) -> Result<Page, BrokenOff> {
-        let events = self.store.read_stream(&seen.stream, seen.next_revision, PAGE_EVENTS);
+    async fn page<T: Told>(
+        &self,
+        seen: &mut Seen<T>,
+        after: Option<Position>,
+        at_most: usize,
+    ) -> Result<Page, BrokenOff> {
+        let events = self.store.read_stream(&seen.stream, seen.next_revision, at_most);
         pin_mut!(events);
         let (mut moments, mut taken) = (Vec::new(), 0);
         while let Some(event) = events.try_next().await? {
@@ -129,6 +140,6 @@ impl Replays {
                 return Ok(Page { moments, is_last: false });
             }
         }
-        Ok(Page { moments, is_last: taken < PAGE_EVENTS })
+        Ok(Page { moments, is_last: taken < at_most })
     }
 }

@@ -40,6 +40,8 @@ const REQUESTS_OF_A_CONNECTION: u32 = 3;
 const BYTES_OF_A_REQUEST: u64 = 16 * 1024;
 /// Of a history that is read and folded for a request, so many events count as one request more.
 const EVENTS_OF_A_REQUEST: u64 = 50;
+/// What a request is worth whose client goes away before it is answered.
+const REQUESTS_OF_ONE_GIVEN_UP: u64 = 10;
 
 /// For so long nothing is done for an address that has forged more than its share: its next forgeries, over all of its
 /// connections at once, would each be read before they are known.
@@ -338,6 +340,11 @@ impl ClientShare {
             answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = answer.body().size_hint().exact().max(declared);
         self.owe(bytes.unwrap_or_default() / BYTES_OF_A_REQUEST);
+    }
+
+    /// The client went away before its answer. Nobody knows how large that would have been, and the work is done.
+    pub(crate) fn has_gone(&self) {
+        self.owe(REQUESTS_OF_ONE_GIVEN_UP);
     }
 
     fn owe(&self, requests: u64) {

@@ -7,7 +7,9 @@ use axum::routing::get;
 use http_boundary::ClientLimitArgs;
 use rstest::rstest;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 
 const FLOODING: [u8; 4] = [127, 0, 7, 1];
 const ANOTHER: [u8; 4] = [127, 0, 7, 2];
@@ -17,15 +19,19 @@ async fn large() -> Vec<u8> {
     vec![b' '; 700 * 1024]
 }
 
-/// Twenty requests at once from an address, and eight of them over busy connections.
 async fn service() -> Service {
+    limited(Router::new().route("/large", get(large))).await
+}
+
+/// Twenty requests at once from an address, and eight of them over busy connections.
+async fn limited(router: Router) -> Service {
     let clients = ClientLimitArgs {
         reads_per_second_by_address: 2,
         writes_per_second_by_address: 2,
         burst_seconds_by_address: NonZeroU32::new(10).unwrap(),
         ..ClientLimitArgs::without_limits()
     };
-    Service::for_clients(clients, patient(), Router::new().route("/large", get(large))).await
+    Service::for_clients(clients, patient(), router).await
 }
 
 impl Client {
@@ -87,6 +93,38 @@ async fn a_large_answer_counts_as_many_requests_whatever_connection_it_goes_to(#
     // Each is worth twice of what an address may ask for at once; a slow machine may be given one more meanwhile.
     assert!((1..=3).contains(&answered), "{answered}");
     assert_eq!(service.connect_from(ANOTHER).await.ask(request).await, 200);
+}
+
+struct TellsWhenDropped(Arc<Notify>);
+
+impl Drop for TellsWhenDropped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// The work for it is done, and what it would have been answered with is nobody's to know.
+#[tokio::test]
+async fn a_request_whose_client_goes_away_counts_as_many() {
+    let gone = Arc::new(Notify::new());
+    let tells = Arc::clone(&gone);
+    let hang = move || {
+        let tells = TellsWhenDropped(Arc::clone(&tells));
+        async move {
+            let _tells = tells;
+            std::future::pending::<()>().await;
+        }
+    };
+    let router = Router::new().route("/hangs-and-tells", get(hang));
+    let service = limited(router).await;
+    service.connect_from(FLOODING).await.send("GET /hangs-and-tells HTTP/1.1\r\nhost: shop\r\n\r\n").await;
+    gone.notified().await;
+    let mut again = service.connect_from(FLOODING).await;
+    let mut answered = 0;
+    while again.ask("GET /nothing").await != 429 {
+        answered += 1;
+    }
+    assert!(answered < 10, "{answered} of 20, and one that was given up");
 }
 
 #[tokio::test]
