@@ -20,6 +20,11 @@ const UNREAD_AT_MOST: Duration = Duration::from_secs(1);
 /// noticed, and only its last piece is beyond our reach.
 const PIECE_BYTES: usize = 16 * 1024;
 
+/// Answers of so many bytes always have room: most that shoppers and operators get, and all that commands get. Somebody
+/// who fills the room with large answers must not keep others from hearing that they have paid. What they take in all is
+/// bounded by the requests that connections may have in work.
+const SMALL_BYTES: u64 = 4 * 1024;
+
 /// The memory that all answers may have which are whole and not taken yet.
 #[derive(Debug)]
 pub(crate) struct Unread {
@@ -35,7 +40,8 @@ impl Unread {
 
     /// Takes so many bytes; false if there is no room for them.
     fn take(&self, bytes: u64) -> bool {
-        let has_room = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most;
+        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let has_room = taken <= self.most || bytes <= SMALL_BYTES;
         if !has_room {
             self.give_back(bytes);
         }
@@ -140,5 +146,23 @@ impl http_body::Body for Answer {
             hint.set_upper(upper + rest);
         }
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_answer_has_room_when_large_ones_have_none() {
+        let unread = Unread::new(100_000);
+        assert!(unread.take(95_000));
+        assert!(!unread.take(10_000));
+        for _ in 0..3 {
+            assert!(unread.take(SMALL_BYTES));
+        }
+        assert!(!unread.take(SMALL_BYTES + 1));
+        unread.give_back(95_000);
+        assert!(unread.take(10_000));
     }
 }
