@@ -126,3 +126,30 @@ impl Disk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    /// Of 256 MiB that are kept.
+    #[rstest]
+    #[case(256, Shortage::None)]
+    #[case(255, Shortage::OfCarts)]
+    #[case(128, Shortage::OfCarts)]
+    #[case(127, Shortage::OfOrders)]
+    #[case(32, Shortage::OfOrders)]
+    #[case(31, Shortage::OfEverything)]
+    #[case(0, Shortage::OfEverything)]
+    fn what_is_short_follows_from_what_is_left(#[case] free_mib: u64, #[case] short: Shortage) {
+        let room = Room { free: free_mib * MIB, kept: 256 * MIB };
+        assert_eq!(room.shortage(), short);
+    }
+
+    #[test]
+    fn each_shortage_is_remembered_as_what_it_is() {
+        for shortage in [Shortage::None, Shortage::OfCarts, Shortage::OfOrders, Shortage::OfEverything] {
+            assert_eq!(Shortage::of(shortage as u8), shortage);
+        }
+    }
+}

@@ -266,18 +266,20 @@ fn overloaded() -> Problem {
 }
 
 fn storage_nearly_full(shortage: Shortage) -> Problem {
-    let (title, kept_for) = match shortage {
-        Shortage::None | Shortage::OfCarts => ("There is no room for new carts", "orders and payments"),
-        Shortage::OfOrders => ("There is no room for new orders", "payments"),
-        Shortage::OfEverything => ("There is no room for anything new", "what is there already"),
+    let (title, why) = match shortage {
+        Shortage::None | Shortage::OfCarts => {
+            ("There is no room for new carts", "nearly full: what is left is kept for orders and payments")
+        }
+        Shortage::OfOrders => {
+            ("There is no room for new orders", "nearly full: what is left is kept for payments")
+        }
+        Shortage::OfEverything => ("There is no room for anything new", "full"),
     };
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "storage-nearly-full",
         title,
-        format!(
-            "The shop's disk is nearly full: what is left is kept for {kept_for}. Nothing was changed, try again later."
-        ),
+        format!("The shop's disk is {why}. Nothing was changed, try again later."),
     )
     .retry_after(60)
 }

@@ -108,7 +108,7 @@ impl Replays {
                     self.page(&mut seen, Some(after), at_most).await?
                 };
                 if !page.moments.is_empty() {
-                    // From here on each event is told: more than can be told of are not read.
+                    // Every event from here on is told, so no more of them are read than a page tells.
                     at_most = PAGE_MOMENTS;
                 }
                 for moment in page.moments {

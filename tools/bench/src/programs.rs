@@ -43,7 +43,7 @@ struct Program {
 }
 
 impl Program {
-    /// Starts this very binary as `emporium`, without the settings of whoever runs the benchmark.
+    /// Starts this binary again, as `emporium`, without the settings in the environment of the benchmark.
     /// It may have so many descriptors, or as many as we have.
     fn start(
         name: &'static str,
