@@ -9,10 +9,11 @@ use crate::rights;
 use crate::routes::{self, Parts, Shared, WEBHOOKS};
 use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use crate::unpaid::Unpaid;
-use axum::Router;
+use axum::middleware::map_response_with_state;
 use event_store::EventStore;
 use executor::Executor;
 use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
+use http_routes::Routes;
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
 use std::sync::Arc;
 use thiserror::Error;
@@ -84,7 +85,7 @@ impl Application {
     }
 
     /// The commands over HTTP.
-    pub fn router(&self) -> Router {
+    pub fn routes(&self) -> Routes {
         let shared = Shared::new(Parts {
             executor: Arc::clone(&self.executor),
             operator_token: OperatorToken::new(&self.config.operator_token),
@@ -99,7 +100,8 @@ impl Application {
             store: self.store.clone(),
             audit_key: self.config.audit_signing_key.public(),
         });
-        routes::router(shared)
+        let name_log = map_response_with_state(self.store.clone(), routes::name_log);
+        routes::routes().with_state(shared).layered(|router| router.route_layer(name_log))
     }
 
     /// Runs the order fulfilment process and the sealing of the history until told to stop. Should one fail, `/readyz`
@@ -162,7 +164,7 @@ impl Application {
         let token = OperatorToken::new(&self.config.operator_token);
         let clients = ClientLimits::new(&self.config.client_limits, token, self.health.refusals().clone());
         let clients = clients.except(WEBHOOKS);
-        let serving = listeners.serve(self.router(), &self.health, clients, http, stop.clone());
+        let serving = listeners.serve(self.routes().into_router(), &self.health, clients, http, stop.clone());
         tokio::join!(serving, self.run_processes(stop));
         Ok(())
     }

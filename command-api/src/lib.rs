@@ -25,3 +25,9 @@ pub use ids::order_id_of;
 pub use routes::WEBHOOKS;
 pub use sealing::SealingArgs;
 pub use unpaid::UnpaidArgs;
+
+/// All routes of the command side.
+#[must_use]
+pub fn route_table() -> http_routes::RouteTable {
+    routes::routes().into_table()
+}

@@ -5,7 +5,7 @@ mod rules;
 pub use rules::{of_cart, of_order, of_product, of_stock};
 
 use crate::fulfilment::payments::PaymentError;
-use axum::http::StatusCode;
+use api::problem::{self, ProblemKind};
 use domain::{Currency, Money, OrderId, Sku};
 use event_store::EventStoreError;
 use executor::{ExecuteError, Fault, SkipError, ViewError};
@@ -14,8 +14,9 @@ use payment_gateway::{InvalidWebhook, UnfitAmount};
 use serde::Serialize;
 use serde_json::json;
 
-fn conflict(id: &'static str, title: &'static str, rejection: &impl std::error::Error) -> Problem {
-    Problem::new(StatusCode::CONFLICT, id, title, sentence(rejection))
+/// What a rule refuses, by the rule's own sentence.
+fn refused(kind: ProblemKind, rejection: &impl std::error::Error) -> Problem {
+    Problem::new(kind, sentence(rejection))
 }
 
 /// The domain's messages as sentences.
@@ -28,16 +29,10 @@ fn sentence(error: &impl std::error::Error) -> String {
     }
 }
 
-fn not_found(rejection: &impl std::error::Error) -> Problem {
-    Problem::not_found(sentence(rejection))
-}
-
 /// No product of this SKU is on sale.
 pub fn unknown_sku(sku: &Sku) -> Problem {
     Problem::new(
-        StatusCode::NOT_FOUND,
-        "unknown-sku",
-        "There is no product with this SKU",
+        problem::UNKNOWN_SKU,
         format!("No product is defined under the SKU `{sku}`: look at GET /products."),
     )
     .with("sku", sku.as_str())
@@ -46,9 +41,7 @@ pub fn unknown_sku(sku: &Sku) -> Problem {
 /// The product was taken off sale.
 pub fn retired_product(sku: &Sku) -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "product-retired",
-        "The product is no longer sold",
+        problem::PRODUCT_RETIRED,
         format!("The product with SKU `{sku}` is retired: take it out of the cart."),
     )
     .with("sku", sku.as_str())
@@ -88,15 +81,13 @@ fn names_of(short: &[Short]) -> String {
 }
 
 fn sold_out_for(detail: String, short: &[Short]) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "sold-out", "Not enough is left", detail).with("skus", json!(short))
+    Problem::new(problem::SOLD_OUT, detail).with("skus", json!(short))
 }
 
 /// Money can only be recorded here, not taken.
 pub fn no_payment_gateway() -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "no-payment-gateway",
-        "No payment gateway is configured",
+        problem::NO_PAYMENT_GATEWAY,
         "This shop has no payment gateway: an operator can record payments with a method and a reference.",
     )
 }
@@ -119,9 +110,7 @@ pub fn amount_not_payable(amount: Money, why: &UnfitAmount) -> Problem {
             currency.written(*max)
         ),
     };
-    let title = "The payment gateway cannot take this amount";
-    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "amount-not-payable", title, detail)
-        .with("amount", json!(amount));
+    let problem = Problem::new(problem::AMOUNT_NOT_PAYABLE, detail).with("amount", json!(amount));
     match why {
         UnfitAmount::Currency { .. } => problem,
         UnfitAmount::Step { step, .. } => problem.with("multiple_of", *step),
@@ -131,33 +120,23 @@ pub fn amount_not_payable(amount: Money, why: &UnfitAmount) -> Problem {
 
 /// Nobody can pay in it.
 fn unknown_currency(currency: Currency, rejection: &impl std::error::Error) -> Problem {
-    let title = "The currency is not known";
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-currency", title, sentence(rejection))
-        .with("currency", currency.code())
+    Problem::new(problem::UNKNOWN_CURRENCY, sentence(rejection)).with("currency", currency.code())
 }
 
 /// It does not come from the payment gateway, or not just now.
 pub fn bad_webhook(error: &InvalidWebhook) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-webhook", "The webhook is not valid", sentence(error))
+    Problem::new(problem::INVALID_WEBHOOK, sentence(error))
 }
 
 /// The gateway tells it again later.
 pub fn try_webhook_again(error: &PaymentError) -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "payment-not-known",
-        "How the payment stands is not known",
-        sentence(error),
-    )
-    .retry_after(1)
+    Problem::new(problem::PAYMENT_NOT_KNOWN, sentence(error)).retry_after(1)
 }
 
 /// A repetition must be told from a second request.
 pub fn key_missing() -> Problem {
     Problem::new(
-        StatusCode::BAD_REQUEST,
-        "idempotency-key-missing",
-        "The idempotency key is missing",
+        problem::KEY_MISSING,
         "Send an Idempotency-Key header, such as a new UUID, and the same one when you repeat the request.",
     )
 }
@@ -179,9 +158,7 @@ pub fn no_money() -> Problem {
 /// The first request has not been answered.
 pub fn key_in_flight() -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "idempotency-key-in-flight",
-        "A request with this idempotency key is under way",
+        problem::KEY_IN_FLIGHT,
         "The same request is still being answered: send it again in a moment, and you get its answer.",
     )
     .retry_after(1)
@@ -190,9 +167,7 @@ pub fn key_in_flight() -> Problem {
 /// A key is for one request.
 pub fn key_reused() -> Problem {
     Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency-key-reused",
-        "The idempotency key was used for another request",
+        problem::KEY_REUSED,
         "This Idempotency-Key came before with another method, address or body: use a new key.",
     )
 }
@@ -200,9 +175,7 @@ pub fn key_reused() -> Problem {
 /// A repetition must prove that it comes from the same caller.
 pub fn key_too_short(min: usize) -> Problem {
     Problem::new(
-        StatusCode::BAD_REQUEST,
-        "idempotency-key-too-short",
-        "The idempotency key can be guessed",
+        problem::KEY_TOO_SHORT,
         format!(
             "Without a token, the Idempotency-Key is all that tells you from others: use at least {min} random \
              characters, such as a UUID."
@@ -216,15 +189,11 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
         ExecuteError::Rejected(rejection) => of_rule(&rejection),
         ExecuteError::KeyReused => key_reused(),
         ExecuteError::TooLarge => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-much-at-once",
-            "The request changes too much at once",
+        problem::TOO_MUCH_AT_ONCE,
             "The request makes more events than can be stored at once: send it in parts.",
         ),
         ExecuteError::NotedTooOften { max } => Problem::new(
-            StatusCode::CONFLICT,
-            "nothing-changed-too-often",
-            "Too many requests have changed nothing here",
+        problem::NOTHING_CHANGED_TOO_OFTEN,
             format!(
                 "{max} requests with an Idempotency-Key have changed nothing here, and no more of them are remembered: \
                  leave the key out of what changes nothing."
@@ -232,9 +201,7 @@ fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) ->
         )
         .with("max", max),
         ExecuteError::Contended { stream } => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "contended",
-            "Too many commands at once",
+        problem::CONTENDED,
             format!("Too many commands wait for `{stream}`: nothing was changed, try again."),
         )
         .retry_after(1),
@@ -262,13 +229,7 @@ pub fn event_store_away() -> Problem {
 }
 
 fn event_store_unavailable(detail: &'static str) -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "event-store-unavailable",
-        "The event store does not answer",
-        detail,
-    )
-    .retry_after(1)
+    Problem::new(problem::EVENT_STORE_UNAVAILABLE, detail).retry_after(1)
 }
 
 /// The client can do nothing, and no repetition will help. Where the stream stops is for the operator, who finds it under
@@ -281,9 +242,7 @@ fn stream_unreadable(stream: &str) -> Problem {
         _ => "this order",
     };
     Problem::new(
-        StatusCode::CONFLICT,
-        "stream-unreadable",
-        "The history cannot be read",
+        problem::STREAM_UNREADABLE,
         format!(
             "The shop cannot read the history of {what}: its operator has to look at it (GET /parked-streams). Until then \
              it cannot be changed."
@@ -295,9 +254,7 @@ fn stream_unreadable(stream: &str) -> Problem {
 /// The client can do nothing, and the operator is told by the log and `/readyz`.
 fn history_altered(stream: &str) -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "history-altered",
-        "The history was altered",
+        problem::HISTORY_ALTERED,
         "What happened here is not what the shop has recorded, so nothing more is taken for it: tell the shop. Asking \
          again does not help.",
     )
@@ -308,10 +265,8 @@ fn history_altered(stream: &str) -> Problem {
 pub fn of_skip(error: SkipError) -> Problem {
     match error {
         SkipError::NotParked { .. } => Problem::not_found(sentence(&error)),
-        SkipError::Elsewhere { .. } => {
-            conflict("parked-elsewhere", "The stream is parked at another event", &error)
-        }
-        SkipError::Deleted { .. } => conflict("stream-deleted", "The stream is deleted", &error),
+        SkipError::Elsewhere { .. } => refused(problem::PARKED_ELSEWHERE, &error),
+        SkipError::Deleted { .. } => refused(problem::STREAM_DELETED, &error),
         SkipError::Failed(error) => of_view(error),
     }
 }

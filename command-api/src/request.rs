@@ -10,14 +10,16 @@ use http_boundary::{
     Caller, Client, ClientShare, MAX_BODY_BYTES, OperatorToken, Problem, Wait, body_too_large, read_json,
     unreadable_bytes,
 };
+use http_routes::{Description, Takes};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::admission::{Admission, Class, Place};
 use crate::keys::{self, Keys, Slot};
 use crate::problems;
-use executor::Envelope;
+use executor::{Envelope, Fingerprint};
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
@@ -45,14 +47,9 @@ pub struct Context {
     pub occurred_at: DateTime<Utc>,
     /// `Prefer: wait=N`.
     pub wait: Option<Wait>,
-    fingerprint: String,
+    fingerprint: Fingerprint,
     place: Place,
 }
-
-/// The body of a request that needs none.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoBody {}
 
 impl Context {
     /// The metadata of a command of this request. `correlation_id` is the same for all of one purchase.
@@ -85,6 +82,18 @@ impl Context {
     #[must_use]
     pub fn new_id(&self, of_what: &str) -> Uuid {
         Uuid::new_v5(&self.command_id, of_what.as_bytes())
+    }
+}
+
+impl<T: ToSchema, const MAX_BYTES: usize> Takes for CommandRequest<T, MAX_BYTES> {
+    fn describe(description: &mut Description) {
+        let about =
+            "Names the request: a second one with the same key is the same one, and gets the same answer.";
+        description.header(IDEMPOTENCY_KEY.as_str(), about);
+        description.header("prefer", "`wait=N`: wait at most so many seconds for the outcome.");
+        let about = "When it happened, for what the operator records later: RFC 3339.";
+        description.header(OCCURRED_AT.as_str(), about);
+        description.json_body::<T>();
     }
 }
 
@@ -140,7 +149,7 @@ impl Context {
         };
         let fingerprint = match &idempotency_key {
             Some(_) => fingerprint(parts, body),
-            None => String::new(),
+            None => Fingerprint::none(),
         };
         let occurred_at = occurred_at(&parts.headers, caller)?;
         let wait = Wait::read(&parts.headers);
@@ -153,7 +162,7 @@ impl Context {
     fn take_key(&self, slot: Option<&Slot>, path: &str, keys: &Keys) -> Result<(), Problem> {
         let (Some(key), Some(slot)) = (&self.idempotency_key, slot) else { return Ok(()) };
         let scope = keys::scope(self.caller, self.command_id, key, path);
-        slot.keep(keys.begin(scope, &self.fingerprint)?);
+        slot.keep(keys.begin(scope, self.fingerprint.as_str())?);
         Ok(())
     }
 }
@@ -190,8 +199,18 @@ fn occurred_at(headers: &HeaderMap, caller: Caller) -> Result<DateTime<Utc>, Pro
     }
 }
 
-/// What makes a request the same request: method, address and body. 128 bits are plenty to tell two apart.
-fn fingerprint(parts: &Parts, body: &[u8]) -> String {
+/// What makes a request the same request: method, address and what its body says. The order of the fields and the white
+/// space between them say nothing.
+fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
+    let as_sent = digest_of(parts, body);
+    // The fields of a value are sorted by name.
+    let said = serde_json::from_slice::<serde_json::Value>(body).and_then(|body| serde_json::to_vec(&body));
+    let request = said.map_or_else(|_| as_sent.clone(), |said| digest_of(parts, &said));
+    Fingerprint::new(request, as_sent)
+}
+
+/// 128 bits are plenty to tell two apart.
+fn digest_of(parts: &Parts, body: &[u8]) -> String {
     let mut digest = Sha256::new();
     digest.update(parts.method.as_str());
     digest.update([0]);

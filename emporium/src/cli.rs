@@ -31,6 +31,8 @@ enum Command {
     /// What an auditor asks of a shop and of its history
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Write the OpenAPI description of all addresses to the standard output
+    Openapi,
     /// Run the sandbox payment gateway alone: the interface of Stripe, and no money
     SandboxGateway(SandboxArgs),
 }
@@ -47,7 +49,18 @@ impl CommandLine {
             Command::Projections(command) => Ok(command.run().await?),
             Command::Streams(command) => Ok(command.run().await?),
             Command::Audit(command) => command.run().await,
+            Command::Openapi => Ok(print!("{}", openapi()?)),
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
         }
     }
+}
+
+/// The OpenAPI description of every address of the three services, as `docs/openapi.json` has it.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn openapi() -> serde_json::Result<String> {
+    let routes = command_api::route_table().and(query_api::route_table()).and(projections::route_table());
+    let description = serde_json::to_string_pretty(&routes.into_openapi())?;
+    Ok(format!("{description}\n"))
 }

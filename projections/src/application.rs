@@ -8,13 +8,13 @@ use crate::readiness;
 use crate::reconciliation::{self, Reconciler};
 use crate::rights;
 use crate::routes::{self, Shared};
-use axum::Router;
 use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::join_all;
 use http_boundary::{
     ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken, process,
 };
+use http_routes::Routes;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
@@ -108,10 +108,11 @@ impl Application {
     }
 
     /// Looking after the projections over HTTP.
-    pub fn router(&self) -> Router {
-        let reconciliations =
-            reconciliation::routes(self.reconciler.clone(), self.shared.operator_token.clone());
-        routes::router(self.shared.clone()).merge(reconciliations)
+    pub fn routes(&self) -> Routes {
+        let (reconciler, operator_token) = (self.reconciler.clone(), self.shared.operator_token.clone());
+        let reconciliations = reconciliation::Shared { reconciler, operator_token };
+        let reconciliations = reconciliation::routes().with_state(reconciliations);
+        routes::routes().with_state(self.shared.clone()).merge(reconciliations)
     }
 
     /// Migrates the tables, then projects until told to stop. Answers no requests. A worker that fails shows in
@@ -140,7 +141,7 @@ impl Application {
     pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), ListenError> {
         let listeners = Listeners::bind(self.listen, &self.http).await?;
         info!(address = %listeners.main, "projections answers");
-        let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
+        let (router, health, http) = (self.routes().into_router(), self.health.clone(), self.http.clone());
         let (token, refusals) = (self.shared.operator_token.clone(), health.refusals().clone());
         let clients = ClientLimits::new(&self.client_limits, token, refusals);
         let serving = async {

@@ -1,7 +1,7 @@
 //! All projections there are, by name.
 
 use crate::board::Board;
-use crate::compare::{CompareError, Comparison, Wanted, compare};
+use crate::compare::{CompareError, Wanted, compare};
 use crate::config::ReadModelArgs;
 use crate::projection::{Home, Projection};
 use crate::read_models::{
@@ -9,6 +9,7 @@ use crate::read_models::{
     Trail,
 };
 use crate::supervisor::Supervisor;
+use api::projections::Comparison;
 use event_store::EventStore;
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -9,9 +9,9 @@ use crate::fact::{Fact, stored_position};
 use crate::moment::{Moment, moment};
 use crate::projection::Projection;
 use crate::versions::{self, Version, VersionError};
+use api::projections::{Comparison, RowDifference};
 use event_store::{EventStore, EventStoreError};
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
-use serde::Serialize;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
@@ -36,37 +36,6 @@ pub struct Wanted {
     pub version: Option<i32>,
     /// How many streams of a hundred; without it, all. A projection that adds up over streams is always compared whole.
     pub percent: Option<u8>,
-}
-
-/// What came of a comparison.
-#[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
-    pub name: &'static str,
-    pub version: i32,
-    /// Up to where the log was folded.
-    pub position: Option<i64>,
-    /// Events that were folded.
-    pub events: u64,
-    /// Rows that were read from the version's tables.
-    pub rows: u64,
-    /// Streams that the version has parked. Their events are left out from where they stand.
-    pub parked: usize,
-    /// Rows that differ, in all.
-    pub differences: u64,
-    /// The first of them.
-    pub named: Vec<Difference>,
-}
-
-/// A row that is not what its events say.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
-    pub table: &'static str,
-    /// The values of the primary key, or all values where a table has none.
-    pub key: Value,
-    /// As it stands; none if there is no such row.
-    pub stored: Option<Value>,
-    /// As the events say; none if there should be no such row.
-    pub refolded: Option<Value>,
 }
 
 /// Why nothing was compared.
@@ -142,7 +111,7 @@ impl<P: Projection> Comparing<P> {
         let Folded { events, streams, .. } = folded;
         let streams: Vec<String> = streams.into_iter().collect();
         let mut comparison = Comparison {
-            name: P::NAME,
+            name: P::NAME.to_owned(),
             version: moment.version,
             position: moment.position(),
             events,
@@ -313,7 +282,7 @@ async fn side_by_side(
             if comparison.named.len() < MAX_NAMED {
                 let key = left.as_ref().or(right.as_ref()).map_or(Value::Null, |(key, _)| json(key));
                 let (stored, refolded) = (left.map(|(_, row)| json(&row)), right.map(|(_, row)| json(&row)));
-                comparison.named.push(Difference { table, key, stored, refolded });
+                comparison.named.push(RowDifference { table: table.to_owned(), key, stored, refolded });
             }
         }
     }

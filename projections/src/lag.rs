@@ -1,23 +1,11 @@
 //! How far behind the log a projection is.
 
+pub use api::projections::Pace;
 use chrono::{DateTime, TimeDelta, Utc};
 pub use event_store::Lag;
-use serde::Serialize;
 
 /// A checkpoint that has not moved for so long although there is something to do stands still.
 const STANDS_STILL_AFTER: TimeDelta = TimeDelta::seconds(10);
-
-/// Whether it works, rests or stands still.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pace {
-    /// Everything is applied.
-    Idle,
-    /// There is something to do, and the checkpoint moves.
-    Working,
-    /// There is something to do, and the checkpoint does not move.
-    StandsStill,
-}
 
 /// What the lag and the time of the checkpoint's last move say together. A checkpoint that had nothing to do for an hour
 /// does not stand still because an event has just come: it is given as long from then.

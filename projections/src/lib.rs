@@ -50,7 +50,7 @@ pub use config::{Config, ReadModelArgs};
 pub use databases::{Database, Databases};
 pub use fact::{Fact, Subject, UnreadableCause, UnreadableFact, stored_position};
 pub use lag::{Lag, Pace};
-pub use overview::{OverviewError, Progress, ProjectionView, VersionView, overview};
+pub use overview::{OverviewError, overview};
 pub use parking::Park;
 pub use projection::{ApplyError, Home, Projection};
 pub use share::{Share, schema_of};
@@ -58,3 +58,9 @@ pub use status::{State, Status};
 pub use step::{Batch, step};
 pub use supervisor::Supervisor;
 pub use worker::Worker;
+
+/// All routes of the projections.
+#[must_use]
+pub fn route_table() -> http_routes::RouteTable {
+    routes::routes().into_table().and(reconciliation::routes().into_table())
+}

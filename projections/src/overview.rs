@@ -3,64 +3,15 @@
 use crate::board::Board;
 use crate::catalogue;
 use crate::databases::{Database, Databases};
-use crate::lag::{Lag, Pace, pace};
+use crate::lag::{Lag, pace};
 use crate::status::Status;
 use crate::versions::{VersionState, state_of};
+use api::projections::{Projection, ProjectionVersion, RebuildProgress};
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError, LogId, Position};
-use serde::Serialize;
 use std::collections::HashMap;
 use thiserror::Error;
 use uuid::Uuid;
-
-/// A projection in all its versions.
-#[derive(Debug, Clone, Serialize)]
-pub struct ProjectionView {
-    pub name: &'static str,
-    /// The version of its rules in this program.
-    pub rules: i32,
-    pub versions: Vec<VersionView>,
-}
-
-/// A version of a projection's tables.
-#[derive(Debug, Clone, Serialize)]
-pub struct VersionView {
-    pub version: i32,
-    pub state: VersionState,
-    /// The version of the rules that fill it.
-    pub rules: i32,
-    pub shards: i16,
-    /// The position up to which all of it is filled.
-    pub position: Option<Position>,
-    /// The log whose places its positions are; none if nobody knows.
-    pub log_id: Option<LogId>,
-    /// It was filled from another log than the present one, or from one that has lost its end since. Nobody goes on with it.
-    pub is_of_another_log: bool,
-    pub lag: Lag,
-    pub pace: Pace,
-    pub events_applied: i64,
-    pub parked_streams: i64,
-    /// Those of them that stand still at an event that the version that serves has applied: this one does not serve by
-    /// itself as long as there are any.
-    pub newly_parked: i64,
-    pub skipped_events: i64,
-    /// Whether it serves by itself as soon as it can.
-    pub switches: bool,
-    /// How far a rebuild is; none when it is done.
-    pub progress: Option<Progress>,
-    /// What the workers of this process say.
-    pub workers: Vec<Status>,
-}
-
-/// How far a rebuild is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Progress {
-    /// Of the log, up to its present end.
-    pub percent: f64,
-    pub events_per_second: f64,
-    /// At the speed until now; none while nothing is known of that.
-    pub seconds_left: Option<u64>,
-}
 
 /// Why nothing can be said.
 #[derive(Debug, Error)]
@@ -107,7 +58,7 @@ pub async fn overview(
     databases: &Databases,
     store: &EventStore,
     board: &Board,
-) -> Result<Vec<ProjectionView>, OverviewError> {
+) -> Result<Vec<Projection>, OverviewError> {
     let log_id = store.log_identity().await?.id();
     let head = store.head().await?;
     let mut all = Vec::new();
@@ -120,7 +71,7 @@ pub async fn overview(
     let mut lags: HashMap<Option<Position>, Lag> = HashMap::new();
     let mut views: Vec<_> = catalogue::ALL
         .into_iter()
-        .map(|entry| ProjectionView { name: entry.name, rules: entry.rules, versions: Vec::new() })
+        .map(|entry| Projection { name: entry.name.to_owned(), rules: entry.rules, versions: Vec::new() })
         .collect();
     for row in all {
         let Some(view) = views.iter_mut().find(|view| view.name == row.name) else { continue };
@@ -133,23 +84,27 @@ pub async fn overview(
         };
         let state = state_of(&row.state);
         let is_mine = |status: &&Status| status.name == view.name && status.version == row.version;
-        view.versions.push(VersionView {
+        view.versions.push(ProjectionVersion {
             version: row.version,
             state,
             rules: row.rules,
             shards: row.shards,
-            position,
-            log_id: row.log_id.map(LogId::new),
+            position: position.map(Position::value),
+            log_id: row.log_id,
             is_of_another_log,
-            lag,
+            lag: api::projections::Lag {
+                events: lag.events,
+                is_estimate: lag.is_estimate,
+                seconds: lag.seconds,
+            },
             pace: pace(lag, row.moved_at, now),
             events_applied: row.events_applied,
             parked_streams: row.parked_streams,
             newly_parked: row.newly_parked,
             switches: row.switches,
             skipped_events: row.skipped_events,
-            progress: (state == VersionState::Building).then(|| Progress::of(&row, position, head, now)),
-            workers: statuses.iter().filter(is_mine).cloned().collect(),
+            progress: (state == VersionState::Building).then(|| progress(&row, position, head, now)),
+            workers: statuses.iter().filter(is_mine).map(Status::told).collect(),
         });
     }
     Ok(views)
@@ -182,26 +137,30 @@ async fn rows(database: &Database) -> Result<Vec<Row>, sqlx::Error> {
     Ok(rows)
 }
 
-impl Progress {
-    fn of(row: &Row, position: Option<Position>, head: Option<Position>, now: DateTime<Utc>) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a share of a hundred needs no more digits")]
-        let value = |position: Option<Position>| position.map_or(0.0, |position| position.value() as f64);
-        #[expect(clippy::cast_precision_loss, reason = "a speed needs no more digits")]
-        let events = row.events_applied as f64;
-        let seconds = (now - row.made_at).as_seconds_f64().max(0.001);
-        let share = if head.is_some() { (value(position) / value(head).max(1.0)).min(1.0) } else { 1.0 };
-        let left = (share > 0.0).then(|| seconds * (1.0 - share) / share);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is rounded, and not negative"
-        )]
-        let seconds_left = left.map(|left| left.ceil() as u64);
-        Self {
-            percent: (share * 1_000.0).round() / 10.0,
-            events_per_second: (events / seconds).round(),
-            seconds_left,
-        }
+/// How far a rebuild is.
+fn progress(
+    row: &Row,
+    position: Option<Position>,
+    head: Option<Position>,
+    now: DateTime<Utc>,
+) -> RebuildProgress {
+    #[expect(clippy::cast_precision_loss, reason = "a share of a hundred needs no more digits")]
+    let value = |position: Option<Position>| position.map_or(0.0, |position| position.value() as f64);
+    #[expect(clippy::cast_precision_loss, reason = "a speed needs no more digits")]
+    let events = row.events_applied as f64;
+    let seconds = (now - row.made_at).as_seconds_f64().max(0.001);
+    let share = if head.is_some() { (value(position) / value(head).max(1.0)).min(1.0) } else { 1.0 };
+    let left = (share > 0.0).then(|| seconds * (1.0 - share) / share);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is rounded, and not negative"
+    )]
+    let seconds_left = left.map(|left| left.ceil() as u64);
+    RebuildProgress {
+        percent: (share * 1_000.0).round() / 10.0,
+        events_per_second: (events / seconds).round(),
+        seconds_left,
     }
 }
 

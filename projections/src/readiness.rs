@@ -2,10 +2,11 @@
 
 use crate::catalogue;
 use crate::lag::Pace;
-use crate::overview::{ProjectionView, overview};
+use crate::overview::overview;
 use crate::routes::Shared;
 use crate::status::Status;
 use crate::versions::VersionState;
+use api::projections::Projection;
 use http_boundary::Finding;
 use serde::Serialize;
 use serde_json::json;
@@ -72,11 +73,12 @@ pub async fn finding(shared: Shared) -> Finding {
     }
 }
 
-fn notice(views: &[ProjectionView]) -> Noticed {
+fn notice(views: &[Projection]) -> Noticed {
     let mut noticed = Noticed::default();
     for view in views {
+        let Some(name) = catalogue::find(&view.name).map(|entry| entry.name) else { continue };
         for version in &view.versions {
-            let named = Named { name: view.name, version: version.version, streams: None };
+            let named = Named { name, version: version.version, streams: None };
             if version.parked_streams > 0 {
                 noticed.parked.push(Named { streams: Some(version.parked_streams), ..named.clone() });
             }

@@ -3,24 +3,30 @@
 use crate::backoff::Backoff;
 use crate::board::Board;
 use crate::catalogue::{self, Entry};
-use crate::compare::{CompareError, Comparison, Wanted};
+use crate::compare::{CompareError, Wanted};
 use crate::databases::Databases;
-use crate::overview::{OverviewError, ProjectionView, overview};
-use crate::parking::asking::{self, AskError, Asked, Wish};
+use crate::overview::{OverviewError, overview};
+use crate::parking::asking::{self, AskError, Wish};
 use crate::versions::{self, NewVersion, Switch, VersionError, VersionState};
+use api::permission::Operate;
+use api::problem;
+use api::projections::{
+    CompareVersion, Comparison, ParkedAsked, ParkedByProjection, Projection, Rebuild, RollBack, SkipParked,
+    SwitchVersion, VersionChanged, WhichVersion,
+};
+use axum::Json;
 use axum::extract::{FromRef, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use chrono::{DateTime, Utc};
 use event_store::EventStore;
-use http_boundary::{Caller, JsonBody, Operator, OperatorToken, PathParams, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::{JsonBody, OperatorToken, PathParams, Problem};
+use http_routes::{Allowed, Answers, Description, Routes};
+use serde::Serialize;
 use sqlx::pool::PoolConnection;
 use std::time::Duration;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 const MAX_SHARDS: i16 = 64;
 /// How long it is tried to switch while queries hold the tables, and how long after the first try.
@@ -42,22 +48,40 @@ impl FromRef<Shared> for OperatorToken {
     }
 }
 
-/// All of it.
-pub fn router(shared: Shared) -> Router {
-    let changes = Router::new()
-        .route("/projections/{name}/rebuild", post(rebuild))
-        .route("/projections/{name}/abandon", post(abandon))
-        .route("/projections/{name}/switch", post(switch))
-        .route("/projections/{name}/rollback", post(rollback))
-        .route("/projections/{name}/parked/{stream}/retry", post(retry))
-        .route("/projections/{name}/parked/{stream}/skip", post(skip))
-        .route_layer(from_fn(to_its_end));
-    Router::new()
-        .route("/projections", get(list))
-        .route("/projections/{name}/compare", post(compare))
-        .route("/projections/{name}/parked", get(parked))
+/// The table that everything else about these routes follows from.
+pub fn routes() -> Routes<Shared> {
+    let changes = Routes::new()
+        .post("/projections/{name}/rebuild", rebuild, "Fills a new version from the first event on")
+        .post("/projections/{name}/abandon", abandon, "Drops the version that is being filled")
+        .post("/projections/{name}/switch", switch, "Has another version serve")
+        .post("/projections/{name}/rollback", rollback, "Has the version serve again that served before")
+        .post("/projections/{name}/parked/{stream}/retry", retry, "Has a parked stream tried again")
+        .post(
+            "/projections/{name}/parked/{stream}/skip",
+            skip,
+            "Leaves an event out of a projection for good",
+        )
+        .layered(|router| router.route_layer(from_fn(to_its_end)));
+    Routes::new()
+        .get("/projections", list, "Lists the projections, their versions, and how far each is")
+        .post("/projections/{name}/compare", compare, "Compares a version with what its events say")
+        .get("/projections/{name}/parked", parked, "Lists the streams that a projection has parked")
         .merge(changes)
-        .with_state(shared)
+}
+
+/// What was noted and is done next: 202.
+pub struct Noted<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Noted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, Json(self.0)).into_response()
+    }
+}
+
+impl<T: ToSchema> Answers for Noted<T> {
+    fn describe(description: &mut Description) {
+        description.answers_json::<T>(202, "It is noted, and done next.");
+    }
 }
 
 /// Carries a change out even if the operator goes away meanwhile. A transaction that is left while it begins stays open
@@ -68,72 +92,7 @@ async fn to_its_end(request: Request, next: Next) -> Response {
     answered.unwrap_or_else(|_| Problem::internal().into_response())
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rebuild {
-    /// In how many parts it is filled, each by a worker of its own.
-    shards: Option<i16>,
-    /// Whether it serves by itself as soon as it has caught up.
-    switch: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Which {
-    version: Option<i32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct SwitchTo {
-    version: Option<i32>,
-    even_with_parked: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rollback {
-    even_with_parked: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct CompareWhat {
-    version: Option<i32>,
-    percent: Option<u8>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Skip {
-    version: Option<i32>,
-    /// Of the event at which the stream is parked: nobody leaves out another one than they have looked at.
-    revision: i64,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Changed {
-    name: &'static str,
-    version: i32,
-}
-
-/// A stream that is put aside.
-#[derive(Debug, Serialize)]
-struct ParkedView {
-    version: i32,
-    stream: String,
-    revision: i64,
-    position: i64,
-    event_type: String,
-    error: String,
-    waiting: i64,
-    parked_at: DateTime<Utc>,
-    asked: Option<String>,
-}
-
-async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<ProjectionView>>, Problem> {
-    caller.require_operator()?;
+async fn list(_: Allowed<Operate>, State(shared): State<Shared>) -> Result<Json<Vec<Projection>>, Problem> {
     let projections = overview(&shared.databases, &shared.store, &shared.board).await;
     Ok(Json(projections.map_err(|error| match error {
         OverviewError::Database(error) => of_version(VersionError::Database(error)),
@@ -142,11 +101,11 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<P
 }
 
 async fn rebuild(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams(name): PathParams<String>,
     JsonBody(Rebuild { shards, switch }): JsonBody<Rebuild>,
-) -> Result<(StatusCode, Json<Changed>), Problem> {
+) -> Result<Noted<VersionChanged>, Problem> {
     let entry = find(&name)?;
     let shards = shards.unwrap_or(1);
     if !(1..=MAX_SHARDS).contains(&shards) {
@@ -155,39 +114,38 @@ async fn rebuild(
     let new = NewVersion { rules: entry.rules, shards, switches: switch };
     let version = versions::make(&mut *shared.connection(entry).await?, entry.name, entry.tables, new).await;
     let version = version.map_err(of_version)?;
-    Ok((StatusCode::ACCEPTED, Json(Changed { name: entry.name, version })))
+    Ok(Noted(VersionChanged { name: entry.name.to_owned(), version }))
 }
 
 /// Drops the version that is being filled.
 async fn abandon(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    caller: Caller,
     PathParams(name): PathParams<String>,
-) -> Result<Json<Changed>, Problem> {
-    caller.require_operator()?;
+) -> Result<Json<VersionChanged>, Problem> {
     let entry = find(&name)?;
     let version = versions::abandon(&mut *shared.connection(entry).await?, entry.name).await;
     let version = version.map_err(of_version)?;
     tracing::info!(projection = entry.name, version, "what was being filled is dropped");
-    Ok(Json(Changed { name: entry.name, version }))
+    Ok(Json(VersionChanged { name: entry.name.to_owned(), version }))
 }
 
 async fn switch(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams(name): PathParams<String>,
-    JsonBody(SwitchTo { version, even_with_parked }): JsonBody<SwitchTo>,
-) -> Result<Json<Changed>, Problem> {
+    JsonBody(SwitchVersion { version, even_with_parked }): JsonBody<SwitchVersion>,
+) -> Result<Json<VersionChanged>, Problem> {
     switch_to(&shared, find(&name)?, version, even_with_parked).await
 }
 
 /// Back to what served before.
 async fn rollback(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams(name): PathParams<String>,
-    JsonBody(Rollback { even_with_parked }): JsonBody<Rollback>,
-) -> Result<Json<Changed>, Problem> {
+    JsonBody(RollBack { even_with_parked }): JsonBody<RollBack>,
+) -> Result<Json<VersionChanged>, Problem> {
     let entry = find(&name)?;
     let versions = versions::list(&mut *shared.connection(entry).await?, entry.name).await;
     let versions = versions.map_err(|error| of_version(error.into()))?;
@@ -201,7 +159,7 @@ async fn switch_to(
     entry: Entry,
     to: Option<i32>,
     even_with_parked: bool,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<Json<VersionChanged>, Problem> {
     let mut connection = shared.connection(entry).await?;
     let log_id = shared.store.log_identity().await.map_err(|error| of_version(error.into()))?.id();
     let to = Switch { to, rules: entry.rules, even_with_parked, log_id: Some(log_id) };
@@ -216,14 +174,14 @@ async fn switch_to(
         }
     };
     tracing::info!(projection = entry.name, version, "another version serves now");
-    Ok(Json(Changed { name: entry.name, version }))
+    Ok(Json(VersionChanged { name: entry.name.to_owned(), version }))
 }
 
 async fn compare(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams(name): PathParams<String>,
-    JsonBody(CompareWhat { version, percent }): JsonBody<CompareWhat>,
+    JsonBody(CompareVersion { version, percent }): JsonBody<CompareVersion>,
 ) -> Result<Json<Comparison>, Problem> {
     let entry = find(&name)?;
     if percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
@@ -236,14 +194,13 @@ async fn compare(
 }
 
 async fn parked(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    caller: Caller,
     PathParams(name): PathParams<String>,
-) -> Result<Json<Vec<ParkedView>>, Problem> {
-    caller.require_operator()?;
+) -> Result<Json<Vec<ParkedByProjection>>, Problem> {
     let entry = find(&name)?;
     let parked = sqlx::query_as!(
-        ParkedView,
+        ParkedByProjection,
         "SELECT version, stream, revision, position, event_type, error, waiting, parked_at, asked
          FROM parked_streams WHERE name = $1 ORDER BY version, position",
         entry.name
@@ -255,20 +212,20 @@ async fn parked(
 }
 
 async fn retry(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams((name, stream)): PathParams<(String, String)>,
-    JsonBody(Which { version }): JsonBody<Which>,
-) -> Result<(StatusCode, Json<Asked>), Problem> {
+    JsonBody(WhichVersion { version }): JsonBody<WhichVersion>,
+) -> Result<Noted<ParkedAsked>, Problem> {
     ask(&shared, find(&name)?, &Wish { stream, version, skips: None }).await
 }
 
 async fn skip(
+    _: Allowed<Operate>,
     State(shared): State<Shared>,
-    _: Operator,
     PathParams((name, stream)): PathParams<(String, String)>,
-    JsonBody(Skip { version, revision, reason }): JsonBody<Skip>,
-) -> Result<(StatusCode, Json<Asked>), Problem> {
+    JsonBody(SkipParked { version, revision, reason }): JsonBody<SkipParked>,
+) -> Result<Noted<ParkedAsked>, Problem> {
     if reason.trim().is_empty() {
         return Err(Problem::invalid("`reason` says why the event is left out for good."));
     }
@@ -276,17 +233,14 @@ async fn skip(
 }
 
 /// Notes what is wanted of a parked stream. The worker that parked it does it between two transactions.
-async fn ask(shared: &Shared, entry: Entry, wish: &Wish) -> Result<(StatusCode, Json<Asked>), Problem> {
+async fn ask(shared: &Shared, entry: Entry, wish: &Wish) -> Result<Noted<ParkedAsked>, Problem> {
     let database = &shared.databases.of(entry.home).pool;
     match asking::ask(database, entry.name, wish).await {
-        Ok(asked) => Ok((StatusCode::ACCEPTED, Json(asked))),
+        Ok(asked) => Ok(Noted(asked)),
         Err(error @ AskError::NotParked { .. }) => Err(Problem::not_found(format!("{error}."))),
-        Err(error @ AskError::Elsewhere { .. }) => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "parked-elsewhere",
-            "The stream is parked at another event",
-            format!("{error}."),
-        )),
+        Err(error @ AskError::Elsewhere { .. }) => {
+            Err(Problem::new(problem::PARKED_ELSEWHERE, format!("{error}.")))
+        }
         Err(AskError::Database(error)) => Err(of_version(error.into())),
     }
 }
@@ -306,28 +260,20 @@ fn find(name: &str) -> Result<Entry, Problem> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn of_version(error: VersionError) -> Problem {
-    let conflict = |id, title| Problem::new(StatusCode::CONFLICT, id, title, format!("{error}."));
+    let conflict = |kind| Problem::new(kind, format!("{error}."));
     match &error {
         VersionError::UnknownProjection(_) | VersionError::UnknownVersion { .. } => {
             Problem::not_found(format!("{error}."))
         }
-        VersionError::Serves { .. } => conflict("version-serves", "This version serves already"),
-        VersionError::NoOther(_) => conflict("no-other-version", "There is no version to switch to"),
-        VersionError::Behind { .. } => {
-            conflict("version-behind", "The version has not caught up").retry_after(1)
-        }
-        VersionError::Rebuilding { .. } => conflict("rebuilding", "The projection is being rebuilt already"),
-        VersionError::NewerRules { .. } | VersionError::OtherRules { .. } => {
-            conflict("other-rules", "The version is filled by other rules")
-        }
-        VersionError::Parked { .. } => {
-            conflict("version-has-parked", "The version has parked streams that serve now")
-        }
-        VersionError::AnotherLog { .. } => {
-            conflict("version-of-another-log", "This version was filled from another log")
-        }
+        VersionError::Serves { .. } => conflict(problem::VERSION_SERVES),
+        VersionError::NoOther(_) => conflict(problem::NO_OTHER_VERSION),
+        VersionError::Behind { .. } => conflict(problem::VERSION_BEHIND).retry_after(1),
+        VersionError::Rebuilding { .. } => conflict(problem::REBUILDING),
+        VersionError::NewerRules { .. } | VersionError::OtherRules { .. } => conflict(problem::OTHER_RULES),
+        VersionError::Parked { .. } => conflict(problem::VERSION_HAS_PARKED),
+        VersionError::AnotherLog { .. } => conflict(problem::VERSION_OF_ANOTHER_LOG),
         VersionError::EventStore(error) => Problem::unavailable(format!("{error}.")),
-        VersionError::NotRebuilding(_) => conflict("not-rebuilding", "The projection is not being rebuilt"),
+        VersionError::NotRebuilding(_) => conflict(problem::NOT_REBUILDING),
         VersionError::Busy => Problem::unavailable(format!("{error}.")),
         VersionError::Database(error) => {
             tracing::warn!(error = error as &dyn std::error::Error, "the projections cannot be looked after");
@@ -339,12 +285,7 @@ fn of_version(error: VersionError) -> Problem {
 fn of_comparison(error: CompareError) -> Problem {
     match error {
         CompareError::Version(error) => of_version(error),
-        CompareError::OtherRules { .. } => Problem::new(
-            StatusCode::CONFLICT,
-            "other-rules",
-            "The version is filled by other rules",
-            format!("{error}."),
-        ),
+        CompareError::OtherRules { .. } => Problem::new(problem::OTHER_RULES, format!("{error}.")),
         CompareError::EventStore(error) => Problem::unavailable(error.to_string()),
         CompareError::Step(_) | CompareError::Unreadable(_) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a projection cannot be compared");
@@ -356,7 +297,9 @@ fn of_comparison(error: CompareError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::body::Body;
+    use axum::routing::post;
     use futures::FutureExt;
     use tokio::sync::oneshot;
     use tower::ServiceExt;

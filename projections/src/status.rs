@@ -1,6 +1,7 @@
 //! What a worker says of itself.
 
 use crate::share::Share;
+use api::projections::ProjectionWorker;
 use event_store::Position;
 use serde::Serialize;
 
@@ -56,6 +57,22 @@ impl Status {
         Self { name, version, shard, shards, position: None, applied: 0, parked: 0, state: State::Starting }
     }
 
+    /// As it is told over HTTP.
+    pub(crate) fn told(&self) -> ProjectionWorker {
+        let (state, error) = self.state.in_words();
+        ProjectionWorker {
+            name: self.name.to_owned(),
+            version: self.version,
+            shard: self.shard,
+            shards: self.shards,
+            position: self.position.map(Position::value),
+            applied: self.applied,
+            parked: self.parked,
+            state: state.to_owned(),
+            error: error.map(str::to_owned),
+        }
+    }
+
     pub(crate) fn share(&self) -> Share {
         Share { name: self.name, version: self.version, shard: self.shard, shards: self.shards }
     }
@@ -78,5 +95,23 @@ impl Status {
     #[must_use]
     pub fn is_well(&self) -> bool {
         matches!(self.state, State::Running | State::Waiting)
+    }
+}
+
+impl State {
+    /// Its name, and what is wrong.
+    fn in_words(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Starting => ("starting", None),
+            Self::Waiting => ("waiting", None),
+            Self::Running => ("running", None),
+            Self::DatabaseAway { error } => ("database_away", Some(error)),
+            Self::EventStoreAway { error } => ("event_store_away", Some(error)),
+            Self::LogSeemsShort { error } => ("log_seems_short", Some(error)),
+            Self::OfAnotherHistory { error } => ("of_another_history", Some(error)),
+            Self::EventStoreAccessDenied { error } => ("event_store_access_denied", Some(error)),
+            Self::Failed { error } => ("failed", Some(error)),
+            Self::Stopped => ("stopped", None),
+        }
     }
 }

@@ -6,6 +6,7 @@ pub use switching::{Switch, newly_parked, switch};
 
 use crate::projection::Projection;
 use crate::share::schema_of;
+pub use api::projections::VersionState;
 use event_store::{EventStoreError, LogId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgTransaction};
 use std::time::Duration;
@@ -48,30 +49,6 @@ impl Version {
     #[must_use]
     pub fn is_comparable_with(&self, other: &Self) -> bool {
         self.log_id == other.log_id && !self.is_lost && !other.is_lost
-    }
-}
-
-/// What a version is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VersionState {
-    /// It is filled from the first event on.
-    Building,
-    /// Queries read it.
-    Serving,
-    /// Queries have read it, and may do so again: it goes on following.
-    Standby,
-}
-
-impl VersionState {
-    /// As the database and the metrics have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Building => "building",
-            Self::Serving => "serving",
-            Self::Standby => "standby",
-        }
     }
 }
 

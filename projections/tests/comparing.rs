@@ -56,7 +56,7 @@ async fn a_comparison_names_each_row_that_is_not_what_the_events_say(pool: PgPoo
         .execute(&pool).await.unwrap();
     let found = compared(None).await.unwrap();
     assert_eq!(found.differences, 3, "{found:?}");
-    let named: Vec<_> = found.named.iter().map(|difference| difference.table).collect();
+    let named: Vec<_> = found.named.iter().map(|difference| difference.table.as_str()).collect();
     assert_eq!(named, ["orders", "order_lines", "order_history"]);
     assert_eq!(found.named[0].key[0], changed.to_string());
     let paid = |row: &Option<serde_json::Value>| row.as_ref().unwrap()["paid"].as_i64().unwrap();

@@ -3,10 +3,11 @@
 use crate::log::Log;
 use crate::shop::Shop;
 use crate::supervised::{Running, serves};
+use api::projections::ProjectionVersion;
 use event_store::{EventStore, ExpectedRevision, Origin, RawEvent};
 use projections::compare::{Wanted, compare};
 use projections::read_models::Stock;
-use projections::{Board, Databases, ReadModelArgs, State, Status, VersionView, overview, versions};
+use projections::{Board, Databases, ReadModelArgs, State, Status, overview, versions};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ async fn seems_short(pool: &PgPool) -> bool {
     sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
 }
 
-async fn serving(pool: &PgPool, store: &EventStore) -> VersionView {
+async fn serving(pool: &PgPool, store: &EventStore) -> ProjectionVersion {
     let databases = Databases::new((*pool.connect_options()).clone(), None);
     let views = overview(&databases, store, &Board::default()).await.unwrap();
     let stock = views.into_iter().find(|view| view.name == "stock").unwrap();

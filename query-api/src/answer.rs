@@ -1,13 +1,16 @@
 //! What an answer looks like.
 
 use crate::freshness::Reached;
+use api::problem;
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use event_store::EventStoreError;
 use http_boundary::{PerSecond, Problem};
+use http_routes::{Answers, Description};
 use serde::Serialize;
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 /// A body that is true at a position of the log at least.
 pub struct Answer<T> {
@@ -27,6 +30,14 @@ impl<T> Answer<T> {
     }
 }
 
+impl<T: ToSchema> Answers for Answer<T> {
+    fn describe(description: &mut Description) {
+        let about =
+            "The answer. `Emporium-Position` says up to which position of the log it is true at least.";
+        description.answers_json::<T>(200, about);
+    }
+}
+
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.body).into_response();
@@ -40,19 +51,6 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         // The next command changes the answer, and some answers are for their reader alone.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         response
-    }
-}
-
-/// An amount in minor units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MoneyView {
-    pub amount: i64,
-    pub currency: String,
-}
-
-impl MoneyView {
-    pub fn new(amount: i64, currency: &str) -> Self {
-        Self { amount, currency: currency.to_owned() }
     }
 }
 
@@ -115,9 +113,7 @@ pub fn failed_read(error: EventStoreError) -> Problem {
             Problem::internal()
         }
         EventStoreError::Deleted => Problem::new(
-            axum::http::StatusCode::CONFLICT,
-            "stream-unreadable",
-            "The history cannot be read",
+            problem::STREAM_UNREADABLE,
             "Somebody has deleted this history in the event store: the shop's operator has to look at it.",
         ),
     }

@@ -7,8 +7,8 @@ use crate::live;
 use crate::places::Places;
 use crate::rights;
 use crate::routes::{self, Shared};
-use axum::Router;
 use http_boundary::{ClientLimitArgs, ClientLimits, Health, HttpArgs, ListenError, Listeners, OperatorToken};
+use http_routes::Routes;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -116,8 +116,8 @@ impl Application {
     }
 
     /// The queries over HTTP.
-    pub fn router(&self) -> Router {
-        routes::router(self.shared.clone())
+    pub fn routes(&self) -> Routes {
+        routes::routes().with_state(self.shared.clone())
     }
 
     /// Listens for checkpoints, and reads what is watched, until told to stop. Answers no requests.
@@ -142,7 +142,7 @@ impl Application {
     pub async fn run_until_stopped(self, stop: CancellationToken) -> Result<(), ListenError> {
         let listeners = Listeners::bind(self.listen, &self.http).await?;
         tracing::info!(address = %listeners.main, "query-api answers");
-        let (router, health, http) = (self.router(), self.health.clone(), self.http.clone());
+        let (router, health, http) = (self.routes().into_router(), self.health.clone(), self.http.clone());
         let (token, refusals) = (self.shared.operator_token.clone(), health.refusals().clone());
         let clients = ClientLimits::new(&self.client_limits, token, refusals);
         let (no_more_requests, no_more_work) = (stop, CancellationToken::new());

@@ -1,7 +1,7 @@
 //! The database of the shop's pages: its connections are given out in turn.
 
 use crate::answer::failed_query;
-use axum::http::StatusCode;
+use api::problem;
 use clap::Args;
 use futures::FutureExt;
 use http_boundary::{Client, Health, Problem, Turn, TurnLimits, Turns};
@@ -166,13 +166,8 @@ impl<C: DerefMut<Target = PgConnection>> DerefMut for OnTurn<C> {
 }
 
 fn overloaded() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "overloaded",
-        "Too many queries wait",
-        "More is asked than the database can answer: ask again in a moment.",
-    )
-    .retry_after(1)
+    Problem::new(problem::OVERLOADED, "More is asked than the database can answer: ask again in a moment.")
+        .retry_after(1)
 }
 
 #[cfg(test)]

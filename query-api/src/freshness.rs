@@ -5,15 +5,19 @@
 
 use crate::answer::failed_read;
 use crate::asker::Asker;
+use api::problem;
 use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use event_store::{EventStore, LogId, Position};
 use form_urlencoded::Serializer;
 use http_boundary::{OperatorToken, Problem, Wait};
+use http_routes::{Description, Takes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::{IntoParams, PartialSchema};
 
 pub const EMPORIUM_POSITION: HeaderName = HeaderName::from_static("emporium-position");
 /// Which log that position is a place in.
@@ -32,7 +36,7 @@ pub struct Asked<T = NoFilter> {
 }
 
 /// Of a query that has only its path.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
 
@@ -95,6 +99,18 @@ where
     }
 }
 
+impl<T: IntoParams> Takes for Asked<T> {
+    fn describe(description: &mut Description) {
+        description.query::<T>();
+        let about = "The position of the log that the answer must be true at: the `Emporium-Position` of a command, or `head`.";
+        let min_position = ParameterBuilder::new().name(MIN_POSITION).parameter_in(ParameterIn::Query);
+        description.parameter(
+            min_position.description(Some(about)).schema(Some(<String as PartialSchema>::schema())),
+        );
+        description.header("prefer", "`wait=N`: wait at most so many seconds for that position.");
+    }
+}
+
 /// Whether a position is so near to one that is known that it may be reached soon.
 pub fn is_in_sight(wanted: Position, known: Option<Position>) -> bool {
     wanted.value().saturating_sub(known.map_or(0, Position::value)) <= IN_SIGHT
@@ -145,12 +161,7 @@ impl Freshness {
                      was restored from a backup. Ask with `min-position=head`.",
                     identity.id()
                 );
-                let problem = Problem::new(
-                    StatusCode::CONFLICT,
-                    "position-of-another-log",
-                    "The position is of another log",
-                    detail,
-                );
+                let problem = Problem::new(problem::POSITION_OF_ANOTHER_LOG, detail);
                 Err(problem.with("log", identity.id().to_string()))
             }
             _ => Ok(identity.id()),
@@ -160,9 +171,7 @@ impl Freshness {
     /// The read model shows another log than the present one.
     pub fn of_another_log(self) -> Problem {
         let problem = Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "read-model-of-another-log",
-            "The read model is of another log",
+            problem::READ_MODEL_OF_ANOTHER_LOG,
             "It still shows the log that the shop had before, and is being filled from the present one: ask again later, or \
              without `min-position` for what it shows.",
         );
@@ -198,15 +207,10 @@ impl Freshness {
 }
 
 fn not_reached(detail: String, wanted: Position, position: Option<Position>) -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "position-not-reached",
-        "The read model has not come that far yet",
-        detail,
-    )
-    .with("wanted", wanted.value())
-    .with("reached", position.map(Position::value))
-    .retry_after(1)
+    Problem::new(problem::POSITION_NOT_REACHED, detail)
+        .with("wanted", wanted.value())
+        .with("reached", position.map(Position::value))
+        .retry_after(1)
 }
 
 impl Reached {

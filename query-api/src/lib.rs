@@ -24,7 +24,14 @@ mod parameters;
 mod places;
 mod rights;
 mod routes;
+mod views;
 
 pub use application::{Application, BuildError};
 pub use config::{Config, LiveArgs};
 pub use database::DatabaseArgs;
+
+/// All routes of the query side.
+#[must_use]
+pub fn route_table() -> http_routes::RouteTable {
+    routes::routes().into_table()
+}

@@ -1,5 +1,6 @@
 //! Pages of a list: a limit, and a cursor that names the last row of the page before.
 
+use api::Page;
 use http_boundary::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,14 +14,6 @@ pub struct PageRequest<K> {
     pub limit: usize,
     /// The key of the last row of the page before.
     pub after: Option<K>,
-}
-
-/// A page as clients see it.
-#[derive(Debug, Serialize)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// Give it as `cursor` to get the next page; null on the last one.
-    pub next_cursor: Option<String>,
 }
 
 impl<K: DeserializeOwned + Serialize> PageRequest<K> {

@@ -1,7 +1,7 @@
 //! Places of which there are only so many: in all, for one address, and over one connection.
 
 use crate::asker::Asker;
-use axum::http::StatusCode;
+use api::problem;
 use http_boundary::{Client, Problem};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -56,19 +56,14 @@ pub enum NoPlace {
 impl From<NoPlace> for Problem {
     fn from(error: NoPlace) -> Self {
         let too_many = |max: usize, whose: &str| {
-            let title = "You watch or wait for too much at once";
             let detail = format!(
                 "{max} live pages and waiting requests are all that {whose} may have: close one of them."
             );
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-live-pages", title, detail)
-                .with("max", max)
-                .retry_after(10)
+            Self::new(problem::TOO_MANY_LIVE_PAGES, detail).with("max", max).retry_after(10)
         };
         match error {
             NoPlace::InAll => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too much is asked at once",
+                problem::OVERLOADED,
                 "All places for live pages and waiting requests are taken: ask again in a moment.",
             )
             .retry_after(2),

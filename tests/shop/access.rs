@@ -1,6 +1,9 @@
 //! Who may do what.
 
 use crate::harness::{DEADLINE, Shop, TOKEN, gbp};
+use crate::http::Request;
+use api::Role;
+use http_routes::RouteTable;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -46,46 +49,104 @@ async fn a_shopper_may_not_do_what_is_the_operators(pool: PgPool) {
     past.expect_problem(StatusCode::FORBIDDEN, "operator-only");
 }
 
+/// Every route of the shop.
+fn routes() -> RouteTable {
+    command_api::route_table().and(query_api::route_table()).and(projections::route_table())
+}
+
+/// An address with something in the place of each variable.
+fn filled(address: &str) -> String {
+    let id = uuid::Uuid::nil().to_string();
+    let value = |name: &str| match name {
+        "sku" => "MUG".to_owned(),
+        "name" => "orders".to_owned(),
+        "stream" => "order-1".to_owned(),
+        "revision" => "0".to_owned(),
+        _ => id.clone(),
+    };
+    let parts = address.split('/').map(|part| match part.strip_prefix('{') {
+        Some(name) => value(name.trim_end_matches('}')),
+        None => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
 #[sqlx::test(migrations = false)]
-async fn what_only_an_operator_may_do_is_refused_before_its_body_comes(pool: PgPool) {
+async fn every_route_asks_for_its_permission_before_its_body_comes(pool: PgPool) {
     let shop = Shop::open(&pool).await;
-    let id = uuid::Uuid::nil();
-    for command in [
-        "POST /products",
-        "PUT /products/MUG/price",
-        "DELETE /products/MUG",
-        "POST /stock/MUG/receipts",
-        "POST /stock/MUG/adjustments",
-        &format!("PUT /carts/{id}/shipping"),
-        &format!("POST /orders/{id}/shipment"),
-        &format!("POST /orders/{id}/delivery"),
-        &format!("POST /orders/{id}/shipments"),
-        &format!("POST /orders/{id}/shipments/{id}/delivery"),
-        &format!("POST /orders/{id}/refunds"),
-        &format!("POST /orders/{id}/rest/cancellation"),
-        "POST /parked-streams/order-1/retry",
-        "POST /parked-streams/order-1/skip",
-        "POST /projections/orders/rebuild",
-        "POST /projections/orders/abandon",
-        "POST /projections/orders/switch",
-        "POST /projections/orders/rollback",
-        "POST /projections/orders/compare",
-        "POST /projections/orders/parked/order-1/retry",
-        "POST /projections/orders/parked/order-1/skip",
-        "POST /audit/reconciliations",
-    ] {
-        let mut stranger = TcpStream::connect(shop.url().trim_start_matches("http://")).await.unwrap();
-        let head = format!(
-            "{command} HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n"
-        );
-        stranger.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // The connection ends with the answer, for the body is still to come.
-        let answered = tokio::time::timeout(DEADLINE, stranger.read_to_string(&mut answer)).await;
-        answered.unwrap_or_else(|_| panic!("{command} is answered without its body")).unwrap();
-        assert_eq!(answer.split(' ').nth(1), Some("403"), "{command}: {answer}");
-        assert!(answer.contains("operator-only"), "{command}: {answer}");
+    for route in routes().iter() {
+        let is_for_all = route.permission.roles.contains(&Role::Shopper);
+        // A shopper's answer may wait for the body, or go on for ever.
+        let asked_as = |token: Option<&str>| {
+            let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+            let (method, path) = (&route.method, filled(&route.address));
+            format!(
+                "{method} {path} HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n{token}content-length: 9\r\n\r\n"
+            )
+        };
+        if !is_for_all {
+            let refused = first_answer(&shop, &asked_as(None)).await;
+            assert!(refused.starts_with("HTTP/1.1 403"), "{route:?}: {refused}");
+            assert!(refused.contains("operator-only"), "{route:?}: {refused}");
+            let refused = first_answer(&shop, &asked_as(Some("wrong"))).await;
+            assert!(refused.starts_with("HTTP/1.1 401"), "{route:?}: {refused}");
+        }
     }
+}
+
+/// What the service answers before any of the body has come: the connection ends with that.
+async fn first_answer(shop: &Shop, head: &str) -> String {
+    let mut stranger = TcpStream::connect(shop.url().trim_start_matches("http://")).await.unwrap();
+    stranger.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let answered = tokio::time::timeout(DEADLINE, stranger.read_to_string(&mut answer)).await;
+    answered.unwrap_or_else(|_| panic!("it is answered without its body: {head}")).unwrap();
+    answer
+}
+
+#[sqlx::test(migrations = false)]
+async fn every_route_lets_those_pass_who_have_its_permission(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    for route in routes().iter() {
+        let path = filled(&route.address);
+        let ask = |request: Request| async {
+            let response = request.json(&json!({})).send_raw().await;
+            (response.status(), response.headers().get("content-type").cloned())
+        };
+        let (status, _) = ask(shop.request(route.method.clone(), &path).operator().new_key()).await;
+        assert!(![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status), "{route:?}: {status}");
+        if route.permission.roles.contains(&Role::Shopper) {
+            let (status, _) = ask(shop.request(route.method.clone(), &path).new_key()).await;
+            assert!(
+                ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status),
+                "{route:?}: {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_route_is_in_the_description_with_its_permission() {
+    let listed: Vec<_> = routes().iter().cloned().collect();
+    let described = serde_json::to_value(routes().into_openapi()).unwrap();
+    for route in &listed {
+        let address = route.address.strip_prefix(api::PREFIX).expect("every address has the prefix");
+        let operation = &described["paths"][address][route.method.as_str().to_lowercase()];
+        assert_eq!(operation["x-permission"], route.permission.name, "{route:?}");
+        assert!(operation["summary"].as_str().is_some_and(|about| !about.is_empty()), "{route:?}");
+        let answers = operation["responses"].as_object().expect("it has answers");
+        assert!(answers.keys().any(|status| status.starts_with('2')), "{route:?}");
+    }
+    let count: usize =
+        described["paths"].as_object().unwrap().values().map(|of| of.as_object().unwrap().len()).sum();
+    assert_eq!(count, listed.len());
+}
+
+#[test]
+fn the_committed_description_is_that_of_this_program() {
+    let committed = include_str!("../../docs/openapi.json");
+    let description = emporium::cli::openapi().unwrap();
+    assert!(committed == description, "write it again: cargo run -p emporium -- openapi > docs/openapi.json");
 }
 
 #[sqlx::test(migrations = false)]

@@ -237,7 +237,7 @@ async fn a_selection_is_exported_whole(pool: PgPool) {
         let csv = export(format!("format=csv{filters}")).await.expect(StatusCode::OK);
         assert_eq!(csv.as_str().unwrap().lines().count(), lines.len() + 1);
     }
-    let url = format!("{}/audit/export?format=parquet", shop.url());
+    let url = shop_client::address_of(shop.url(), "/audit/export?format=parquet");
     let parquet =
         reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().bytes().await.unwrap();
     assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));

@@ -169,7 +169,7 @@ async fn parts_that_the_gateway_cannot_take_or_give_back_are_refused(pool: PgPoo
     let line = json!({ "line_id": order["lines"][0]["line_id"], "quantity": 1 });
     let parcel = json!({ "merchant_id": "acme", "lines": [line] });
     shop.shop.post_as_operator(&format!("/orders/{order_id}/shipments"), parcel).await.expect(StatusCode::OK);
-    let rest = format!("/orders/{order_id}/rest/cancellation");
+    let rest = format!("/orders/{order_id}/unshipped/cancellation");
     let refused = shop.shop.post_as_operator(&rest, json!({ "reason": "burnt" })).await;
     refused.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "amount-not-payable");
     let refund = json!({ "reason": "burnt", "refund": shop.money(1_000) });

@@ -47,7 +47,7 @@ pub fn envelope() -> Envelope {
         causation_id: id,
         actor: "test".to_owned(),
         occurred_at: Utc::now(),
-        fingerprint: String::new(),
+        fingerprint: executor::Fingerprint::none(),
     }
 }
 
@@ -192,7 +192,11 @@ async fn a_stream_takes_only_so_many_marks_of_commands_that_change_nothing() {
     let executor = bench.executor();
     let by = |actor: &str| {
         let fingerprint = "of a body".to_owned();
-        Envelope { actor: actor.to_owned(), fingerprint, ..envelope() }
+        Envelope {
+            actor: actor.to_owned(),
+            fingerprint: executor::Fingerprint::new(fingerprint, String::new()),
+            ..envelope()
+        }
     };
     let nothing = || cart::Command::RemoveLines { line_ids: vec![LineId(Uuid::now_v7())] };
     let open = cart::Command::Open { currency: "GBP".parse().unwrap(), customer_id: None };

@@ -34,7 +34,7 @@ async fn start_gateway(folder: &TempDir, shop: &TcpListener, terms: Terms) -> Sa
     let mut config = SandboxConfig::new(folder.path().join("sandbox-gateway"));
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.delays = Delays { processing: Duration::from_millis(300), late_answer: Duration::from_secs(4) };
-    let url = format!("http://{}/webhooks/payments", shop.local_addr().unwrap());
+    let url = format!("http://{}/v1/webhooks/payments", shop.local_addr().unwrap());
     config.keeps_keys = Duration::from_secs(terms.keeps_keys);
     let events = payment_gateway::WEBHOOK_EVENTS.map(str::to_owned).into_iter();
     let events =
@@ -127,8 +127,10 @@ impl SecondMachine {
     }
 
     pub async fn post_as_operator(&self, path: &str, body: Value) -> Reply {
-        let builder =
-            self.client.post(format!("{}{path}", self.services.url)).timeout(Duration::from_secs(30));
+        let builder = self
+            .client
+            .post(shop_client::address_of(&self.services.url, path))
+            .timeout(Duration::from_secs(30));
         let request = Request::new(builder);
         request.operator().new_key().header("prefer", "wait=20").json(&body).send().await
     }
@@ -269,7 +271,7 @@ impl Shop {
     }
 
     pub fn request(&self, method: Method, path: &str) -> Request {
-        let builder = self.client.request(method, format!("{}{path}", self.services.url));
+        let builder = self.client.request(method, shop_client::address_of(&self.services.url, path));
         Request::new(builder)
     }
 

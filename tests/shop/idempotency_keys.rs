@@ -132,6 +132,25 @@ async fn who_goes_away_leaves_the_key_free(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn the_order_of_fields_and_white_space_make_no_other_request(pool: PgPool) {
+    let shop = Shop::open(&pool).await;
+    let send =
+        |body: &'static str| shop.request(Method::POST, "/products").operator().key(KEY).body(body).send();
+    let first =
+        send(r#"{"sku":"MUG","merchant_id":"m","name":"Mug","price":{"amount":1,"currency":"GBP"}}"#).await;
+    assert!(!first.replayed);
+    let again = send(
+        "{ \"price\": { \"currency\": \"GBP\", \"amount\": 1 },\n  \"name\": \"Mug\", \"sku\": \"MUG\", \"merchant_id\": \"m\" }",
+    );
+    let again = again.await;
+    assert!(again.replayed, "{}", again.body);
+    assert_eq!((again.status, &again.etag), (first.status, &first.etag));
+    let other =
+        send(r#"{"sku":"MUG","merchant_id":"m","name":"Mug","price":{"amount":2,"currency":"GBP"}}"#).await;
+    other.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_key_is_for_one_address_unless_it_can_be_guessed(pool: PgPool) {
     let shop = Shop::open(&pool).await;
     shop.define("MUG", 1000, 0).await;
@@ -142,7 +161,7 @@ async fn a_key_is_for_one_address_unless_it_can_be_guessed(pool: PgPool) {
     other.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
     // A refused request has not used its key up.
     let refused = send(&shop, Method::PUT, "/products/NONE/price", "another", &price).await;
-    refused.expect_problem(StatusCode::NOT_FOUND, "not-found");
+    refused.expect_problem(StatusCode::NOT_FOUND, "unknown-sku");
     send(&shop, Method::PUT, "/products/BOWL/price", "another", &price).await.expect(StatusCode::OK);
 
     // Shoppers are told apart by their keys alone.

@@ -69,7 +69,7 @@ async fn money_moves_only_under_a_key_and_only_if_it_is_any(pool: PgPool) {
     for (path, body) in [
         ("refunds", json!({ "amount": gbp(100) })),
         ("refunds", json!({ "amount": gbp(100), "reference": "till 1" })),
-        ("rest/cancellation", json!({ "reason": "burnt" })),
+        ("unshipped/cancellation", json!({ "reason": "burnt" })),
     ] {
         let request = shop.request(Method::POST, &format!("/orders/{order_id}/{path}")).operator();
         let refused = request.json(&body).send().await;

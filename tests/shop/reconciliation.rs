@@ -1,12 +1,12 @@
 //! Whether everything adds up, and whether it is noticed when it does not.
 
 use crate::harness::{DEADLINE, Shop};
+use api::reconciliation::{Check, ReconciliationReport};
 use chrono::{TimeDelta, Utc};
 use domain::inventory::{Event, Released};
 use domain::stored::StoredEvent;
 use event_store::{ExpectedRevision, Metadata, NewEvent};
 use projections::Databases;
-use projections::reconciliation::{Check, Report};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ async fn reconcile(shop: &Shop) -> Value {
 
 /// The same for an hour later: nobody's next step can still be on its way. A seal or a checkpoint that was written just
 /// then is news that the tables have not passed yet, and makes every order one that is under way.
-async fn reconcile_at_rest(shop: &Shop, pool: &PgPool) -> Report {
+async fn reconcile_at_rest(shop: &Shop, pool: &PgPool) -> ReconciliationReport {
     let databases = Databases::new(pool.connect_options().as_ref().clone(), None);
     let later = Utc::now() + TimeDelta::hours(1);
     let events = shop.events();

@@ -72,7 +72,7 @@ async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
         causation_id: command_id,
         actor: "shopper".to_owned(),
         occurred_at: chrono::Utc::now(),
-        fingerprint: String::new(),
+        fingerprint: executor::Fingerprint::none(),
     };
     executor.carts.execute(id, command, envelope).await.unwrap();
     order_id.to_string()

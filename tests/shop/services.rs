@@ -105,9 +105,10 @@ impl Services {
         .unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = commands
-            .router()
-            .merge(queries.router())
-            .merge(projections.router())
+            .routes()
+            .merge(queries.routes())
+            .merge(projections.routes())
+            .into_router()
             .merge(health.routes(OperatorToken::new(TOKEN)));
         let (token, refusals) = (OperatorToken::new(TOKEN), health.refusals().clone());
         let clients = ClientLimits::new(&terms.limits.of_clients(), token, refusals);

@@ -20,7 +20,7 @@ pub async fn open(pool: &PgPool, limits: Limits) -> Shop {
 
 /// A request over a connection of its own.
 pub fn ask(shop: &Shop, method: Method, path: &str) -> Request {
-    Request::new(Client::new().request(method, format!("{}{path}", shop.url())))
+    Request::new(Client::new().request(method, shop_client::address_of(shop.url(), path)))
 }
 
 fn new_cart(shop: &Shop) -> Request {
@@ -112,7 +112,7 @@ async fn a_webhook_that_cannot_be_the_gateways_is_refused_before_its_body_comes(
     ] {
         let mut client = TcpStream::connect(shop.url().trim_start_matches("http://")).await.unwrap();
         let head = format!(
-            "POST /webhooks/payments HTTP/1.1\r\nhost: shop\r\n{header}content-length: {bytes}\r\n\r\n"
+            "POST /v1/webhooks/payments HTTP/1.1\r\nhost: shop\r\n{header}content-length: {bytes}\r\n\r\n"
         );
         client.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();

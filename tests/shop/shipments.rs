@@ -24,7 +24,7 @@ async fn stock_is(shop: &Shop, sku: &str, units: [u64; 3]) {
 }
 
 async fn give_up(shop: &Shop, path: &str, body: Value) -> crate::http::Reply {
-    let request = shop.request(Method::POST, &format!("{path}/rest/cancellation"));
+    let request = shop.request(Method::POST, &format!("{path}/unshipped/cancellation"));
     request.operator().new_key().header("prefer", "wait=20").json(&body).send().await
 }
 
@@ -62,7 +62,7 @@ async fn what_cannot_be_sent_is_given_up_and_the_order_goes_on(pool: PgPool) {
     let refused = shop.post_as_operator(adjust, burnt.clone()).await;
     refused.expect_problem(StatusCode::CONFLICT, "adjustment-below-reserved");
 
-    let nobody = shop.request(Method::POST, &format!("{path}/rest/cancellation")).new_key();
+    let nobody = shop.request(Method::POST, &format!("{path}/unshipped/cancellation")).new_key();
     let nobody = nobody.json(&json!({ "reason": "burnt" })).send().await;
     nobody.expect_problem(StatusCode::FORBIDDEN, "operator-only");
     let body = json!({ "reason": "burnt", "merchant_id": "pottery" });

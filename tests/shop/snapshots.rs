@@ -7,7 +7,7 @@ use domain::inventory::{Event, Inventory, Received, Reserved};
 use domain::stored::StoredEvent;
 use domain::{Aggregate, OrderId, Quantity, ReceiptId};
 use event_store::{EventStore, ExpectedRevision, NewEvent, RawEvent, RawRecord, SubscriptionItem};
-use executor::{Envelope, ExecuteError, Executor};
+use executor::{Envelope, ExecuteError, Executor, Fingerprint};
 use futures::{StreamExt, TryStreamExt};
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -132,7 +132,10 @@ async fn a_keyed_command_before_the_snapshot_is_still_known() {
     let bench = Bench::start().await;
     let store = bench.store();
     let executor = bench.executor();
-    let keyed = Envelope { fingerprint: "of the first".to_owned(), ..envelope() };
+    let keyed = Envelope {
+        fingerprint: Fingerprint::new("of the first".to_owned(), "its bytes".to_owned()),
+        ..envelope()
+    };
     let first = executor.stock.execute("HOT", receive(5), keyed.clone()).await.unwrap();
     write_after(&store, "inventory-HOT", ExpectedRevision::Exact(first.revision), history(RESERVATIONS))
         .await;
@@ -143,7 +146,10 @@ async fn a_keyed_command_before_the_snapshot_is_still_known() {
     let later = bench.executor();
     let again = later.stock.execute("HOT", receive(5), keyed.clone()).await.unwrap();
     assert_eq!((again.revision, again.position, again.replayed), (first.revision, first.position, true));
-    let other = Envelope { fingerprint: "of another".to_owned(), ..keyed };
+    let other = Envelope {
+        fingerprint: Fingerprint::new("of another".to_owned(), "other bytes".to_owned()),
+        ..keyed
+    };
     let refused = later.stock.execute("HOT", receive(6), other).await;
     assert!(matches!(refused, Err(ExecuteError::KeyReused)), "{refused:?}");
 }

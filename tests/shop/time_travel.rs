@@ -132,7 +132,7 @@ async fn stories(shop: &Shop, seen: &mut BTreeMap<String, Seen>) {
     let shipment = sent["shipment_id"].as_str().unwrap();
     done(shop, &format!("{path}/shipments/{shipment}/delivery"), json!({})).await;
     look(shop, &path, of).await;
-    done(shop, &format!("{path}/rest/cancellation"), json!({ "reason": "burnt" })).await;
+    done(shop, &format!("{path}/unshipped/cancellation"), json!({ "reason": "burnt" })).await;
     look(shop, &path, of).await;
     done(shop, &format!("{path}/delivery"), json!({})).await;
     look(shop, &path, of).await;

@@ -5,7 +5,7 @@
 
 mod disk;
 
-use axum::http::StatusCode;
+use api::problem;
 use clap::Args;
 use disk::{Disk, Shortage};
 use futures::FutureExt;
@@ -257,28 +257,20 @@ impl fmt::Debug for Place {
 
 fn overloaded() -> Problem {
     Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "overloaded",
-        "Too much is in work",
+        problem::OVERLOADED,
         "More commands come than can be worked on: nothing was changed, send it again in a moment.",
     )
     .retry_after(1)
 }
 
 fn storage_nearly_full(shortage: Shortage) -> Problem {
-    let (title, why) = match shortage {
-        Shortage::None | Shortage::OfCarts => {
-            ("There is no room for new carts", "nearly full: what is left is kept for orders and payments")
-        }
-        Shortage::OfOrders => {
-            ("There is no room for new orders", "nearly full: what is left is kept for payments")
-        }
-        Shortage::OfEverything => ("There is no room for anything new", "full"),
+    let why = match shortage {
+        Shortage::None | Shortage::OfCarts => "nearly full: what is left is kept for orders and payments",
+        Shortage::OfOrders => "nearly full: what is left is kept for payments",
+        Shortage::OfEverything => "full",
     };
     Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "storage-nearly-full",
-        title,
+        problem::STORAGE_NEARLY_FULL,
         format!("The shop's disk is {why}. Nothing was changed, try again later."),
     )
     .retry_after(60)

@@ -24,6 +24,6 @@ mod stock_turns;
 mod work;
 
 pub use checkpoint::{CHECKPOINTS_STREAM, is_checkpoint};
-pub use parking::{ParkedOrder, ParkedOrders};
+pub use parking::ParkedOrders;
 pub use reading::{FulfilmentArgs, Reading};
 pub use runner::FulfilmentRunner;

@@ -2,11 +2,11 @@
 //! for them, and nobody else waits for them.
 
 use super::settle::Blocked;
-use chrono::{DateTime, Utc};
+use api::operations::{ParkedOrder, PaymentAtStake};
+use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
-use domain::{IntentId, Money, OrderId, PaymentId};
+use domain::{IntentId, OrderId, PaymentId};
 use executor::Executor;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,27 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Default)]
 pub struct ParkedOrders {
     orders: Arc<Mutex<HashMap<OrderId, ParkedOrder>>>,
-}
-
-/// One of them.
-#[derive(Debug, Clone, Serialize)]
-pub struct ParkedOrder {
-    pub order_id: OrderId,
-    /// The stream that cannot be read.
-    pub stream: String,
-    pub why: String,
-    /// When this process met it.
-    pub since: DateTime<Utc>,
-    /// As they stood before the event that cannot be read.
-    pub payments: Vec<PaymentAtStake>,
-}
-
-/// A payment of a parked order that is under way or has been taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PaymentAtStake {
-    pub payment_id: PaymentId,
-    pub status: &'static str,
-    pub amount: Money,
 }
 
 impl ParkedOrders {
@@ -45,7 +24,7 @@ impl ParkedOrders {
         let since = orders.get(&order_id).map(|known| known.since);
         let is_news = since.is_none();
         let since = since.unwrap_or_else(Utc::now);
-        orders.insert(order_id, ParkedOrder { order_id, stream, why, since, payments });
+        orders.insert(order_id, ParkedOrder { order_id: order_id.0, stream, why, since, payments });
         is_news
     }
 
@@ -75,7 +54,7 @@ impl ParkedOrders {
     #[must_use]
     pub fn all(&self) -> Vec<ParkedOrder> {
         let mut all: Vec<_> = self.lock().values().cloned().collect();
-        all.sort_by_key(|parked| (parked.since, parked.order_id.0));
+        all.sort_by_key(|parked| (parked.since, parked.order_id));
         all
     }
 
@@ -85,8 +64,8 @@ impl ParkedOrders {
         let (mut payments, mut money) = (0, BTreeMap::<String, i64>::new());
         for payment in self.lock().values().flat_map(|parked| &parked.payments) {
             payments += 1;
-            let sum = money.entry(payment.amount.currency().code().to_owned()).or_default();
-            *sum = sum.saturating_add(payment.amount.amount());
+            let sum = money.entry(payment.amount.currency.clone()).or_default();
+            *sum = sum.saturating_add(payment.amount.amount);
         }
         (payments, money)
     }
@@ -106,9 +85,9 @@ pub async fn payments_at_stake(executor: &Executor, order_id: OrderId) -> Vec<Pa
             .iter()
             .filter(|payment| !matches!(payment.phase, PaymentPhase::Declined | PaymentPhase::Voided))
             .map(|payment| PaymentAtStake {
-                payment_id: payment.payment_id,
-                status: payment.phase.name(),
-                amount: payment.amount,
+                payment_id: payment.payment_id.0,
+                status: payment.phase.name().to_owned(),
+                amount: payment.amount.into(),
             })
             .collect(),
     });

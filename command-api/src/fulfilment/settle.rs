@@ -358,7 +358,7 @@ pub fn envelope(order_id: OrderId, step: &str, trigger: &Trigger) -> Envelope {
         causation_id: trigger.event_id,
         actor: ACTOR.to_owned(),
         occurred_at: trigger.occurred_at,
-        fingerprint: String::new(),
+        fingerprint: executor::Fingerprint::none(),
     }
 }
 

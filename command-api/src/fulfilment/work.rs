@@ -3,10 +3,10 @@
 use super::asking::{About, Asking};
 use super::checkpoint::Checkpoint;
 use super::open_orders::OpenOrders;
-use super::parking::PaymentAtStake;
 use super::payments::PaymentError;
 use super::progress::{Job, Progress};
 use super::settle::{SettleError, Standing};
+use api::operations::PaymentAtStake;
 use domain::fulfilment::PaymentRequest;
 use domain::{IntentId, OrderId, PaymentId, RefundId};
 use event_store::Position;

@@ -2,55 +2,42 @@
 
 use super::Shared;
 use crate::problems;
+use api::audit::{AuditKey, SealFilter, Seals};
+use api::permission::{Audit, Public};
 use audit_seal::seal::Seal;
 use audit_seal::{SEAL_TYPE, SEALS_STREAM};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use event_store::EventStoreError;
 use futures::TryStreamExt;
-use http_boundary::{Caller, Problem, QueryParams};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use http_boundary::{Problem, QueryParams};
+use http_routes::{Allowed, Routes};
 use std::pin::pin;
 
 /// A seal of many events has about 100 KB.
 const MAX_SEALS: usize = 100;
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/audit/key", get(key)).route("/audit/seals", get(seals))
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/audit/key", key, "The public key that seals are checked with").get(
+        "/audit/seals",
+        seals,
+        "The newest seals",
+    )
 }
 
-async fn key(State(shared): State<Shared>) -> Json<Value> {
+async fn key(_: Allowed<Public>, State(shared): State<Shared>) -> Json<AuditKey> {
     let key = shared.audit_key;
-    Json(json!({ "algorithm": "Ed25519", "name": key.name(), "public_key": key.to_hex() }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Newest {
-    #[serde(default = "one")]
-    limit: usize,
-}
-
-fn one() -> usize {
-    1
-}
-
-#[derive(Serialize)]
-struct Seals {
-    items: Vec<Box<RawValue>>,
+    let (algorithm, name) = ("Ed25519".to_owned(), key.name().to_string());
+    Json(AuditKey { algorithm, name, public_key: key.to_hex() })
 }
 
 /// The newest first, as they stand in the log. Whatever else somebody has written among them is passed over; seals of a
 /// stream that somebody has deleted are in the log only.
 async fn seals(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
-    caller: Caller,
-    QueryParams(Newest { limit }): QueryParams<Newest>,
+    QueryParams(SealFilter { limit }): QueryParams<SealFilter>,
 ) -> Result<Json<Seals>, Problem> {
-    caller.require_operator()?;
     if !(1..=MAX_SEALS).contains(&limit) {
         return Err(Problem::invalid(format!("`limit` is a number from 1 to {MAX_SEALS}.")));
     }

@@ -1,79 +1,62 @@
 use super::Shared;
 use crate::admission::Class;
-use crate::answer::Answer;
+use crate::answer::{Answer, Created};
 use crate::ids::order_id_of;
 use crate::problems;
-use crate::request::{CommandRequest, Context, NoBody};
+use crate::request::{CommandRequest, Context};
+use api::carts::{
+    CartChanged, LinesChanged, MAX_LINES_OF_A_REQUEST, OpenCart, PutLine, PutLines, RemoveLines, SetShipping,
+    ShippingSet,
+};
+use api::permission::{ManageCarts, Shop};
+use api::{AtMost, NoBody};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{delete, post, put};
-use axum::{Extension, Router};
 use domain::cart::{Command, NewLine};
 use domain::product::{Definition, Product};
-use domain::{CartId, Currency, CustomerId, LineId, Money, Quantity, Sku};
-use http_boundary::{AtMost, ClientShare, Operator, PathParams, Problem};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::{CartId, LineId, Sku};
+use http_boundary::{ClientShare, PathParams, Problem};
+use http_routes::{Allowed, Routes};
 use std::collections::HashMap;
 
-/// Lines that one request may put or remove.
-const MAX_LINES_OF_A_REQUEST: usize = 500;
 /// Bytes of a body with as many, however wide it is written: a shopper's full lines have 150 each, and with a row for each
 /// field 210.
 const MAX_BYTES_OF_LINES: usize = 128 * 1024;
 /// The same for ids of lines.
 const MAX_BYTES_OF_LINE_IDS: usize = 32 * 1024;
 
-pub fn routes() -> Router<Shared> {
-    let lines = Router::new()
-        .route("/carts/{cart_id}", delete(abandon))
-        .route("/carts/{cart_id}/shipping", put(set_shipping))
-        .route("/carts/{cart_id}/lines", post(put_lines))
-        .route("/carts/{cart_id}/lines/{line_id}", delete(remove_line))
-        .route("/carts/{cart_id}/lines/removals", post(remove_lines))
-        .route_layer(Extension(Class::CartLines));
-    Router::new().route("/carts", post(open).layer(Extension(Class::NewCarts))).merge(lines)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Open {
-    currency: Currency,
-    customer_id: Option<CustomerId>,
+pub fn routes() -> Routes<Shared> {
+    let lines = Routes::new()
+        .delete("/carts/{cart_id}", abandon, "Abandons a cart")
+        .put("/carts/{cart_id}/shipping", set_shipping, "Sets what sending a cart costs")
+        .post("/carts/{cart_id}/lines", put_lines, "Puts lines into a cart, or changes them")
+        .delete("/carts/{cart_id}/lines/{line_id}", remove_line, "Removes a line from a cart")
+        .post("/carts/{cart_id}/lines/removals", remove_lines, "Removes several lines from a cart")
+        .layered(|router| router.route_layer(Extension(Class::CartLines)));
+    Routes::new()
+        .post("/carts", open, "Opens a cart")
+        .layered(|router| router.route_layer(Extension(Class::NewCarts)))
+        .merge(lines)
 }
 
 async fn open(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
-    CommandRequest { body, context }: CommandRequest<Open>,
-) -> Result<Answer, Problem> {
+    CommandRequest { body, context }: CommandRequest<OpenCart>,
+) -> Result<Created<CartChanged>, Problem> {
     let cart_id = shared.cart_id_secret.cart_id(&context)?;
     let command = Command::Open { currency: body.currency, customer_id: body.customer_id };
-    let answer = change(&shared, cart_id, command, &context, json!({ "cart_id": cart_id })).await?;
-    Ok(Answer::created(answer.accepted, answer.body, format!("/carts/{cart_id}")))
+    let answer = change(&shared, cart_id, command, &context, CartChanged { cart_id }).await?;
+    Ok(answer.created(format!("/carts/{cart_id}")))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PutLines {
-    lines: AtMost<MAX_LINES_OF_A_REQUEST, PutLine>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PutLine {
-    line_id: Option<LineId>,
-    sku: Sku,
-    quantity: Quantity,
-    agreed_unit_price: Option<Money>,
-}
-
-impl PutLine {
-    /// Its own, or one that a repetition of the request gets again.
-    fn id(&self, index: usize, context: &Context) -> LineId {
-        self.line_id.unwrap_or_else(|| LineId(context.new_id(&format!("line/{index}"))))
-    }
+/// The line's own id, or one that a repetition of the request gets again.
+fn line_id_of(line: &PutLine, index: usize, context: &Context) -> LineId {
+    line.line_id.unwrap_or_else(|| LineId(context.new_id(&format!("line/{index}"))))
 }
 
 async fn put_lines(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     share: ClientShare,
@@ -81,15 +64,15 @@ async fn put_lines(
         PutLines,
         MAX_BYTES_OF_LINES,
     >,
-) -> Result<Answer, Problem> {
+) -> Result<Answer<LinesChanged>, Problem> {
     check_some(lines.len())?;
     charge(&share, lines.len())?;
     if lines.iter().any(|line| line.agreed_unit_price.is_some()) {
         context.caller.require_operator()?;
     }
     let again = |accepted| {
-        let line_ids = lines.iter().enumerate().map(|(index, line)| line.id(index, &context));
-        Answer::ok(accepted, json!({ "line_ids": line_ids.collect::<Vec<LineId>>() }))
+        let line_ids = lines.iter().enumerate().map(|(index, line)| line_id_of(line, index, &context));
+        Answer::new(accepted, LinesChanged { line_ids: line_ids.collect() })
     };
     // Before the products, which may have changed since the first answer.
     let (carts, envelope) = (&shared.executor.carts, context.envelope(order_id_of(cart_id).0));
@@ -110,7 +93,7 @@ async fn put_lines(
         .filter_map(|(index, line)| {
             let product = products.get(&line.sku)?;
             Some(NewLine {
-                line_id: line.id(index, &context),
+                line_id: line_id_of(&line, index, &context),
                 quantity: line.quantity,
                 unit_price: line.agreed_unit_price.unwrap_or(product.price),
                 agreed: line.agreed_unit_price.is_some(),
@@ -119,7 +102,7 @@ async fn put_lines(
         })
         .collect();
     let line_ids: Vec<LineId> = lines.iter().map(|line| line.line_id).collect();
-    change(&shared, cart_id, Command::PutLines { lines }, &context, json!({ "line_ids": line_ids })).await
+    change(&shared, cart_id, Command::PutLines { lines }, &context, LinesChanged { line_ids }).await
 }
 
 /// Each line is work for all who read the events, so each counts as a command. The first one was counted with the request.
@@ -156,21 +139,18 @@ impl Shared {
 }
 
 async fn remove_line(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams((cart_id, line_id)): PathParams<(CartId, LineId)>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
-) -> Result<Answer, Problem> {
-    let command = Command::RemoveLines { line_ids: vec![line_id] };
-    change(&shared, cart_id, command, &context, json!({ "line_ids": [line_id] })).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RemoveLines {
-    line_ids: AtMost<MAX_LINES_OF_A_REQUEST, LineId>,
+) -> Result<Answer<LinesChanged>, Problem> {
+    let line_ids = vec![line_id];
+    let command = Command::RemoveLines { line_ids: line_ids.clone() };
+    change(&shared, cart_id, command, &context, LinesChanged { line_ids }).await
 }
 
 async fn remove_lines(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     share: ClientShare,
@@ -178,53 +158,49 @@ async fn remove_lines(
         RemoveLines,
         MAX_BYTES_OF_LINE_IDS,
     >,
-) -> Result<Answer, Problem> {
+) -> Result<Answer<LinesChanged>, Problem> {
     check_some(line_ids.len())?;
     charge(&share, line_ids.len())?;
-    let answer = json!({ "line_ids": line_ids });
-    change(&shared, cart_id, Command::RemoveLines { line_ids }, &context, answer).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SetShipping {
-    charge: Money,
+    let command = Command::RemoveLines { line_ids: line_ids.clone() };
+    change(&shared, cart_id, command, &context, LinesChanged { line_ids }).await
 }
 
 /// What sending costs is the house's word, not the shopper's.
 async fn set_shipping(
-    _: Operator,
+    _: Allowed<ManageCarts>,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     CommandRequest { body, context }: CommandRequest<SetShipping>,
-) -> Result<Answer, Problem> {
+) -> Result<Answer<ShippingSet>, Problem> {
     let command = Command::SetShipping { charge: body.charge };
-    change(&shared, cart_id, command, &context, json!({ "cart_id": cart_id, "shipping": body.charge })).await
+    change(&shared, cart_id, command, &context, ShippingSet { cart_id, shipping: body.charge }).await
 }
 
 async fn abandon(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
-) -> Result<Answer, Problem> {
-    change(&shared, cart_id, Command::Abandon, &context, json!({ "cart_id": cart_id })).await
+) -> Result<Answer<CartChanged>, Problem> {
+    change(&shared, cart_id, Command::Abandon, &context, CartChanged { cart_id }).await
 }
 
-async fn change(
+async fn change<T>(
     shared: &Shared,
     cart_id: CartId,
     command: Command,
     context: &Context,
-    body: Value,
-) -> Result<Answer, Problem> {
+    body: T,
+) -> Result<Answer<T>, Problem> {
     let envelope = context.envelope(order_id_of(cart_id).0);
     let accepted = shared.executor.carts.execute(cart_id, command, envelope).await;
-    Ok(Answer::ok(accepted.map_err(problems::of_cart)?, body))
+    Ok(Answer::new(accepted.map_err(problems::of_cart)?, body))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn as_many_lines_as_a_request_may_have_fit_into_its_body() {

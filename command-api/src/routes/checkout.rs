@@ -4,27 +4,28 @@
 //! finds the checked-out cart and places its order.
 
 use super::Shared;
+use super::orders::cancel_reason_of;
 use super::payments::check_payable;
 use crate::admission::Class;
-use crate::answer::Answer;
+use crate::answer::{Answer, Settling};
 use crate::fulfilment::settle::is_unpaid;
 use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
 use crate::unpaid::{self, TooMany, Whose};
+use api::carts::{CheckOut, CheckedOut};
+use api::permission::Shop;
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Extension, Router};
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
-use domain::{Aggregate, CartId, CountryCode, Money, OrderId, Sku, fulfilment};
+use domain::{Aggregate, CartId, Money, OrderId, Sku, fulfilment};
 use executor::{Accepted, Envelope, ExecuteError};
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http_boundary::{Caller, Client, ClientShare, PathParams, Problem, Turn};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use http_routes::{Allowed, Routes};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -39,19 +40,10 @@ const LOOKS_AT_ONCE: usize = 32;
 /// How long an order may be asked to wait for its money, in seconds: up to a month.
 const HOLD_SECONDS: RangeInclusive<u32> = 1..=31 * 24 * 60 * 60;
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/carts/{cart_id}/checkout", post(check_out).layer(Extension(Class::Checkouts)))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckOut {
-    /// What the shopper saw.
-    total: Money,
-    country: CountryCode,
-    /// How long the order may wait for its money; the shop's own time if it does not say. Only an operator lets it wait
-    /// longer than that.
-    hold_seconds: Option<u32>,
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .post("/carts/{cart_id}/checkout", check_out, "Makes an order of a cart")
+        .layered(|router| router.route_layer(Extension(Class::Checkouts)))
 }
 
 /// A cart on its way to becoming an order.
@@ -75,12 +67,13 @@ struct Offer {
 }
 
 async fn check_out(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(cart_id): PathParams<CartId>,
     client: Client,
     share: ClientShare,
     CommandRequest { body, context }: CommandRequest<CheckOut>,
-) -> Result<Answer, Problem> {
+) -> Result<Settling<CheckedOut>, Problem> {
     context.require_key()?;
     let longest = match context.caller {
         Caller::Operator => *HOLD_SECONDS.end(),
@@ -115,8 +108,14 @@ async fn check_out(
     // The cart's revision, which a repetition gets again; a position at which the order can be read.
     let position = placed.position.max(checked_out.position);
     let accepted = Accepted { position, replayed, ..checked_out };
-    let body = with_held_at_payment(standing(order_id, &order.status), &order);
-    Ok(Answer::of_order(order_id, has_outcome, accepted, body).waited(context.wait))
+    let body = CheckedOut {
+        order_id,
+        status: order.status.name().to_owned(),
+        cancel_reason: cancel_reason_of(&order.status),
+        held_at_payment: order.held_at_payment().cloned().collect(),
+    };
+    let answer = Answer::new(accepted, body).waited(context.wait);
+    Ok(Settling { answer, order_id, has_outcome })
 }
 
 async fn lock_cart(shared: &Shared, checkout: &Checkout<'_>) -> Result<Accepted, Problem> {
@@ -186,7 +185,7 @@ async fn place_order(
     })?;
     let command = order::Command::Place(order);
     // The key stands in the cart's stream: the order is the same whoever places it, this request or the process.
-    let envelope = Envelope { fingerprint: String::new(), ..context.envelope(order_id.0) };
+    let envelope = Envelope { fingerprint: executor::Fingerprint::none(), ..context.envelope(order_id.0) };
     let placed = shared.executor.orders.execute(order_id, command, envelope).await;
     placed.map_err(problems::of_order)
 }
@@ -376,23 +375,4 @@ fn units_of_skus(cart: &OpenCart) -> BTreeMap<&Sku, u64> {
         *units.entry(&line.sku).or_default() += u64::from(line.quantity.units());
     }
     units
-}
-
-/// Adds which SKUs are held only when the order's payment is authorised, if any.
-fn with_held_at_payment(mut body: Value, order: &PlacedOrder) -> Value {
-    let skus: Vec<&Sku> = order.held_at_payment().collect();
-    if let (Value::Object(fields), false) = (&mut body, skus.is_empty()) {
-        fields.insert("held_at_payment".to_owned(), json!(skus));
-    }
-    body
-}
-
-/// Where an order stands, as clients see it, and why if it was called off.
-pub fn standing(order_id: OrderId, status: &Status) -> Value {
-    match status {
-        Status::Cancelled(reason) => {
-            json!({ "order_id": order_id, "status": status.name(), "cancel_reason": reason })
-        }
-        _ => json!({ "order_id": order_id, "status": status.name() }),
-    }
 }

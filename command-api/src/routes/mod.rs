@@ -19,14 +19,14 @@ use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
 use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
-use axum::Router;
 use axum::extract::{FromRef, Request, State};
 use axum::http::HeaderValue;
-use axum::middleware::{Next, from_fn, map_response_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use event_store::EventStore;
 use executor::{Executor, Reader};
 use http_boundary::OperatorToken;
+use http_routes::Routes;
 use payment_gateway::{Gateway, Webhooks};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl FromRef<Shared> for Admission {
 }
 
 /// Says of which log the position of an answer is a place.
-async fn name_log(State(store): State<EventStore>, mut response: Response) -> Response {
+pub async fn name_log(State(store): State<EventStore>, mut response: Response) -> Response {
     let has_position = response.headers().contains_key(POSITION);
     if let Some(log_id) = store.known_log_id().filter(|_| has_position)
         && let Ok(log_id) = HeaderValue::try_from(log_id.to_string())
@@ -113,10 +113,9 @@ async fn for_its_client(request: Request, next: Next) -> Response {
     Reader::work(reader, keys::watch(request, next)).await
 }
 
-/// All commands.
-pub fn router(shared: Shared) -> Router {
-    let store = shared.store.clone();
-    Router::new()
+/// All commands: the table that everything else about them follows from.
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
         .merge(products::routes())
         .merge(stock::routes())
         .merge(carts::routes())
@@ -126,8 +125,6 @@ pub fn router(shared: Shared) -> Router {
         .merge(shipments::routes())
         .merge(audit::routes())
         .merge(parked_streams::routes())
-        .route_layer(map_response_with_state(store, name_log))
-        .route_layer(from_fn(for_its_client))
+        .layered(|router| router.route_layer(from_fn(for_its_client)))
         .merge(webhooks::routes())
-        .with_state(shared)
 }

@@ -1,81 +1,70 @@
 use super::Shared;
-use super::checkout::standing;
 use super::refunds::{check_refund, with_refund};
 use crate::answer::Answer;
 use crate::problems;
-use crate::request::{CommandRequest, Context, NoBody};
-use axum::Router;
+use crate::request::{CommandRequest, Context};
+use api::NoBody;
+use api::orders::{CancelOrder, CancelUnshipped, OrderChanged};
+use api::payments::RefundChanged;
+use api::permission::{ManageOrders, Shop};
 use axum::extract::State;
-use axum::routing::post;
-use domain::order::{Command, Order, Status};
-use domain::{MerchantId, Money, OrderId, Reason, RefundId, fulfilment};
-use http_boundary::{Operator, PathParams, Problem};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::order::{CancelReason, Command, Order, Status};
+use domain::{OrderId, RefundId, fulfilment};
+use http_boundary::{PathParams, Problem};
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/orders/{order_id}/shipment", post(ship))
-        .route("/orders/{order_id}/delivery", post(deliver))
-        .route("/orders/{order_id}/cancellation", post(cancel))
-        .route("/orders/{order_id}/rest/cancellation", post(cancel_rest))
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .post("/orders/{order_id}/shipment", ship, "Ships all of an order")
+        .post("/orders/{order_id}/delivery", deliver, "Records that all of an order has arrived")
+        .post("/orders/{order_id}/cancellation", cancel, "Cancels an order")
+        .post(
+            "/orders/{order_id}/unshipped/cancellation",
+            cancel_unshipped,
+            "Cancels what has not been shipped",
+        )
 }
 
 async fn ship(
-    _: Operator,
+    _: Allowed<ManageOrders>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
-) -> Result<Answer, Problem> {
-    change(&shared, order_id, Command::Ship, &context, json!({})).await
+) -> Result<Answer<OrderChanged>, Problem> {
+    change(&shared, order_id, Command::Ship, &context).await
 }
 
 async fn deliver(
-    _: Operator,
+    _: Allowed<ManageOrders>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
-) -> Result<Answer, Problem> {
-    change(&shared, order_id, Command::Deliver, &context, json!({})).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cancel {
-    reason: Reason,
+) -> Result<Answer<OrderChanged>, Problem> {
+    change(&shared, order_id, Command::Deliver, &context).await
 }
 
 async fn cancel(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
-    CommandRequest { body, context }: CommandRequest<Cancel>,
-) -> Result<Answer, Problem> {
-    change(&shared, order_id, Command::Cancel { reason: body.reason }, &context, json!({})).await
+    CommandRequest { body, context }: CommandRequest<CancelOrder>,
+) -> Result<Answer<OrderChanged>, Problem> {
+    change(&shared, order_id, Command::Cancel { reason: body.reason }, &context).await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CancelRest {
-    reason: Reason,
-    /// Whose part; everybody's if it does not say.
-    merchant_id: Option<MerchantId>,
-    /// What goes back; the price of the units if it does not say.
-    refund: Option<Money>,
-}
-
-/// Gives up what has not been sent.
-async fn cancel_rest(
-    _: Operator,
+/// Cancels what has not been shipped.
+async fn cancel_unshipped(
+    _: Allowed<ManageOrders>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
-    CommandRequest { body, context }: CommandRequest<CancelRest>,
-) -> Result<Answer, Problem> {
+    CommandRequest { body, context }: CommandRequest<CancelUnshipped>,
+) -> Result<Answer<RefundChanged>, Problem> {
     context.require_key()?;
     let refund_id = RefundId(context.new_id(&format!("refund {order_id}")));
-    let CancelRest { reason, merchant_id, refund } = body;
+    let CancelUnshipped { reason, merchant_id, refund } = body;
     let command = Command::CancelRest { refund_id, merchant_id, refund, reason };
     check_refund(&shared, order_id, &command).await?;
-    let answer = change(&shared, order_id, command, &context, json!({})).await?;
+    let answer = change(&shared, order_id, command, &context).await?;
     with_refund(&shared, order_id, refund_id, answer).await
 }
 
@@ -85,8 +74,7 @@ pub async fn change(
     order_id: OrderId,
     command: Command,
     context: &Context,
-    mut body: Value,
-) -> Result<Answer, Problem> {
+) -> Result<Answer<OrderChanged>, Problem> {
     let accepted = shared.executor.orders.execute(order_id, command, context.envelope(order_id.0)).await;
     let accepted = accepted.map_err(problems::of_order)?;
     if let Some(wait) = context.wait {
@@ -96,10 +84,20 @@ pub async fn change(
         settled.await.map_err(problems::of_view)?;
     }
     let status = shared.order(order_id).await?.status;
-    if let (Value::Object(fields), Value::Object(standing)) = (&mut body, standing(order_id, &status)) {
-        fields.extend(standing);
+    Ok(Answer::new(accepted, order_changed(order_id, &status)).waited(context.wait))
+}
+
+/// How an order stands, and why if it was cancelled.
+pub fn order_changed(order_id: OrderId, status: &Status) -> OrderChanged {
+    OrderChanged { order_id, status: status.name().to_owned(), cancel_reason: cancel_reason_of(status) }
+}
+
+/// Why an order was cancelled, if it was.
+pub fn cancel_reason_of(status: &Status) -> Option<CancelReason> {
+    match status {
+        Status::Cancelled(reason) => Some(reason.clone()),
+        _ => None,
     }
-    Ok(Answer::ok(accepted, body).waited(context.wait))
 }
 
 /// Whether the order waits for somebody outside: stock has answered everything, and a paid order is being packed.

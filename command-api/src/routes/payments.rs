@@ -1,53 +1,42 @@
 //! Money of an order: through the payment gateway, or recorded by an operator that it came in beside it.
 
 use super::Shared;
-use super::orders::change;
+use super::orders::{cancel_reason_of, change};
 use super::refunds::{check_refund, with_refund};
-use crate::answer::Answer;
+use crate::answer::{Answer, Settling};
 use crate::fulfilment::payments::is_web;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
-use axum::Router;
+use api::orders::OrderChanged;
+use api::payments::{Paid, Pay, PaymentOutcome, PaymentRecorded, RefundChanged, RefundOrder};
+use api::permission::{ManageOrders, Shop};
 use axum::extract::State;
-use axum::routing::post;
+use axum::response::{IntoResponse, Response};
 use domain::order::{Command, Order, Payment, PaymentPhase, PlacedOrder, Status};
-use domain::{
-    Money, OrderId, PaymentId, PaymentMethod, PaymentToken, Reference, RefundId, WebAddress, fulfilment,
-};
-use http_boundary::{ClientShare, Operator, PathParams, Problem};
+use domain::{Money, OrderId, PaymentId, RefundId, WebAddress, fulfilment};
+use http_boundary::{ClientShare, PathParams, Problem};
+use http_routes::{Allowed, Answers, Description, Routes};
 use payment_gateway::check_amount;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Another payment of an order counts as so many commands more: what the payment gateway and stock answer follows from it, and
 /// nothing but its declines bounds how many come.
 const COMMANDS_OF_ANOTHER: usize = 5;
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/orders/{order_id}/payments", post(pay))
-        .route("/orders/{order_id}/refunds", post(give_back))
-}
-
-/// Through the gateway with `payment_method`; an operator records what came in beside it with `method` and `reference`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pay {
-    amount: Money,
-    payment_method: Option<PaymentToken>,
-    /// Where the shopper's browser comes back to, should the gateway send it to a page of the shopper's bank.
-    return_url: Option<WebAddress>,
-    method: Option<PaymentMethod>,
-    reference: Option<Reference>,
-    payment_id: Option<PaymentId>,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().post("/orders/{order_id}/payments", pay, "Pays an order, or records that it was paid").post(
+        "/orders/{order_id}/refunds",
+        refund,
+        "Refunds money of an order",
+    )
 }
 
 async fn pay(
+    _: Allowed<Shop>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
     share: ClientShare,
     CommandRequest { body, context }: CommandRequest<Pay>,
-) -> Result<Answer, Problem> {
+) -> Result<PaymentAnswer, Problem> {
     let Pay { amount, payment_method, return_url, method, reference, payment_id } = body;
     if payment_method.is_none() && reference.is_some() {
         context.caller.require_operator()?;
@@ -72,11 +61,15 @@ async fn pay(
             let in_part = context.caller.is_operator() || shared.unpaid.payments_in_part;
             let command =
                 Command::RequestPayment { payment_id, amount, token, return_url, hold_seconds, in_part };
-            through_gateway(&shared, order_id, payment_id, command, &context).await
+            let settling = through_gateway(&shared, order_id, payment_id, command, &context).await?;
+            Ok(PaymentAnswer::ThroughGateway(settling))
         }
         (None, Some(method), Some(reference)) => {
             let command = Command::RecordPayment { payment_id, amount, method, reference };
-            change(&shared, order_id, command, &context, json!({ "payment_id": payment_id })).await
+            let answer = change(&shared, order_id, command, &context).await?;
+            let Answer { accepted, body: OrderChanged { order_id, status, cancel_reason }, waited } = answer;
+            let body = PaymentRecorded { payment_id, order_id, status, cancel_reason };
+            Ok(PaymentAnswer::Recorded(Answer { accepted, body, waited }))
         }
         _ => Err(Problem::invalid(
             "A payment has either a `payment_method` (a token of the payment gateway), or a `method` and a `reference` \
@@ -105,7 +98,7 @@ async fn through_gateway(
     payment_id: PaymentId,
     command: Command,
     context: &Context,
-) -> Result<Answer, Problem> {
+) -> Result<Settling<PaymentOutcome>, Problem> {
     if shared.gateway.is_none() {
         return Err(problems::no_payment_gateway());
     }
@@ -122,15 +115,10 @@ async fn through_gateway(
             .wait(order_id, wait.duration(), move |order| can_be_answered(order, payment_id).then_some(()));
         decided.await.map_err(problems::of_view)?;
     }
-    let view = shared.executor.orders.view(order_id, move |order| match order {
-        Order::Placed(order) => (has_outcome_of(order, payment_id), outcome(order, payment_id)),
-        Order::Unplaced => (false, json!({})),
-    });
-    let (is_decided, mut body) = view.await.map_err(problems::of_view)?;
-    if let Value::Object(fields) = &mut body {
-        fields.insert("order_id".to_owned(), json!(order_id));
-    }
-    Ok(Answer::of_order(order_id, is_decided, accepted, body).waited(context.wait))
+    let order = shared.order(order_id).await?;
+    let has_outcome = has_outcome_of(&order, payment_id);
+    let answer = Answer::new(accepted, outcome(order_id, &order, payment_id)).waited(context.wait);
+    Ok(Settling { answer, order_id, has_outcome })
 }
 
 /// That the payment gateway, if there is one, can take this amount at once, or give it back.
@@ -171,49 +159,59 @@ fn has_outcome_of(order: &PlacedOrder, payment_id: PaymentId) -> bool {
     })
 }
 
-fn outcome(order: &PlacedOrder, payment_id: PaymentId) -> Value {
+fn outcome(order_id: OrderId, order: &PlacedOrder, payment_id: PaymentId) -> PaymentOutcome {
     let payment = order.payments.iter().find(|payment| payment.payment_id == payment_id);
-    let mut body = json!({
-        "payment_id": payment_id,
-        "payment_status": payment.map(|payment| payment.phase.name()),
-        "redirect_url": payment.and_then(redirect_url),
-        "status": order.status.name(),
-        "due": Money::new(order.due_amount(), order.total.currency()).ok(),
-    });
-    if let (Value::Object(fields), Status::Cancelled(reason)) = (&mut body, &order.status) {
-        fields.insert("cancel_reason".to_owned(), json!(reason));
+    let (decline_code, failure) = payment
+        .and_then(|payment| payment.decline.as_ref())
+        .map(|decline| (decline.code.clone(), decline.message.clone()))
+        .unzip();
+    PaymentOutcome {
+        order_id,
+        payment_id,
+        payment_status: payment.map(|payment| payment.phase.name().to_owned()),
+        redirect_url: payment.and_then(redirect_url),
+        status: order.status.name().to_owned(),
+        due: Money::new(order.due_amount(), order.total.currency()).ok(),
+        cancel_reason: cancel_reason_of(&order.status),
+        decline_code,
+        failure,
     }
-    if let (Value::Object(fields), Some(decline)) =
-        (&mut body, payment.and_then(|payment| payment.decline.as_ref()))
-    {
-        fields.insert("decline_code".to_owned(), json!(decline.code));
-        fields.insert("failure".to_owned(), json!(decline.message));
-    }
-    body
 }
 
-fn redirect_url(payment: &Payment) -> Option<&str> {
+fn redirect_url(payment: &Payment) -> Option<WebAddress> {
     match &payment.phase {
-        PaymentPhase::Started { redirect_url, .. } => redirect_url.as_ref().map(WebAddress::as_str),
+        PaymentPhase::Started { redirect_url, .. } => redirect_url.clone(),
         _ => None,
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GiveBack {
-    amount: Money,
-    /// With it people gave the money back; without it the payment gateway is to do so.
-    reference: Option<Reference>,
-    refund_id: Option<RefundId>,
+/// What became of a payment request: it went through the gateway, or an operator recorded it.
+enum PaymentAnswer {
+    ThroughGateway(Settling<PaymentOutcome>),
+    Recorded(Answer<PaymentRecorded>),
 }
 
-async fn give_back(
-    _: Operator,
+impl IntoResponse for PaymentAnswer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::ThroughGateway(settling) => settling.into_response(),
+            Self::Recorded(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl Answers for PaymentAnswer {
+    fn describe(description: &mut Description) {
+        Settling::<Paid>::describe(description);
+    }
+}
+
+async fn refund(
+    _: Allowed<ManageOrders>,
     State(shared): State<Shared>,
     PathParams(order_id): PathParams<OrderId>,
-    CommandRequest { body, context }: CommandRequest<GiveBack>,
-) -> Result<Answer, Problem> {
+    CommandRequest { body, context }: CommandRequest<RefundOrder>,
+) -> Result<Answer<RefundChanged>, Problem> {
     context.require_key()?;
     if body.amount.amount() == 0 {
         return Err(problems::no_money());
@@ -226,6 +224,6 @@ async fn give_back(
         None => Command::RequestRefund { refund_id, amount },
     };
     check_refund(&shared, order_id, &command).await?;
-    let answer = change(&shared, order_id, command, &context, json!({ "refund_id": refund_id })).await?;
+    let answer = change(&shared, order_id, command, &context).await?;
     with_refund(&shared, order_id, refund_id, answer).await
 }

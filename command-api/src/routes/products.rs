@@ -1,44 +1,35 @@
 use super::Shared;
-use crate::answer::Answer;
+use crate::answer::{Answer, Created};
 use crate::problems;
-use crate::request::{CommandRequest, NoBody};
-use axum::Router;
+use crate::request::CommandRequest;
+use api::NoBody;
+use api::permission::ManageProducts;
+use api::products::{DefineProduct, ProductChanged, Reprice, Repriced};
 use axum::extract::State;
-use axum::routing::{delete, post, put};
+use domain::Sku;
 use domain::product::Command;
-use domain::{MerchantId, Money, ProductName, Sku};
-use http_boundary::{Operator, PathParams, Problem};
-use serde::Deserialize;
-use serde_json::json;
+use http_boundary::{PathParams, Problem};
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/products", post(define))
-        .route("/products/{sku}", delete(retire))
-        .route("/products/{sku}/price", put(reprice))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Define {
-    sku: Sku,
-    merchant_id: MerchantId,
-    name: ProductName,
-    price: Money,
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .post("/products", define, "Puts a product on sale")
+        .delete("/products/{sku}", retire, "Takes a product off sale")
+        .put("/products/{sku}/price", reprice, "Changes the price of a product")
 }
 
 async fn define(
-    _: Operator,
+    _: Allowed<ManageProducts>,
     State(shared): State<Shared>,
-    CommandRequest { body, context }: CommandRequest<Define>,
-) -> Result<Answer, Problem> {
-    let Define { sku, merchant_id, name, price } = body;
+    CommandRequest { body, context }: CommandRequest<DefineProduct>,
+) -> Result<Created<ProductChanged>, Problem> {
+    let DefineProduct { sku, merchant_id, name, price } = body;
     let envelope = context.envelope(context.command_id);
     let command = Command::Define { sku: sku.clone(), merchant_id, name, price };
     let accepted = shared.executor.products.execute(&sku, command, envelope).await;
     let accepted = accepted.map_err(problems::of_product)?;
     let location = format!("/products/{}", path_segment(&sku));
-    Ok(Answer::created(accepted, json!({ "sku": sku }), location))
+    Ok(Answer::new(accepted, ProductChanged { sku }).created(location))
 }
 
 /// The only character of a SKU that may not stand in a path as it is.
@@ -46,31 +37,24 @@ pub fn path_segment(sku: &Sku) -> String {
     sku.as_str().replace(' ', "%20")
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reprice {
-    price: Money,
-}
-
 async fn reprice(
-    _: Operator,
+    _: Allowed<ManageProducts>,
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
-    CommandRequest { body, context }: CommandRequest<Reprice>,
-) -> Result<Answer, Problem> {
-    let command = Command::Reprice { price: body.price };
+    CommandRequest { body: Reprice { price }, context }: CommandRequest<Reprice>,
+) -> Result<Answer<Repriced>, Problem> {
     let envelope = context.envelope(context.command_id);
-    let accepted = shared.executor.products.execute(&sku, command, envelope).await;
-    Ok(Answer::ok(accepted.map_err(problems::of_product)?, json!({ "sku": sku, "price": body.price })))
+    let accepted = shared.executor.products.execute(&sku, Command::Reprice { price }, envelope).await;
+    Ok(Answer::new(accepted.map_err(problems::of_product)?, Repriced { sku, price }))
 }
 
 async fn retire(
-    _: Operator,
+    _: Allowed<ManageProducts>,
     State(shared): State<Shared>,
     PathParams(sku): PathParams<Sku>,
     CommandRequest { context, .. }: CommandRequest<NoBody>,
-) -> Result<Answer, Problem> {
+) -> Result<Answer<ProductChanged>, Problem> {
     let envelope = context.envelope(context.command_id);
     let accepted = shared.executor.products.execute(&sku, Command::Retire, envelope).await;
-    Ok(Answer::ok(accepted.map_err(problems::of_product)?, json!({ "sku": sku })))
+    Ok(Answer::new(accepted.map_err(problems::of_product)?, ProductChanged { sku }))
 }

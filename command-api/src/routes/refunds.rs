@@ -4,10 +4,11 @@ use super::Shared;
 use super::payments::check_payable;
 use crate::answer::Answer;
 use crate::problems;
+use api::orders::OrderChanged;
+use api::payments::{RefundChanged, RefundPart};
 use domain::order::{Command, Event, Order, PlacedOrder, Refund, RefundPhase};
 use domain::{Aggregate, Money, OrderId, RefundId};
 use http_boundary::Problem;
-use serde_json::{Value, json};
 
 /// That the payment gateway can give back what the command would ask of it, as the order stands now. What people give
 /// back may be any amount; and what the command itself is refused for, the order says.
@@ -30,24 +31,27 @@ pub async fn with_refund(
     shared: &Shared,
     order_id: OrderId,
     refund_id: RefundId,
-    mut answer: Answer,
-) -> Result<Answer, Problem> {
+    answer: Answer<OrderChanged>,
+) -> Result<Answer<RefundChanged>, Problem> {
     let refund = standing_of(&shared.order(order_id).await?, refund_id);
-    if let (Value::Object(fields), Some(Value::Object(refund))) = (&mut answer.body, refund) {
-        fields.extend(refund);
-    }
-    Ok(answer)
+    let Answer { accepted, body: OrderChanged { order_id, status, cancel_reason }, waited } = answer;
+    let (refund_status, refunds) = refund.map(|(phase, parts)| (phase.name().to_owned(), parts)).unzip();
+    let refund_id = refunds.is_some().then_some(refund_id);
+    let body = RefundChanged { order_id, status, cancel_reason, refund_id, refund_status, refunds };
+    Ok(Answer { accepted, body, waited })
 }
 
 /// Each payment that the refund takes from is a part of it. The part that needs somebody decides how all of it stands.
 /// None where nothing goes back, or where the whole order was called off and each payment has a refund of its own.
-fn standing_of(order: &PlacedOrder, refund_id: RefundId) -> Option<Value> {
+fn standing_of(order: &PlacedOrder, refund_id: RefundId) -> Option<(RefundPhase, Vec<RefundPart>)> {
     let parts: Vec<&Refund> = order.refunds.iter().filter(|part| part.refund_id == refund_id).collect();
     let worst_first = [RefundPhase::Failed, RefundPhase::Refused, RefundPhase::Requested, RefundPhase::Done];
     let status = worst_first.into_iter().find(|phase| parts.iter().any(|part| part.phase == *phase))?;
-    let part_of = |part: &&Refund| json!({ "payment_id": part.payment_id, "amount": part.amount, "status": part.phase.name() });
-    let refunds: Vec<Value> = parts.iter().map(part_of).collect();
-    Some(json!({ "refund_id": refund_id, "refund_status": status.name(), "refunds": refunds }))
+    let part_of = |part: &&Refund| {
+        let status = part.phase.name().to_owned();
+        RefundPart { payment_id: part.payment_id, amount: part.amount, status }
+    };
+    Some((status, parts.iter().map(part_of).collect()))
 }
 
 #[cfg(test)]
@@ -95,12 +99,10 @@ mod tests {
             (&[Done, Failed, Refused], Some("failed")),
         ] {
             let refund = standing_of(&order_with(parts), RefundId(Uuid::nil()));
-            assert_eq!(refund.as_ref().and_then(|refund| refund["refund_status"].as_str()), expected);
-            let listed: Option<Vec<&str>> = refund.as_ref().map(|refund| {
-                let parts = refund["refunds"].as_array().unwrap().iter();
-                parts.map(|part| part["status"].as_str().unwrap()).collect()
-            });
-            assert_eq!(listed, expected.map(|_| parts.iter().map(|phase| phase.name()).collect()));
+            assert_eq!(refund.as_ref().map(|(status, _)| status.name()), expected);
+            let listed: Option<Vec<String>> =
+                refund.map(|(_, parts)| parts.into_iter().map(|part| part.status).collect());
+            assert_eq!(listed, expected.map(|_| parts.iter().map(|phase| phase.name().to_owned()).collect()));
         }
     }
 }

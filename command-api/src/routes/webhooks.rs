@@ -7,16 +7,16 @@ use crate::fulfilment::payments::{self, PaymentError, Which};
 use crate::fulfilment::refunds;
 use crate::fulfilment::settle::of_command;
 use crate::problems;
-use axum::Router;
+use api::permission::SignedByGateway;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{Method, StatusCode};
-use axum::routing::post;
 use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
 use executor::ViewError;
 use http_boundary::{Caller, ClientShare, Problem, body_too_large, unreadable_bytes};
+use http_routes::{Allowed, Routes};
 use payment_gateway::{Gateway, Signature, WebhookEvent, Webhooks};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -31,14 +31,16 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Where the payment gateway tells. All of its webhooks come from a few addresses, so that only forgeries count as commands
 /// of theirs.
-pub const WEBHOOKS: (Method, &str) = (Method::POST, "/webhooks/payments");
+pub const WEBHOOKS: (Method, &str) = (Method::POST, "/v1/webhooks/payments");
 
-pub fn routes() -> Router<Shared> {
-    let (_, path) = WEBHOOKS;
-    Router::new().route(path, post(take).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .post("/webhooks/payments", take, "Hears what the payment gateway tells by itself")
+        .layered(|router| router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
 }
 
 async fn take(
+    _: Allowed<SignedByGateway>,
     State(shared): State<Shared>,
     share: ClientShare,
     request: Request,

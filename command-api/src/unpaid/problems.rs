@@ -1,16 +1,14 @@
 //! What a shopper hears who would hold too much without paying.
 
 use super::{TooMany, Whose};
-use axum::http::StatusCode;
+use api::problem;
 use domain::Sku;
 use http_boundary::Problem;
 
 /// More than one shopper may take off sale before paying.
 pub fn too_many_units(sku: &Sku, asked: u64, max: u64) -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "too-many-units-of-sku",
-        "The order has too many units of a SKU",
+        problem::TOO_MANY_UNITS_OF_SKU,
         format!(
             "The cart has {asked} units of `{sku}`, and an order may have {max}: buy fewer, or ask the shop to place \
              the order."
@@ -30,9 +28,7 @@ pub fn too_many_unpaid_orders(too_many: &TooMany) -> Problem {
     // Not before the time is over, and never a lie of zero seconds.
     let seconds = u32::try_from(too_many.retry_after.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
     Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too-many-unpaid-orders",
-        "Too many orders wait for their money",
+        problem::TOO_MANY_UNPAID_ORDERS,
         format!(
             "{} orders {whose} wait for their money, and no more may: pay or cancel one, or try again when the time of \
              the next one is over.",

@@ -52,7 +52,7 @@ impl<A: Aggregate> Batch<A> {
                 Some(outcome) => outcome,
                 None => match state.aggregate.decide(&waiting.command) {
                     Err(rejection) => Outcome::Refused(ExecuteError::Rejected(rejection)),
-                    Ok(facts) if facts.is_empty() && waiting.envelope.fingerprint.is_empty() => {
+                    Ok(facts) if facts.is_empty() && waiting.envelope.fingerprint.is_none() => {
                         Outcome::AlreadySo
                     }
                     Ok(facts)
@@ -80,8 +80,8 @@ impl<A: Aggregate> Batch<A> {
                         batch.events.extend(events);
                         batch.link = link;
                         let revision = state.next_revision() + batch.events.len() as u64 - 1;
-                        if !waiting.envelope.fingerprint.is_empty() {
-                            let fingerprint = waiting.envelope.fingerprint.clone();
+                        if !waiting.envelope.fingerprint.is_none() {
+                            let fingerprint = waiting.envelope.fingerprint.as_str().to_owned();
                             taken.insert(waiting.envelope.command_id, (fingerprint, revision));
                         }
                         Outcome::Takes { revision }
@@ -104,7 +104,7 @@ impl<A: Aggregate> Batch<A> {
                 }
             };
             let end = End { revision, position: now.position };
-            state.remember(waiting.envelope.command_id, &waiting.envelope.fingerprint, end);
+            state.remember(waiting.envelope.command_id, waiting.envelope.fingerprint.as_str(), end);
         }
     }
 
@@ -153,7 +153,7 @@ impl<A: Aggregate> Batch<A> {
 fn known<A: Aggregate>(state: &Loaded<A>, taken: &Taken, waiting: &Waiting<A>) -> Option<Outcome<A>> {
     let envelope = &waiting.envelope;
     if let Some((fingerprint, revision)) = taken.get(&envelope.command_id) {
-        let is_same = *fingerprint == envelope.fingerprint;
+        let is_same = envelope.fingerprint.is_recorded_as(fingerprint);
         return Some(if is_same {
             Outcome::Repeats { revision: *revision }
         } else {

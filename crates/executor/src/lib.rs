@@ -16,6 +16,7 @@
 //! Stock's streams grow with every order that a SKU ever had: snapshots keep loading them fast.
 
 mod batch;
+mod fingerprint;
 mod follow;
 mod guard;
 mod loaded;
@@ -28,6 +29,7 @@ mod stream;
 mod streams;
 mod unreadable;
 
+pub use fingerprint::Fingerprint;
 pub use parked::{ParkedStream, ParkedStreams};
 pub use reader::Reader;
 pub use skip::SkipError;
@@ -134,9 +136,9 @@ pub struct Envelope {
     pub causation_id: Uuid,
     pub actor: String,
     pub occurred_at: DateTime<Utc>,
-    /// Of the request's body, when it came with an idempotency key; else empty, and the command is not
-    /// remembered: its decision is idempotent by itself.
-    pub fingerprint: String,
+    /// Of the request, when it came with an idempotency key; else none, and the command is not remembered: its decision
+    /// is idempotent by itself.
+    pub fingerprint: Fingerprint,
 }
 
 impl Envelope {
@@ -151,7 +153,7 @@ impl Envelope {
             command_id: self.command_id,
             actor: self.actor.clone(),
             occurred_at: self.occurred_at,
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.fingerprint.as_str().to_owned(),
             more: false,
         }
     }

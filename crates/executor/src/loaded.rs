@@ -187,11 +187,11 @@ impl<A: Aggregate> Loaded<A> {
         &self,
         envelope: &Envelope,
     ) -> Option<Result<End, ExecuteError<R>>> {
-        if envelope.fingerprint.is_empty() {
+        if envelope.fingerprint.is_none() {
             return None;
         }
         let answered = self.answered.get(&envelope.command_id)?;
-        let is_same = *answered.fingerprint == *envelope.fingerprint;
+        let is_same = envelope.fingerprint.is_recorded_as(&answered.fingerprint);
         Some(if is_same { Ok(answered.end) } else { Err(ExecuteError::KeyReused) })
     }
 

@@ -159,7 +159,7 @@ impl<A: Aggregate> Streams<A> {
         at_least: Option<u64>,
         envelope: Envelope,
     ) -> Result<Option<Accepted>, ExecuteError<A::Rejection>> {
-        if envelope.fingerprint.is_empty() {
+        if envelope.fingerprint.is_none() {
             return Ok(None);
         }
         let known = self.stream(id).view(at_least, move |loaded| loaded.replayed(&envelope)).await;

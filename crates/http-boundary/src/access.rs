@@ -1,9 +1,10 @@
 //! Who is asking. The one place where the bearer token is looked at; finer roles come here.
 
 use crate::Problem;
+use api::problem;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -63,9 +64,7 @@ impl Caller {
         match self {
             Self::Operator => Ok(()),
             Self::Shopper => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "operator-only",
-                "Only the operator may do this",
+                problem::OPERATOR_ONLY,
                 "Send the operator's token: `Authorization: Bearer …`.",
             )),
         }
@@ -91,9 +90,7 @@ impl Caller {
         match token {
             Some(token) if operator.is(token) => Ok(Self::Operator),
             _ => Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "unknown-token",
-                "The token is not known",
+                problem::UNKNOWN_TOKEN,
                 "Send the operator's token as `Authorization: Bearer …`, or no such header at all.",
             )
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),

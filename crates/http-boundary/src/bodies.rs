@@ -6,7 +6,7 @@
 use crate::Problem;
 use crate::frames::SMALL;
 use crate::overhead::Overhead;
-use axum::http::StatusCode;
+use api::problem;
 use bytes::Bytes;
 use connection_limits::{Arriving, Request};
 use http_body::{Body, Frame, SizeHint};
@@ -134,9 +134,7 @@ impl Arrival {
     pub fn problem(&self) -> Option<Problem> {
         match self.failed.load(Ordering::Relaxed) {
             LATE => Some(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request-timeout",
-                "The body took too long",
+                problem::REQUEST_TIMEOUT,
                 "The body of the request did not come whole in time: send the request again.",
             )),
             NO_ROOM => {
@@ -188,8 +186,7 @@ impl Drop for Arrival {
 
 /// The refusal of what there is no room for at the moment.
 pub(crate) fn overloaded(detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The service has too much to do", detail)
-        .retry_after(1)
+    Problem::new(problem::OVERLOADED, detail).retry_after(1)
 }
 
 /// A body that arrives.

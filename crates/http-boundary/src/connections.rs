@@ -6,9 +6,10 @@ use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
 use crate::overhead::{Overhead, Overheads, Slowed};
 use crate::{ClientLimits, HttpLimits, Peer, Problem, Stopping};
+use api::problem;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
 use connection_limits::{Acceptor, Connection, Cut, Guarded, PerSecond, Share, counted_as};
 use futures::future::BoxFuture;
@@ -134,7 +135,7 @@ fn names_one_host(request: &Request<Body>) -> bool {
 
 fn no_host() -> Problem {
     let detail = "A request over HTTP/1.1 names its host once: send one Host header.";
-    Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request does not name one host", detail)
+    Problem::new(problem::BAD_HOST, detail)
 }
 
 /// Closes the connection that a request came over, without an answer.

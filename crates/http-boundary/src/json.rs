@@ -3,16 +3,14 @@
 mod objects;
 
 use crate::{MAX_BODY_BYTES, Problem};
+use api::problem;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use objects::Objects;
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::fmt;
-use std::marker::PhantomData;
+use serde::de::DeserializeOwned;
 
 /// A request's body, read by the rules of [`read_json`].
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +42,7 @@ pub fn unreadable_bytes(rejection: &BytesRejection, max_bytes: usize) -> Problem
 /// The body has more than so many bytes.
 pub fn body_too_large(max_bytes: usize) -> Problem {
     Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body-too-large",
-        "The body is too large",
+        problem::BODY_TOO_LARGE,
         format!("A request has at most {max_bytes} bytes here: send it in parts."),
     )
 }
@@ -62,9 +58,7 @@ pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Resu
     };
     if is_other(&header::CONTENT_ENCODING, "identity")? || is_other(&header::TRANSFER_ENCODING, "chunked")? {
         return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-encoding",
-            "The body is encoded",
+            problem::UNSUPPORTED_ENCODING,
             "Bodies are read as they are: send it without Content-Encoding, and with no Transfer-Encoding but chunked.",
         ));
     }
@@ -86,40 +80,6 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
     }
 }
 
-/// A list of at most so many. What comes after them is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AtMost<const MAX: usize, T>(pub Vec<T>);
-
-impl<'de, const MAX: usize, T: Deserialize<'de>> Deserialize<'de> for AtMost<MAX, T> {
-    fn deserialize<D: Deserializer<'de>>(list: D) -> Result<Self, D::Error> {
-        list.deserialize_seq(Items::<MAX, T>(PhantomData)).map(Self)
-    }
-}
-
-struct Items<const MAX: usize, T>(PhantomData<T>);
-
-impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for Items<MAX, T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MAX}")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-        let mut items = Vec::new();
-        while items.len() < MAX {
-            let Some(item) = list.next_element()? else { return Ok(items) };
-            items.push(item);
-        }
-        match list.next_element::<IgnoredAny>()? {
-            None => Ok(items),
-            Some(_) => {
-                Err(A::Error::custom(format_args!("there are more than {MAX} of them: send them in parts")))
-            }
-        }
-    }
-}
-
 /// The value of a header that a request has once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).into_iter();
@@ -133,12 +93,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 fn check_type(content_type: &str) -> Result<(), Problem> {
     let mut parts = content_type.split(';').map(str::trim);
     if !parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-json",
-            "The body is not declared as JSON",
-            "Send the body with `Content-Type: application/json`.",
-        ));
+        return Err(Problem::new(problem::NOT_JSON, "Send the body with `Content-Type: application/json`."));
     }
     let mut charsets = parts.filter_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -148,9 +103,7 @@ fn check_type(content_type: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-charset",
-        "The body is in another charset",
+        problem::UNSUPPORTED_CHARSET,
         "JSON is read as UTF-8: send it so, with `Content-Type: application/json`.",
     ))
 }
@@ -166,7 +119,9 @@ fn unreadable(rejection: &JsonRejection) -> Problem {
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use super::*;
+    use api::AtMost;
     use rstest::rstest;
+    use serde::{Deserialize, Deserializer};
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -36,7 +36,7 @@ pub use connection_limits::{PerSecond, Share};
 pub use connections::{HangUp, serve_alone};
 pub use extract::{PathParams, QueryParams};
 pub use health::{Finding, Health};
-pub use json::{AtMost, JsonBody, body_too_large, read_json, unreadable_bytes};
+pub use json::{JsonBody, body_too_large, read_json, unreadable_bytes};
 pub use limits::{ClientLimitArgs, ClientLimits, ClientShare};
 pub use listeners::{ListenError, Listeners, OperationsListener};
 pub use metrics::Metrics;

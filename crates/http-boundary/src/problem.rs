@@ -1,3 +1,4 @@
+use api::problem::{self, ProblemKind};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,20 +7,17 @@ use serde_json::{Map, Value, json};
 /// A refusal as a client sees it: RFC 9457, with a `type` that never changes its meaning.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    status: StatusCode,
-    id: &'static str,
-    title: &'static str,
+    kind: ProblemKind,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
-    /// A problem: `id` in kebab case, `title` the same for every case of it, `detail` a sentence for this case
-    /// that says what to do.
+    /// A problem of this kind: `detail` is a sentence for this case that says what to do.
     #[must_use]
-    pub fn new(status: StatusCode, id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, id, title, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), members: Map::new(), headers: Vec::new() }
     }
 
     /// With a field for machines. Its name must not be one of the standard's own.
@@ -46,39 +44,37 @@ impl Problem {
     /// Its stable id.
     #[must_use]
     pub fn id(&self) -> &'static str {
-        self.id
+        self.kind.id
     }
 
     /// Its HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Something in the request cannot be read or is out of its bounds.
     #[must_use]
     pub fn invalid(detail: impl Into<String>) -> Self {
-        let title = "A value in the request is not allowed";
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", title, detail)
+        Self::new(problem::INVALID_REQUEST, detail)
     }
 
     /// The request is not well-formed.
     #[must_use]
     pub fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-request", "The request cannot be read", detail)
+        Self::new(problem::MALFORMED_REQUEST, detail)
     }
 
     /// There is no such thing.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+        Self::new(problem::NOT_FOUND, detail)
     }
 
     /// Something that we need is away for the moment.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        let title = "The service cannot answer at the moment";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail).retry_after(1)
+        Self::new(problem::UNAVAILABLE, detail).retry_after(1)
     }
 
     /// The event store does not allow its user what the request needs. Asking again does not help: `/readyz` tells the operator
@@ -86,9 +82,7 @@ impl Problem {
     #[must_use]
     pub fn event_store_access_denied() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "event-store-access-denied",
-            "The service may not do this in its event store",
+            problem::EVENT_STORE_ACCESS_DENIED,
             "The event store does not allow it to the service, and nothing was changed: tell the shop. Asking again does not \
              help.",
         )
@@ -98,9 +92,7 @@ impl Problem {
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal-error",
-            "The service failed",
+            problem::INTERNAL_ERROR,
             "The request could not be handled; what went wrong is in the service's log.",
         )
     }
@@ -112,17 +104,18 @@ pub struct ProblemId(pub &'static str);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let status = self.status();
         let mut body = json!({
-            "type": format!("urn:emporium:problem:{}", self.id),
-            "title": self.title,
-            "status": self.status.as_u16(),
+            "type": format!("urn:emporium:problem:{}", self.kind.id),
+            "title": self.kind.title,
+            "status": self.kind.status,
             "detail": self.detail,
         });
         if let Value::Object(fields) = &mut body {
             fields.extend(self.members);
         }
-        let mut response = (self.status, Json(body)).into_response();
-        response.extensions_mut().insert(ProblemId(self.id));
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(ProblemId(self.kind.id));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         for (name, value) in self.headers {

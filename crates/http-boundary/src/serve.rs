@@ -1,8 +1,9 @@
 use crate::{ClientLimits, HttpLimits, Problem, connections};
+use api::problem;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use connection_limits::Share;
 use std::any::Any;
@@ -68,12 +69,7 @@ async fn unknown_address(uri: Uri) -> Problem {
 }
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        "The address does not take this method",
-        format!("{method} is not possible at {}.", uri.path()),
-    )
+    Problem::new(problem::METHOD_NOT_ALLOWED, format!("{method} is not possible at {}.", uri.path()))
 }
 
 fn panicked(cause: &(dyn Any + Send)) -> Response {

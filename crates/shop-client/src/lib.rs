@@ -21,6 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+/// The probes and figures of a process: they have no version.
+const OPERATIONS: [&str; 3] = ["livez", "readyz", "metrics"];
+/// [`api::PREFIX`] as a part of a path.
+const VERSION: &str = "v1";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -265,11 +269,22 @@ impl ShopClient {
 
     fn address(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
+        let version = path.first().filter(|first| !OPERATIONS.contains(first)).map(|_| VERSION);
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+            segments.pop_if_empty().extend(version).extend(path);
         }
         url
     }
+}
+
+/// The whole address of a path such as `/carts?limit=3` at a shop: everything but the operator's probes is below the
+/// version of the contract. A path that has the version already, such as a `Location`, stays as it is.
+#[must_use]
+pub fn address_of(shop: &str, path: &str) -> String {
+    let first = path.split(['/', '?']).nth(1).unwrap_or_default();
+    let is_whole = first == VERSION || OPERATIONS.contains(&first);
+    let version = if is_whole { "" } else { api::PREFIX };
+    format!("{}{version}{path}", shop.trim_end_matches('/'))
 }
 
 impl LongAnswer {

@@ -1,7 +1,7 @@
 //! `emporium audit reconcile`: whether everything in a running shop adds up.
 
+use api::reconciliation::{Finding, ReconciliationReport};
 use clap::Args;
-use projections::reconciliation::{Finding, Report};
 use serde::Deserialize;
 use serde_json::json;
 use shop_client::{ShopClient, ShopError};
@@ -47,7 +47,7 @@ struct Asked {
 struct Run {
     doing: Option<String>,
     failure: Option<String>,
-    report: Option<Report>,
+    report: Option<ReconciliationReport>,
 }
 
 /// Asks for a run, waits for its end, and prints what came of it.
@@ -65,7 +65,7 @@ pub async fn run(shop: &ShopClient, args: &ReconcileArgs) -> Result<(), Reconcil
     if report.differences > 0 { Err(ReconcileError::Differs(report.differences)) } else { Ok(()) }
 }
 
-async fn wait_for(shop: &ShopClient, id: &str) -> Result<Report, ReconcileError> {
+async fn wait_for(shop: &ShopClient, id: &str) -> Result<ReconciliationReport, ReconcileError> {
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(LOOK_EVERY / 4);
     loop {
@@ -82,9 +82,19 @@ async fn wait_for(shop: &ShopClient, id: &str) -> Result<Report, ReconcileError>
     }
 }
 
-fn in_words(report: &Report) -> String {
-    let Report { events, rows, skus, orders, under_way, waiting, days, parked, differences, findings } =
-        report;
+fn in_words(report: &ReconciliationReport) -> String {
+    let ReconciliationReport {
+        events,
+        rows,
+        skus,
+        orders,
+        under_way,
+        waiting,
+        days,
+        parked,
+        differences,
+        findings,
+    } = report;
     let mut said = format!(
         "{rows} rows, {skus} SKUs, {orders} orders ({under_way} of them under way, {waiting} waiting for the payment \
          gateway) and {days} days were held against {events} events of stock and orders; {parked} streams are parked\n"

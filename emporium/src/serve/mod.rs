@@ -249,7 +249,8 @@ impl Services {
         let commands = command_api::Application::build(command_config(args, settings, payments), &health)?;
         let projections = projections::Application::build(projections_config(args, settings), &health)?;
         let queries = query_api::Application::build(query_config(args, settings), &health)?;
-        let router = commands.router().merge(queries.router()).merge(projections.router());
+        let routes = commands.routes().merge(queries.routes()).merge(projections.routes());
+        let router = routes.into_router();
         if let Some((server, data_dir)) = postgres {
             let stop = services.postgres.clone();
             services.storing.spawn(postgres::keep_running(server, data_dir, health.clone(), stop));

@@ -23,7 +23,7 @@ pub fn start(
         Some(secret) => secret.clone(),
         None => secrets::read_or_make(&data_dir.join("webhook-secret"))?,
     };
-    let url = format!("http://{service}/webhooks/payments");
+    let url = format!("http://{service}/v1/webhooks/payments");
     let mut config = SandboxConfig::new(data_dir.join("sandbox-gateway"));
     config.limits = args.http.limits.clone();
     config.webhook = Some(Webhook {

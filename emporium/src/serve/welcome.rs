@@ -43,12 +43,12 @@ pub fn purchase(listen: SocketAddr, sku: &str, price: i64) -> String {
     // At a first start the read models give way to everything else, and may not have their tables yet.
     format!(
         "Buy something, with three lines in another terminal:\n\n\
-         CART=$(curl -s {json} -d '{{\"currency\":\"GBP\"}}' {url}/carts | cut -d'\"' -f4) && \
-         curl -s {json} -d '{{\"lines\":[{{\"sku\":\"{sku}\",\"quantity\":2}}]}}' {url}/carts/$CART/lines && echo\n\n\
+         CART=$(curl -s {json} -d '{{\"currency\":\"GBP\"}}' {url}/v1/carts | cut -d'\"' -f4) && \
+         curl -s {json} -d '{{\"lines\":[{{\"sku\":\"{sku}\",\"quantity\":2}}]}}' {url}/v1/carts/$CART/lines && echo\n\n\
          ORDER=$(curl -s {json} -H \"idempotency-key: checkout-$CART\" -H 'prefer: wait=5' -d '{{\"total\":{total},\"country\":\"GB\"}}' \
-         {url}/carts/$CART/checkout | cut -d'\"' -f4) && echo \"order $ORDER\"\n\n\
+         {url}/v1/carts/$CART/checkout | cut -d'\"' -f4) && echo \"order $ORDER\"\n\n\
          curl -s {json} -H \"idempotency-key: payment-$ORDER\" -H 'prefer: wait=5' \
-         -d '{{\"amount\":{total},\"payment_method\":\"pm_card_visa\"}}' {url}/orders/$ORDER/payments && echo && \
-         curl -s -H 'prefer: wait=30' \"{url}/orders/$ORDER?min-position=head\" && echo\n"
+         -d '{{\"amount\":{total},\"payment_method\":\"pm_card_visa\"}}' {url}/v1/orders/$ORDER/payments && echo && \
+         curl -s -H 'prefer: wait=30' \"{url}/v1/orders/$ORDER?min-position=head\" && echo\n"
     )
 }

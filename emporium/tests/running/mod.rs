@@ -134,7 +134,7 @@ impl Service {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        shop_client::address_of(&format!("http://{}", self.address), path)
     }
 
     /// Its event store, for somebody who has the password.

@@ -1,6 +1,6 @@
 //! What an operator wants done with a parked stream.
 
-use serde::Serialize;
+use api::projections::ParkedAsked;
 use sqlx::PgPool;
 use thiserror::Error;
 
@@ -12,13 +12,6 @@ pub struct Wish {
     pub version: Option<i32>,
     /// The event that is to be left out for good, and why; without it, another try is wanted.
     pub skips: Option<(i64, String)>,
-}
-
-/// What was noted.
-#[derive(Debug, Serialize)]
-pub struct Asked {
-    pub version: i32,
-    pub revision: i64,
 }
 
 /// Why nothing was noted.
@@ -42,7 +35,7 @@ fn in_words(version: Option<i32>) -> String {
 ///
 /// # Errors
 /// When the stream is not parked, or not at the event that is to be left out.
-pub async fn ask(database: &PgPool, name: &str, wish: &Wish) -> Result<Asked, AskError> {
+pub async fn ask(database: &PgPool, name: &str, wish: &Wish) -> Result<ParkedAsked, AskError> {
     let not_parked =
         || AskError::NotParked { name: name.to_owned(), stream: wish.stream.clone(), version: wish.version };
     // Postgres has no text with it.
@@ -86,5 +79,5 @@ pub async fn ask(database: &PgPool, name: &str, wish: &Wish) -> Result<Asked, As
         .fetch_one(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(Asked { version: parked.version, revision: parked.revision })
+    Ok(ParkedAsked { version: parked.version, revision: parked.revision })
 }

@@ -2,9 +2,10 @@
 
 use super::books::Books;
 use super::order_book::{Goods, Money, OrderBook, Payment, Stage};
-use super::report::{Check, Evidence, Report, Suspicions};
+use super::report::{Evidence, Suspicions};
 use super::sold::SoldIn;
 use super::stock_book::Hold;
+use api::reconciliation::{Check, ReconciliationReport};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Sku;
 use std::collections::HashMap;
@@ -19,7 +20,12 @@ const UNDER_WAY: TimeDelta = TimeDelta::seconds(60);
 const PAYMENT_DECIDED_WITHIN: TimeDelta = TimeDelta::days(1);
 
 /// What must be so in the log itself, whatever the tables say. `until` is the moment up to which all is known.
-pub fn check_books(books: &Books, until: DateTime<Utc>, report: &mut Report, found: &mut Suspicions) {
+pub fn check_books(
+    books: &Books,
+    until: DateTime<Utc>,
+    report: &mut ReconciliationReport,
+    found: &mut Suspicions,
+) {
     report.orders = books.orders.len() as u64;
     report.skus = books.stock.len() as u64;
     report.days = books.days.days.len() as u64;

@@ -1,8 +1,9 @@
 //! The events of what was found.
 
-use super::report::{Check, EventRef, Evidence, Finding, Suspicion};
+use super::report::{Evidence, Suspicion};
 use super::sold::{self, SoldIn};
-use crate::compare::{Comparison, Difference};
+use api::projections::{Comparison, RowDifference};
+use api::reconciliation::{Check, EventPlace, Finding};
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::{TryStreamExt, pin_mut};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 const MAX_EVENTS: usize = 50;
 
 /// A row that differs, as something to look into.
-pub fn suspicion_of(comparison: &Comparison, difference: &Difference) -> Suspicion {
+pub fn suspicion_of(comparison: &Comparison, difference: &RowDifference) -> Suspicion {
     let show = |row: &Option<Value>| row.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
     let what = format!(
         "{} {}: the table `{}` has {}, and its events make {}",
@@ -26,11 +27,11 @@ pub fn suspicion_of(comparison: &Comparison, difference: &Difference) -> Suspici
 
 /// What a row is about. Columns of the same name mean something else in another table: a cart has its order's id, and
 /// what is known of sales has no events in the SKU's own streams.
-fn evidence_of(difference: &Difference) -> Evidence {
+fn evidence_of(difference: &RowDifference) -> Evidence {
     let Some(row) = difference.refolded.as_ref().or(difference.stored.as_ref()) else {
         return Evidence::None;
     };
-    let table = difference.table;
+    let table = difference.table.as_str();
     let column = |name: &str| row.get(name).and_then(Value::as_str);
     let stream =
         |category: &str, id: &str| Some(Evidence::Streams(vec![format!("{category}-{}", column(id)?)]));
@@ -78,34 +79,32 @@ pub async fn read(store: &EventStore, suspicions: Vec<Suspicion>) -> Result<Vec<
 }
 
 /// The event there. A row may name a place that no event has, and the store may refuse to look at it.
-async fn at(store: &EventStore, position: Position) -> Vec<EventRef> {
+async fn at(store: &EventStore, position: Position) -> Vec<EventPlace> {
     let events = store.read_all(Some(position), 1);
     pin_mut!(events);
     let event = events.try_next().await.ok().flatten();
-    event.filter(|event| event.position == position).iter().map(EventRef::of).collect()
+    event.filter(|event| event.position == position).iter().map(place_of).collect()
 }
 
-async fn of_streams(store: &EventStore, streams: Vec<String>) -> Result<Vec<EventRef>, EventStoreError> {
+async fn of_streams(store: &EventStore, streams: Vec<String>) -> Result<Vec<EventPlace>, EventStoreError> {
     let mut events = Vec::new();
     for stream in streams {
         let read = store.read_stream_backwards(&stream, None, MAX_EVENTS);
         pin_mut!(read);
         while let Some(event) = read.try_next().await? {
-            events.push(EventRef::of(&event));
+            events.push(place_of(&event));
         }
     }
     events.sort_by_key(|event| event.position);
     Ok(events)
 }
 
-impl EventRef {
-    pub(super) fn of(event: &RecordedEvent) -> Self {
-        Self {
-            stream: event.stream.clone(),
-            revision: event.revision,
-            position: event.position.value(),
-            event_type: event.event_type.clone(),
-        }
+pub(super) fn place_of(event: &RecordedEvent) -> EventPlace {
+    EventPlace {
+        stream: event.stream.clone(),
+        revision: event.revision,
+        position: event.position.value(),
+        event_type: event.event_type.clone(),
     }
 }
 
@@ -120,7 +119,7 @@ mod tests {
         let row = json!({ "order_id": "O", "cart_id": "C", "sku": sku, "position": 7, "revision": 1, "day": "2026-11-21",
                           "dimension": "sku", "key": "MUG", "starts": "2026-11-01T00:00:00+00:00" });
         let refolded = Some(row);
-        evidence_of(&Difference { table, key: json!(null), stored: None, refolded })
+        evidence_of(&RowDifference { table: table.to_owned(), key: json!(null), stored: None, refolded })
     }
 
     fn sold(from: &str, to: &str, sku: Option<&str>, with_refunds: bool) -> Evidence {
@@ -162,7 +161,8 @@ mod tests {
         let row = Some(
             json!({ "kind": 1, "category": "cart", "event_type": "cart.opened.v1", "actor": "shopper" }),
         );
-        let difference = Difference { table: "trail_kinds", key: json!([1]), stored: row, refolded: None };
+        let difference =
+            RowDifference { table: "trail_kinds".to_owned(), key: json!([1]), stored: row, refolded: None };
         assert_eq!(evidence_of(&difference), Evidence::None);
     }
 }

@@ -18,8 +18,8 @@ mod sold;
 mod stock_book;
 mod tables;
 
+pub use api::reconciliation::{Check, EventPlace, Finding, ReconciliationReport};
 pub(crate) use metrics::register as register_metrics;
 pub use reconcile::{ReconcileError, reconcile};
-pub use report::{Check, EventRef, Finding, Report};
-pub(crate) use routes::routes;
+pub(crate) use routes::{Shared, routes};
 pub(crate) use runs::Reconciler;

@@ -3,7 +3,7 @@
 use super::books::{Books, Moments};
 use super::checks::{check_books, check_strangers};
 use super::evidence;
-use super::report::{Report, Suspicions};
+use super::report::Suspicions;
 use super::tables::check_tables;
 use crate::catalogue;
 use crate::compare::{CompareError, Wanted};
@@ -12,6 +12,7 @@ use crate::fact::{UnreadableFact, stored_position};
 use crate::moment::moment;
 use crate::projection::Home;
 use crate::read_models::{Orders, Sales, Stock};
+use api::reconciliation::ReconciliationReport;
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError};
 use futures::{TryStreamExt, pin_mut};
@@ -43,8 +44,8 @@ pub async fn reconcile(
     store: &EventStore,
     now: DateTime<Utc>,
     doing: watch::Sender<String>,
-) -> Result<Report, ReconcileError> {
-    let (mut report, mut found) = (Report::default(), Suspicions::default());
+) -> Result<ReconciliationReport, ReconcileError> {
+    let (mut report, mut found) = (ReconciliationReport::default(), Suspicions::default());
     for entry in catalogue::ALL {
         doing.send_replace(format!("folding `{}` again", entry.name));
         let compared =
@@ -72,7 +73,7 @@ async fn add_up(
     connection: &mut PgConnection,
     store: &EventStore,
     now: DateTime<Utc>,
-    report: &mut Report,
+    report: &mut ReconciliationReport,
     found: &mut Suspicions,
 ) -> Result<(), ReconcileError> {
     // The lock comes before the moment, so that no switch can fall in between.

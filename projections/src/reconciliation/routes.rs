@@ -1,23 +1,24 @@
 //! Reconciliations over HTTP, as the operator.
 
-use super::report::Report;
 use super::runs::Reconciler;
+use crate::routes::Noted;
+use api::permission::Audit;
+use api::reconciliation::{Reconciliation, ReconciliationAsked, ReconciliationReport};
+use axum::Json;
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use chrono::{DateTime, Utc};
-use http_boundary::{Caller, OperatorToken, PathParams, Problem};
-use serde::Serialize;
+use http_boundary::{OperatorToken, PathParams, Problem};
+use http_routes::{Allowed, Routes};
 use uuid::Uuid;
 
 /// Runs that a list has.
 const LISTED: i64 = 100;
 
+/// What the handlers need.
 #[derive(Clone)]
-struct Shared {
-    reconciler: Reconciler,
-    operator_token: OperatorToken,
+pub struct Shared {
+    pub reconciler: Reconciler,
+    pub operator_token: OperatorToken,
 }
 
 impl FromRef<Shared> for OperatorToken {
@@ -26,69 +27,67 @@ impl FromRef<Shared> for OperatorToken {
     }
 }
 
-/// All of it.
-pub fn routes(reconciler: Reconciler, operator_token: OperatorToken) -> Router {
-    Router::new()
-        .route("/audit/reconciliations", post(ask).get(list))
-        .route("/audit/reconciliations/{id}", get(one))
-        .with_state(Shared { reconciler, operator_token })
+/// The table that everything else about these routes follows from.
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .post("/audit/reconciliations", ask, "Asks for a reconciliation")
+        .get("/audit/reconciliations", list, "Lists the reconciliations, the newest first")
+        .get("/audit/reconciliations/{id}", one, "Shows a reconciliation with its report")
 }
 
-#[derive(Debug, Serialize)]
-struct Asked {
-    id: Uuid,
-}
-
-/// A run.
-#[derive(Debug, Serialize)]
-struct RunView {
+/// A reconciliation as the database has it.
+struct Row {
     id: Uuid,
     asked_at: DateTime<Utc>,
     asked_by: String,
     started_at: Option<DateTime<Utc>>,
-    /// What it is at, while it runs.
     doing: Option<String>,
     finished_at: Option<DateTime<Utc>>,
-    /// Why it could not be done.
     failure: Option<String>,
     differences: Option<i64>,
-    /// All that came of it; a list leaves it out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<sqlx::types::Json<Report>>,
+    report: Option<sqlx::types::Json<ReconciliationReport>>,
 }
 
-async fn ask(State(shared): State<Shared>, caller: Caller) -> Result<(StatusCode, Json<Asked>), Problem> {
-    caller.require_operator()?;
+impl From<Row> for Reconciliation {
+    fn from(row: Row) -> Self {
+        let Row { id, asked_at, asked_by, started_at, doing, finished_at, failure, differences, report } =
+            row;
+        let report = report.map(|report| report.0);
+        Self { id, asked_at, asked_by, started_at, doing, finished_at, failure, differences, report }
+    }
+}
+
+async fn ask(_: Allowed<Audit>, State(shared): State<Shared>) -> Result<Noted<ReconciliationAsked>, Problem> {
     let id = shared.reconciler.ask("operator").await.map_err(failed)?;
-    Ok((StatusCode::ACCEPTED, Json(Asked { id })))
+    Ok(Noted(ReconciliationAsked { id }))
 }
 
-async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<Vec<RunView>>, Problem> {
-    caller.require_operator()?;
+async fn list(_: Allowed<Audit>, State(shared): State<Shared>) -> Result<Json<Vec<Reconciliation>>, Problem> {
     let runs = sqlx::query_as!(
-        RunView,
+        Row,
         r#"SELECT id, asked_at, asked_by, started_at, doing, finished_at, failure, differences,
                   NULL::jsonb AS "report: _"
            FROM reconciliations ORDER BY asked_at DESC LIMIT $1"#,
         LISTED
     );
-    Ok(Json(runs.fetch_all(shared.reconciler.pool()).await.map_err(failed)?))
+    let runs = runs.fetch_all(shared.reconciler.pool()).await.map_err(failed)?;
+    Ok(Json(runs.into_iter().map(Reconciliation::from).collect()))
 }
 
 async fn one(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
-    caller: Caller,
     PathParams(id): PathParams<Uuid>,
-) -> Result<Json<RunView>, Problem> {
-    caller.require_operator()?;
+) -> Result<Json<Reconciliation>, Problem> {
     let run = sqlx::query_as!(
-        RunView,
+        Row,
         r#"SELECT id, asked_at, asked_by, started_at, doing, finished_at, failure, differences, report AS "report: _"
            FROM reconciliations WHERE id = $1"#,
         id
     );
     let run = run.fetch_optional(shared.reconciler.pool()).await.map_err(failed)?;
-    run.map(Json).ok_or_else(|| Problem::not_found(format!("There is no reconciliation {id}.")))
+    run.map(|run| Json(run.into()))
+        .ok_or_else(|| Problem::not_found(format!("There is no reconciliation {id}.")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]

@@ -1,9 +1,9 @@
 //! Reconciles when somebody asks and at intervals: one run at a time, whatever machine does it.
 
 use super::reconcile::{ReconcileError, reconcile};
-use super::report::Report;
 use crate::databases::Databases;
 use crate::projection::Home;
+use api::reconciliation::ReconciliationReport;
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::EventStore;
 use http_boundary::process;
@@ -134,7 +134,7 @@ impl Reconciler {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(process::with_causes(&error))),
         };
-        let number = |of: fn(&Report) -> u64| {
+        let number = |of: fn(&ReconciliationReport) -> u64| {
             report.as_ref().map(|report| i64::try_from(of(report)).unwrap_or(i64::MAX))
         };
         sqlx::query!(
@@ -172,7 +172,7 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn reconcile(&self, id: Uuid) -> Result<Report, ReconcileError> {
+    async fn reconcile(&self, id: Uuid) -> Result<ReconciliationReport, ReconcileError> {
         let doing = watch::Sender::new(String::new());
         let mut watched = doing.subscribe();
         let note = async {

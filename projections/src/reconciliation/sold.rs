@@ -1,7 +1,7 @@
 //! The events by which something was sold in a time.
 
-use super::report::EventRef;
 use crate::fact::{Fact, Subject};
+use api::reconciliation::EventPlace;
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::order::Event;
 use domain::{OrderId, Sku};
@@ -57,7 +57,7 @@ impl SoldIn {
 pub(super) async fn read(
     store: &EventStore,
     wanted: &[&SoldIn],
-) -> Result<Vec<Vec<EventRef>>, EventStoreError> {
+) -> Result<Vec<Vec<EventPlace>>, EventStoreError> {
     let wanted_skus: HashSet<&Sku> = wanted.iter().filter_map(|sold| sold.sku.as_ref()).collect();
     // What the later events of an order do not say.
     let mut skus_of: HashMap<OrderId, HashSet<Sku>> = HashMap::new();
@@ -79,7 +79,7 @@ pub(super) async fn read(
         }
         for (sold, found) in wanted.iter().zip(&mut found) {
             if found.len() < MAX_EVENTS && sold.has(event, fact.occurred_at, skus_of.get(id)) {
-                found.push(EventRef::of(&recorded));
+                found.push(super::evidence::place_of(&recorded));
             }
         }
     }

@@ -3,9 +3,10 @@
 use super::books::Books;
 use super::checks::{order_stream, stock_stream};
 use super::day_book::Day;
-use super::report::{Check, Evidence, Report, Suspicions};
+use super::report::{Evidence, Suspicions};
 use super::sold::SoldIn;
 use super::stock_book::Units;
+use api::reconciliation::{Check, ReconciliationReport};
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use sqlx::PgConnection;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub async fn check_tables(
     snapshot: &mut PgConnection,
     books: &Books,
-    report: &mut Report,
+    report: &mut ReconciliationReport,
     found: &mut Suspicions,
 ) -> Result<(), sqlx::Error> {
     check_stock(snapshot, books, report, found).await?;
@@ -26,7 +27,7 @@ pub async fn check_tables(
 async fn check_stock(
     snapshot: &mut PgConnection,
     books: &Books,
-    report: &mut Report,
+    report: &mut ReconciliationReport,
     found: &mut Suspicions,
 ) -> Result<(), sqlx::Error> {
     let mut missing: BTreeSet<&str> = books.stock.keys().map(|sku| sku.as_str()).collect();
@@ -62,7 +63,7 @@ async fn check_stock(
 async fn check_orders(
     snapshot: &mut PgConnection,
     books: &Books,
-    report: &mut Report,
+    report: &mut ReconciliationReport,
     found: &mut Suspicions,
 ) -> Result<(), sqlx::Error> {
     let mut missing: BTreeSet<_> = books.orders.keys().copied().collect();
@@ -98,7 +99,7 @@ async fn check_orders(
 async fn check_sales(
     snapshot: &mut PgConnection,
     books: &Books,
-    report: &mut Report,
+    report: &mut ReconciliationReport,
     found: &mut Suspicions,
 ) -> Result<(), sqlx::Error> {
     const DIMENSIONS: [&str; 4] = ["total", "sku", "merchant", "country"];

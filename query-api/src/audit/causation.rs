@@ -1,52 +1,24 @@
 //! What caused what: each command with its events, under the event that it follows from.
 
 use crate::history::summary;
+use api::audit::{CausedEvent, CausedStep};
 use chrono::{DateTime, Utc};
 use event_store::{Metadata, Position, RecordedEvent};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
-/// A command and what came of it. A list of them is a tree told from its roots: what follows from a step comes after it,
-/// one level deeper. (Told in this way, because a purchase may go deeper than readers of nested JSON follow.)
-#[derive(Debug, Serialize)]
-pub struct Caused {
-    pub depth: usize,
-    pub command_id: Uuid,
-    /// The event that the command follows from; none if it came from outside.
-    pub caused_by: Option<Uuid>,
-    pub actor: String,
-    /// Business time.
-    pub occurred_at: DateTime<Utc>,
-    pub events: Vec<Effect>,
-}
-
-/// An event that a command made.
-#[derive(Debug, Serialize)]
-pub struct Effect {
-    pub position: Position,
-    pub stream: String,
-    pub revision: u64,
-    pub event_id: Uuid,
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// One line for people.
-    pub summary: String,
-    pub occurred_at: DateTime<Utc>,
-}
-
 /// The tree of these events, which come in the order of the log. Those whose metadata is not ours have no place in it.
-pub fn tree(events: &[RecordedEvent]) -> Vec<Caused> {
+pub fn tree(events: &[RecordedEvent]) -> Vec<CausedStep> {
     let known: Vec<(&RecordedEvent, Metadata)> =
         events.iter().filter_map(|event| Some((event, event.metadata().ok()?))).collect();
     let positions: HashMap<Uuid, Position> =
         known.iter().map(|(event, _)| (event.id, event.position)).collect();
     // By the place of a command's first event, which is the order in which they were decided.
-    let mut steps: BTreeMap<Position, Caused> = BTreeMap::new();
+    let mut steps: BTreeMap<Position, CausedStep> = BTreeMap::new();
     let mut first_of: HashMap<Uuid, Position> = HashMap::new();
     for (event, metadata) in known {
         let first = *first_of.entry(metadata.command_id).or_insert(event.position);
-        let step = steps.entry(first).or_insert_with(|| Caused {
+        let step = steps.entry(first).or_insert_with(|| CausedStep {
             depth: 0,
             command_id: metadata.command_id,
             // Nothing follows from what comes later, whatever it says.
@@ -61,9 +33,9 @@ pub fn tree(events: &[RecordedEvent]) -> Vec<Caused> {
     told_from_the_roots(steps.into_values().collect())
 }
 
-fn effect(event: &RecordedEvent, occurred_at: DateTime<Utc>) -> Effect {
-    Effect {
-        position: event.position,
+fn effect(event: &RecordedEvent, occurred_at: DateTime<Utc>) -> CausedEvent {
+    CausedEvent {
+        position: event.position.value(),
         stream: event.stream.clone(),
         revision: event.revision,
         event_id: event.id,
@@ -73,7 +45,7 @@ fn effect(event: &RecordedEvent, occurred_at: DateTime<Utc>) -> Effect {
     }
 }
 
-fn told_from_the_roots(steps: Vec<Caused>) -> Vec<Caused> {
+fn told_from_the_roots(steps: Vec<CausedStep>) -> Vec<CausedStep> {
     let mut of_event: HashMap<Uuid, usize> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
         of_event.extend(step.events.iter().map(|event| (event.event_id, index)));
@@ -87,11 +59,11 @@ fn told_from_the_roots(steps: Vec<Caused>) -> Vec<Caused> {
         }
     }
     waiting.reverse();
-    let mut steps: Vec<Option<Caused>> = steps.into_iter().map(Some).collect();
+    let mut steps: Vec<Option<CausedStep>> = steps.into_iter().map(Some).collect();
     let mut told = Vec::with_capacity(steps.len());
     while let Some((index, depth)) = waiting.pop() {
         let Some(step) = steps[index].take() else { continue };
-        told.push(Caused { depth, ..step });
+        told.push(CausedStep { depth, ..step });
         waiting.extend(follow[index].iter().rev().map(|next| (*next, depth + 1)));
     }
     told
@@ -125,7 +97,7 @@ mod tests {
 
     /// Depth and positions of each step.
     fn told(events: &[RecordedEvent]) -> Vec<(usize, Vec<u64>)> {
-        let positions = |step: &Caused| step.events.iter().map(|event| event.position.value()).collect();
+        let positions = |step: &CausedStep| step.events.iter().map(|event| event.position).collect();
         tree(events).iter().map(|step| (step.depth, positions(step))).collect()
     }
 

@@ -12,8 +12,8 @@ mod record;
 mod selection;
 
 pub use at_positions::at_positions;
-pub use causation::{Caused, tree};
-pub use export::{Format, export};
+pub use causation::tree;
+pub use export::export;
 pub use filter::{Filter, Wanted};
-pub use record::{Record, as_json};
-pub use selection::{Direction, of_correlation, page_of_index, page_of_stream};
+pub use record::{as_json, record};
+pub use selection::{of_correlation, page_of_index, page_of_stream};

@@ -1,53 +1,28 @@
 use crate::history::summary;
-use chrono::{DateTime, Utc};
-use event_store::{Metadata, Position, RecordedEvent};
-use serde::Serialize;
+use api::audit::AuditedEvent;
+use event_store::{Metadata, RecordedEvent};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// An event with everything that the log has of it.
-#[derive(Debug, Serialize)]
-pub struct Record {
-    pub position: Position,
-    pub stream: String,
-    pub revision: u64,
-    pub event_id: Uuid,
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// One line for people.
-    pub summary: String,
-    /// Null where the metadata is not ours, as what follows.
-    pub actor: Option<String>,
-    /// Business time.
-    pub occurred_at: Option<DateTime<Utc>>,
-    pub recorded_at: DateTime<Utc>,
-    pub command_id: Option<Uuid>,
-    pub causation_id: Option<Uuid>,
-    pub correlation_id: Option<Uuid>,
-    pub data: Box<RawValue>,
-    pub metadata: Box<RawValue>,
-}
-
-impl From<&RecordedEvent> for Record {
-    fn from(event: &RecordedEvent) -> Self {
-        let known = event.metadata().ok();
-        let id = |of: fn(&Metadata) -> Uuid| known.as_ref().map(of);
-        Self {
-            summary: summary(event),
-            command_id: id(|known| known.command_id),
-            causation_id: id(|known| known.causation_id),
-            correlation_id: id(|known| known.correlation_id),
-            occurred_at: known.as_ref().map(|known| known.occurred_at),
-            actor: known.map(|known| known.actor),
-            position: event.position,
-            stream: event.stream.clone(),
-            revision: event.revision,
-            event_id: event.id,
-            event_type: event.event_type.clone(),
-            recorded_at: event.recorded_at,
-            data: as_json(&event.data),
-            metadata: as_json(&event.metadata),
-        }
+pub fn record(event: &RecordedEvent) -> AuditedEvent {
+    let known = event.metadata().ok();
+    let id = |of: fn(&Metadata) -> Uuid| known.as_ref().map(of);
+    AuditedEvent {
+        summary: summary(event),
+        command_id: id(|known| known.command_id),
+        causation_id: id(|known| known.causation_id),
+        correlation_id: id(|known| known.correlation_id),
+        occurred_at: known.as_ref().map(|known| known.occurred_at),
+        actor: known.map(|known| known.actor),
+        position: event.position.value(),
+        stream: event.stream.clone(),
+        revision: event.revision,
+        event_id: event.id,
+        event_type: event.event_type.clone(),
+        recorded_at: event.recorded_at,
+        data: as_json(&event.data),
+        metadata: as_json(&event.metadata),
     }
 }
 

@@ -1,22 +1,13 @@
 //! Pages of a selection: where in the log its events are, by the read model `trail`, or the events of one stream.
 
 use super::Filter;
+use api::audit::Direction;
 use chrono::{DateTime, Utc};
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-/// Which end of the log comes first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    #[default]
-    Forwards,
-    Backwards,
-}
 
 /// A part of the index.
 struct Part {

@@ -1,6 +1,7 @@
 use super::{Fold, Moment};
-use crate::answer::MoneyView;
-use crate::routes::carts::{CartView, LineView};
+use api::Amount;
+use api::carts::{self, CartLine};
+use api::permission::Public;
 use chrono::{DateTime, Utc};
 use domain::cart::{Cart, Event, Line, OpenCart};
 use domain::{Aggregate, Money};
@@ -20,9 +21,9 @@ pub struct CartFold {
 
 impl Fold for CartFold {
     type Of = Cart;
-    type Page = CartView;
+    type Page = carts::Cart;
     const WHAT: &'static str = "cart";
-    const IS_OPENED_BY_ITS_ID: bool = true;
+    type Permission = Public;
 
     fn take(&mut self, event: &Event, moment: &Moment) {
         if let (Event::Abandoned(_), Cart::Open(open)) = (event, &self.cart) {
@@ -36,7 +37,7 @@ impl Fold for CartFold {
         (self.changed_at, self.revision) = (moment.occurred_at, moment.revision);
     }
 
-    fn page(self, id: &str) -> Option<CartView> {
+    fn page(self, id: &str) -> Option<carts::Cart> {
         let cart_id = id.parse().ok()?;
         let Self { cart, given_up, currency, opened_at, changed_at, revision } = self;
         let page = Page { cart_id, currency, opened_at, changed_at, revision };
@@ -49,11 +50,11 @@ impl Fold for CartFold {
                     |(line, locked): &(Line, domain::cart::PricedLine)| view(line, locked.unit_price);
                 let lines = cart.lines.iter().map(priced).collect();
                 let view = page.of("checked_out", lines, cart.shipping);
-                Some(CartView {
+                Some(carts::Cart {
                     customer_id: cart.customer_id.map(|customer| customer.to_string()),
                     order_id: Some(cart.order_id.0),
                     country: Some(cart.country.code().to_string()),
-                    total: money(cart.total),
+                    total: Amount::from(cart.total),
                     ..view
                 })
             }
@@ -71,16 +72,16 @@ struct Page {
 }
 
 impl Page {
-    fn unlocked(self, status: &str, cart: &OpenCart) -> CartView {
+    fn unlocked(self, status: &str, cart: &OpenCart) -> carts::Cart {
         let lines = cart.lines.iter().map(|line| view(line, line.unit_price)).collect();
         let customer_id = cart.customer_id.as_ref().map(ToString::to_string);
-        CartView { customer_id, ..self.of(status, lines, cart.shipping) }
+        carts::Cart { customer_id, ..self.of(status, lines, cart.shipping) }
     }
 
-    fn of(self, status: &str, lines: Vec<LineView>, shipping: Option<Money>) -> CartView {
+    fn of(self, status: &str, lines: Vec<CartLine>, shipping: Option<Money>) -> carts::Cart {
         let charge = shipping.map_or(0, |charge| charge.amount());
         let total = lines.iter().fold(charge, |sum, line| sum.saturating_add(line.amount.amount));
-        CartView {
+        carts::Cart {
             cart_id: self.cart_id,
             status: status.to_owned(),
             customer_id: None,
@@ -88,8 +89,8 @@ impl Page {
             country: None,
             line_count: i64::try_from(lines.len()).unwrap_or(i64::MAX),
             units: lines.iter().map(|line| line.quantity).sum(),
-            shipping: shipping.map(money),
-            total: MoneyView::new(total, &self.currency),
+            shipping: shipping.map(Amount::from),
+            total: Amount::new(total, &self.currency),
             currency: self.currency,
             opened_at: self.opened_at,
             changed_at: self.changed_at,
@@ -99,19 +100,15 @@ impl Page {
     }
 }
 
-fn view(line: &Line, unit_price: Money) -> LineView {
+fn view(line: &Line, unit_price: Money) -> CartLine {
     let quantity = i64::from(line.quantity.units());
     let currency = unit_price.currency();
-    LineView {
+    CartLine {
         line_id: line.line_id.0,
         sku: line.sku.to_string(),
         quantity,
-        unit_price: money(unit_price),
-        amount: MoneyView::new(quantity.saturating_mul(unit_price.amount()), currency.code()),
+        unit_price: Amount::from(unit_price),
+        amount: Amount::new(quantity.saturating_mul(unit_price.amount()), currency.code()),
         agreed: line.agreed,
     }
-}
-
-fn money(money: Money) -> MoneyView {
-    MoneyView::new(money.amount(), money.currency().code())
 }

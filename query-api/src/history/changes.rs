@@ -1,6 +1,6 @@
 //! What differs between two pages of one thing.
 
-use serde::Serialize;
+use api::history::Change;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -9,17 +9,6 @@ const KEYS: [&[&str]; 5] =
     [&["refund_id", "payment_id"], &["line_id"], &["payment_id"], &["shipment_id"], &["sku"]];
 /// They differ between any two points, and are told beside: the events themselves.
 const TOLD_BESIDE: [&str; 3] = ["history", "revision", "changed_at"];
-
-/// A value that is not the same.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Change {
-    /// Where in the page: names and ids, with a `/` before each.
-    pub path: String,
-    /// Null if it was not there.
-    pub before: Value,
-    /// Null if it is gone.
-    pub after: Value,
-}
 
 /// Every value that differs, in the order of the paths.
 pub fn changes(before: &Value, after: &Value) -> Vec<Change> {

@@ -19,11 +19,11 @@ mod stream;
 mod timeline;
 
 pub use carts::CartFold;
-pub use changes::{Change, changes};
-pub use entry::{Entry, entries, summary};
+pub use changes::changes;
+pub use entry::{entries, summary};
 pub use orders::OrderFold;
 pub use point::Point;
-pub use prices::{PricePeriod, price_periods};
+pub use prices::{Priced, price_periods};
 pub use products::ProductFold;
 pub use readers::Readers;
 pub use stock::StockFold;
@@ -35,6 +35,7 @@ use event_store::EventStore;
 use futures::{TryStreamExt, pin_mut};
 use serde::Serialize;
 use stream::Reader;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An event's place and circumstances.
@@ -53,11 +54,11 @@ pub trait Fold: Default + Send + 'static {
     /// Whose events they are.
     type Of: Aggregate;
     /// The page.
-    type Page: Serialize + Send;
+    type Page: Serialize + ToSchema + Send;
     /// What it is called in the answers.
     const WHAT: &'static str;
-    /// Whether whoever knows its id may see it; otherwise only the operator looks into its past.
-    const IS_OPENED_BY_ITS_ID: bool;
+    /// What whoever looks into its past needs: nothing, where whoever knows its id may see it.
+    type Permission: api::Permission;
 
     /// Takes the stream's next event in.
     fn take(&mut self, event: &<Self::Of as Aggregate>::Event, moment: &Moment);

@@ -1,14 +1,12 @@
 use super::{Fold, Moment};
-use crate::answer::MoneyView;
-use crate::routes::order_view::{
-    HistoryView, LineView, OrderPage, PaymentView, RefundView, ShipmentView, StockView,
-};
-use crate::routes::orders::OrderView;
+use api::Amount;
+use api::orders::{self, OrderEvent, OrderLine, OrderStock, OrderSummary};
+use api::permission::Public;
 use chrono::{DateTime, Utc};
 use domain::order::{
-    CancelReason, Event, Order, Payment, PlacedOrder, Refund, RefundPhase, Shipment, StockPhase, Tracking,
+    CancelReason, Event, Order, Payment, PlacedOrder, Refund, Shipment, StockPhase, Tracking,
 };
-use domain::{Aggregate, IntentId, Money, PaymentId, RefundId, ShipmentId, Summary};
+use domain::{Aggregate, IntentId, PaymentId, RefundId, ShipmentId, Summary};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -23,7 +21,7 @@ pub struct OrderFold {
     payments: HashMap<PaymentId, PaymentDetails>,
     refunds: HashMap<(RefundId, Option<PaymentId>), RefundDetails>,
     shipments: HashMap<ShipmentId, ShipmentDetails>,
-    history: Vec<HistoryView>,
+    history: Vec<OrderEvent>,
 }
 
 #[derive(Default)]
@@ -51,16 +49,16 @@ struct ShipmentDetails {
 
 impl Fold for OrderFold {
     type Of = Order;
-    type Page = OrderPage;
+    type Page = orders::Order;
     const WHAT: &'static str = "order";
-    const IS_OPENED_BY_ITS_ID: bool = true;
+    type Permission = Public;
 
     fn take(&mut self, event: &Event, moment: &Moment) {
         self.order = std::mem::take(&mut self.order).evolve(event);
         (self.changed_at, self.revision) = (moment.occurred_at, moment.revision);
         self.note(event, moment.occurred_at);
         self.note_refund(event, moment.occurred_at);
-        self.history.push(HistoryView {
+        self.history.push(OrderEvent {
             revision: moment.revision,
             position: moment.position,
             event_type: moment.event_type.clone(),
@@ -70,9 +68,9 @@ impl Fold for OrderFold {
         });
     }
 
-    fn page(mut self, id: &str) -> Option<OrderPage> {
+    fn page(mut self, id: &str) -> Option<orders::Order> {
         let Order::Placed(order) = std::mem::take(&mut self.order) else { return None };
-        Some(OrderPage {
+        Some(orders::Order {
             lines: lines(&order),
             stock: stock(&order),
             payments: order.payments.iter().map(|payment| self.payment(payment)).collect(),
@@ -154,18 +152,18 @@ impl OrderFold {
         self.refunds.entry(of).or_insert(RefundDetails { occurred_at: at, ..RefundDetails::default() })
     }
 
-    fn head(&self, id: &str, order: &PlacedOrder) -> Option<OrderView> {
+    fn head(&self, id: &str, order: &PlacedOrder) -> Option<OrderSummary> {
         let currency = order.total.currency();
-        let amount = |amount| MoneyView::new(amount, currency.code());
-        let to_refund = to_refund(order, self.cancel_reason.is_some());
-        Some(OrderView {
+        let amount = |amount| Amount::new(amount, currency.code());
+        let to_refund = order.to_refund();
+        Some(OrderSummary {
             order_id: id.parse().ok()?,
             cart_id: order.cart_id.0,
             customer_id: order.customer_id.as_ref().map(ToString::to_string),
             country: order.country.code().to_string(),
             status: order.status.name().to_owned(),
-            shipping: order.shipping.map(money),
-            total: money(order.total),
+            shipping: order.shipping.map(Amount::from),
+            total: Amount::from(order.total),
             paid: amount(order.paid_amount()),
             refunded: amount(order.refunded_amount()),
             to_refund: (to_refund > 0).then(|| amount(to_refund)),
@@ -178,11 +176,11 @@ impl OrderFold {
         })
     }
 
-    fn payment(&self, payment: &Payment) -> PaymentView {
+    fn payment(&self, payment: &Payment) -> orders::Payment {
         let details = self.payments.get(&payment.payment_id);
-        PaymentView {
+        orders::Payment {
             payment_id: payment.payment_id.0,
-            amount: money(payment.amount),
+            amount: Amount::from(payment.amount),
             status: payment.phase.name().to_owned(),
             method: details.and_then(|details| details.method.clone()),
             reference: details.and_then(|details| details.reference.clone()),
@@ -193,12 +191,12 @@ impl OrderFold {
         }
     }
 
-    fn refund(&self, refund: &Refund) -> RefundView {
+    fn refund(&self, refund: &Refund) -> orders::Refund {
         let details = self.refunds.get(&(refund.refund_id, refund.payment_id));
-        RefundView {
+        orders::Refund {
             refund_id: refund.refund_id.0,
             payment_id: refund.payment_id.map(|payment_id| payment_id.0),
-            amount: money(refund.amount),
+            amount: Amount::from(refund.amount),
             status: refund.phase.name().to_owned(),
             reference: details.and_then(|details| details.reference.clone()),
             failure: details.and_then(|details| details.failure.clone()),
@@ -206,9 +204,9 @@ impl OrderFold {
         }
     }
 
-    fn shipment(&self, parcel: &Shipment) -> ShipmentView {
+    fn shipment(&self, parcel: &Shipment) -> orders::Shipment {
         let details = self.shipments.get(&parcel.shipment_id);
-        ShipmentView {
+        orders::Shipment {
             shipment_id: parcel.shipment_id.0,
             merchant_id: parcel.merchant_id.to_string(),
             lines: as_json(&parcel.lines),
@@ -219,37 +217,25 @@ impl OrderFold {
     }
 }
 
-/// What people must give back: the gateway does not, or would not.
-fn to_refund(order: &PlacedOrder, is_called_off: bool) -> i64 {
-    let sum = |is_wanted: fn(&Refund) -> bool| -> i64 {
-        order.refunds.iter().filter(|refund| is_wanted(refund)).map(|refund| refund.amount.amount()).sum()
-    };
-    let requested = sum(|refund| refund.phase == RefundPhase::Requested);
-    let by_hand = sum(|refund| refund.payment_id.is_none() && refund.phase == RefundPhase::Done);
-    let owed: i64 = order.rests.iter().filter_map(|rest| Some(rest.by_hand?.amount())).sum();
-    let left = order.paid_amount() - order.refunded_amount() - requested;
-    if is_called_off { left.max(0) } else { (owed - by_hand).min(left).max(0) }
-}
-
-fn lines(order: &PlacedOrder) -> Vec<LineView> {
+fn lines(order: &PlacedOrder) -> Vec<OrderLine> {
     let view = |line: &domain::order::OrderLine| {
         let quantity = i64::from(line.quantity.units());
         let price = line.unit_price;
-        LineView {
+        OrderLine {
             line_id: line.line_id.0,
             sku: line.sku.to_string(),
             merchant_id: line.merchant_id.to_string(),
             name: line.name.to_string(),
             quantity,
             given_up: i64::from(order.given_up(line.line_id)),
-            unit_price: money(price),
-            amount: MoneyView::new(quantity.saturating_mul(price.amount()), price.currency().code()),
+            unit_price: Amount::from(price),
+            amount: Amount::new(quantity.saturating_mul(price.amount()), price.currency().code()),
         }
     };
     order.lines.iter().map(view).collect()
 }
 
-fn stock(order: &PlacedOrder) -> Vec<StockView> {
+fn stock(order: &PlacedOrder) -> Vec<OrderStock> {
     let view = |(sku, stock): (&domain::Sku, &domain::order::Stock)| {
         let (phase, available) = match stock.phase {
             StockPhase::Unanswered => ("unanswered", None),
@@ -261,7 +247,7 @@ fn stock(order: &PlacedOrder) -> Vec<StockView> {
             StockPhase::Released => ("released", None),
         };
         let went_apart = stock.shipped > 0 || stock.released > 0;
-        StockView {
+        OrderStock {
             sku: sku.to_string(),
             quantity: i64::from(stock.quantity.units()),
             phase: phase.to_owned(),
@@ -271,10 +257,6 @@ fn stock(order: &PlacedOrder) -> Vec<StockView> {
         }
     };
     order.stock.iter().map(view).collect()
-}
-
-fn money(money: Money) -> MoneyView {
-    MoneyView::new(money.amount(), money.currency().code())
 }
 
 fn as_json(value: &impl serde::Serialize) -> Value {

@@ -1,19 +1,17 @@
 use super::stream::{HistoryError, Reader, happened_at};
 use super::timeline::{Period, Timeline};
-use crate::answer::MoneyView;
+use api::Amount;
+use api::sales::PriceSet;
 use chrono::{DateTime, Utc};
 use domain::product::Product;
 use domain::{Aggregate, Money, Sku};
-use event_store::{EventStore, Position};
+use event_store::EventStore;
 use futures::{TryStreamExt, pin_mut};
-use serde::Serialize;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// A price, from when to when it was asked for, and who set it.
-#[derive(Debug, Serialize)]
-pub struct PricePeriod {
-    #[serde(flatten)]
+#[derive(Debug)]
+pub struct Priced {
     pub set: PriceSet,
     /// Business time, itself inside.
     pub from: DateTime<Utc>,
@@ -21,21 +19,10 @@ pub struct PricePeriod {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The event that set a price.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PriceSet {
-    pub revision: u64,
-    pub position: Position,
-    pub event_id: Uuid,
-    pub actor: String,
-    pub command_id: Uuid,
-    pub price: MoneyView,
-}
-
 /// Every price that a product had at some moment, oldest first, as `as_of` shows it at that moment. One that was set with
 /// a business time at or after that of a later change was never asked for: its event is in the product's history.
 /// None if there is no such product.
-pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<PricePeriod>>, HistoryError> {
+pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<Priced>>, HistoryError> {
     let events = store.read_stream(&format!("{}-{sku}", Product::CATEGORY), 0, usize::MAX);
     pin_mut!(events);
     let (mut product, mut reader) = (Product::default(), Reader::default());
@@ -53,11 +40,11 @@ pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<P
                 set = now.map(|price| {
                     Arc::new(PriceSet {
                         revision: event.revision,
-                        position: event.position,
+                        position: event.position.value(),
                         event_id: event.id,
                         actor: known.actor,
                         command_id: known.command_id,
-                        price: MoneyView::new(price.amount(), price.currency().code()),
+                        price: Amount::from(price),
                     })
                 });
             }
@@ -66,7 +53,7 @@ pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<P
     }
     let priced = |period: Period<Option<Arc<PriceSet>>>| {
         let set = period.state?.as_ref().clone();
-        Some(PricePeriod { set, from: period.from, until: period.until })
+        Some(Priced { set, from: period.from, until: period.until })
     };
     Ok(is_known.then(|| timeline.periods().into_iter().filter_map(priced).collect()))
 }

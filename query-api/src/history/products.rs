@@ -1,6 +1,6 @@
 use super::{Fold, Moment};
-use crate::answer::MoneyView;
-use crate::routes::products::ProductView;
+use api::permission::Audit;
+use api::{Amount, products};
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use domain::product::{Definition, Event, Product};
@@ -16,9 +16,9 @@ pub struct ProductFold {
 
 impl Fold for ProductFold {
     type Of = Product;
-    type Page = ProductView;
+    type Page = products::Product;
     const WHAT: &'static str = "product";
-    const IS_OPENED_BY_ITS_ID: bool = false;
+    type Permission = Audit;
 
     fn take(&mut self, event: &Event, moment: &Moment) {
         self.product = std::mem::take(&mut self.product).evolve(event);
@@ -28,18 +28,18 @@ impl Fold for ProductFold {
         (self.changed_at, self.revision) = (moment.occurred_at, moment.revision);
     }
 
-    fn page(self, _: &str) -> Option<ProductView> {
+    fn page(self, _: &str) -> Option<products::Product> {
         let (definition, retired) = match self.product {
             Product::Undefined => return None,
             Product::Listed(definition) => (definition, false),
             Product::Retired(definition) => (definition, true),
         };
         let Definition { sku, merchant_id, name, price, first_price: _ } = definition;
-        Some(ProductView {
+        Some(products::Product {
             sku: sku.to_string(),
             merchant_id: merchant_id.to_string(),
             name: name.to_string(),
-            price: MoneyView::new(price.amount(), price.currency().code()),
+            price: Amount::from(price),
             retired,
             defined_at: self.defined_at,
             changed_at: self.changed_at,

@@ -3,7 +3,7 @@
 use crate::asker::Asker;
 use crate::gate::{Gate, Pass};
 use crate::places::{Limits, Place, Places};
-use axum::http::StatusCode;
+use api::problem;
 use http_boundary::Problem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,18 +60,14 @@ impl Readers {
 }
 
 fn overloaded() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "overloaded",
-        "Too much is asked at once",
-        "Too many histories are read at the moment: ask again in a moment.",
-    )
-    .retry_after(2)
+    Problem::new(problem::OVERLOADED, "Too many histories are read at the moment: ask again in a moment.")
+        .retry_after(2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::StatusCode;
     use futures::FutureExt;
     use http_boundary::Client;
 

@@ -1,5 +1,6 @@
 use super::{Fold, Moment};
-use crate::routes::stock::StockView;
+use api::permission::Audit;
+use api::stock::StockLevel;
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use domain::inventory::{Event, Inventory};
@@ -13,21 +14,21 @@ pub struct StockFold {
 
 impl Fold for StockFold {
     type Of = Inventory;
-    type Page = StockView;
+    type Page = StockLevel;
     const WHAT: &'static str = "stock";
     /// Its history names orders, and whoever knows an order's id may cancel it.
-    const IS_OPENED_BY_ITS_ID: bool = false;
+    type Permission = Audit;
 
     fn take(&mut self, event: &Event, moment: &Moment) {
         self.stock = std::mem::take(&mut self.stock).evolve(event);
         self.last = Some((moment.occurred_at, moment.revision));
     }
 
-    fn page(self, id: &str) -> Option<StockView> {
+    fn page(self, id: &str) -> Option<StockLevel> {
         let (changed_at, revision) = self.last?;
         let units = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
         let stock = &self.stock;
-        Some(StockView {
+        Some(StockLevel {
             sku: id.to_owned(),
             available: units(stock.available()),
             reserved: units(stock.reserved()),

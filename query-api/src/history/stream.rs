@@ -2,6 +2,7 @@
 
 use super::{Moment, Point};
 use crate::answer::failed_read;
+use api::problem;
 use chrono::{DateTime, Utc};
 use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
@@ -79,9 +80,7 @@ impl From<HistoryError> for Problem {
             HistoryError::Store(error) => failed_read(error),
             unreadable => {
                 tracing::warn!(error = process::with_causes(&unreadable), "a history cannot be told");
-                let status = axum::http::StatusCode::CONFLICT;
-                let title = "The history cannot be read";
-                Self::new(status, "stream-unreadable", title, format!("{unreadable}."))
+                Self::new(problem::STREAM_UNREADABLE, format!("{unreadable}."))
             }
         }
     }

@@ -1,5 +1,5 @@
 use super::told::Told;
-use crate::answer::MoneyView;
+use api::Amount;
 use domain::cart::{Cart, OpenCart};
 use domain::{CartId, OrderId};
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub struct CartMoment {
     units: i64,
     /// Not known of a cart that was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<MoneyView>,
+    total: Option<Amount>,
 }
 
 impl Told for Cart {
@@ -32,7 +32,7 @@ impl Told for Cart {
                 status: "open",
                 line_count: cart.lines.len(),
                 units: cart.lines.iter().map(|line| i64::from(line.quantity.units())).sum(),
-                total: Some(MoneyView::new(sum(cart), cart.currency.code())),
+                total: Some(Amount::new(sum(cart), cart.currency.code())),
                 ..empty
             },
             Self::CheckedOut(cart) => CartMoment {
@@ -40,7 +40,7 @@ impl Told for Cart {
                 order_id: Some(cart.order_id),
                 line_count: cart.lines.len(),
                 units: cart.lines.iter().map(|(line, _)| i64::from(line.quantity.units())).sum(),
-                total: Some(MoneyView::new(cart.total.amount(), cart.total.currency().code())),
+                total: Some(Amount::from(cart.total)),
                 ..empty
             },
         }

@@ -1,30 +1,14 @@
 use super::states::State;
-use crate::answer::MoneyView;
-use chrono::{NaiveDate, Utc};
+use api::Amount;
+use api::sales::{SalesFigures, SalesSum};
+use chrono::Utc;
 use domain::Aggregate;
 use domain::order::Order;
-use serde::Serialize;
 use sqlx::PgConnection;
 
 pub const CATEGORY: &str = Order::CATEGORY;
 /// A sale is booked when its order is paid.
 pub const BOOKED: &str = "order.paid.";
-
-/// The figures of a dashboard: what was sold today (UTC) and in all, in each currency.
-#[derive(Serialize)]
-struct FiguresView {
-    day: NaiveDate,
-    today: Vec<SoldView>,
-    all: Vec<SoldView>,
-}
-
-#[derive(Serialize)]
-struct SoldView {
-    orders: i64,
-    lines: i64,
-    units: i64,
-    revenue: MoneyView,
-}
 
 /// All in one query, so that it is one moment. Its position is how far the read model has come then.
 pub async fn read(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
@@ -51,15 +35,15 @@ pub async fn read(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
     .fetch_all(connection)
     .await?;
     let position = rows.first().and_then(|row| row.position).unwrap_or(0);
-    let mut figures = FiguresView { day, today: vec![], all: vec![] };
+    let mut figures = SalesFigures { day, today: vec![], all: vec![] };
     for row in rows {
         // Nothing was sold yet.
         let Some(currency) = row.currency else { continue };
-        let sold = SoldView {
+        let sold = SalesSum {
             orders: row.orders.unwrap_or(0),
             lines: row.lines.unwrap_or(0),
             units: row.units.unwrap_or(0),
-            revenue: MoneyView { amount: row.revenue.unwrap_or(0), currency },
+            revenue: Amount { amount: row.revenue.unwrap_or(0), currency },
         };
         if row.is_today { figures.today.push(sold) } else { figures.all.push(sold) }
     }

@@ -1,4 +1,4 @@
-use crate::routes::StockView;
+use api::stock::StockLevel;
 use domain::Aggregate;
 use domain::inventory::Inventory;
 use sqlx::PgConnection;
@@ -10,7 +10,7 @@ pub const CATEGORY: &str = Inventory::CATEGORY;
 pub async fn read(
     connection: &mut PgConnection,
     skus: &[&str],
-) -> Result<HashMap<String, (i64, StockView)>, sqlx::Error> {
+) -> Result<HashMap<String, (i64, StockLevel)>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT sku, available, reserved, committed, shipped, received, adjusted, changed_at, revision, position
          FROM stock WHERE sku = ANY($1)",
@@ -21,7 +21,7 @@ pub async fn read(
     Ok(rows
         .into_iter()
         .map(|row| {
-            let view = StockView {
+            let view = StockLevel {
                 sku: row.sku.clone(),
                 available: row.available,
                 reserved: row.reserved,

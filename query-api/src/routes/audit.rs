@@ -4,89 +4,73 @@
 use super::Shared;
 use crate::answer::{Answer, failed_query, failed_read, nothing};
 use crate::audit::{
-    Caused, Direction, Filter, Format, Record, Wanted, at_positions, export, of_correlation, page_of_index,
-    page_of_stream, tree,
+    Filter, Wanted, at_positions, export, of_correlation, page_of_index, page_of_stream, record, tree,
 };
 use crate::checkpoints::ReadModel;
 use crate::freshness::{Asked, Freshness, MinPosition};
-use crate::page::{Page, PageRequest};
+use crate::page::PageRequest;
 use crate::parameters::{ending, starting};
-use axum::Router;
+use api::Page;
+use api::audit::{AuditedEvent, Direction, PurchaseTrail, TrailFilter};
+use api::permission::Audit;
+use api::problem;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use domain::OrderId;
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use http_boundary::{Caller, Client, PathParams, Problem, process};
-use serde::{Deserialize, Serialize};
+use http_boundary::{Client, PathParams, Problem, process};
+use http_routes::{Allowed, Answers, Description, Routes};
 use uuid::Uuid;
 
 /// Places of events that are read at once for an export of a purchase.
 const POSITIONS_AT_ONCE: usize = 500;
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/audit/events", get(events))
-        .route("/audit/purchases/{order_id}", get(purchase))
-        .route("/audit/export", get(file))
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .get(
+            "/audit/events",
+            events,
+            "Tells the events of the shop by stream, type, actor, purchase and time",
+        )
+        .get(
+            "/audit/purchases/{order_id}",
+            purchase,
+            "What a purchase set off: which command caused which event",
+        )
+        .get("/audit/export", file, "Writes a selection of events as a file")
 }
 
-/// All filters stand in every query of the trail; serde cannot flatten what refuses unknown names.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Query {
-    stream: Option<String>,
-    category: Option<String>,
-    #[serde(rename = "type")]
-    event_type: Option<String>,
-    actor: Option<String>,
-    correlation: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    #[serde(rename = "from-position")]
-    from_position: Option<String>,
-    #[serde(rename = "to-position")]
-    to_position: Option<String>,
-    direction: Option<Direction>,
-    format: Option<Format>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-impl Query {
-    fn filter(&self) -> Result<Filter, Problem> {
-        let from = starting("from", self.from.as_deref())?;
-        let to = ending("to", self.to.as_deref())?;
-        let wanted = Wanted {
-            stream: self.stream.clone(),
-            category: self.category.clone(),
-            event_type: self.event_type.clone(),
-            actor: self.actor.clone(),
-            correlation: self.correlation.clone(),
-            from_position: self.from_position.clone(),
-            to_position: self.to_position.clone(),
-        };
-        Filter::read(wanted, from, to).map_err(|error| Problem::invalid(format!("{error}.")))
-    }
+fn selection(asked: &TrailFilter) -> Result<Filter, Problem> {
+    let from = starting("from", asked.from.as_deref())?;
+    let to = ending("to", asked.to.as_deref())?;
+    let wanted = Wanted {
+        stream: asked.stream.clone(),
+        category: asked.category.clone(),
+        event_type: asked.event_type.clone(),
+        actor: asked.actor.clone(),
+        correlation: asked.correlation.clone(),
+        from_position: asked.from_position.clone(),
+        to_position: asked.to_position.clone(),
+    };
+    Filter::read(wanted, from, to).map_err(|error| Problem::invalid(format!("{error}.")))
 }
 
 /// A page of the trail. The cursor is the position of the last event of the page before, or its revision if a stream
 /// is asked for.
 async fn events(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
-    Asked { filter: query, freshness }: Asked<Query>,
-) -> Result<Answer<Page<Record>>, Problem> {
-    caller.require_operator()?;
+    Asked { filter: query, freshness }: Asked<TrailFilter>,
+) -> Result<Answer<Page<AuditedEvent>>, Problem> {
     if query.format.is_some() {
         return Err(Problem::invalid("`format` is for /audit/export: a page is always JSON."));
     }
-    let filter = query.filter()?;
+    let filter = selection(&query)?;
     let page = PageRequest::<u64>::read(query.limit, query.cursor.as_deref())?;
     let direction = query.direction.unwrap_or_default();
     if let Some(stream) = &filter.stream {
@@ -94,10 +78,7 @@ async fn events(
         let part = (page.after, page.limit + 1);
         let events = page_of_stream(&shared.store, stream, &filter, direction, part).await;
         let events = events.map_err(failed_read)?;
-        return Ok(Answer::new(
-            page.page(events, |event| event.revision, |event| Record::from(&event)),
-            head,
-        ));
+        return Ok(Answer::new(page.page(events, |event| event.revision, |event| record(&event)), head));
     }
     let position = shared.checkpoints.reach(ReadModel::Trail, freshness).await?;
     let mut database = shared.database.connection(client).await?;
@@ -111,7 +92,7 @@ async fn events(
     if direction == Direction::Backwards {
         events.reverse();
     }
-    let items = events.iter().map(Record::from).collect();
+    let items = events.iter().map(record).collect();
     Ok(Answer::new(Page { items, next_cursor: page.next_cursor }, position))
 }
 
@@ -128,30 +109,19 @@ async fn all_at(store: &EventStore, places: &[Position]) -> Result<Vec<RecordedE
         let missing = places.iter().find(|place| events.iter().all(|event| event.position != **place));
         tracing::error!(position = ?missing, "the log has no event where the trail knows one");
         let detail = "The log has no event at a position where the audit trail knows one: verify the log.";
-        let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
-        let problem = Problem::new(status, "event-missing", "An event is missing in the log", detail);
+        let problem = Problem::new(problem::EVENT_MISSING, detail);
         return Err(problem.with("position", missing.map(|place| place.value())));
     }
     Ok(events)
 }
 
-/// What a purchase set off.
-#[derive(Serialize)]
-struct Purchase {
-    order_id: OrderId,
-    events: usize,
-    /// A tree told from its roots: what follows from a step comes after it, one level deeper.
-    steps: Vec<Caused>,
-}
-
 async fn purchase(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
     PathParams(order_id): PathParams<OrderId>,
     Asked { freshness, .. }: Asked,
-) -> Result<Answer<Purchase>, Problem> {
-    caller.require_operator()?;
+) -> Result<Answer<PurchaseTrail>, Problem> {
     // Half a tree would be a wrong one: everything that is in the log now.
     let position = shared.checkpoints.reach(ReadModel::Trail, freshness.or(MinPosition::Head)).await?;
     let places = places_of(&shared, client, order_id.0).await?;
@@ -159,24 +129,23 @@ async fn purchase(
     if events.is_empty() {
         return Err(nothing("purchase", order_id, position));
     }
-    Ok(Answer::new(Purchase { order_id, events: events.len(), steps: tree(&events) }, position))
+    Ok(Answer::new(PurchaseTrail { order_id, events: events.len(), steps: tree(&events) }, position))
 }
 
 /// A selection as a file, up to the end that the log has now. It comes from the log itself and not from a read model; only
 /// where the events of a purchase are is looked up.
 async fn file(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
-    Asked { filter: query, freshness }: Asked<Query>,
-) -> Result<Response, Problem> {
-    caller.require_operator()?;
+    Asked { filter: query, freshness }: Asked<TrailFilter>,
+) -> Result<ExportedFile, Problem> {
     if query.limit.is_some() || query.cursor.is_some() || query.direction.is_some() {
         return Err(Problem::invalid("An export has no pages: leave out `limit`, `cursor` and `direction`."));
     }
     let format =
         query.format.ok_or_else(|| Problem::invalid("Give the `format`: ndjson, csv or parquet."))?;
-    let filter = query.filter()?;
+    let filter = selection(&query)?;
     let head = shared.log.reach(freshness).await?;
     let events = selected(&shared, client, filter, (head.position, freshness)).await?;
     let pieces = export(format, events).inspect_err(|error| {
@@ -191,7 +160,26 @@ async fn file(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     head.write(headers);
-    Ok(response)
+    Ok(ExportedFile(response))
+}
+
+/// A file of events.
+struct ExportedFile(Response);
+
+impl IntoResponse for ExportedFile {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answers for ExportedFile {
+    fn describe(description: &mut Description) {
+        description.answers(
+            200,
+            "The file, in the form that `format` names.",
+            Some("application/octet-stream"),
+        );
+    }
 }
 
 type Events = BoxStream<'static, Result<RecordedEvent, EventStoreError>>;

@@ -2,71 +2,41 @@
 
 use super::Shared;
 use crate::answer::{Answer, failed_read};
-use crate::audit::{Direction, as_json};
+use crate::audit::as_json;
 use crate::freshness::Asked;
-use crate::page::{Page, PageRequest};
-use axum::Router;
+use crate::page::PageRequest;
+use api::Page;
+use api::audit::{Direction, EventFilter, StoredEvent};
+use api::permission::Audit;
 use axum::extract::State;
-use axum::routing::get;
-use chrono::{DateTime, Utc};
 use event_store::{EventStoreError, Position, RecordedEvent, check_stream_name};
 use futures::{Stream, StreamExt, TryStreamExt};
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use uuid::Uuid;
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/events", get(list))
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/events", list, "Tells the events of a stream or of the whole log")
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    stream: Option<String>,
-    from: Option<u64>,
-    #[serde(rename = "from-position")]
-    from_position: Option<Position>,
-    direction: Option<Direction>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-struct EventView {
-    stream: String,
-    revision: u64,
-    position: Position,
-    id: Uuid,
-    #[serde(rename = "type")]
-    event_type: String,
-    data: Box<RawValue>,
-    metadata: Box<RawValue>,
-    recorded_at: DateTime<Utc>,
-}
-
-impl From<RecordedEvent> for EventView {
-    fn from(event: RecordedEvent) -> Self {
-        Self {
-            data: as_json(&event.data),
-            metadata: as_json(&event.metadata),
-            stream: event.stream,
-            revision: event.revision,
-            position: event.position,
-            id: event.id,
-            event_type: event.event_type,
-            recorded_at: event.recorded_at,
-        }
+fn view(event: RecordedEvent) -> StoredEvent {
+    StoredEvent {
+        data: as_json(&event.data),
+        metadata: as_json(&event.metadata),
+        stream: event.stream,
+        revision: event.revision,
+        position: event.position.value(),
+        id: event.id,
+        event_type: event.event_type,
+        recorded_at: event.recorded_at,
     }
 }
 
 /// The cursor is the revision or the position of the last event of the page before.
 async fn list(
+    _: Allowed<Audit>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter, freshness }: Asked<Filter>,
-) -> Result<Answer<Page<EventView>>, Problem> {
-    caller.require_operator()?;
+    Asked { filter, freshness }: Asked<EventFilter>,
+) -> Result<Answer<Page<StoredEvent>>, Problem> {
     let page = PageRequest::<u64>::read(filter.limit, filter.cursor.as_deref())?;
     let reached = shared.log.reach(freshness).await?;
     let direction = filter.direction.unwrap_or_default();
@@ -83,11 +53,11 @@ async fn list(
             check_stream_name(stream)
                 .map_err(|error| Problem::malformed(format!("`stream` cannot be looked for: {error}.")))?;
             let events = of_stream(&shared, stream, filter.from, direction, &page).await?;
-            page.page(events, |event| event.revision, EventView::from)
+            page.page(events, |event| event.revision, view)
         }
         None => {
-            let events = of_all(&shared, filter.from_position, direction, &page).await?;
-            page.page(events, |event| event.position.value(), EventView::from)
+            let events = of_all(&shared, filter.from_position.map(Position::new), direction, &page).await?;
+            page.page(events, |event| event.position.value(), view)
         }
     };
     Ok(Answer::new(page, reached))

@@ -5,39 +5,44 @@ use super::Shared;
 use crate::answer::{Answer, nothing};
 use crate::freshness::{Asked, Freshness, Reached};
 use crate::history::{
-    CartFold, Change, Entry, Fold, OrderFold, Point, ProductFold, StockFold, Upto, changes, entries, fold,
-    last_at, stream_of,
+    CartFold, Fold, OrderFold, Point, ProductFold, StockFold, Upto, changes, entries, fold, last_at,
+    stream_of,
 };
-use crate::page::{Page, PageRequest};
-use axum::Router;
+use crate::page::PageRequest;
+use api::history::{Difference, HistoryEntry, HistoryFilter};
+use api::{Page, Permission};
 use axum::extract::State;
-use axum::routing::get;
 use domain::{CartId, OrderId, Sku};
 use http_boundary::{Caller, ClientShare, PathParams, Problem};
-use serde::{Deserialize, Serialize};
+use http_routes::{Allowed, PathValues, Routes};
+use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::Display;
+use utoipa::IntoParams;
 
 /// Events that a difference tells; the others are only counted.
 const MAX_TOLD: usize = 500;
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/carts/{id}/history", get(history::<CartFold, CartId>))
-        .route("/orders/{id}/history", get(history::<OrderFold, OrderId>))
-        .route("/products/{id}/history", get(history::<ProductFold, Sku>))
-        .route("/stock/{id}/history", get(history::<StockFold, Sku>))
-        .route("/carts/{id}/diff", get(diff::<CartFold, CartId>))
-        .route("/orders/{id}/diff", get(diff::<OrderFold, OrderId>))
-        .route("/products/{id}/diff", get(diff::<ProductFold, Sku>))
-        .route("/stock/{id}/diff", get(diff::<StockFold, Sku>))
+pub fn routes() -> Routes<Shared> {
+    let (history_of, diff_of) =
+        ("Tells the events, oldest first", "What differs between two points, and the events that made it so");
+    Routes::new()
+        .get("/carts/{cart_id}/history", history::<CartFold, CartId>, history_of)
+        .get("/orders/{order_id}/history", history::<OrderFold, OrderId>, history_of)
+        .get("/products/{sku}/history", history::<ProductFold, Sku>, history_of)
+        .get("/stock/{sku}/history", history::<StockFold, Sku>, history_of)
+        .get("/carts/{cart_id}/diff", diff::<CartFold, CartId>, diff_of)
+        .get("/orders/{order_id}/diff", diff::<OrderFold, OrderId>, diff_of)
+        .get("/products/{sku}/diff", diff::<ProductFold, Sku>, diff_of)
+        .get("/stock/{sku}/diff", diff::<StockFold, Sku>, diff_of)
 }
 
 /// What the page of one thing takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct AsOf {
-    /// As it was then, instead of as it is.
+    /// As it was then, instead of as it is: a moment (business time), `position:4711`, or `revision:3`.
+    #[param(value_type = Option<String>)]
     pub as_of: Option<Point>,
 }
 
@@ -64,7 +69,7 @@ pub async fn page_as_of<F: Fold>(
 }
 
 fn allow<F: Fold>(caller: Result<Caller, Problem>) -> Result<(), Problem> {
-    if F::IS_OPENED_BY_ITS_ID { Ok(()) } else { caller?.require_operator() }
+    if F::Permission::IS_ASKED { caller?.require_operator() } else { Ok(()) }
 }
 
 /// The end of the log, which must have come as far as the points that are asked about.
@@ -99,21 +104,13 @@ async fn reached<F: Fold>(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 /// The events, oldest first. The cursor is the revision of the last one of the page before.
-async fn history<F: Fold, Id: Display>(
+async fn history<F: Fold, Id: Display + PathValues>(
+    _: Allowed<F::Permission>,
     State(shared): State<Shared>,
-    caller: Result<Caller, Problem>,
     PathParams(id): PathParams<Id>,
-    Asked { filter: wanted, freshness }: Asked<Wanted>,
-) -> Result<Answer<Page<Entry>>, Problem> {
-    allow::<F>(caller)?;
+    Asked { filter: wanted, freshness }: Asked<HistoryFilter>,
+) -> Result<Answer<Page<HistoryEntry>>, Problem> {
     let page = PageRequest::<u64>::read(wanted.limit, wanted.cursor.as_deref())?;
     let head = head(&shared, freshness, &[]).await?;
     let id = id.to_string();
@@ -126,34 +123,25 @@ async fn history<F: Fold, Id: Display>(
     Ok(Answer::new(page.page(told, |entry| entry.revision, |entry| entry), head))
 }
 
-#[derive(Deserialize)]
+/// Two points of a history.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct Between {
+    /// A moment (business time), `position:4711`, or `revision:3`.
+    #[param(value_type = String)]
     from: Point,
-    /// The end of the history, if it is not given.
+    /// The end of the history, if it is left out.
+    #[param(value_type = Option<String>)]
     to: Option<Point>,
 }
 
-/// What is different, and the events that made it so.
-#[derive(Serialize)]
-struct Difference {
-    /// The last event at the one point; null before the first.
-    from_revision: Option<u64>,
-    to_revision: Option<u64>,
-    changes: Vec<Change>,
-    events: Vec<Entry>,
-    /// Events that are not told: read on in the history.
-    more_events: u64,
-}
-
-async fn diff<F: Fold, Id: Display>(
+async fn diff<F: Fold, Id: Display + PathValues>(
+    _: Allowed<F::Permission>,
     State(shared): State<Shared>,
-    caller: Result<Caller, Problem>,
     PathParams(id): PathParams<Id>,
     share: ClientShare,
     Asked { filter: between, freshness }: Asked<Between>,
 ) -> Result<Answer<Difference>, Problem> {
-    allow::<F>(caller)?;
     let id = id.to_string();
     let points: Vec<Point> = [Some(between.from), between.to].into_iter().flatten().collect();
     let head = head(&shared, freshness, &points).await?;

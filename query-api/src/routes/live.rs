@@ -6,19 +6,19 @@ use crate::freshness::{Asked, Freshness, Reached};
 use crate::live::NotFollowed;
 use crate::live::states::Watched;
 use crate::live::told::{BrokenOff, CURRENT, Moment, Told};
-use axum::Router;
+use api::permission::{Public, ReadSales, Shop};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use domain::cart::Cart;
 use domain::order::Order;
 use domain::{CartId, OrderId, Sku};
 use event_store::{LogId, Position};
 use futures::{Stream, StreamExt};
 use http_boundary::{Caller, ClientShare, PathParams, Problem, Stopping};
+use http_routes::{Allowed, Description, LiveFeed, Routes, Takes};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a browser waits before it connects again.
 const COME_BACK_AFTER: Duration = Duration::from_secs(1);
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/carts/{cart_id}/live", get(cart))
-        .route("/orders/{order_id}/live", get(order))
-        .route("/stock/{sku}/live", get(stock))
-        .route("/sales/live", get(sales))
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .get("/carts/{cart_id}/live", cart, "Tells each event of a cart as it happens")
+        .get("/orders/{order_id}/live", order, "Tells each event of an order as it happens")
+        .get("/stock/{sku}/live", stock, "Tells each new state of a SKU's stock")
+        .get("/sales/live", sales, "Tells the figures of today as they change")
 }
 
 /// What everybody who watches says of themselves.
@@ -62,6 +62,13 @@ impl FromRequestParts<Shared> for Listener {
     }
 }
 
+impl Takes for Listener {
+    fn describe(description: &mut Description) {
+        let about = "The `id` of the last event that the listener has heard: it goes on after that one.";
+        description.header(LAST_EVENT_ID.as_str(), about);
+    }
+}
+
 /// The position up to which the listener has heard everything, and the log that it is a place in. Earlier programs did not
 /// say the log.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<(Position, Option<LogId>)>, Problem> {
@@ -88,37 +95,39 @@ fn event_id(position: Position, log_id: Option<LogId>) -> String {
 }
 
 async fn cart(
+    _: Allowed<Public>,
     PathParams(cart_id): PathParams<CartId>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
-) -> Result<Response, Problem> {
+) -> Result<LiveFeed, Problem> {
     listener.tell_events::<Cart>("cart", cart_id, freshness).await
 }
 
 async fn order(
+    _: Allowed<Public>,
     PathParams(order_id): PathParams<OrderId>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
-) -> Result<Response, Problem> {
+) -> Result<LiveFeed, Problem> {
     listener.tell_events::<Order>("order", order_id, freshness).await
 }
 
 async fn stock(
+    _: Allowed<Shop>,
     caller: Caller,
     PathParams(sku): PathParams<Sku>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
-) -> Result<Response, Problem> {
+) -> Result<LiveFeed, Problem> {
     let watched = if caller.is_operator() { Watched::Stock(sku) } else { Watched::Available(sku) };
     listener.tell_states(watched, freshness).await
 }
 
 async fn sales(
-    caller: Caller,
+    _: Allowed<ReadSales>,
     Asked { freshness, .. }: Asked,
     listener: Listener,
-) -> Result<Response, Problem> {
-    caller.require_operator()?;
+) -> Result<LiveFeed, Problem> {
     listener.tell_states(Watched::Sales, freshness).await
 }
 
@@ -129,7 +138,7 @@ impl Listener {
         what: &str,
         id: T::Id,
         freshness: Freshness,
-    ) -> Result<Response, Problem> {
+    ) -> Result<LiveFeed, Problem> {
         let reached = self.shared.log.reach(freshness).await?;
         let log_id = self.shared.store.known_log_id();
         let moments =
@@ -151,7 +160,7 @@ impl Listener {
     }
 
     /// Each new state of a thing.
-    async fn tell_states(self, watched: Watched, freshness: Freshness) -> Result<Response, Problem> {
+    async fn tell_states(self, watched: Watched, freshness: Freshness) -> Result<LiveFeed, Problem> {
         self.shared.checkpoints.show_this_log(watched.model(), freshness).await?;
         let reached = self.shared.checkpoints.reach(watched.model(), freshness).await?;
         let states = self.shared.live_states.follow(watched, self.after, freshness).await?;
@@ -168,7 +177,7 @@ impl Listener {
         self,
         events: impl Stream<Item = Result<Event, E>> + Send + 'static,
         reached: Reached,
-    ) -> Response
+    ) -> LiveFeed
     where
         E: Into<axum::BoxError> + 'static,
     {
@@ -181,7 +190,7 @@ impl Listener {
         // A proxy that gathers an answer before it passes it on would make it late.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-        response
+        LiveFeed(response)
     }
 }
 

@@ -2,29 +2,26 @@
 
 mod analytics;
 mod audit;
-pub mod carts;
+mod carts;
 mod events;
 mod history;
 mod live;
-pub mod order_view;
-pub mod orders;
+mod orders;
 mod prices;
-pub mod products;
+mod products;
 mod sales;
-pub mod stock;
+mod stock;
 
 use crate::analytics::Analytics;
 use crate::checkpoints::Checkpoints;
 use crate::database::Database;
 use crate::history::Readers;
 use crate::live::{Events, Log, States};
-use axum::Router;
 use axum::extract::FromRef;
 use event_store::EventStore;
 use http_boundary::OperatorToken;
+use http_routes::Routes;
 use std::time::Duration;
-
-pub use stock::StockView;
 
 /// What every handler can use.
 #[derive(Clone)]
@@ -49,9 +46,9 @@ impl FromRef<Shared> for OperatorToken {
     }
 }
 
-/// All queries.
-pub fn router(shared: Shared) -> Router {
-    Router::new()
+/// All queries: the table that everything else about them follows from.
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
         .merge(products::routes())
         .merge(stock::routes())
         .merge(carts::routes())
@@ -63,7 +60,6 @@ pub fn router(shared: Shared) -> Router {
         .merge(history::routes())
         .merge(prices::routes())
         .merge(audit::routes())
-        .with_state(shared)
 }
 
 /// All queries of a request see the database at one moment. The lock comes before that moment: no other version of

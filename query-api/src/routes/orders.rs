@@ -1,109 +1,31 @@
 use super::history::{AsOf, page_as_of};
-use super::order_view::{OrderPage, read};
 use super::{SNAPSHOT_OF_ORDERS, Shared};
-use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::answer::{Answer, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::history::OrderFold;
-use crate::page::{Page, PageRequest};
+use crate::page::PageRequest;
 use crate::parameters::{ending, given, starting};
-use axum::Router;
+use crate::views::{self, orders::OrderRow};
+use api::Page;
+use api::orders::{Order, OrderFilter, OrderSummary};
+use api::permission::{ManageOrders, Public};
 use axum::extract::State;
-use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{CountryCode, CustomerId, OrderId};
 use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
-use serde::{Deserialize, Serialize};
+use http_routes::{Allowed, Routes};
 use uuid::Uuid;
 
 const STATUSES: [&str; 7] =
     ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"];
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/orders", get(list)).route("/orders/{order_id}", get(one))
-}
-
-/// `from` and `to` are about the time at which the order was placed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    status: Option<String>,
-    country: Option<String>,
-    customer_id: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    /// Those whose shoppers people must give money back to, or all others.
-    to_refund: Option<bool>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-pub struct OrderView {
-    pub order_id: Uuid,
-    pub cart_id: Uuid,
-    pub customer_id: Option<String>,
-    pub country: String,
-    pub status: String,
-    /// For sending it, a part of the total.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shipping: Option<MoneyView>,
-    pub total: MoneyView,
-    pub paid: MoneyView,
-    pub refunded: MoneyView,
-    /// What people must give back: the gateway does not, or would not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to_refund: Option<MoneyView>,
-    pub line_count: i64,
-    pub units: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cancel_reason: Option<serde_json::Value>,
-    pub placed_at: DateTime<Utc>,
-    pub changed_at: DateTime<Utc>,
-    pub revision: i64,
-}
-
-pub struct OrderRow {
-    pub order_id: Uuid,
-    pub cart_id: Uuid,
-    pub customer_id: Option<String>,
-    pub country: String,
-    pub currency: String,
-    pub status: String,
-    pub shipping: Option<i64>,
-    pub total: i64,
-    pub paid: i64,
-    pub refunded: i64,
-    pub to_refund: i64,
-    pub lines: i64,
-    pub units: i64,
-    pub cancel_reason: Option<serde_json::Value>,
-    pub placed_at: DateTime<Utc>,
-    pub changed_at: DateTime<Utc>,
-    pub revision: i64,
-}
-
-impl From<OrderRow> for OrderView {
-    fn from(row: OrderRow) -> Self {
-        Self {
-            shipping: row.shipping.map(|shipping| MoneyView::new(shipping, &row.currency)),
-            total: MoneyView::new(row.total, &row.currency),
-            paid: MoneyView::new(row.paid, &row.currency),
-            refunded: MoneyView::new(row.refunded, &row.currency),
-            to_refund: (row.to_refund > 0).then(|| MoneyView::new(row.to_refund, &row.currency)),
-            order_id: row.order_id,
-            cart_id: row.cart_id,
-            customer_id: row.customer_id,
-            country: row.country,
-            status: row.status,
-            line_count: row.lines,
-            units: row.units,
-            cancel_reason: row.cancel_reason,
-            placed_at: row.placed_at,
-            changed_at: row.changed_at,
-            revision: row.revision,
-        }
-    }
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/orders", list, "Lists orders, newest first").get(
+        "/orders/{order_id}",
+        one,
+        "Shows an order, now or as of a point of its history",
+    )
 }
 
 fn invalid(error: impl std::fmt::Display) -> Problem {
@@ -112,12 +34,11 @@ fn invalid(error: impl std::fmt::Display) -> Problem {
 
 /// Newest first.
 async fn list(
+    _: Allowed<ManageOrders>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
-    Asked { filter, freshness }: Asked<Filter>,
-) -> Result<Answer<Page<OrderView>>, Problem> {
-    caller.require_operator()?;
+    Asked { filter, freshness }: Asked<OrderFilter>,
+) -> Result<Answer<Page<OrderSummary>>, Problem> {
     let page = PageRequest::<(DateTime<Utc>, Uuid)>::read(filter.limit, filter.cursor.as_deref())?;
     let status = given(filter.status.as_deref());
     if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
@@ -168,23 +89,24 @@ async fn list(
     .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderView::from), reached))
+    Ok(Answer::new(page.page(rows, |row| (row.placed_at, row.order_id), OrderSummary::from), reached))
 }
 
 async fn one(
+    _: Allowed<Public>,
     State(shared): State<Shared>,
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(order_id): PathParams<OrderId>,
     share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
-) -> Result<Answer<OrderPage>, Problem> {
+) -> Result<Answer<Order>, Problem> {
     if let Some(point) = filter.as_of {
         return page_as_of::<OrderFold>(&shared, caller, order_id, point, (freshness, &share)).await;
     }
     let reached = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;
-    let order = read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
+    let order = views::orders::read(&mut snapshot, order_id.0).await.map_err(failed_query)?;
     drop(snapshot);
     let order = order.ok_or_else(|| nothing("order", order_id, reached))?;
     let revision = order.order.revision;

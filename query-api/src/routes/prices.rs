@@ -1,48 +1,32 @@
 //! Who changed the price of a product, and which orders were sold at it.
 
 use super::{SNAPSHOT_OF_ORDERS, Shared};
-use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::answer::{Answer, failed_query, nothing};
 use crate::asker::Asker;
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
-use crate::history::{PricePeriod, price_periods};
-use crate::page::{Page, PageRequest};
-use axum::Router;
+use crate::history::{Priced, price_periods};
+use crate::page::PageRequest;
+use api::permission::ReadSales;
+use api::sales::{PriceFilter, PricePeriod, SoldLine};
+use api::{Amount, Page};
 use axum::extract::State;
-use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::Sku;
-use http_boundary::{Caller, Client, PathParams, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::{Client, PathParams, Problem};
+use http_routes::{Allowed, Routes};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/products/{sku}/prices", get(list))
-        .route("/products/{sku}/prices/{revision}/orders", get(orders))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-/// A price, and what was sold while it was asked for. Orders count by the time at which they were placed, whatever became
-/// of them.
-#[derive(Serialize)]
-struct PriceView {
-    #[serde(flatten)]
-    period: PricePeriod,
-    /// At this price.
-    orders: i64,
-    units: i64,
-    revenue: MoneyView,
-    /// In the same time, at another one: agreed with the customer, or confirmed just when it changed.
-    orders_at_other_prices: i64,
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .get("/products/{sku}/prices", list, "Every price that a product had at some moment, oldest first")
+        .get(
+            "/products/{sku}/prices/{revision}/orders",
+            orders,
+            "The orders that were placed while a price was asked for",
+        )
 }
 
 #[derive(Clone, Copy, Default)]
@@ -55,35 +39,36 @@ struct Sold {
 
 /// Every price that the product had at some moment, oldest first.
 async fn list(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
     PathParams(sku): PathParams<Sku>,
-    Asked { filter: wanted, freshness }: Asked<Wanted>,
-) -> Result<Answer<Page<PriceView>>, Problem> {
-    caller.require_operator()?;
+    Asked { filter: wanted, freshness }: Asked<PriceFilter>,
+) -> Result<Answer<Page<PricePeriod>>, Problem> {
     let page = PageRequest::<u64>::read(wanted.limit, wanted.cursor.as_deref())?;
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let periods =
         periods(&shared, &sku, freshness.asker).await?.ok_or_else(|| nothing("product", &sku, position))?;
-    let is_next = |period: &PricePeriod| page.after.is_none_or(|after| period.set.revision > after);
+    let is_next = |period: &Priced| page.after.is_none_or(|after| period.set.revision > after);
     let periods: Vec<_> = periods.into_iter().filter(is_next).take(page.limit + 1).collect();
     let mut snapshot = shared.database.snapshot(client, SNAPSHOT_OF_ORDERS).await?;
     let sold = sold(&mut snapshot, &sku, &periods).await.map_err(failed_query)?;
-    let view = |period: PricePeriod| {
+    let view = |period: Priced| {
         let sold = sold.get(&period.set.revision).copied().unwrap_or_default();
-        PriceView {
+        PricePeriod {
             orders: sold.orders,
             units: sold.units,
-            revenue: MoneyView::new(sold.revenue, &period.set.price.currency),
+            revenue: Amount::new(sold.revenue, &period.set.price.currency),
             orders_at_other_prices: sold.others,
-            period,
+            set: period.set,
+            from: period.from,
+            until: period.until,
         }
     };
     Ok(Answer::new(page.page(periods, |period| period.set.revision, view), position))
 }
 
-async fn periods(shared: &Shared, sku: &Sku, asker: Asker) -> Result<Option<Vec<PricePeriod>>, Problem> {
+async fn periods(shared: &Shared, sku: &Sku, asker: Asker) -> Result<Option<Vec<Priced>>, Problem> {
     let _reader = shared.readers.enter(asker).await?;
     Ok(price_periods(&shared.store, sku).await?)
 }
@@ -91,7 +76,7 @@ async fn periods(shared: &Shared, sku: &Sku, asker: Asker) -> Result<Option<Vec<
 async fn sold(
     snapshot: &mut PgConnection,
     sku: &Sku,
-    periods: &[PricePeriod],
+    periods: &[Priced],
 ) -> Result<HashMap<u64, Sold>, sqlx::Error> {
     let revisions: Vec<i64> = periods.iter().map(|period| period.set.revision.cast_signed()).collect();
     let prices: Vec<i64> = periods.iter().map(|period| period.set.price.amount).collect();
@@ -128,32 +113,17 @@ async fn sold(
         .collect())
 }
 
-/// A line of an order that was placed while a price was asked for.
-#[derive(Serialize)]
-struct SoldView {
-    order_id: Uuid,
-    placed_at: DateTime<Utc>,
-    status: String,
-    customer_id: Option<String>,
-    line_id: Uuid,
-    quantity: i64,
-    unit_price: MoneyView,
-    /// Whether that was the product's price.
-    at_this_price: bool,
-}
-
 /// The key of the last line of a page.
 type Key = (DateTime<Utc>, Uuid, i64);
 
 /// The orders of a price, in the order in which they were placed; those at another price in the same time among them.
 async fn orders(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
     PathParams((sku, revision)): PathParams<(Sku, u64)>,
-    Asked { filter: wanted, freshness }: Asked<Wanted>,
-) -> Result<Answer<Page<SoldView>>, Problem> {
-    caller.require_operator()?;
+    Asked { filter: wanted, freshness }: Asked<PriceFilter>,
+) -> Result<Answer<Page<SoldLine>>, Problem> {
     let page = PageRequest::<Key>::read(wanted.limit, wanted.cursor.as_deref())?;
     let position = shared.checkpoints.reach(ReadModel::Orders, freshness).await?;
     let mut periods = periods(&shared, &sku, freshness.asker).await?.unwrap_or_default().into_iter();
@@ -185,14 +155,14 @@ async fn orders(
     let page = page.page(
         rows,
         |row| (row.placed_at, row.order_id, row.number),
-        |row| SoldView {
+        |row| SoldLine {
             order_id: row.order_id,
             placed_at: row.placed_at,
             status: row.status,
             customer_id: row.customer_id,
             line_id: row.line_id,
             quantity: row.quantity,
-            unit_price: MoneyView::new(row.unit_price, &row.currency),
+            unit_price: Amount::new(row.unit_price, &row.currency),
             at_this_price: row.unit_price == price,
         },
     );

@@ -1,42 +1,26 @@
 use super::Shared;
 use super::history::{AsOf, page_as_of};
-use crate::answer::{Answer, MoneyView, failed_query, nothing};
+use crate::answer::{Answer, failed_query, nothing};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::history::ProductFold;
-use crate::page::{Page, PageRequest};
+use crate::page::PageRequest;
 use crate::parameters::given;
-use axum::Router;
+use api::permission::Public;
+use api::products::{Product, ProductFilter};
+use api::{Amount, Page};
 use axum::extract::State;
-use axum::routing::get;
 use chrono::{DateTime, Utc};
 use domain::{MerchantId, Sku};
 use http_boundary::{Caller, Client, ClientShare, PathParams, Problem};
-use serde::{Deserialize, Serialize};
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/products", get(list)).route("/products/{sku}", get(one))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    merchant_id: Option<String>,
-    retired: Option<bool>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-pub struct ProductView {
-    pub sku: String,
-    pub merchant_id: String,
-    pub name: String,
-    pub price: MoneyView,
-    pub retired: bool,
-    pub defined_at: DateTime<Utc>,
-    pub changed_at: DateTime<Utc>,
-    pub revision: i64,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/products", list, "Lists products by SKU").get(
+        "/products/{sku}",
+        one,
+        "Shows a product, now or as of a point of its history",
+    )
 }
 
 struct Row {
@@ -51,10 +35,10 @@ struct Row {
     revision: i64,
 }
 
-impl From<Row> for ProductView {
+impl From<Row> for Product {
     fn from(row: Row) -> Self {
         Self {
-            price: MoneyView::new(row.price, &row.currency),
+            price: Amount::new(row.price, &row.currency),
             sku: row.sku,
             merchant_id: row.merchant_id,
             name: row.name,
@@ -67,10 +51,11 @@ impl From<Row> for ProductView {
 }
 
 async fn list(
+    _: Allowed<Public>,
     State(shared): State<Shared>,
     client: Client,
-    Asked { filter, freshness }: Asked<Filter>,
-) -> Result<Answer<Page<ProductView>>, Problem> {
+    Asked { filter, freshness }: Asked<ProductFilter>,
+) -> Result<Answer<Page<Product>>, Problem> {
     let page = PageRequest::<String>::read(filter.limit, filter.cursor.as_deref())?;
     let merchant_id: Option<MerchantId> = given(filter.merchant_id.as_deref())
         .map(str::parse)
@@ -93,17 +78,18 @@ async fn list(
     .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
-    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), ProductView::from), reached))
+    Ok(Answer::new(page.page(rows, |row| row.sku.clone(), Product::from), reached))
 }
 
 async fn one(
+    _: Allowed<Public>,
     State(shared): State<Shared>,
     client: Client,
     caller: Result<Caller, Problem>,
     PathParams(sku): PathParams<Sku>,
     share: ClientShare,
     Asked { filter, freshness }: Asked<AsOf>,
-) -> Result<Answer<ProductView>, Problem> {
+) -> Result<Answer<Product>, Problem> {
     if let Some(point) = filter.as_of {
         return page_as_of::<ProductFold>(&shared, caller, &sku, point, (freshness, &share)).await;
     }

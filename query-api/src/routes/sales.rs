@@ -1,63 +1,24 @@
 use super::Shared;
-use crate::answer::{Answer, MoneyView, failed_query};
+use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
-use crate::page::{Page, PageRequest};
+use crate::page::PageRequest;
 use crate::parameters::{day, given};
-use axum::Router;
+use api::permission::ReadSales;
+use api::sales::{Sales, SalesFilter, SalesKey};
+use api::{Amount, Page};
 use axum::extract::State;
-use axum::routing::get;
 use chrono::NaiveDate;
 use domain::Currency;
-use http_boundary::{Caller, Client, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::{Client, Problem};
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/sales/days", get(days))
-        .route(
-            "/sales/skus",
-            get(|shared, client, caller, filter| keys("sku", shared, client, caller, filter)),
-        )
-        .route(
-            "/sales/merchants",
-            get(|shared, client, caller, filter| keys("merchant", shared, client, caller, filter)),
-        )
-        .route(
-            "/sales/countries",
-            get(|shared, client, caller, filter| keys("country", shared, client, caller, filter)),
-        )
-}
-
-/// Days (UTC), both inside.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    currency: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-struct SalesView {
-    #[serde(flatten)]
-    key: Key,
-    orders: i64,
-    lines: i64,
-    units: i64,
-    revenue: MoneyView,
-}
-
-/// What the row is about, under its own name.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Key {
-    Day(NaiveDate),
-    Sku(String),
-    MerchantId(String),
-    Country(String),
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
+        .get("/sales/days", days, "Sales by day, oldest first")
+        .get("/sales/skus", skus, "Sales by SKU, the largest revenue first")
+        .get("/sales/merchants", merchants, "Sales by merchant, the largest revenue first")
+        .get("/sales/countries", countries, "Sales by country, the largest revenue first")
 }
 
 struct Row {
@@ -84,12 +45,12 @@ struct Period {
     currency: Option<Currency>,
 }
 
-impl Filter {
-    fn period(&self) -> Result<Period, Problem> {
-        let currency = given(self.currency.as_deref()).map(str::parse).transpose();
-        Ok(Period {
-            from: day("from", self.from.as_deref())?,
-            to: day("to", self.to.as_deref())?,
+impl Period {
+    fn read(asked: &SalesFilter) -> Result<Self, Problem> {
+        let currency = given(asked.currency.as_deref()).map(str::parse).transpose();
+        Ok(Self {
+            from: day("from", asked.from.as_deref())?,
+            to: day("to", asked.to.as_deref())?,
             currency: currency
                 .map_err(|error: domain::money::InvalidCurrency| Problem::invalid(error.to_string()))?,
         })
@@ -98,13 +59,12 @@ impl Filter {
 
 /// By day, oldest first.
 async fn days(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
     client: Client,
-    caller: Caller,
-    Asked { filter, freshness }: Asked<Filter>,
-) -> Result<Answer<Page<SalesView>>, Problem> {
-    caller.require_operator()?;
-    let period = filter.period()?;
+    Asked { filter, freshness }: Asked<SalesFilter>,
+) -> Result<Answer<Page<Sales>>, Problem> {
+    let period = Period::read(&filter)?;
     let page = PageRequest::<(NaiveDate, String)>::read(filter.limit, filter.cursor.as_deref())?;
     let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
     let mut database = shared.database.connection(client).await?;
@@ -125,26 +85,40 @@ async fn days(
     .fetch_all(&mut *database)
     .await
     .map_err(failed_query)?;
-    let view = |row: DayRow| SalesView {
-        key: Key::Day(row.day),
+    let view = |row: DayRow| Sales {
+        key: SalesKey::Day(row.day),
         orders: row.orders,
         lines: row.lines,
         units: row.units,
-        revenue: MoneyView::new(row.revenue, &row.currency),
+        revenue: Amount::new(row.revenue, &row.currency),
     };
     Ok(Answer::new(page.page(rows, |row| (row.day, row.currency.clone()), view), reached))
 }
 
-/// By key, the largest revenue first.
-async fn keys(
+macro_rules! by_key {
+    ($($name:ident $dimension:literal),*) => {
+        $(
+            async fn $name(
+                _: Allowed<ReadSales>,
+                State(shared): State<Shared>,
+                client: Client,
+                asked: Asked<SalesFilter>,
+            ) -> Result<Answer<Page<Sales>>, Problem> {
+                by_key($dimension, &shared, client, asked).await
+            }
+        )*
+    };
+}
+
+by_key!(skus "sku", merchants "merchant", countries "country");
+
+async fn by_key(
     dimension: &'static str,
-    State(shared): State<Shared>,
+    shared: &Shared,
     client: Client,
-    caller: Caller,
-    Asked { filter, freshness }: Asked<Filter>,
-) -> Result<Answer<Page<SalesView>>, Problem> {
-    caller.require_operator()?;
-    let period = filter.period()?;
+    Asked { filter, freshness }: Asked<SalesFilter>,
+) -> Result<Answer<Page<Sales>>, Problem> {
+    let period = Period::read(&filter)?;
     let page = PageRequest::<(i64, String, String)>::read(filter.limit, filter.cursor.as_deref())?;
     let reached = shared.checkpoints.reach(ReadModel::Sales, freshness).await?;
     let (revenue, key, currency) = match &page.after {
@@ -179,16 +153,16 @@ async fn keys(
     .await
     .map_err(failed_query)?;
     let key_of = |row: &Row| (row.revenue, row.key.clone(), row.currency.clone());
-    let view = |row: Row| SalesView {
+    let view = |row: Row| Sales {
         key: match dimension {
-            "sku" => Key::Sku(row.key),
-            "merchant" => Key::MerchantId(row.key),
-            _ => Key::Country(row.key),
+            "sku" => SalesKey::Sku(row.key),
+            "merchant" => SalesKey::MerchantId(row.key),
+            _ => SalesKey::Country(row.key),
         },
         orders: row.orders,
         lines: row.lines,
         units: row.units,
-        revenue: MoneyView::new(row.revenue, &row.currency),
+        revenue: Amount::new(row.revenue, &row.currency),
     };
     Ok(Answer::new(page.page(rows, key_of, view), reached))
 }

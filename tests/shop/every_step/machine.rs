@@ -169,7 +169,7 @@ impl Machine {
 
     /// What the operator is told at an address.
     pub async fn get(&self, path: &str) -> Reply {
-        let request = self.client.get(format!("{}{path}", self.services.url)).bearer_auth(TOKEN);
+        let request = self.client.get(shop_client::address_of(&self.services.url, path)).bearer_auth(TOKEN);
         let response = request.send().await.expect("the service answers");
         Reply { status: response.status(), replayed: false, body: response.json().await.unwrap_or_default() }
     }
@@ -208,7 +208,7 @@ impl Machine {
     async fn send(&self, step: &Step, ids: &Ids) -> Reply {
         let path = step.path.replace("{cart}", ids.cart.as_deref().unwrap_or("none"));
         let path = path.replace("{order}", ids.order.as_deref().unwrap_or("none"));
-        let request = self.client.post(format!("{}{path}", self.services.url)).json(&step.body);
+        let request = self.client.post(shop_client::address_of(&self.services.url, &path)).json(&step.body);
         let request = request.bearer_auth(TOKEN).header("idempotency-key", &step.key);
         let request = if step.waits { request.header("prefer", "wait=20") } else { request };
         let response = request.timeout(Duration::from_secs(30)).send().await.expect("the service answers");
@@ -301,7 +301,7 @@ impl Services {
         };
         let commands = command_api::Application::build(config, &health).unwrap();
         let token = OperatorToken::new(TOKEN);
-        let router = commands.router().merge(health.routes(token.clone()));
+        let router = commands.routes().into_router().merge(health.routes(token.clone()));
         let limits = http_boundary::ClientLimitArgs::without_limits();
         let clients = http_boundary::ClientLimits::new(&limits, token, health.refusals().clone());
         let stop = CancellationToken::new();

@@ -187,7 +187,7 @@ pub fn stories() -> Vec<Story> {
             .check_out(None)
             .pay(APPROVED, 2500)
             .step("/orders/{order}/shipments", json!({ "merchant_id": "acme" }))
-            .step("/orders/{order}/rest/cancellation", json!({ "reason": "burnt" }))
+            .step("/orders/{order}/unshipped/cancellation", json!({ "reason": "burnt" }))
             .from("order.processing_started.v1"),
         Story::new("sold out and paid", "cancelled", [(0, 0), (10, 0)], &[("canceled", 2500, 0, 0)])
             .check_out(None)

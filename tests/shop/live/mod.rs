@@ -31,7 +31,7 @@ impl Listener {
     }
 
     pub async fn connect_by(client: &Client, url: &str, path: &str, last_event_id: Option<u64>) -> Self {
-        let request = client.get(format!("{url}{path}")).bearer_auth(TOKEN);
+        let request = client.get(shop_client::address_of(url, path)).bearer_auth(TOKEN);
         let request = match last_event_id {
             Some(id) => request.header("last-event-id", id.to_string()),
             None => request,

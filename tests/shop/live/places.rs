@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 async fn watch(shop: &Shop, path: &str) -> Response {
-    Client::new().get(format!("{}{path}", shop.url())).send().await.unwrap()
+    Client::new().get(shop_client::address_of(shop.url(), path)).send().await.unwrap()
 }
 
 #[sqlx::test(migrations = false)]

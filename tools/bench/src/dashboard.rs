@@ -108,7 +108,12 @@ impl Shop {
 
     /// The whole answer, as it stands.
     async fn bytes(&self, path: &str) -> Result<Vec<u8>, BenchError> {
-        let answer = self.http.get(format!("{}{path}", self.base)).send().await.map_err(BenchError::Http)?;
+        let answer = self
+            .http
+            .get(shop_client::address_of(&self.base, path))
+            .send()
+            .await
+            .map_err(BenchError::Http)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(BenchError::Http)?;
         if status.is_success() {

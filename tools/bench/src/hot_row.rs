@@ -58,6 +58,6 @@ fn envelope(correlation_id: Uuid) -> Envelope {
         causation_id: command_id,
         actor: "bench".to_owned(),
         occurred_at: Utc::now(),
-        fingerprint: String::new(),
+        fingerprint: executor::Fingerprint::none(),
     }
 }

@@ -127,7 +127,7 @@ impl SandboxProcess {
             "sandbox-gateway".to_owned(),
             "--listen=127.0.0.1:0".to_owned(),
             format!("--data-dir={}", folder.join("gateway").display()),
-            format!("--webhook-url=http://{service}/webhooks/payments"),
+            format!("--webhook-url=http://{service}/v1/webhooks/payments"),
             format!("--webhook-secret={secret}"),
         ];
         let mut program = Program::start("sandbox-gateway", folder, &args, None)?;

@@ -145,7 +145,7 @@ impl Shop {
         let (added, position) = answer(&path, add).await?;
         let acknowledged = Instant::now();
         let path = format!("/carts/{cart_id}?min-position={position}");
-        let read = self.http.get(format!("{}{path}", self.base)).header("prefer", PREFER);
+        let read = self.http.get(shop_client::address_of(&self.base, &path)).header("prefer", PREFER);
         let cart = answer(&path, read).await;
         let readable = acknowledged.elapsed();
         let is_there = match cart {
@@ -168,7 +168,9 @@ impl Shop {
     }
 
     fn post(&self, path: &str) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.base)).header("idempotency-key", Uuid::new_v4().to_string())
+        self.http
+            .post(shop_client::address_of(&self.base, path))
+            .header("idempotency-key", Uuid::new_v4().to_string())
     }
 }
 

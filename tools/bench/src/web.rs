@@ -117,7 +117,8 @@ impl Web {
     }
 
     async fn attempt(&self, ask: &Ask, body: String) -> reqwest::Result<(u16, Value)> {
-        let mut request = self.http.post(format!("{}{}", self.base, ask.path)).header(CONTENT_TYPE, JSON);
+        let mut request =
+            self.http.post(shop_client::address_of(&self.base, &ask.path)).header(CONTENT_TYPE, JSON);
         if let Some(key) = &ask.key {
             request = request.header(IDEMPOTENCY_KEY, key);
         }

@@ -49,7 +49,7 @@ fn envelope() -> Envelope {
         causation_id: id,
         actor: "test".to_owned(),
         occurred_at: Utc::now(),
-        fingerprint: String::new(),
+        fingerprint: crate::Fingerprint::none(),
     }
 }
 

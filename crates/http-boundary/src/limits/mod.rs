@@ -6,6 +6,7 @@ mod held;
 mod tests;
 
 use crate::{Caller, Client, HangUp, OperatorToken, Peer, Problem, ProxyArgs, Refusals};
+use api::problem;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -262,9 +263,7 @@ impl Limit {
         let wait = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         let burst = self.a_second.saturating_mul(self.burst_seconds);
         let problem = Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-requests",
-            "Too many requests come from this address",
+            problem::TOO_MANY_REQUESTS,
             format!(
                 "An address may send {} {} a second, and {burst} at once: send the next one in {wait} s.",
                 self.a_second, self.name

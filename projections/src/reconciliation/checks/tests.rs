@@ -66,7 +66,7 @@ fn books(events: &[(&str, Value)]) -> Books {
 
 /// What is waiting and what is wrong, so long after the last event.
 fn after(books: &Books, rests: TimeDelta) -> (u64, Vec<String>) {
-    let (mut report, mut found) = (Report::default(), Suspicions::default());
+    let (mut report, mut found) = (ReconciliationReport::default(), Suspicions::default());
     check_books(books, DateTime::UNIX_EPOCH + rests, &mut report, &mut found);
     let money = found.first.into_iter().filter(|suspicion| suspicion.check == Check::Money);
     (report.waiting, money.map(|suspicion| suspicion.what).collect())

@@ -1,5 +1,5 @@
 use super::{ExportError, Writer};
-use crate::audit::Record;
+use api::audit::AuditedEvent;
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ impl Csv {
 }
 
 impl Writer for Csv {
-    fn add(&mut self, record: &Record) -> Result<(), ExportError> {
+    fn add(&mut self, record: &AuditedEvent) -> Result<(), ExportError> {
         let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         self.0.write_record([
             &record.position.to_string(),

@@ -8,52 +8,17 @@ mod parquet;
 use self::csv::Csv;
 use self::ndjson::Ndjson;
 use self::parquet::Parquet;
-use super::Record;
+use super::record;
+use api::audit::AuditedEvent;
+use api::audit::ExportFormat;
 use async_stream::try_stream;
 use bytes::Bytes;
 use event_store::{EventStoreError, RecordedEvent};
 use futures::{Stream, StreamExt};
-use serde::Deserialize;
 use thiserror::Error;
 
 /// Events that are written at once.
 const CHUNK: usize = 500;
-
-/// The form of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    Ndjson,
-    Csv,
-    Parquet,
-}
-
-impl Format {
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Parquet => "application/vnd.apache.parquet",
-        }
-    }
-
-    /// The ending of the file's name.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Parquet => "parquet",
-        }
-    }
-
-    fn writer(self) -> Result<Box<dyn Writer>, ExportError> {
-        Ok(match self {
-            Self::Ndjson => Box::new(Ndjson::default()),
-            Self::Csv => Box::new(Csv::new()?),
-            Self::Parquet => Box::new(Parquet::new()?),
-        })
-    }
-}
 
 /// Why an export breaks off. Whoever receives it sees that its end is missing.
 #[derive(Debug, Error)]
@@ -72,7 +37,7 @@ pub enum ExportError {
 
 /// What writes a file of one form.
 trait Writer: Send {
-    fn add(&mut self, record: &Record) -> Result<(), ExportError>;
+    fn add(&mut self, record: &AuditedEvent) -> Result<(), ExportError>;
 
     /// What is ready to be sent.
     fn take(&mut self) -> Vec<u8>;
@@ -81,13 +46,21 @@ trait Writer: Send {
     fn finish(self: Box<Self>) -> Result<Vec<u8>, ExportError>;
 }
 
+fn writer_of(format: ExportFormat) -> Result<Box<dyn Writer>, ExportError> {
+    Ok(match format {
+        ExportFormat::Ndjson => Box::new(Ndjson::default()),
+        ExportFormat::Csv => Box::new(Csv::new()?),
+        ExportFormat::Parquet => Box::new(Parquet::new()?),
+    })
+}
+
 /// The file of these events, piece by piece.
 pub fn export(
-    format: Format,
+    format: ExportFormat,
     events: impl Stream<Item = Result<RecordedEvent, EventStoreError>> + Send + 'static,
 ) -> impl Stream<Item = Result<Bytes, ExportError>> + Send {
     try_stream! {
-        let mut writer = format.writer()?;
+        let mut writer = writer_of(format)?;
         for await chunk in events.chunks(CHUNK) {
             let events = chunk.into_iter().collect::<Result<Vec<_>, _>>()?;
             // To write takes a while, in which this thread can serve others.
@@ -106,7 +79,7 @@ fn write(
     events: &[RecordedEvent],
 ) -> Result<(Box<dyn Writer>, Vec<u8>), ExportError> {
     for event in events {
-        writer.add(&Record::from(event))?;
+        writer.add(&record(event))?;
     }
     let ready = writer.take();
     Ok((writer, ready))

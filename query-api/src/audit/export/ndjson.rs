@@ -1,12 +1,12 @@
 use super::{ExportError, Writer};
-use crate::audit::Record;
+use api::audit::AuditedEvent;
 
 /// One JSON object on each line.
 #[derive(Default)]
 pub struct Ndjson(Vec<u8>);
 
 impl Writer for Ndjson {
-    fn add(&mut self, record: &Record) -> Result<(), ExportError> {
+    fn add(&mut self, record: &AuditedEvent) -> Result<(), ExportError> {
         serde_json::to_writer(&mut self.0, record)?;
         self.0.push(b'\n');
         Ok(())

@@ -1,5 +1,5 @@
 use super::{ExportError, Writer};
-use crate::audit::Record;
+use api::audit::AuditedEvent;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -59,7 +59,7 @@ impl Parquet {
 }
 
 impl Writer for Parquet {
-    fn add(&mut self, record: &Record) -> Result<(), ExportError> {
+    fn add(&mut self, record: &AuditedEvent) -> Result<(), ExportError> {
         self.rows.add(record);
         if self.rows.position.len() >= MAX_ROWS || self.rows.bytes >= MAX_BYTES {
             self.write_row_group()?;
@@ -141,12 +141,12 @@ impl<T> Optional<T> {
 }
 
 impl Rows {
-    fn add(&mut self, record: &Record) {
+    fn add(&mut self, record: &AuditedEvent) {
         let text = |text: &str| ByteArray::from(text.as_bytes().to_vec());
         let id = |id: &uuid::Uuid| ByteArray::from(id.to_string().into_bytes());
         self.bytes += record.data.get().len() + record.metadata.get().len() + record.summary.len();
         // An unsigned 64-bit column holds the same bits.
-        self.position.push(record.position.value().cast_signed());
+        self.position.push(record.position.cast_signed());
         self.stream.push(text(&record.stream));
         self.revision.push(record.revision.cast_signed());
         self.event_id.push(id(&record.event_id));

@@ -39,7 +39,7 @@ fn foreign(number: u64) -> RecordedEvent {
     RecordedEvent { data: vec![0xff].into(), metadata: Vec::new().into(), ..event(number) }
 }
 
-async fn file(format: Format, events: Vec<RecordedEvent>) -> Vec<u8> {
+async fn file(format: ExportFormat, events: Vec<RecordedEvent>) -> Vec<u8> {
     let pieces: Vec<Bytes> =
         export(format, stream::iter(events.into_iter().map(Ok))).try_collect().await.unwrap();
     pieces.concat()
@@ -47,13 +47,13 @@ async fn file(format: Format, events: Vec<RecordedEvent>) -> Vec<u8> {
 
 #[tokio::test]
 async fn ndjson_has_an_object_for_each_event() {
-    let file = file(Format::Ndjson, vec![event(1), foreign(2)]).await;
+    let file = file(ExportFormat::Ndjson, vec![event(1), foreign(2)]).await;
     let lines: Vec<Value> = file
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
     assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0], serde_json::to_value(Record::from(&event(1))).unwrap());
+    assert_eq!(lines[0], serde_json::to_value(record(&event(1))).unwrap());
     assert_eq!((&lines[0]["data"]["delta"], &lines[0]["actor"]), (&json!(1), &json!("shopper")));
     assert_eq!(
         (&lines[1]["data"], &lines[1]["actor"]),
@@ -63,7 +63,7 @@ async fn ndjson_has_an_object_for_each_event() {
 
 #[tokio::test]
 async fn csv_can_be_read_back() {
-    let file = file(Format::Csv, (0..1_200).map(event).collect()).await;
+    let file = file(ExportFormat::Csv, (0..1_200).map(event).collect()).await;
     let mut reader = ::csv::Reader::from_reader(file.as_slice());
     assert_eq!(reader.headers().unwrap().iter().next_back(), Some("metadata"));
     let rows: Vec<_> = reader.records().collect::<Result<_, _>>().unwrap();
@@ -77,12 +77,12 @@ async fn csv_can_be_read_back() {
 #[tokio::test]
 async fn parquet_can_be_read_back() {
     let events: Vec<RecordedEvent> = (0..1_200).map(event).chain([foreign(1_200)]).collect();
-    let file = file(Format::Parquet, events.clone()).await;
+    let file = file(ExportFormat::Parquet, events.clone()).await;
     let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
     let rows: Vec<Value> = reader.get_row_iter(None).unwrap().map(|row| as_json(&row.unwrap())).collect();
     assert_eq!(rows.len(), events.len());
     for (row, event) in rows.iter().zip(&events) {
-        let record = Record::from(event);
+        let record = record(event);
         assert_eq!(row["position"], event.position.value());
         assert_eq!(row["stream"], event.stream.as_str());
         assert_eq!(row["revision"], event.revision);
@@ -114,9 +114,9 @@ fn as_json(row: &Row) -> Value {
 
 #[tokio::test]
 async fn a_selection_without_events_is_a_file_all_the_same() {
-    assert!(file(Format::Ndjson, vec![]).await.is_empty());
-    assert!(file(Format::Csv, vec![]).await.starts_with(b"position,stream,"));
-    let empty = SerializedFileReader::new(Bytes::from(file(Format::Parquet, vec![]).await)).unwrap();
+    assert!(file(ExportFormat::Ndjson, vec![]).await.is_empty());
+    assert!(file(ExportFormat::Csv, vec![]).await.starts_with(b"position,stream,"));
+    let empty = SerializedFileReader::new(Bytes::from(file(ExportFormat::Parquet, vec![]).await)).unwrap();
     assert_eq!(empty.get_row_iter(None).unwrap().count(), 0);
 }
 
@@ -130,7 +130,7 @@ async fn a_long_parquet_file_leaves_the_memory_row_group_by_row_group() {
         counted.fetch_add(1, Ordering::Relaxed);
         Ok(event(number))
     });
-    let mut pieces = std::pin::pin!(export(Format::Parquet, events));
+    let mut pieces = std::pin::pin!(export(ExportFormat::Parquet, events));
     let (mut file, mut read_before, mut largest) = (Vec::new(), 0, 0);
     while let Some(piece) = pieces.try_next().await.unwrap() {
         let now = read.load(Ordering::Relaxed);
@@ -153,6 +153,6 @@ async fn a_long_parquet_file_leaves_the_memory_row_group_by_row_group() {
 #[tokio::test]
 async fn a_log_that_breaks_off_breaks_the_file_off() {
     let broken = Err(EventStoreError::Unavailable("gone".to_owned()));
-    let pieces: Vec<_> = export(Format::Ndjson, stream::iter([Ok(event(1)), broken])).collect().await;
+    let pieces: Vec<_> = export(ExportFormat::Ndjson, stream::iter([Ok(event(1)), broken])).collect().await;
     assert!(matches!(pieces.last(), Some(Err(ExportError::EventStore(_)))));
 }

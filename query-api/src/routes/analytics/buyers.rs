@@ -2,55 +2,30 @@
 
 use super::filters::checked;
 use super::funnel::share;
-use super::period::{Bucket, Period, PeriodView, Span, in_utc, spans};
+use super::period::{Period, in_utc, spans};
 use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::routes::Shared;
-use axum::Router;
+use api::analytics::{Bucket, Buyers, BuyersFilter, Cohort, CohortMonth, Cohorts};
+use api::permission::ReadSales;
 use axum::extract::State;
-use axum::routing::get;
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/analytics/buyers", get(buyers)).route("/analytics/cohorts", get(cohorts))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    time_zone: Option<String>,
-    country: Option<String>,
-    currency: Option<String>,
-}
-
-/// Counted by paid orders. With a filter, only the orders that pass it are looked at.
-#[derive(Serialize)]
-struct Buyers {
-    #[serde(flatten)]
-    period: PeriodView,
-    /// Customers who paid an order in the period.
-    buyers: i64,
-    /// Those among them who had paid none before.
-    new: i64,
-    /// Those among them who have paid another one, in the period or before.
-    repeat: i64,
-    repeat_share: Option<f64>,
-    /// Orders of these buyers in the period.
-    orders: i64,
-    /// Orders of guests: nobody knows whose they are.
-    guest_orders: i64,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/analytics/buyers", buyers, "Who bought in a period, and who bought again").get(
+        "/analytics/cohorts",
+        cohorts,
+        "Who buys again, by the month of the first order",
+    )
 }
 
 async fn buyers(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
+    Asked { filter: asked, freshness }: Asked<BuyersFilter>,
 ) -> Result<Answer<Buyers>, Problem> {
-    caller.require_operator()?;
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let filters = checked(&None, &None, &asked.country, &asked.currency)?;
     let analytics = &shared.analytics;
@@ -89,39 +64,11 @@ async fn buyers(
     Ok(Answer::new(buyers, position))
 }
 
-#[derive(Serialize)]
-struct Cohorts {
-    #[serde(flatten)]
-    period: PeriodView,
-    cohorts: Vec<Cohort>,
-}
-
-/// The customers whose first paid order fell into a month.
-#[derive(Serialize)]
-struct Cohort {
-    #[serde(flatten)]
-    month: Span,
-    buyers: i64,
-    /// This month and each later one of the period.
-    months: Vec<LaterMonth>,
-}
-
-#[derive(Default, Clone, Serialize)]
-struct LaterMonth {
-    /// Months after the first.
-    after: usize,
-    /// Customers of the cohort who paid an order in it.
-    buyers: i64,
-    share: Option<f64>,
-    orders: i64,
-}
-
 async fn cohorts(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
+    Asked { filter: asked, freshness }: Asked<BuyersFilter>,
 ) -> Result<Answer<Cohorts>, Problem> {
-    caller.require_operator()?;
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let bounds = period.bounds(Bucket::Month)?;
     let filters = checked(&None, &None, &asked.country, &asked.currency)?;
@@ -154,7 +101,7 @@ async fn cohorts(
     let mut cohorts: Vec<Cohort> = spans(&bounds)
         .enumerate()
         .map(|(number, month)| {
-            let later = (0..months - number).map(|after| LaterMonth { after, ..LaterMonth::default() });
+            let later = (0..months - number).map(|after| CohortMonth { after, ..CohortMonth::default() });
             Cohort { month, buyers: 0, months: later.collect() }
         })
         .collect();

@@ -1,55 +1,27 @@
 //! How many carts come how far.
 
 use super::filters::checked;
-use super::period::{Period, PeriodView};
+use super::period::Period;
 use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::routes::Shared;
-use axum::Router;
+use api::analytics::{Funnel, FunnelFilter, FunnelStage};
+use api::permission::ReadSales;
 use axum::extract::State;
-use axum::routing::get;
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/analytics/funnel", get(funnel))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    time_zone: Option<String>,
-    currency: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Funnel {
-    #[serde(flatten)]
-    period: PeriodView,
-    stages: Vec<Stage>,
-    /// Carts that somebody gave up.
-    abandoned: i64,
-}
-
-#[derive(Serialize)]
-struct Stage {
-    stage: &'static str,
-    count: i64,
-    /// Of all carts, and of the stage before; none where there are none.
-    share_of_carts: Option<f64>,
-    share_of_previous: Option<f64>,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/analytics/funnel", funnel, "How many carts come how far")
 }
 
 /// Of the carts that were opened in the period, how many have come to each stage by now.
 async fn funnel(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
+    Asked { filter: asked, freshness }: Asked<FunnelFilter>,
 ) -> Result<Answer<Funnel>, Problem> {
-    caller.require_operator()?;
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let filters = checked(&None, &None, &None, &asked.currency)?;
     let analytics = &shared.analytics;
@@ -74,8 +46,8 @@ async fn funnel(
         ("delivered", row.delivered),
     ];
     let mut previous = row.carts;
-    let stages = counts.into_iter().map(|(stage, count)| Stage {
-        stage,
+    let stages = counts.into_iter().map(|(stage, count)| FunnelStage {
+        stage: stage.to_owned(),
         count,
         share_of_carts: share(count, row.carts),
         share_of_previous: share(count, std::mem::replace(&mut previous, count)),

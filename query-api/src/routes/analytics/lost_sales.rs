@@ -1,61 +1,21 @@
 //! What shoppers wanted and stock refused.
 
 use super::filters::checked;
-use super::period::{Bucket, Period, PeriodView, Span, in_utc, spans};
-use crate::answer::{Answer, MoneyView, failed_query};
+use super::period::{Period, in_utc, spans};
+use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::routes::Shared;
-use axum::Router;
+use api::Amount;
+use api::analytics::{LostSales, LostSalesBucket, LostSalesSeries, RevenueFilter};
+use api::permission::ReadSales;
 use axum::extract::State;
-use axum::routing::get;
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 use std::collections::{BTreeSet, HashMap};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/analytics/lost-sales", get(lost_sales))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    time_zone: Option<String>,
-    bucket: Option<Bucket>,
-    sku: Option<String>,
-    merchant: Option<String>,
-    country: Option<String>,
-    currency: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Series {
-    #[serde(flatten)]
-    period: PeriodView,
-    bucket: Bucket,
-    buckets: Vec<BucketView>,
-}
-
-#[derive(Serialize)]
-struct BucketView {
-    #[serde(flatten)]
-    span: Span,
-    lost: Vec<LostView>,
-}
-
-#[derive(Serialize)]
-struct LostView {
-    currency: String,
-    /// Orders that were called off for lack of stock.
-    orders: i64,
-    /// Units that were asked for of what was short.
-    units: i64,
-    /// The units among them that were not there.
-    missing: i64,
-    /// The price of all that were asked for.
-    amount: MoneyView,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/analytics/lost-sales", lost_sales, "What shoppers wanted and stock refused")
 }
 
 #[derive(Default)]
@@ -69,11 +29,10 @@ struct Row {
 }
 
 async fn lost_sales(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
-) -> Result<Answer<Series>, Problem> {
-    caller.require_operator()?;
+    Asked { filter: asked, freshness }: Asked<RevenueFilter>,
+) -> Result<Answer<LostSalesSeries>, Problem> {
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let bucket = asked.bucket.unwrap_or_default();
     let bounds = period.bounds(bucket)?;
@@ -110,20 +69,20 @@ async fn lost_sales(
         let of = |currency: &String| {
             lost.get(&(number, currency.as_str())).copied().unwrap_or(&none).view(currency)
         };
-        BucketView { span, lost: currencies.iter().map(of).collect() }
+        LostSalesBucket { span, lost: currencies.iter().map(of).collect() }
     };
     let buckets = (0..).zip(spans(&bounds)).map(view).collect();
-    Ok(Answer::new(Series { period: period.view(), bucket, buckets }, position))
+    Ok(Answer::new(LostSalesSeries { period: period.view(), bucket, buckets }, position))
 }
 
 impl Row {
-    fn view(&self, currency: &str) -> LostView {
-        LostView {
+    fn view(&self, currency: &str) -> LostSales {
+        LostSales {
             currency: currency.to_owned(),
             orders: self.orders,
             units: self.units,
             missing: self.missing,
-            amount: MoneyView::new(self.amount, currency),
+            amount: Amount::new(self.amount, currency),
         }
     }
 }

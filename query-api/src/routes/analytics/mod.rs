@@ -18,11 +18,11 @@ mod stock_outs;
 mod time_in_state;
 
 use super::Shared;
-use axum::Router;
+use http_routes::Routes;
 
 /// All of them.
-pub fn routes() -> Router<Shared> {
-    Router::new()
+pub fn routes() -> Routes<Shared> {
+    Routes::new()
         .merge(revenue::routes())
         .merge(sellers::routes())
         .merge(orders::routes())

@@ -1,64 +1,28 @@
 //! Orders by the time at which they were placed: their states, their average value, and how many items they have.
 
 use super::filters::checked;
-use super::period::{Bucket, Period, PeriodView, Span, in_utc, spans};
-use crate::answer::{Answer, MoneyView, failed_query};
+use super::period::{Period, in_utc, spans};
+use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::routes::Shared;
-use axum::Router;
+use api::Amount;
+use api::analytics::{OrdersBucket, OrdersFigures, OrdersFilter, OrdersSeries};
+use api::permission::ReadSales;
 use axum::extract::State;
-use axum::routing::get;
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All states there are, so that one without orders is told too.
 const STATES: [&str; 7] = ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"];
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/analytics/orders", get(orders))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    time_zone: Option<String>,
-    bucket: Option<Bucket>,
-    country: Option<String>,
-    currency: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Series {
-    #[serde(flatten)]
-    period: PeriodView,
-    bucket: Bucket,
-    buckets: Vec<BucketView>,
-}
-
-#[derive(Serialize)]
-struct BucketView {
-    #[serde(flatten)]
-    span: Span,
-    orders: Vec<OrdersView>,
-}
-
-#[derive(Serialize)]
-struct OrdersView {
-    currency: String,
-    placed: i64,
-    /// How many of these are in each state now.
-    states: BTreeMap<&'static str, i64>,
-    /// How many of these were ever paid.
-    paid: i64,
-    /// What the paid ones cost, with the charge for sending.
-    paid_total: MoneyView,
-    /// Of the paid ones; none if there are none.
-    average_order_value: Option<MoneyView>,
-    items_per_order: Option<f64>,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get(
+        "/analytics/orders",
+        orders,
+        "Orders by the time at which they were placed: their status, their average value, their items",
+    )
 }
 
 /// Orders of one bucket, currency and state.
@@ -83,11 +47,10 @@ struct Sums {
 }
 
 async fn orders(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
-) -> Result<Answer<Series>, Problem> {
-    caller.require_operator()?;
+    Asked { filter: asked, freshness }: Asked<OrdersFilter>,
+) -> Result<Answer<OrdersSeries>, Problem> {
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let bucket = asked.bucket.unwrap_or_default();
     let bounds = period.bounds(bucket)?;
@@ -119,10 +82,10 @@ async fn orders(
     let none = Sums::default();
     let view = |(number, span)| {
         let of = |currency: &String| sums.get(&(number, currency.as_str())).unwrap_or(&none).view(currency);
-        BucketView { span, orders: currencies.iter().map(of).collect() }
+        OrdersBucket { span, orders: currencies.iter().map(of).collect() }
     };
     let buckets = (0..).zip(spans(&bounds)).map(view).collect();
-    Ok(Answer::new(Series { period: period.view(), bucket, buckets }, position))
+    Ok(Answer::new(OrdersSeries { period: period.view(), bucket, buckets }, position))
 }
 
 fn summed(rows: &[Row]) -> HashMap<(i32, &str), Sums> {
@@ -141,16 +104,17 @@ fn summed(rows: &[Row]) -> HashMap<(i32, &str), Sums> {
 }
 
 impl Sums {
-    fn view(&self, currency: &str) -> OrdersView {
+    fn view(&self, currency: &str) -> OrdersFigures {
         let has_paid = self.paid > 0;
-        OrdersView {
+        OrdersFigures {
             currency: currency.to_owned(),
             placed: self.placed,
-            states: STATES.map(|state| (state, self.states.get(state).copied().unwrap_or(0))).into(),
+            states: STATES
+                .map(|state| (state.to_owned(), self.states.get(state).copied().unwrap_or(0)))
+                .into(),
             paid: self.paid,
-            paid_total: MoneyView::new(self.paid_total, currency),
-            average_order_value: has_paid
-                .then(|| MoneyView::new(rounded(self.paid_total, self.paid), currency)),
+            paid_total: Amount::new(self.paid_total, currency),
+            average_order_value: has_paid.then(|| Amount::new(rounded(self.paid_total, self.paid), currency)),
             items_per_order: has_paid.then(|| per(self.paid_units, self.paid)),
         }
     }

@@ -1,13 +1,13 @@
 //! Periods of time in a time zone, and what they are divided into.
 
 use crate::parameters::given;
+use api::analytics::{Bucket, Span};
 use chrono::{
     DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc,
 };
 use chrono_tz::Tz;
 use event_store::read_time;
 use http_boundary::Problem;
-use serde::{Deserialize, Serialize};
 
 /// A week by the minute.
 const MAX_BUCKETS: usize = 10_080;
@@ -17,30 +17,6 @@ const MAX_BUCKETS: usize = 10_080;
 pub struct Period {
     pub from: DateTime<Tz>,
     pub to: DateTime<Tz>,
-}
-
-/// A period as answers show it.
-#[derive(Debug, Serialize)]
-pub struct PeriodView {
-    pub from: String,
-    pub to: String,
-    pub time_zone: &'static str,
-}
-
-/// What a period is divided into.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bucket {
-    Minute,
-    Hour,
-    #[default]
-    Day,
-    /// From Monday on.
-    Week,
-    Month,
-    Year,
-    /// All of it at once.
-    Period,
 }
 
 impl Period {
@@ -68,8 +44,12 @@ impl Period {
         Ok(Self { from, to })
     }
 
-    pub fn view(&self) -> PeriodView {
-        PeriodView { from: text(self.from), to: text(self.to), time_zone: self.from.timezone().name() }
+    pub fn view(&self) -> api::analytics::Period {
+        api::analytics::Period {
+            from: text(self.from),
+            to: text(self.to),
+            time_zone: self.from.timezone().name().to_owned(),
+        }
     }
 
     pub fn start(&self) -> DateTime<Utc> {
@@ -96,13 +76,6 @@ impl Period {
         }
         Ok(bounds)
     }
-}
-
-/// The start of a bucket, and its end.
-#[derive(Debug, Serialize)]
-pub struct Span {
-    pub start: String,
-    pub end: String,
 }
 
 /// The buckets between the bounds.

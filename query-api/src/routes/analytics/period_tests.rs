@@ -1,4 +1,5 @@
-use super::period::{Bucket, Period};
+use super::period::Period;
+use api::analytics::Bucket;
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 

@@ -1,65 +1,34 @@
 //! How long orders stay in each state.
 
 use super::filters::checked;
-use super::period::{Period, PeriodView};
+use super::period::Period;
 use crate::answer::{Answer, failed_query};
 use crate::checkpoints::ReadModel;
 use crate::freshness::Asked;
 use crate::routes::Shared;
-use axum::Router;
+use api::analytics::{BuyersFilter, StateTimes, TimeInState};
+use api::permission::ReadSales;
 use axum::extract::State;
-use axum::routing::get;
-use http_boundary::{Caller, Problem};
-use serde::{Deserialize, Serialize};
+use http_boundary::Problem;
+use http_routes::{Allowed, Routes};
 
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/analytics/time-in-state", get(time_in_state))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    from: Option<String>,
-    to: Option<String>,
-    time_zone: Option<String>,
-    country: Option<String>,
-    currency: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TimeInState {
-    #[serde(flatten)]
-    period: PeriodView,
-    states: Vec<StateView>,
-}
-
-/// A state that orders pass through.
-#[derive(Serialize)]
-struct StateView {
-    state: String,
-    /// Orders that have left it.
-    left: i64,
-    /// Orders that are in it now.
-    stay: i64,
-    /// Of those that have left it; none if there are none.
-    p50_seconds: Option<f64>,
-    p95_seconds: Option<f64>,
+pub fn routes() -> Routes<Shared> {
+    Routes::new().get("/analytics/time-in-state", time_in_state, "How long orders stay in each status")
 }
 
 /// Of the orders that were placed in the period. What is recorded of the past need not come in its order: nobody stays
 /// for less than no time.
 async fn time_in_state(
+    _: Allowed<ReadSales>,
     State(shared): State<Shared>,
-    caller: Caller,
-    Asked { filter: asked, freshness }: Asked<Filter>,
+    Asked { filter: asked, freshness }: Asked<BuyersFilter>,
 ) -> Result<Answer<TimeInState>, Problem> {
-    caller.require_operator()?;
     let period = Period::read(asked.from.as_deref(), asked.to.as_deref(), asked.time_zone.as_deref())?;
     let filters = checked(&None, &None, &asked.country, &asked.currency)?;
     let analytics = &shared.analytics;
     let position = analytics.checkpoints.reach(ReadModel::AnalyticsOrders, freshness).await?;
     let states = sqlx::query_as!(
-        StateView,
+        StateTimes,
         r#"WITH stays AS (
                SELECT s.number, s.entered,
                       CASE WHEN s.left_at IS NOT NULL

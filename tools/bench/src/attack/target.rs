@@ -133,7 +133,7 @@ impl Target {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.service)
+        shop_client::address_of(&format!("http://{}", self.service), path)
     }
 
     /// A command under a new key.

@@ -95,7 +95,10 @@ async fn read(asking: &Asking, answers: &BTreeMap<String, Value>, stop: &Cancell
 
 impl Asking {
     async fn ask(&self, path: &str) -> Result<Value, BenchError> {
-        let request = self.http.get(format!("{}{path}", self.url)).header(AUTHORIZATION, &self.authorization);
+        let request = self
+            .http
+            .get(shop_client::address_of(&self.url, path))
+            .header(AUTHORIZATION, &self.authorization);
         let answer = request.send().await.map_err(BenchError::Http)?;
         let status = answer.status();
         let body: Value = answer.json().await.map_err(BenchError::Http)?;

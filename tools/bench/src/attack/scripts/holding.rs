@@ -16,7 +16,7 @@ const TO_SEND: Duration = Duration::from_secs(5);
 /// Bytes of a body that come at once.
 const AT_ONCE: usize = 120_000;
 /// What takes the largest bodies of strangers. There need not be such a cart.
-const LINES: &str = "POST /carts/01900000-0000-7000-8000-000000000000/lines HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n";
+const LINES: &str = "POST /v1/carts/01900000-0000-7000-8000-000000000000/lines HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n";
 /// Chunks of a body, of one byte each.
 const CHUNKS: usize = 60_000;
 
@@ -33,7 +33,7 @@ pub async fn silent(attack: Attack, _: usize) {
 
 /// One request whose head never ends.
 pub async fn slow_head(attack: Attack, _: usize) {
-    let first = b"POST /carts HTTP/1.1\r\nhost: shop\r\nx-slow: ".to_vec();
+    let first = b"POST /v1/carts HTTP/1.1\r\nhost: shop\r\nx-slow: ".to_vec();
     hold(&attack, &Says { first, then: Some(b'x') }).await;
 }
 

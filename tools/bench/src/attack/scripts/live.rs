@@ -38,7 +38,7 @@ async fn one(attack: &Attack, path: &str) -> Option<()> {
         return None;
     };
     let _open = attack.tally.open();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: shop\r\nlast-event-id: 0\r\n\r\n");
+    let request = format!("GET /v1{path} HTTP/1.1\r\nhost: shop\r\nlast-event-id: 0\r\n\r\n");
     let mut beginning = [0; "HTTP/1.1 200".len()];
     stream.write_all(request.as_bytes()).await.ok()?;
     if stream.read_exact(&mut beginning).await.is_err() {

@@ -1,123 +1,56 @@
 //! All that is known of one order.
 
-use super::orders::{OrderRow, OrderView};
-use crate::answer::MoneyView;
+use api::Amount;
+use api::orders::{Order, OrderEvent, OrderLine, OrderStock, OrderSummary, Payment, Refund, Shipment};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-#[derive(Serialize)]
-pub struct OrderPage {
-    #[serde(flatten)]
-    pub order: OrderView,
-    pub lines: Vec<LineView>,
-    /// What stock last answered, for each SKU.
-    pub stock: Vec<StockView>,
-    pub payments: Vec<PaymentView>,
-    pub refunds: Vec<RefundView>,
-    pub shipments: Vec<ShipmentView>,
-    pub history: Vec<HistoryView>,
-}
-
-#[derive(Serialize)]
-pub struct LineView {
-    pub line_id: Uuid,
-    pub sku: String,
-    pub merchant_id: String,
-    pub name: String,
-    pub quantity: i64,
-    /// Units that will not be sent.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub given_up: i64,
-    pub unit_price: MoneyView,
-    pub amount: MoneyView,
-}
-
-#[derive(Serialize)]
-pub struct StockView {
-    pub sku: String,
-    pub quantity: i64,
-    /// unanswered, held, refused, committed, shipped, released
-    pub phase: String,
-    /// What was there when it refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub available: Option<u64>,
-    /// Units that left while others stayed, or were given up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shipped: Option<u64>,
-    /// Units that were given up and that stock has back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub released: Option<u64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(units: &i64) -> bool {
-    *units == 0
-}
-
-#[derive(Serialize)]
-pub struct PaymentView {
-    pub payment_id: Uuid,
-    pub amount: MoneyView,
-    /// recorded, requested, started, requires_action, authorized, declined, captured, voided
+/// A row of the list.
+pub struct OrderRow {
+    pub order_id: Uuid,
+    pub cart_id: Uuid,
+    pub customer_id: Option<String>,
+    pub country: String,
+    pub currency: String,
     pub status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
-    /// How the payment gateway names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub intent: Option<String>,
-    /// Where the shopper must go while it is `requires_action`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redirect_url: Option<String>,
-    /// Why it was declined.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-    pub occurred_at: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-pub struct RefundView {
-    pub refund_id: Uuid,
-    /// The payment that the gateway takes it from; none if people gave it back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub payment_id: Option<Uuid>,
-    pub amount: MoneyView,
-    /// requested, done, refused
-    pub status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
-    /// Why the gateway would not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-    pub occurred_at: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-pub struct ShipmentView {
-    pub shipment_id: Uuid,
-    pub merchant_id: String,
-    pub lines: serde_json::Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tracking: Option<serde_json::Value>,
-    pub sent_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivered_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Serialize)]
-pub struct HistoryView {
+    pub shipping: Option<i64>,
+    pub total: i64,
+    pub paid: i64,
+    pub refunded: i64,
+    pub to_refund: i64,
+    pub lines: i64,
+    pub units: i64,
+    pub cancel_reason: Option<serde_json::Value>,
+    pub placed_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
     pub revision: i64,
-    pub position: i64,
-    #[serde(rename = "type")]
-    pub event_type: String,
-    pub summary: String,
-    pub actor: String,
-    pub occurred_at: DateTime<Utc>,
+}
+
+impl From<OrderRow> for OrderSummary {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            shipping: row.shipping.map(|shipping| Amount::new(shipping, &row.currency)),
+            total: Amount::new(row.total, &row.currency),
+            paid: Amount::new(row.paid, &row.currency),
+            refunded: Amount::new(row.refunded, &row.currency),
+            to_refund: (row.to_refund > 0).then(|| Amount::new(row.to_refund, &row.currency)),
+            order_id: row.order_id,
+            cart_id: row.cart_id,
+            customer_id: row.customer_id,
+            country: row.country,
+            status: row.status,
+            line_count: row.lines,
+            units: row.units,
+            cancel_reason: row.cancel_reason,
+            placed_at: row.placed_at,
+            changed_at: row.changed_at,
+            revision: row.revision,
+        }
+    }
 }
 
 /// As the projection writes it.
@@ -131,7 +64,7 @@ struct StockAnswer {
 }
 
 /// Reads everything from one snapshot.
-pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<OrderPage>, sqlx::Error> {
+pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<Order>, sqlx::Error> {
     let order = sqlx::query_as!(
         OrderRow,
         r#"SELECT order_id, cart_id, customer_id, country, currency, status, shipping, total, paid, refunded, lines,
@@ -152,7 +85,7 @@ pub async fn read(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Option<
     .await?;
     let Some(order) = order else { return Ok(None) };
     let lines = lines(snapshot, order_id, &order.currency).await?;
-    Ok(Some(OrderPage {
+    Ok(Some(Order {
         stock: stock(snapshot, order_id, &lines).await?,
         payments: payments(snapshot, order_id).await?,
         refunds: refunds(snapshot, order_id).await?,
@@ -167,7 +100,7 @@ async fn lines(
     snapshot: &mut PgConnection,
     order_id: Uuid,
     currency: &str,
-) -> Result<Vec<LineView>, sqlx::Error> {
+) -> Result<Vec<OrderLine>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT line_id, sku, merchant_id, name, quantity, given_up, unit_price
          FROM order_lines WHERE order_id = $1 ORDER BY number",
@@ -175,15 +108,15 @@ async fn lines(
     )
     .fetch_all(snapshot)
     .await?;
-    let lines = rows.into_iter().map(|row| LineView {
+    let lines = rows.into_iter().map(|row| OrderLine {
         line_id: row.line_id,
         sku: row.sku,
         merchant_id: row.merchant_id,
         name: row.name,
         quantity: row.quantity,
         given_up: row.given_up,
-        unit_price: MoneyView::new(row.unit_price, currency),
-        amount: MoneyView::new(row.quantity.saturating_mul(row.unit_price), currency),
+        unit_price: Amount::new(row.unit_price, currency),
+        amount: Amount::new(row.quantity.saturating_mul(row.unit_price), currency),
     });
     Ok(lines.collect())
 }
@@ -191,11 +124,11 @@ async fn lines(
 async fn stock(
     snapshot: &mut PgConnection,
     order_id: Uuid,
-    lines: &[LineView],
-) -> Result<Vec<StockView>, sqlx::Error> {
-    let mut stock: BTreeMap<&str, StockView> = BTreeMap::new();
+    lines: &[OrderLine],
+) -> Result<Vec<OrderStock>, sqlx::Error> {
+    let mut stock: BTreeMap<&str, OrderStock> = BTreeMap::new();
     for line in lines {
-        let of_sku = stock.entry(&line.sku).or_insert_with(|| StockView {
+        let of_sku = stock.entry(&line.sku).or_insert_with(|| OrderStock {
             sku: line.sku.clone(),
             quantity: 0,
             phase: "unanswered".to_owned(),
@@ -222,7 +155,7 @@ async fn stock(
     Ok(stock.into_values().collect())
 }
 
-async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<PaymentView>, sqlx::Error> {
+async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Payment>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT payment_id, amount, currency, method, reference, status, intent, failure, occurred_at,
                 CASE status WHEN 'requires_action' THEN redirect_url END AS redirect_url
@@ -231,9 +164,9 @@ async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Pay
     )
     .fetch_all(snapshot)
     .await?;
-    let payments = rows.into_iter().map(|row| PaymentView {
+    let payments = rows.into_iter().map(|row| Payment {
         payment_id: row.payment_id,
-        amount: MoneyView::new(row.amount, &row.currency),
+        amount: Amount::new(row.amount, &row.currency),
         status: row.status,
         method: row.method,
         reference: row.reference,
@@ -245,7 +178,7 @@ async fn payments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Pay
     Ok(payments.collect())
 }
 
-async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<RefundView>, sqlx::Error> {
+async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Refund>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT refund_id, payment_id, amount, currency, reference, status, failure, occurred_at
          FROM order_refunds WHERE order_id = $1 ORDER BY revision",
@@ -253,10 +186,10 @@ async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Refu
     )
     .fetch_all(snapshot)
     .await?;
-    let refunds = rows.into_iter().map(|row| RefundView {
+    let refunds = rows.into_iter().map(|row| Refund {
         refund_id: row.refund_id,
         payment_id: row.payment_id,
-        amount: MoneyView::new(row.amount, &row.currency),
+        amount: Amount::new(row.amount, &row.currency),
         status: row.status,
         reference: row.reference,
         failure: row.failure,
@@ -265,9 +198,9 @@ async fn refunds(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Refu
     Ok(refunds.collect())
 }
 
-async fn shipments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<ShipmentView>, sqlx::Error> {
+async fn shipments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Shipment>, sqlx::Error> {
     sqlx::query_as!(
-        ShipmentView,
+        Shipment,
         "SELECT shipment_id, merchant_id, lines, tracking, sent_at, delivered_at
          FROM order_shipments WHERE order_id = $1 ORDER BY revision",
         order_id
@@ -276,9 +209,9 @@ async fn shipments(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<Sh
     .await
 }
 
-async fn history(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<HistoryView>, sqlx::Error> {
+async fn history(snapshot: &mut PgConnection, order_id: Uuid) -> Result<Vec<OrderEvent>, sqlx::Error> {
     sqlx::query_as!(
-        HistoryView,
+        OrderEvent,
         "SELECT revision, position, event_type, summary, actor, occurred_at
          FROM order_history WHERE order_id = $1 ORDER BY revision",
         order_id
