@@ -205,17 +205,17 @@ impl Shelf {
         if let Some(id) = told {
             self.told(&id);
         }
-        if let Some(intent) = intent.as_ref().filter(|_| !is_past) {
-            if self.intents.insert(intent.number, intent.clone()).is_none() {
-                self.intent_numbers.insert(intent.id.clone(), intent.number);
-                self.by_metadata.add(&intent.metadata, intent.number);
-            }
+        if let Some(intent) = intent.as_ref().filter(|_| !is_past)
+            && self.intents.insert(intent.number, intent.clone()).is_none()
+        {
+            self.intent_numbers.insert(intent.id.clone(), intent.number);
+            self.by_metadata.add(&intent.metadata, intent.number);
         }
-        if let Some(refund) = refund.as_ref().filter(|_| !is_past) {
-            if self.refunds.insert(refund.number, refund.clone()).is_none() {
-                self.refund_numbers.insert(refund.id.clone(), refund.number);
-                self.refunds_of.entry(refund.intent.clone()).or_default().push(refund.number);
-            }
+        if let Some(refund) = refund.as_ref().filter(|_| !is_past)
+            && self.refunds.insert(refund.number, refund.clone()).is_none()
+        {
+            self.refund_numbers.insert(refund.id.clone(), refund.number);
+            self.refunds_of.entry(refund.intent.clone()).or_default().push(refund.number);
         }
         let key = request.as_ref().map(|request| request.key.clone());
         if let Some(RequestRecord { key, fingerprint, at, failure }) = request {
