@@ -314,6 +314,17 @@ async fn a_payment_whose_key_is_forgotten_is_found_and_never_made_twice(pool: Pg
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_refund_of_a_payment_of_which_the_gateway_knows_no_more_is_refused_in_time(pool: PgPool) {
+    let (shop, order_id) = late_shop_with_order(&pool, 900).await;
+    let (_, paid) = pay_after_the_answer_was_lost(&shop, &order_id, "pm_card_visa").await;
+    assert_eq!(paid["payment_status"], "captured");
+    let shop = shop.crash_and_reopen_with_empty_books().await;
+    let refund = format!("/orders/{order_id}/refunds");
+    shop.post_as_operator(&refund, json!({ "amount": gbp(300) })).await.expect(StatusCode::OK);
+    order_when(&shop, &order_id, |order| order["refunds"][0]["status"] == "refused").await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_payment_that_never_reached_the_gateway_comes_to_an_end(pool: PgPool) {
     let (shop, order_id) = late_shop_with_order(&pool, 900).await;
     let lost = shop.pay_by("pm_card_visa", &order_id, 1000).await.expect(StatusCode::OK);

@@ -14,6 +14,7 @@ use domain::{CartId, OrderId};
 use futures::StreamExt;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_util::time::DelayQueue;
@@ -23,6 +24,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// For an order that no shopper waits for any more, or that is parked.
 const LONGEST_PAUSE_WHEN_OVER: Duration = Duration::from_secs(15 * 60);
+
+/// After a restart, those for which the gateway was to be asked are looked at one by one and not all at once: each may be one
+/// that hangs, whose question costs several requests, and whoever buys now must not wait for hundreds of them.
+const BETWEEN_INHERITED: Duration = Duration::from_millis(50);
+/// But all of them within this.
+const ALL_INHERITED_WITHIN: Duration = LONGEST_PAUSE;
+/// And one that then gets no answer either is asked about again as seldom as if this was so several times.
+const FRUITLESS_BEFORE: u32 = 3;
 
 /// The orders, and when each is to be looked at next.
 #[derive(Default)]
@@ -97,20 +106,38 @@ impl OpenOrders {
     /// The orders of a checkpoint.
     pub fn restore(kept: Vec<Kept>) -> Self {
         let mut open = Self::default();
+        let mut inherited = Vec::new();
         for kept in kept {
             let Kept { order_id, deadline, paying_until, is_asking, parked } = kept;
             let is_inherited = is_asking;
             let paying = if is_asking { Paying::inherited(paying_until) } else { Paying::default() };
             let is_parked = parked.is_some();
-            let restored = Open { deadline, paying, is_asking, is_inherited, parked, ..Open::default() };
+            let fruitless = if is_asking && !is_parked { FRUITLESS_BEFORE } else { 0 };
+            let restored =
+                Open { deadline, paying, is_asking, is_inherited, parked, fruitless, ..Open::default() };
             open.orders.insert(order_id, restored);
-            if is_asking || is_parked {
+            if is_parked {
                 open.ring(order_id, Duration::ZERO);
+            } else if is_asking {
+                inherited.push((deadline, order_id));
             } else {
                 open.ring_at_deadline(order_id);
             }
         }
+        open.ring_in_turn(inherited);
         open
+    }
+
+    /// The youngest first: their shoppers may still wait.
+    fn ring_in_turn(&mut self, mut inherited: Vec<(Option<i64>, OrderId)>) {
+        inherited.sort_unstable_by_key(|(deadline, _)| Reverse(*deadline));
+        let count = u32::try_from(inherited.len()).unwrap_or(u32::MAX);
+        let between = BETWEEN_INHERITED.min(ALL_INHERITED_WITHIN / count.max(1));
+        let mut after = Duration::ZERO;
+        for (_, order_id) in inherited {
+            self.ring(order_id, after);
+            after += between;
+        }
     }
 
     pub fn keep(&self) -> Vec<Kept> {

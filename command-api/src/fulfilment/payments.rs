@@ -188,7 +188,7 @@ fn charge_of<'a>(
     Charge { order_id, payment_id, amount: amount.amount(), currency, payment_method, return_url }
 }
 
-fn is_not_there(error: &GatewayError) -> bool {
+pub(super) fn is_not_there(error: &GatewayError) -> bool {
     matches!(error, GatewayError::Refused { status: NOT_FOUND, .. })
 }
 

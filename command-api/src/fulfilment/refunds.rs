@@ -1,7 +1,7 @@
 //! Money that goes back through the payment gateway: because the order asks for it, or because people gave it back at
 //! the gateway itself.
 
-use super::payments::{PaymentError, Which, age_of, of_gateway, reason, tell};
+use super::payments::{PaymentError, Which, age_of, is_not_there, of_gateway, reason, tell};
 use super::repetition::Repetition;
 use super::settle::of_command;
 use domain::order::{self, Order, RefundPhase};
@@ -47,7 +47,18 @@ pub async fn give_back(
         Ok(refund) => refund,
         Err(GatewayError::Declined { message, .. } | GatewayError::Refused { message, .. }) => {
             // Perhaps because people have given it back already.
-            find(gateway, executor, which, intent).await?;
+            match find(gateway, executor, which, intent).await {
+                // It knows no such payment, now and in a day: with the key of another account it would know none of ours.
+                Err(PaymentError::Refused(error)) if is_not_there(&error) => {
+                    match Repetition::after(age, gateway.keeps_keys()) {
+                        Repetition::LookUp { is_final: true } => {}
+                        Repetition::LookUp { is_final: false } | Repetition::Repeat => {
+                            return Err(PaymentError::NotFoundYet);
+                        }
+                    }
+                }
+                found => found?,
+            }
             let message = reason(&message)?;
             let refused = order::Command::RecordRefundRefused { refund_id, payment_id, message };
             return tell(executor, which, refused).await;

@@ -242,9 +242,10 @@ impl Request {
         Arriving(self.connection.clone())
     }
 
-    /// Closes all connections of the same port that have left an answer unread for so long: memory is short.
-    pub fn give_up_unread(&self, after: Duration) {
-        self.connection.state().port.give_up_unread(after);
+    /// Closes connections of the same port that have left an answer unread for so long, all or those of one peer: memory is
+    /// short.
+    pub fn give_up_unread(&self, after: Duration, of: Option<IpAddr>) {
+        self.connection.state().port.give_up_unread(after, of);
     }
 
     /// A piece of the answer is there for the other end to take.

@@ -172,11 +172,11 @@ impl Port {
         of_peer >= self.most_by_peer && !peer.is_loopback()
     }
 
-    /// Closes those that have not read an answer for this long.
-    pub fn give_up_unread(&self, after: Duration) {
+    /// Closes those that have not read an answer for this long: all, or those of one peer.
+    pub fn give_up_unread(&self, after: Duration, of: Option<IpAddr>) {
         let now = clock::now();
         for state in self.lock().connections.values() {
-            if state.has_unread_answer(after, now) {
+            if of.is_none_or(|peer| state.peer == peer) && state.has_unread_answer(after, now) {
                 state.cut(Cut::NotRead);
             }
         }
@@ -341,7 +341,9 @@ mod tests {
         let requests = [reads.request(), does_not.request()];
         requests.iter().for_each(Request::offers);
         requests[0].was_taken();
-        port.give_up_unread(Duration::ZERO);
+        port.give_up_unread(Duration::ZERO, Some(address(1)));
+        assert_eq!(does_not.cut(), None, "it is another peer's");
+        port.give_up_unread(Duration::ZERO, Some(address(2)));
         assert_eq!((reads.cut(), does_not.cut()), (None, Some(Cut::NotRead)));
     }
 }

@@ -37,7 +37,8 @@ pub struct HttpLimits {
     #[arg(long, env = "EMPORIUM_REQUEST_BODIES_MIB", default_value_t = HttpLimits::REQUEST_BODIES_MIB, value_name = "MIB")]
     pub request_bodies_mib: usize,
 
-    /// Memory for answers that no client has taken yet, in MiB; beyond it, requests are refused
+    /// Memory for answers that no client has taken yet, in MiB, and as much again for the operator's; beyond it, or beyond an
+    /// address's part of it, requests are refused
     #[arg(long, env = "EMPORIUM_UNREAD_ANSWERS_MIB", default_value_t = HttpLimits::UNREAD_ANSWERS_MIB, value_name = "MIB")]
     pub unread_answers_mib: usize,
 

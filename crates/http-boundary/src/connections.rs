@@ -1,7 +1,7 @@
 //! The connections of a service. They are our own, and not axum's, because axum puts no limits to them.
 
 use crate::ClientShare;
-use crate::answer::{Answer, Unread};
+use crate::answer::{Answer, Taker, Unread};
 use crate::bodies::{Arrival, ArrivingBody, Room};
 use crate::leftover::{Lender, lend};
 use crate::overhead::{Overhead, Overheads, Slowed};
@@ -78,18 +78,20 @@ impl Edge {
 
     /// Here and not as layers of the router: each of those would cost every request a few allocations, and a copy of all
     /// that the layers below it hold.
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
-        let Some(clients) = &self.clients else { return self.route(request).await };
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> (Response<Body>, Taker) {
+        let Some(clients) = &self.clients else { return (self.route(request).await, Taker::Unlimited) };
         match clients.admit(request).await {
             Ok((request, share)) => {
+                let taker = share.taker();
                 let mut unanswered = Unanswered(Some(share));
                 let response = self.route(request).await;
                 if let Some(share) = unanswered.0.take() {
                     share.is_answered(&response);
                 }
-                response
+                (response, taker)
             }
-            Err(refusal) => refusal.into_response(),
+            // It is small.
+            Err(refusal) => (refusal.into_response(), Taker::Unlimited),
         }
     }
 
@@ -286,13 +288,13 @@ impl hyper::service::Service<Request<Incoming>> for Asked {
         let answering = Arc::clone(&self.edge).answer(request);
         let (edge, overhead) = (Arc::clone(&self.edge), self.overhead.clone());
         Box::pin(async move {
-            let response = answering.await;
+            let (response, taker) = answering.await;
             let response = match arrival {
                 Some(arrival) if !is_multiplexed => last_if_unread(response, arrival, waits_for_word).await,
                 Some((arrival, _)) => arrival.problem().map_or(response, IntoResponse::into_response),
                 None => response,
             };
-            let answer = Answer::to((under_way, overhead), response, is_multiplexed, &edge.unread);
+            let answer = Answer::to((under_way, overhead), (response, taker), is_multiplexed, &edge.unread);
             edge.count(&answer);
             Ok(answer)
         })

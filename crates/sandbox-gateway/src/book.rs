@@ -81,12 +81,12 @@ impl Book {
     /// Reads the journal, and writes it anew if much of it does not count any more. `now` in milliseconds since 1970.
     pub fn open(config: &SandboxConfig, now: i64) -> Result<Self, JournalError> {
         let (folder, tells) = (&config.data_dir, config.webhook.is_some());
-        let mut shelf = Shelf::default();
+        let mut shelf = Shelf::new(config.keeps_payments);
         let journal = Journal::open(folder, |record| {
             shelf.put(record);
         })?;
         if !tells {
-            shelf.untold.clear();
+            shelf.tell_nobody();
         }
         for kept in shelf.kept.values_mut().filter(|kept| kept.at == 0) {
             kept.at = now;
@@ -111,8 +111,7 @@ impl Book {
         if self.journal.length() < self.write_anew_at {
             return;
         }
-        let keeps_keys = self.keeps_keys;
-        self.shelf.kept.retain(|_, kept| now.saturating_sub(kept.at) < keeps_keys);
+        self.shelf.forget_keys_before(now.saturating_sub(self.keeps_keys).saturating_add(1));
         let (before, needed) = (self.journal.records(), self.shelf.size());
         if before >= needed + needed / 2 {
             match self.journal.write_anew(self.shelf.records()) {
@@ -168,7 +167,7 @@ impl Book {
 
     /// An event need not be told any more.
     pub fn told(&mut self, id: &str) {
-        self.shelf.untold.remove(id);
+        self.shelf.told(id);
         let record = Record { told: Some(id.to_owned()), ..Record::default() };
         if let Err(error) = self.journal.append(&record) {
             tracing::warn!(%error, "after a restart a webhook will come once more");
@@ -223,7 +222,7 @@ impl Book {
                 let amount = intent.refund(amount).map_err(|failure| Refusal::of(failure, before))?;
                 let refund = Refund {
                     id: new_id("re"),
-                    number: self.shelf.refunds.len(),
+                    number: self.shelf.next_refund(),
                     created: seconds,
                     amount,
                     currency: intent.currency.clone(),
@@ -258,7 +257,7 @@ impl Book {
         };
         Intent {
             id: new_id("pi"),
-            number: self.shelf.intents.len(),
+            number: self.shelf.next_intent(),
             created,
             amount,
             currency,

@@ -1,6 +1,6 @@
 //! The gateway as a command: of its own small binary and of `emporium`.
 
-use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, SandboxConfig, Webhook};
+use crate::config::{DEFAULT_SECRET_KEY, Delays, KEEPS_KEYS, KEEPS_PAYMENTS, SandboxConfig, Webhook};
 use crate::methods;
 use crate::server::{SandboxGateway, StartError};
 use clap::Args;
@@ -55,6 +55,10 @@ pub struct SandboxArgs {
     /// Seconds for which a request is known by its idempotency key
     #[arg(long, env = "EMPORIUM_SANDBOX_KEEPS_KEYS", value_name = "SECONDS", default_value_t = KEEPS_KEYS.as_secs())]
     pub keeps_keys: u64,
+    /// Payments that it keeps, about 2 kB of memory each: of more, the oldest are forgotten that were taken, let go or declined.
+    /// Whoever asks about one hears `resource_missing`
+    #[arg(long, env = "EMPORIUM_SANDBOX_KEEPS_PAYMENTS", value_name = "N", default_value_t = KEEPS_PAYMENTS)]
+    pub keeps_payments: usize,
     #[command(flatten)]
     pub limits: HttpLimits,
 }
@@ -73,6 +77,7 @@ impl From<SandboxArgs> for SandboxConfig {
             },
             public_url: args.public_url,
             keeps_keys: Duration::from_secs(args.keeps_keys),
+            keeps_payments: args.keeps_payments,
             limits: args.limits,
             refusals: Refusals::default(),
         }

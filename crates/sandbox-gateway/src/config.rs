@@ -15,6 +15,8 @@ const GUESTS_A_SECOND: u32 = 300;
 const GUESTS_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// As long as Stripe promises.
 pub(crate) const KEEPS_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+/// About two hundred megabytes.
+pub(crate) const KEEPS_PAYMENTS: usize = 100_000;
 
 /// How a sandbox gateway is run.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct SandboxConfig {
     pub public_url: Option<String>,
     /// How long a request is known by its idempotency key.
     pub keeps_keys: Duration,
+    /// Of more payments than this, the oldest are forgotten that were taken, let go or declined.
+    pub keeps_payments: usize,
     /// How many connections and requests it puts up with.
     pub limits: HttpLimits,
     /// Where it counts what it refuses.
@@ -51,6 +55,7 @@ impl SandboxConfig {
             delays: Delays::default(),
             public_url: None,
             keeps_keys: KEEPS_KEYS,
+            keeps_payments: KEEPS_PAYMENTS,
             limits: HttpLimits::default(),
             refusals: Refusals::default(),
         }

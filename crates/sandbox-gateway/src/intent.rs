@@ -107,6 +107,18 @@ impl Intent {
         if self.status == Status::RequiresCapture { self.amount } else { 0 }
     }
 
+    /// Whether it holds no money and nobody is about to pay with it: taken, let go, or declined.
+    pub fn is_over(&self) -> bool {
+        match self.status {
+            Status::Succeeded | Status::Canceled => true,
+            Status::RequiresPaymentMethod => self.failure.is_some(),
+            Status::RequiresConfirmation
+            | Status::RequiresAction
+            | Status::Processing
+            | Status::RequiresCapture => false,
+        }
+    }
+
     pub fn behaviour(&self) -> Option<Behaviour> {
         self.payment_method.as_deref().and_then(Behaviour::of)
     }

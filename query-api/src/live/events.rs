@@ -6,7 +6,7 @@
 //! the revisions it knows where the two meet, so nothing comes twice.
 
 use super::log::{Following, Log, NotFollowed};
-use super::replay::{Replayed, Replays};
+use super::replay::{Price, Replayed, Replays};
 use super::telling::{Stands, Topics, tell};
 use super::told::{BrokenOff, Moment, Told, stream_of};
 use crate::asker::Asker;
@@ -73,7 +73,7 @@ impl Events {
             },
             _ => return Err(NotFollowed::NotTold),
         };
-        Ok(moments::<T>(listener, Arc::clone(&self.replays), id, after, current))
+        Ok(moments::<T>((listener, share), Arc::clone(&self.replays), id, after, current))
     }
 
     /// The revision of a stream's last event: what is told must have come so far.
@@ -113,7 +113,7 @@ impl Drop for Listener {
 }
 
 fn moments<T: Told>(
-    mut listener: Listener,
+    (mut listener, share): (Listener, ClientShare),
     replays: Arc<Replays>,
     id: T::Id,
     after: Option<Position>,
@@ -123,12 +123,15 @@ fn moments<T: Told>(
         let mut next = current.revision + 1;
         let mut heard = after.unwrap_or(current.position);
         let mut is_behind = heard < current.position;
+        // What it had missed when it came; not what it is too slow for.
+        let mut is_read_paid = after.is_some();
         if after.is_none() {
             yield current;
         }
         loop {
             if std::mem::take(&mut is_behind) {
-                let mut replay = replays.begin::<T>(id, heard, listener.asker);
+                let price = Price { share: share.clone(), is_read_paid: std::mem::take(&mut is_read_paid) };
+                let mut replay = replays.begin::<T>(id, heard, (listener.asker, price));
                 while let Some(replayed) = replay.recv().await {
                     match replayed? {
                         Replayed::Moment(moment) => {

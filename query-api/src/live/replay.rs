@@ -10,6 +10,7 @@ use crate::asker::Asker;
 use crate::gate::Gate;
 use event_store::{EventStore, Position};
 use futures::{TryStreamExt, pin_mut};
+use http_boundary::ClientShare;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,8 +44,28 @@ pub(super) enum Replayed {
 
 /// Some events of a stream.
 struct Page {
+    /// Events that were read for it.
+    events: usize,
     moments: Vec<Moment>,
     is_last: bool,
+}
+
+/// What a replay costs the client that it is for: what it reads and tells counts as requests more, so that the next ones of
+/// its address wait for that.
+pub(super) struct Price {
+    pub share: ClientShare,
+    /// Whether the events were paid for before it began.
+    pub is_read_paid: bool,
+}
+
+impl Price {
+    fn charge(&self, page: &Page) {
+        if !self.is_read_paid {
+            self.share.has_read(page.events as u64);
+        }
+        let bytes: usize = page.moments.iter().map(|moment| moment.json.len()).sum();
+        self.share.is_told(page.moments.len() as u64, bytes as u64);
+    }
 }
 
 impl Replays {
@@ -74,7 +95,7 @@ impl Replays {
         self: &Arc<Self>,
         id: T::Id,
         after: Position,
-        asker: Asker,
+        (asker, price): (Asker, Price),
     ) -> mpsc::Receiver<Result<Replayed, BrokenOff>> {
         let (tell, told) = mpsc::channel(AHEAD);
         let replays = Arc::clone(self);
@@ -82,7 +103,7 @@ impl Replays {
             tokio::select! {
                 () = tell.closed() => {}
                 () = async {
-                    let end = replays.run::<T>(id, after, asker, &tell).await;
+                    let end = replays.run::<T>(id, after, (asker, price), &tell).await;
                     // Whoever listened may have gone.
                     let _ = tell.send(end.map(Replayed::Upto)).await;
                 } => {}
@@ -95,7 +116,7 @@ impl Replays {
         &self,
         id: T::Id,
         after: Position,
-        asker: Asker,
+        (asker, price): (Asker, Price),
         tell: &mpsc::Sender<Result<Replayed, BrokenOff>>,
     ) -> Result<u64, BrokenOff> {
         let _alive = self.alive.enter(asker).await;
@@ -107,6 +128,7 @@ impl Replays {
                     let _pass = self.folding.enter(asker).await;
                     self.page(&mut seen, Some(after), at_most).await?
                 };
+                price.charge(&page);
                 if !page.moments.is_empty() {
                     // Every event from here on is told, so no more of them are read than a page tells.
                     at_most = PAGE_MOMENTS;
@@ -137,9 +159,9 @@ impl Replays {
             let is_wanted = after.is_some_and(|after| after < event.position);
             moments.extend(seen.take_past(&self.store, &event, is_wanted).await?);
             if moments.len() == PAGE_MOMENTS {
-                return Ok(Page { moments, is_last: false });
+                return Ok(Page { events: taken, moments, is_last: false });
             }
         }
-        Ok(Page { moments, is_last: taken < at_most })
+        Ok(Page { events: taken, moments, is_last: taken < at_most })
     }
 }

@@ -205,3 +205,53 @@ async fn a_payment_that_leaves_something_due_is_not_waited_for() {
     open.settled(ORDER, &Standing { is_short: true, ..paying() });
     assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
 }
+
+/// Orders for which the gateway was to be asked, a second between their deadlines.
+fn inherited(count: i64) -> OpenOrders {
+    let kept = |number: i64| Kept {
+        order_id: OrderId(Uuid::from_u128(number.unsigned_abs().into())),
+        deadline: Some(Utc::now().timestamp() + 3_600 + number),
+        paying_until: None,
+        is_asking: true,
+        parked: None,
+    };
+    OpenOrders::restore((0..count).map(kept).collect())
+}
+
+/// When the orders ring, and which, from now on.
+fn alarms(open: &OpenOrders) -> Vec<(Duration, OrderId)> {
+    let now = tokio::time::Instant::now();
+    let alarm = |(order_id, open_order): (&OrderId, &Open)| {
+        let rings_at = open.alarms.deadline(open_order.alarm.as_ref().unwrap());
+        (rings_at.saturating_duration_since(now), *order_id)
+    };
+    let mut alarms: Vec<_> = open.orders.iter().map(alarm).collect();
+    alarms.sort_unstable();
+    alarms
+}
+
+#[tokio::test]
+async fn after_a_restart_payments_that_hang_are_asked_about_one_by_one() {
+    let mut open = inherited(500);
+    let alarms = alarms(&open);
+    let numbers: Vec<u128> = alarms.iter().map(|(_, order_id)| order_id.0.as_u128()).collect();
+    assert_eq!(numbers, Vec::from_iter((0..500).rev()), "the youngest first");
+    let upto = |second| alarms.iter().filter(|(after, _)| *after < Duration::from_secs(second)).count();
+    for second in 1..=20 {
+        let count = upto(second);
+        let expected = usize::try_from(second).unwrap() * 20;
+        assert!(count <= expected + 20, "{count} within {second} s");
+    }
+    assert!(alarms[499].0 <= Duration::from_secs(25));
+    // Asked in vain, it is left in peace for a while.
+    let (_, youngest) = alarms[0];
+    open.ring_later(youngest);
+    assert_eq!(open.orders[&youngest].pause(), Duration::from_secs(16));
+}
+
+#[tokio::test]
+async fn after_a_restart_all_are_asked_about_within_a_minute_however_many_they_are() {
+    let open = inherited(5_000);
+    let last = alarms(&open)[4_999].0;
+    assert!(last <= ALL_INHERITED_WITHIN && last > ALL_INHERITED_WITHIN / 2, "{last:?}");
+}

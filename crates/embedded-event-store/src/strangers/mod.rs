@@ -182,7 +182,7 @@ impl Strangers {
             Ok(place) => Ok(Visit { request, _place: place }),
             Err(full) => {
                 if full == Full::All && self.looks.is_due() {
-                    request.give_up_unread(UNREAD_AT_MOST);
+                    request.give_up_unread(UNREAD_AT_MOST, None);
                 }
                 Err(self.refuse(peer, Why::TooMany))
             }

@@ -4,7 +4,7 @@ use crate::h2;
 use crate::service::{Client, Service, patient};
 use axum::Router;
 use axum::routing::get;
-use http_boundary::ClientLimitArgs;
+use http_boundary::{ClientLimitArgs, HttpLimits};
 use rstest::rstest;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -164,4 +164,30 @@ async fn an_address_to_which_too_many_refusals_are_held_back_loses_its_connectio
     futures::future::select_all(connections).await;
     let mut another = service.connect_from(ANOTHER).await;
     assert_eq!(another.ask("GET /").await, 200);
+}
+
+async fn vast() -> Vec<u8> {
+    vec![b' '; 4 * 1024 * 1024]
+}
+
+#[tokio::test]
+async fn an_address_that_reads_nothing_leaves_room_for_the_large_answers_of_others() {
+    let clients = ClientLimitArgs { reads_per_second_by_address: 1_000, ..ClientLimitArgs::without_limits() };
+    let http = HttpLimits { unread_answers_mib: 16, ..patient() };
+    let service = Service::for_clients(clients, http, Router::new().route("/vast", get(vast))).await;
+    let mut unread = service.connect_from(FLOODING).await;
+    unread.send(h2::PREFACE).await;
+    let no_room = h2::setting(h2::INITIAL_WINDOW_SIZE, 0);
+    unread.0.write_all(&h2::frame(h2::SETTINGS, 0, 0, &no_room)).await.unwrap();
+    // As much as all of the room; the first one has room.
+    for stream in [1, 3, 5, 7] {
+        unread.0.write_all(&h2::get(stream, "/vast")).await.unwrap();
+    }
+    let mut answered = 0;
+    while answered < 4 {
+        let frame = h2::next(&mut unread.0).await.expect("it is answered");
+        answered += usize::from(frame.kind == h2::HEADERS);
+    }
+    assert_eq!(service.connect_from(ANOTHER).await.ask("GET /vast").await, 200);
+    assert_eq!(service.connect_from(ANOTHER).await.ask("GET /vast\nauthorization: Bearer secret").await, 200);
 }

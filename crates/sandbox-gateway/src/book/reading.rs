@@ -18,31 +18,34 @@ impl Book {
     /// The slow payments that are under way, and when their outcome is there.
     pub fn due(&self) -> Vec<(String, i64)> {
         let due = |intent: &Arc<Intent>| intent.due.map(|due| (intent.id.clone(), due));
-        self.shelf.intents.iter().filter_map(due).collect()
+        self.shelf.intents.values().filter_map(due).collect()
     }
 
     /// The slow refunds that are under way, and when their outcome is there.
     pub fn refunds_due(&self) -> Vec<(String, i64)> {
         let due = |refund: &Arc<Refund>| refund.due.map(|due| (refund.id.clone(), due));
-        self.shelf.refunds.iter().filter_map(due).collect()
+        self.shelf.refunds.values().filter_map(due).collect()
     }
 
     pub fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
-        self.shelf.intents.get(*self.shelf.intent_numbers.get(id)?)
+        self.shelf.intents.get(self.shelf.intent_numbers.get(id)?)
     }
 
     pub fn refund(&self, id: &str) -> Option<&Arc<Refund>> {
-        self.shelf.refunds.get(*self.shelf.refund_numbers.get(id)?)
+        self.shelf.refunds.get(self.shelf.refund_numbers.get(id)?)
     }
 
     /// Intents before one of them, or from the newest on: newest first, and whether there are more.
     pub fn intents(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Arc<Intent>>, bool), Failure> {
         let end = match after {
-            None => self.shelf.intents.len(),
+            None => self.shelf.next_intent(),
             Some(id) => self.find(id, "starting_after")?.number,
         };
-        let page = self.shelf.intents[..end].iter().rev().take(limit).cloned().collect();
-        Ok((page, end > limit))
+        let before = self.shelf.intents.range(..end).rev().take(limit + 1);
+        let mut page: Vec<_> = before.map(|(_, intent)| intent.clone()).collect();
+        let has_more = page.len() > limit;
+        page.truncate(limit);
+        Ok((page, has_more))
     }
 
     /// The newest intents with this in their metadata, and whether there are more.
@@ -62,7 +65,7 @@ impl Book {
         limit: usize,
     ) -> Result<(Vec<Arc<Refund>>, bool), Failure> {
         let end = match after {
-            None => self.shelf.refunds.len(),
+            None => self.shelf.next_refund(),
             Some(id) => {
                 self.refund(id).ok_or_else(|| Failure::no_such("refund", id, "starting_after"))?.number
             }
@@ -70,13 +73,15 @@ impl Book {
         let page = |numbers: &mut dyn Iterator<Item = usize>| {
             let mut page: Vec<_> = numbers
                 .take(limit + 1)
-                .filter_map(|number| self.shelf.refunds.get(number).cloned())
+                .filter_map(|number| self.shelf.refunds.get(&number).cloned())
                 .collect();
             let has_more = page.len() > limit;
             page.truncate(limit);
             (page, has_more)
         };
-        let Some(intent) = intent else { return Ok(page(&mut (0..end).rev())) };
+        let Some(intent) = intent else {
+            return Ok(page(&mut self.shelf.refunds.range(..end).rev().map(|(number, _)| *number)));
+        };
         self.find(intent, "payment_intent")?;
         let numbers = self.shelf.refunds_of.get(intent).map(Vec::as_slice).unwrap_or_default();
         Ok(page(&mut numbers.iter().rev().copied().filter(|number| *number < end)))

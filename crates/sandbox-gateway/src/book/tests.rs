@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn what_cannot_be_written_is_not_done() {
-    let (journal, shelf) = (Journal::that_cannot_write(), Shelf::default());
+    let (journal, shelf) = (Journal::that_cannot_write(), Shelf::new(9));
     let mut book = Book {
         journal,
         shelf,
@@ -84,7 +84,7 @@ fn two_days(folder: &std::path::Path) -> Book {
     {
         done(ask(&mut book, key, Endpoint::Create, &CREATE.replace("pm_card_visa", card), now));
     }
-    let asked = book.shelf.intents.last().unwrap().id.clone();
+    let asked = book.shelf.intents.last_key_value().unwrap().1.id.clone();
     assert!(done(ask(&mut book, "early", Endpoint::Capture(asked), "", now)).answer.failure.is_some());
     book
 }
@@ -95,7 +95,7 @@ fn a_journal_that_is_written_anew_amounts_to_the_same_without_the_forgotten_keys
     let mut before = two_days(folder.path());
     let length = before.journal.length();
     let now = DAY + 3;
-    before.shelf.kept.retain(|_, kept| now - kept.at < DAY);
+    before.shelf.forget_keys_before(now - DAY + 1);
     assert_eq!((before.shelf.kept.len(), before.shelf.untold.len() > 5), (5 * 3 + 4, true));
     let Book { journal, shelf, .. } = before;
     drop(journal);
@@ -167,4 +167,69 @@ fn a_journal_that_cannot_be_written_anew_stays_as_it_is() {
     purchase(&mut book, "next", DAY + 3);
     assert_eq!(book.shelf.intents.len(), shelf.intents.len() + 1);
     assert!(book.journal.length() > length);
+}
+
+/// What of it takes memory.
+fn things(book: &Book) -> [usize; 4] {
+    let shelf = &book.shelf;
+    [shelf.intents.len(), shelf.refunds.len(), shelf.kept.len(), shelf.untold.len()]
+}
+
+#[test]
+fn of_more_payments_than_are_kept_the_oldest_are_forgotten_that_are_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = SandboxConfig::new(folder.path());
+    config.keeps_payments = 20;
+    config.webhook = Some(crate::config::Webhook {
+        url: "http://nobody/".to_owned(),
+        secret: "whsec_test".to_owned(),
+        events: vec![],
+    });
+    let mut book = Book::open(&config, 1).unwrap();
+    let make = |book: &mut Book, card: &str| {
+        let made = done(ask(book, card, Endpoint::Create, &CREATE.replace("pm_card_visa", card), 1));
+        (made.answer.intent.as_ref().unwrap().id.clone(), made.events)
+    };
+    // One that waits for its shopper, one that is held, one of which something is to be told, and one whose money is on its way back.
+    let (waits, mut told) = make(&mut book, "pm_sandbox_requires_action");
+    let (held, more) = make(&mut book, "pm_card_visa");
+    told.extend(more);
+    told.iter().for_each(|event| book.told(&event.id));
+    let (untold, events) = make(&mut book, "pm_sandbox_decline");
+    let refund = purchase_by("pm_sandbox_slow_refund", &mut book, "slow", 1);
+    let slow = book.refund(&refund).unwrap().intent.clone();
+    let left = [waits, held, untold.clone(), slow];
+    let forgotten = purchase_by("pm_card_visa", &mut book, "first", 1);
+    let of_forgotten = book.refund(&forgotten).unwrap().intent.clone();
+
+    (0..200).for_each(|number| purchase(&mut book, &format!("one-{number}"), 1));
+    assert_eq!(things(&book), [20, 17, 3 * 17 + 3, events.len()]);
+    assert!(left.iter().all(|id| book.intent(id).is_some()));
+    let newest = &book.shelf.intents.range(book.shelf.next_intent() - 10..).count();
+    assert_eq!(*newest, 10, "of the newest, none is forgotten");
+
+    // As Stripe has it, and its key is free.
+    assert!(book.intent(&of_forgotten).is_none() && book.refund(&forgotten).is_none());
+    let refund = format!("payment_intent={of_forgotten}&amount=1");
+    let Performed::Refused(failure) = ask(&mut book, "late", Endpoint::Refund, &refund, 1) else {
+        panic!("it is known")
+    };
+    assert_eq!((failure.status, failure.code.as_deref()), (404, Some("resource_missing")));
+    done(ask(&mut book, "first-make", Endpoint::Create, CREATE, 1));
+
+    // What is over later goes too, and a restart changes nothing.
+    events.iter().for_each(|event| book.told(&event.id));
+    (0..40).for_each(|number| purchase(&mut book, &format!("two-{number}"), 1));
+    assert!(book.intent(&untold).is_none());
+    let Book { journal, shelf, .. } = book;
+    drop(journal);
+    let mut again = Book::open(&config, 1).unwrap();
+    assert_eq!((again.shelf.intents.len(), again.shelf.next_intent()), (20, shelf.next_intent()));
+    let (page, has_more) = again.intents(None, 100).unwrap();
+    assert_eq!((page.len(), has_more), (20, false));
+    let (page, has_more) = again.intents(None, 10).unwrap();
+    assert_eq!((page.len(), has_more), (10, true));
+    again.write_anew_at = 0;
+    again.write_anew_if_worth_it(1);
+    assert_eq!(again.journal.records(), again.shelf.size());
 }
