@@ -2,22 +2,44 @@
 
 use chrono::{DateTime, Utc};
 use domain::stored::UnreadableEvent;
-use domain::{Aggregate, CartId, Event, OrderId, Sku, cart, inventory, order, product};
+use domain::{Aggregate, Event};
 use event_store::{Position, RecordedEvent};
 use serde::Deserialize;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// What happened, and to whom.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Subject {
-    Product(Sku, product::Event),
-    Inventory(Sku, inventory::Event),
-    Cart(CartId, cart::Event),
-    Order(OrderId, order::Event),
-    /// Of any of them, unread: for those who ask only what it is called and whose it is.
-    Any(AnyEvent),
+macro_rules! subjects {
+    ($($name:ident => $aggregate:ty),+ $(,)?) => {
+        /// What happened, and to whom.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Subject {
+            $($name(<$aggregate as Aggregate>::Id, <$aggregate as Aggregate>::Event),)+
+            /// Of any of them, unread: for those who ask only what it is called and whose it is.
+            Any(AnyEvent),
+        }
+
+        impl Subject {
+            /// The name of the stream that it is in.
+            fn stream(&self) -> String {
+                match self {
+                    $(Self::$name(id, _) => <$aggregate>::stream(id),)+
+                    Self::Any(event) => event.stream.clone(),
+                }
+            }
+
+            fn read(recorded: &RecordedEvent) -> Result<Self, UnreadableCause> {
+                Ok(match Event::read(&recorded.event_type, &recorded.data)? {
+                    $(Event::$name(event) => {
+                        let id = <$aggregate>::id_of(&recorded.stream).ok_or(UnreadableCause::StreamName)?;
+                        Self::$name(id, event)
+                    })+
+                })
+            }
+        }
+    };
 }
+
+domain::with_aggregates!(subjects);
 
 /// An event whose payload was not looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,13 +117,7 @@ impl Fact {
     /// The name of the stream that it is in.
     #[must_use]
     pub fn stream(&self) -> String {
-        match &self.subject {
-            Subject::Product(sku, _) => format!("{}-{sku}", product::Product::CATEGORY),
-            Subject::Inventory(sku, _) => format!("{}-{sku}", inventory::Inventory::CATEGORY),
-            Subject::Cart(cart_id, _) => format!("{}-{cart_id}", cart::Cart::CATEGORY),
-            Subject::Order(order_id, _) => format!("{}-{order_id}", order::Order::CATEGORY),
-            Subject::Any(event) => event.stream.clone(),
-        }
+        self.subject.stream()
     }
 
     /// Reads an event of ours.
@@ -155,18 +171,8 @@ fn read(recorded: &RecordedEvent) -> Result<Fact, UnreadableCause> {
     let WhoAndWhen { actor, occurred_at } =
         serde_json::from_slice(&recorded.metadata).map_err(UnreadableCause::Metadata)?;
     let (revision, position) = place(recorded)?;
-    let id = recorded.stream_id();
-    let subject = match Event::read(&recorded.event_type, &recorded.data)? {
-        Event::Product(event) => Subject::Product(id_of(id)?, event),
-        Event::Inventory(event) => Subject::Inventory(id_of(id)?, event),
-        Event::Cart(event) => Subject::Cart(id_of(id)?, event),
-        Event::Order(event) => Subject::Order(id_of(id)?, event),
-    };
+    let subject = Subject::read(recorded)?;
     Ok(Fact { subject, event_type: recorded.event_type.clone(), revision, position, occurred_at, actor })
-}
-
-fn id_of<Id: std::str::FromStr>(text: &str) -> Result<Id, UnreadableCause> {
-    text.parse().map_err(|_| UnreadableCause::StreamName)
 }
 
 /// A position as Postgres stores it.

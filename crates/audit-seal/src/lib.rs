@@ -49,14 +49,12 @@ pub fn is_or_succeeds(stream: &str, own: &str) -> bool {
     rest.is_empty() || number.is_some_and(|number| number > 1 && rest == format!("-{number}"))
 }
 
-/// Categories whose events are the facts of the shop. Only they are sealed: snapshots and checkpoints follow from them,
-/// are replaced and cut off, and may be lost.
-pub const SEALED_CATEGORIES: [&str; 4] = ["product", "inventory", "cart", "order"];
-
-/// Whether a stream's events are chained and sealed.
+/// Whether a stream's events are chained and sealed: those of every aggregate in the domain's table, the facts of the shop.
+/// Snapshots and checkpoints follow from them, are replaced and cut off, and may be lost; and whatever else is in the event
+/// store is somebody else's.
 #[must_use]
 pub fn is_sealed(stream: &str) -> bool {
-    stream.split_once('-').is_some_and(|(category, _)| SEALED_CATEGORIES.contains(&category))
+    stream.split_once('-').is_some_and(|(category, _)| domain::CATEGORIES.contains(&category))
 }
 
 /// Whether a stream holds the metadata of a stream of facts, which can delete it or hide a part of it. The facts stay in the log then, and readers of the stream miss them; no shop does that to facts.

@@ -5,7 +5,7 @@
 //! events themselves; to read each of them again cost more than the looks.
 
 use super::{Executor, Writers};
-use event_store::{EventStore, EventStoreError, RecordedEvent, SubscriptionItem};
+use event_store::{EventStore, EventStoreError, SubscriptionItem};
 use futures::StreamExt;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -37,12 +37,5 @@ impl Executor {
             }
         }
         Ok(())
-    }
-
-    fn was_written(&self, event: &RecordedEvent) {
-        self.products.was_written(event);
-        self.stock.was_written(event);
-        self.carts.was_written(event);
-        self.orders.was_written(event);
     }
 }

@@ -41,11 +41,12 @@ use guard::Guard;
 use snapshot::Snapshots;
 
 use chrono::{DateTime, Utc};
+use domain::Aggregate;
 use domain::cart::Cart;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::product::Product;
-use event_store::{EventStore, EventStoreError, Metadata, Position};
+use event_store::{EventStore, EventStoreError, Metadata, Position, RecordedEvent};
 use http_boundary::{Caller, Turns};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -54,15 +55,67 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// The streams of all aggregates.
-pub struct Executor {
-    pub products: Streams<Product>,
-    pub stock: Streams<Inventory>,
-    pub carts: Streams<Cart>,
-    pub orders: Streams<Order>,
-    /// Streams among them that cannot be read.
-    pub parked: Arc<ParkedStreams>,
-    writers: Writers,
+macro_rules! executor {
+    ($($field:ident: $aggregate:ty = $warm:literal $(with $snapshots:expr)?;)+) => {
+        /// The streams of all aggregates.
+        pub struct Executor {
+            $(pub $field: Streams<$aggregate>,)+
+            /// Streams among them that cannot be read.
+            pub parked: Arc<ParkedStreams>,
+            writers: Writers,
+        }
+
+        impl Executor {
+            /// An executor with nothing in memory yet.
+            #[must_use]
+            pub fn new(store: &EventStore, writers: Writers) -> Self {
+                let (guard, parked) = (Guard::default(), Arc::<ParkedStreams>::default());
+                let room = Arc::new(Semaphore::new(LARGE_STATES_PARTS));
+                let (store, long_reads) = (store.clone(), reader::turns());
+                let shared = Shared { store, writers, guard, parked: Arc::clone(&parked), room, long_reads };
+                Self {
+                    $($field: {
+                        const WARM: NonZeroUsize = NonZeroUsize::new($warm).expect("not zero");
+                        Streams::new(shared.clone(), WARM)$(.with_snapshots($snapshots))?
+                    },)+
+                    parked,
+                    writers,
+                }
+            }
+
+            fn was_written(&self, event: &RecordedEvent) {
+                $(self.$field.was_written(event);)+
+            }
+
+            /// Has the event passed over at which a stream is parked. Twice is once.
+            ///
+            /// # Errors
+            /// When the stream is not parked there, or the store cannot be asked.
+            pub async fn skip(
+                &self,
+                stream: &str,
+                revision: u64,
+                reason: &str,
+                envelope: &Envelope,
+            ) -> Result<Accepted, SkipError> {
+                let wanted = (revision, reason);
+                let skipped = match stream.split_once('-').map(|(category, _)| category) {
+                    $(Some(<$aggregate>::CATEGORY) => self.$field.skip(stream, wanted, envelope).await,)+
+                    _ => Err(SkipError::NotParked { stream: stream.to_owned() }),
+                }?;
+                self.parked.free(stream);
+                Ok(skipped)
+            }
+        }
+    };
+}
+
+// Each aggregate, and how many of its streams stay in memory.
+executor! {
+    products: Product = 50_000;
+    stock: Inventory = 20_000 with Snapshots::OF_STOCK;
+    carts: Cart = 4_000;
+    orders: Order = 4_000;
 }
 
 /// What all streams of an executor share.
@@ -81,38 +134,8 @@ struct Shared {
 /// Markers of commands that changed nothing that a stream takes from anybody.
 pub const MAX_NOTED: u32 = 1_000;
 
-/// How many streams of each kind stay in memory.
-const WARM_PRODUCTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
-const WARM_STOCK: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
-const WARM_CARTS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 /// Parts of all large states that stay in memory together: 100 to 500 bytes each.
 const LARGE_STATES_PARTS: usize = 100_000;
-const WARM_ORDERS: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
-
-impl Executor {
-    /// An executor with nothing in memory yet.
-    #[must_use]
-    pub fn new(store: &EventStore, writers: Writers) -> Self {
-        let (guard, parked) = (Guard::default(), Arc::<ParkedStreams>::default());
-        let room = Arc::new(Semaphore::new(LARGE_STATES_PARTS));
-        let shared = Shared {
-            store: store.clone(),
-            writers,
-            guard,
-            parked: Arc::clone(&parked),
-            room,
-            long_reads: reader::turns(),
-        };
-        Self {
-            products: Streams::new(shared.clone(), WARM_PRODUCTS),
-            stock: Streams::new(shared.clone(), WARM_STOCK).with_snapshots(Snapshots::OF_STOCK),
-            carts: Streams::new(shared.clone(), WARM_CARTS),
-            orders: Streams::new(shared, WARM_ORDERS),
-            parked,
-            writers,
-        }
-    }
-}
 
 /// Who else writes to the event store, and so how far a state in memory can be trusted. An append is safe in any
 /// case: the expected revision guards it.

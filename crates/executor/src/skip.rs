@@ -3,14 +3,10 @@
 
 use super::loaded::{Loaded, chained};
 use super::unreadable::Described;
-use super::{Accepted, Envelope, ExecuteError, Executor, Shared, Streams, ViewError};
+use super::{Accepted, Envelope, ExecuteError, Shared, Streams, ViewError};
 use audit_seal::chain::START;
 use audit_seal::stream::Chain;
 use domain::Aggregate;
-use domain::cart::Cart;
-use domain::inventory::Inventory;
-use domain::order::Order;
-use domain::product::Product;
 use event_chains::found;
 use event_store::{
     AppendError, EVENT_SKIPPED, EventStore, EventStoreError, ExpectedRevision, Skip, TOMBSTONE_REVISION,
@@ -39,33 +35,9 @@ pub enum SkipError {
     Failed(#[from] ViewError),
 }
 
-impl Executor {
-    /// Has the event passed over at which a stream is parked. Twice is once.
-    ///
-    /// # Errors
-    /// When the stream is not parked there, or the store cannot be asked.
-    pub async fn skip(
-        &self,
-        stream: &str,
-        revision: u64,
-        reason: &str,
-        envelope: &Envelope,
-    ) -> Result<Accepted, SkipError> {
-        let wanted = (revision, reason);
-        let skipped = match stream.split_once('-').map(|(category, _)| category) {
-            Some(Product::CATEGORY) => self.products.skip(stream, wanted, envelope).await,
-            Some(Inventory::CATEGORY) => self.stock.skip(stream, wanted, envelope).await,
-            Some(Cart::CATEGORY) => self.carts.skip(stream, wanted, envelope).await,
-            Some(Order::CATEGORY) => self.orders.skip(stream, wanted, envelope).await,
-            _ => Err(SkipError::NotParked { stream: stream.to_owned() }),
-        }?;
-        self.parked.free(stream);
-        Ok(skipped)
-    }
-}
-
 impl<A: Aggregate> Streams<A> {
-    async fn skip(
+    /// Has the event passed over at which the stream is parked.
+    pub(super) async fn skip(
         &self,
         stream: &str,
         (revision, reason): (u64, &str),

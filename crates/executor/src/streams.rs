@@ -95,7 +95,7 @@ impl<A: Aggregate> Streams<A> {
     ) -> Result<T, ViewError> {
         let mut loaded = Loaded::empty();
         let Shared { store, guard, .. } = &self.shared;
-        match loaded.catch_up(store, guard, &format!("{}-{id}", A::CATEGORY), usize::MAX).await {
+        match loaded.catch_up(store, guard, &A::stream(id), usize::MAX).await {
             Ok(_) | Err(ViewError::Unreadable(_)) => Ok(look(&loaded.aggregate)),
             Err(error) => Err(error),
         }
@@ -111,7 +111,7 @@ impl<A: Aggregate> Streams<A> {
         id: impl Display,
         is_wanted: impl Fn(&A::Event) -> bool,
     ) -> Result<Option<DateTime<Utc>>, ViewError> {
-        let stream = format!("{}-{id}", A::CATEGORY);
+        let stream = A::stream(id);
         let events = self.shared.store.read_stream(&stream, 0, usize::MAX);
         pin_mut!(events);
         while let Some(event) = events.next().await {
@@ -268,7 +268,7 @@ impl<A: Aggregate> Streams<A> {
     }
 
     fn stream(&self, id: impl Display) -> Arc<Stream<A>> {
-        self.stream_named(format!("{}-{id}", A::CATEGORY))
+        self.stream_named(A::stream(id))
     }
 
     fn stream_named(&self, name: String) -> Arc<Stream<A>> {

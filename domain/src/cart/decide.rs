@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 impl Aggregate for Cart {
     const CATEGORY: &'static str = "cart";
 
+    type Id = crate::CartId;
     type Command = Command;
     type Event = Event;
     type Rejection = Rejection;

@@ -10,6 +10,7 @@ mod event;
 mod rejection;
 mod state;
 mod stored;
+mod summary;
 
 pub use command::{Command, NewLine};
 pub use event::{

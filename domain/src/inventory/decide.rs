@@ -10,6 +10,7 @@ const MAX_UNITS: u64 = 1_000_000_000_000;
 impl Aggregate for Inventory {
     const CATEGORY: &'static str = "inventory";
 
+    type Id = crate::Sku;
     type Command = Command;
     type Event = Event;
     type Rejection = Rejection;

@@ -16,6 +16,7 @@ mod share;
 mod snapshot;
 mod state;
 mod stored;
+mod summary;
 
 pub use command::Command;
 pub use event::{

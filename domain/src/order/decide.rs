@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Aggregate for Order {
     const CATEGORY: &'static str = "order";
 
+    type Id = crate::OrderId;
     type Command = Command;
     type Event = Event;
     type Rejection = Rejection;

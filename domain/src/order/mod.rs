@@ -16,6 +16,7 @@ mod rest;
 mod shipment;
 mod state;
 mod stored;
+mod summary;
 
 pub use command::{Command, GatewayAnswer, ReservationAnswer};
 pub use event::{

@@ -4,6 +4,7 @@ use crate::Aggregate;
 impl Aggregate for Product {
     const CATEGORY: &'static str = "product";
 
+    type Id = crate::Sku;
     type Command = Command;
     type Event = Event;
     type Rejection = Rejection;

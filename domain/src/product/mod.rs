@@ -9,6 +9,7 @@ mod event;
 mod rejection;
 mod state;
 mod stored;
+mod summary;
 
 pub use command::Command;
 pub use event::{Defined, Event, Repriced, Retired};

@@ -73,7 +73,26 @@ pub async fn apply_payments(
             Event::PaymentVoided(payment) => {
                 Change::of(&mut changes, (order_id.0, payment.payment_id), "voided");
             }
-            _ => {}
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::RefundRecorded(_)
+            | Event::RefundFound(_)
+            | Event::RefundFailed(_)
+            | Event::Refunded(_) => {}
         }
     }
     let (begun, changed): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, change)| change.begun.is_some());
@@ -214,7 +233,28 @@ pub async fn apply_refunds(transaction: &mut PgConnection, facts: &OrderFacts<'_
                 let of = (order_id.0, refund.refund_id, Some(refund.payment_id));
                 Change::of(&mut changes, of, "failed").failure = Some(refund.message.as_str());
             }
-            _ => {}
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::Refunded(_) => {}
         }
     }
     let (begun, changed): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, change)| change.begun.is_some());

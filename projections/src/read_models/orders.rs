@@ -309,7 +309,28 @@ fn stock_answers(event: &Event) -> Option<Value> {
         Event::StockShipped(shipped) => in_phase(&shipped.skus, "shipped"),
         Event::StockParted(parted) => parted.parts.iter().map(part_answer).collect(),
         Event::StockReleased(released) => in_phase(&released.skus, "released"),
-        _ => return None,
+        Event::Placed(_)
+        | Event::PaymentRecorded(_)
+        | Event::PaymentRequested(_)
+        | Event::PaymentStarted(_)
+        | Event::PaymentAuthorized(_)
+        | Event::PaymentDeclined(_)
+        | Event::PaymentCaptured(_)
+        | Event::PaymentVoided(_)
+        | Event::Paid(_)
+        | Event::ProcessingStarted(_)
+        | Event::ShipmentSent(_)
+        | Event::ShipmentDelivered(_)
+        | Event::Shipped(_)
+        | Event::RestCancelled(_)
+        | Event::Delivered(_)
+        | Event::Cancelled(_)
+        | Event::RefundRequested(_)
+        | Event::RefundRefused(_)
+        | Event::RefundRecorded(_)
+        | Event::RefundFound(_)
+        | Event::RefundFailed(_)
+        | Event::Refunded(_) => return None,
     };
     Some(Value::Array(answers))
 }

@@ -1,11 +1,6 @@
 use crate::fact::{Fact, Subject, UnreadableFact};
 use crate::pace::UNHURRIED;
 use crate::projection::{ApplyError, Projection};
-use domain::Aggregate;
-use domain::cart::Cart;
-use domain::inventory::Inventory;
-use domain::order::Order;
-use domain::product::Product;
 use event_store::RecordedEvent;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -23,8 +18,7 @@ type Kind<'a> = (&'a str, &'a str, &'a str);
 impl Projection for Trail {
     const NAME: &'static str = "trail";
     const VERSION: i32 = 1;
-    const WANTS: &'static [&'static str] =
-        &[Product::CATEGORY, Inventory::CATEGORY, Cart::CATEGORY, Order::CATEGORY];
+    const WANTS: &'static [&'static str] = domain::CATEGORIES;
     const TABLES: &'static [&'static str] = &["trail", "trail_kinds"];
     const STREAM_COLUMN: Option<&'static str> = None;
     const LEAST_REST: Duration = UNHURRIED;

@@ -91,7 +91,30 @@ impl Books {
             order::Event::Placed(placed) => self.days.placed(id, placed),
             order::Event::Paid(paid) => self.days.paid(id, occurred_at.date_naive(), paid),
             order::Event::Cancelled(_) => self.days.called_off(id),
-            _ => {}
+            order::Event::ReservationsAnswered(_)
+            | order::Event::PaymentRecorded(_)
+            | order::Event::PaymentRequested(_)
+            | order::Event::PaymentStarted(_)
+            | order::Event::PaymentAuthorized(_)
+            | order::Event::PaymentDeclined(_)
+            | order::Event::PaymentCaptured(_)
+            | order::Event::PaymentVoided(_)
+            | order::Event::StockCommitted(_)
+            | order::Event::ProcessingStarted(_)
+            | order::Event::ShipmentSent(_)
+            | order::Event::ShipmentDelivered(_)
+            | order::Event::Shipped(_)
+            | order::Event::StockShipped(_)
+            | order::Event::StockParted(_)
+            | order::Event::RestCancelled(_)
+            | order::Event::Delivered(_)
+            | order::Event::StockReleased(_)
+            | order::Event::RefundRequested(_)
+            | order::Event::RefundRefused(_)
+            | order::Event::RefundRecorded(_)
+            | order::Event::RefundFound(_)
+            | order::Event::RefundFailed(_)
+            | order::Event::Refunded(_) => {}
         }
     }
 

@@ -176,7 +176,23 @@ impl OrderBook {
                 self.give_back(Some(refund.payment_id.0), -refund.amount.amount());
                 self.must_go_back_by_hand(refund.payment_id.0);
             }
-            _ => {}
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::Refunded(_) => {}
         }
     }
 

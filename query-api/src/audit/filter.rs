@@ -1,15 +1,8 @@
 use chrono::{DateTime, Utc};
-use domain::Aggregate;
-use domain::cart::Cart;
-use domain::inventory::Inventory;
-use domain::order::Order;
-use domain::product::Product;
+use domain::CATEGORIES;
 use event_store::{Position, RecordedEvent};
 use thiserror::Error;
 use uuid::Uuid;
-
-/// The streams of the shop's things. What processes keep for themselves is no part of the trail.
-pub const CATEGORIES: [&str; 4] = [Product::CATEGORY, Inventory::CATEGORY, Cart::CATEGORY, Order::CATEGORY];
 
 /// What is asked for, as it stands in an address.
 #[derive(Debug, Default, Clone)]
@@ -45,7 +38,7 @@ pub struct Filter {
 /// A filter that means nothing.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum InvalidFilter {
-    #[error("`{0}` is not a category: give product, inventory, cart or order, or a `stream`")]
+    #[error("`{0}` is not a category: give one of {all}, or a `stream`", all = CATEGORIES.join(", "))]
     Category(String),
     #[error("`{0}` is not a correlation: give a UUID, such as an order's id")]
     Correlation(String),

@@ -69,7 +69,7 @@ pub trait Fold: Default + Send + 'static {
 
 /// The name of the stream.
 pub fn stream_of<F: Fold>(id: &str) -> String {
-    format!("{}-{id}", F::Of::CATEGORY)
+    F::Of::stream(id)
 }
 
 /// The page as the first events of the stream make it, up to this one.

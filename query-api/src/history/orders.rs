@@ -113,7 +113,24 @@ impl OrderFold {
                 self.shipments.entry(delivered.shipment_id).or_default().delivered_at = Some(at);
             }
             Event::Cancelled(cancelled) => self.cancel_reason = Some(cancelled.reason.clone()),
-            _ => {}
+            Event::ReservationsAnswered(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentVoided(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::RefundRecorded(_)
+            | Event::RefundFound(_)
+            | Event::RefundFailed(_)
+            | Event::Refunded(_) => {}
         }
     }
 
@@ -143,7 +160,28 @@ impl OrderFold {
                 self.begun_refund((refund.refund_id, Some(refund.payment_id)), at).failure =
                     Some(refund.message.to_string());
             }
-            _ => {}
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::Refunded(_) => {}
         }
     }
 

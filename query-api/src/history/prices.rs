@@ -23,7 +23,7 @@ pub struct Priced {
 /// a business time at or after that of a later change was never asked for: its event is in the product's history.
 /// None if there is no such product.
 pub async fn price_periods(store: &EventStore, sku: &Sku) -> Result<Option<Vec<Priced>>, HistoryError> {
-    let events = store.read_stream(&format!("{}-{sku}", Product::CATEGORY), 0, usize::MAX);
+    let events = store.read_stream(&Product::stream(sku), 0, usize::MAX);
     pin_mut!(events);
     let (mut product, mut reader) = (Product::default(), Reader::default());
     let mut set: Option<Arc<PriceSet>> = None;

@@ -19,7 +19,6 @@ pub struct CartMoment {
 }
 
 impl Told for Cart {
-    type Id = CartId;
     type View = CartMoment;
 
     fn view(&self, cart_id: CartId) -> CartMoment {

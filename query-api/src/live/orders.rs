@@ -11,7 +11,6 @@ pub struct OrderMoment {
 }
 
 impl Told for Order {
-    type Id = OrderId;
     type View = OrderMoment;
 
     fn view(&self, order_id: OrderId) -> OrderMoment {

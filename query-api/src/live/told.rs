@@ -4,15 +4,13 @@ use domain::Aggregate;
 use domain::stored::{COMMAND_NOTED, StoredEvent, UnreadableEvent};
 use event_store::{EVENT_SKIPPED, EventStore, EventStoreError, Position, RecordedEvent, Skips};
 use serde::Serialize;
-use std::fmt::Display;
 use thiserror::Error;
 
 /// The name of the event that tells how a thing stands, for those who come without having seen it.
 pub const CURRENT: &str = "current";
 
 /// What can be watched event by event.
-pub trait Told: Aggregate {
-    type Id: Copy + Display + Send + Sync + 'static;
+pub trait Told: Aggregate<Id: Copy> {
     /// How it stands, for programs.
     type View: Serialize + Send;
 
@@ -123,5 +121,5 @@ impl<T: Told> Seen<T> {
 
 /// The name of the stream.
 pub(super) fn stream_of<T: Told>(id: T::Id) -> String {
-    format!("{}-{id}", T::CATEGORY)
+    T::stream(id)
 }

@@ -43,7 +43,10 @@ impl Projection for AnalyticsCarts {
                     change.checked_out = Some((checked_out, fact.occurred_at));
                 }
                 Event::Abandoned(_) => change.abandoned_at = Some(fact.occurred_at),
-                _ => {}
+                Event::ItemAdded(_)
+                | Event::ItemQuantityChanged(_)
+                | Event::ItemRemoved(_)
+                | Event::ShippingSet(_) => {}
             }
         }
         insert_carts(transaction, &changes).await?;

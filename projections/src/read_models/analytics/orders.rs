@@ -77,7 +77,26 @@ impl<'a> Change<'a> {
             Event::Delivered(_) => ("delivered", &mut self.times.delivered),
             Event::Cancelled(_) => ("cancelled", &mut self.times.cancelled),
             Event::Refunded(_) => ("refunded", &mut self.times.refunded),
-            _ => return,
+            Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::StockCommitted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::RefundRecorded(_)
+            | Event::RefundFound(_)
+            | Event::RefundFailed(_) => return,
         };
         *time = Some(at);
         // A refunded order that arrives stays refunded.

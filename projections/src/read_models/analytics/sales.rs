@@ -79,7 +79,28 @@ impl Projection for AnalyticsSales {
                 Event::RefundRecorded(refund) => sold.give_back(refund.amount.amount(), fact, &mut rollups),
                 Event::RefundFound(refund) => sold.give_back(refund.amount.amount(), fact, &mut rollups),
                 Event::RefundFailed(refund) => sold.give_back(-refund.amount.amount(), fact, &mut rollups),
-                _ => {}
+                Event::Placed(_)
+                | Event::PaymentRecorded(_)
+                | Event::PaymentRequested(_)
+                | Event::PaymentStarted(_)
+                | Event::PaymentAuthorized(_)
+                | Event::PaymentDeclined(_)
+                | Event::PaymentCaptured(_)
+                | Event::PaymentVoided(_)
+                | Event::StockCommitted(_)
+                | Event::ProcessingStarted(_)
+                | Event::ShipmentSent(_)
+                | Event::ShipmentDelivered(_)
+                | Event::Shipped(_)
+                | Event::StockShipped(_)
+                | Event::StockParted(_)
+                | Event::RestCancelled(_)
+                | Event::Delivered(_)
+                | Event::Cancelled(_)
+                | Event::StockReleased(_)
+                | Event::RefundRequested(_)
+                | Event::RefundRefused(_)
+                | Event::Refunded(_) => {}
             }
         }
         rollups.write(transaction).await?;
@@ -110,7 +131,28 @@ fn concerns_sale(event: &Event) -> bool {
     match event {
         Event::ReservationsAnswered(answered) => !answered.refused.is_empty(),
         Event::Paid(_) | Event::RefundRecorded(_) | Event::RefundFound(_) | Event::RefundFailed(_) => true,
-        _ => false,
+        Event::Placed(_)
+        | Event::PaymentRecorded(_)
+        | Event::PaymentRequested(_)
+        | Event::PaymentStarted(_)
+        | Event::PaymentAuthorized(_)
+        | Event::PaymentDeclined(_)
+        | Event::PaymentCaptured(_)
+        | Event::PaymentVoided(_)
+        | Event::StockCommitted(_)
+        | Event::ProcessingStarted(_)
+        | Event::ShipmentSent(_)
+        | Event::ShipmentDelivered(_)
+        | Event::Shipped(_)
+        | Event::StockShipped(_)
+        | Event::StockParted(_)
+        | Event::RestCancelled(_)
+        | Event::Delivered(_)
+        | Event::Cancelled(_)
+        | Event::StockReleased(_)
+        | Event::RefundRequested(_)
+        | Event::RefundRefused(_)
+        | Event::Refunded(_) => false,
     }
 }
 

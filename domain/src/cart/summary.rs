@@ -1,7 +1,6 @@
-//! Carts.
-
-use super::{Summary, counted};
-use crate::cart::Event;
+use super::Event;
+use crate::Summary;
+use crate::summary::counted;
 
 impl Summary for Event {
     fn summary(&self) -> String {

@@ -3,12 +3,7 @@
 //! Every match is exhaustive, so that no new event can be forgotten. A line holds nothing that its reader may not know:
 //! no token of a means of payment.
 
-mod cart;
-mod inventory;
-mod order;
-mod product;
-
-use crate::{Event, Sku};
+use crate::Sku;
 
 /// SKUs that a line names before it only counts the rest.
 const NAMED_SKUS: usize = 3;
@@ -20,25 +15,14 @@ pub trait Summary {
     fn summary(&self) -> String;
 }
 
-impl Summary for Event {
-    fn summary(&self) -> String {
-        match self {
-            Self::Product(event) => event.summary(),
-            Self::Inventory(event) => event.summary(),
-            Self::Cart(event) => event.summary(),
-            Self::Order(event) => event.summary(),
-        }
-    }
-}
-
-fn counted(count: impl TryInto<u64>, what: &str) -> String {
+pub(crate) fn counted(count: impl TryInto<u64>, what: &str) -> String {
     match count.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
     }
 }
 
-fn skus<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> String {
+pub(crate) fn skus<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> String {
     let skus: Vec<&str> = skus.into_iter().map(Sku::as_str).collect();
     match skus.len().checked_sub(NAMED_SKUS) {
         Some(more) if more > 0 => format!("{} and {more} more", skus[..NAMED_SKUS].join(", ")),

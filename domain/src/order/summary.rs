@@ -1,7 +1,6 @@
-//! Orders.
-
-use super::{Summary, counted, skus};
-use crate::order::{CancelReason, Event, PartedStock};
+use super::{CancelReason, Event, PartedStock};
+use crate::Summary;
+use crate::summary::{counted, skus};
 
 impl Summary for Event {
     fn summary(&self) -> String {

@@ -1,7 +1,6 @@
-//! Stock.
-
-use super::{Summary, counted};
-use crate::inventory::Event;
+use super::Event;
+use crate::Summary;
+use crate::summary::counted;
 use crate::{OrderId, Quantity};
 
 impl Summary for Event {

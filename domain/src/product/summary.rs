@@ -1,7 +1,5 @@
-//! Products.
-
-use super::Summary;
-use crate::product::Event;
+use super::Event;
+use crate::Summary;
 
 impl Summary for Event {
     fn summary(&self) -> String {
