@@ -71,6 +71,16 @@ async fn a_log_gets_one_id_whoever_asks_first() {
     }
 }
 
+/// A process that takes commands alone has no position to keep, and asks nowhere else which log it is.
+#[tokio::test]
+async fn whoever_watches_a_log_knows_which_one_it_is() {
+    let target = target().await;
+    let store = target.store.another();
+    let mut watch = watched(&store);
+    soon(watch.changed()).await.unwrap();
+    assert_eq!(store.known_log_id(), Some(target.store.log_identity().await.unwrap().id()));
+}
+
 #[tokio::test]
 async fn another_log_behind_the_same_address_is_not_read_and_not_written() {
     let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

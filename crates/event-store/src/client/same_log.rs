@@ -77,6 +77,11 @@ impl EventStore {
         let mut told = None;
         loop {
             looks.tick().await;
+            if self.shared.log.identity().is_none() {
+                // For this process it is this log from now on, whether or not anything else asks which one it is. What is wrong
+                // if it cannot be asked is told below, or by the parts that need the store.
+                drop(self.log_identity().await);
+            }
             let trouble = match self.is_the_same_log(self.shared.log.seen(), None).await {
                 Ok(()) => None,
                 // The parts that need the store report that themselves.
