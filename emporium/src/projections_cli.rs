@@ -281,6 +281,9 @@ fn table(projections: &[Value]) -> String {
             if let Some(held) = version["newly_parked"].as_u64().filter(|held| *held > 0) {
                 progress += &format!(" {held} parked that serve now");
             }
+            if version["is_of_another_log"] == true {
+                progress += &of_another_log(version);
+            }
             table += &format!(
                 "{:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
                 text(&projection["name"]),
@@ -295,6 +298,17 @@ fn table(projections: &[Value]) -> String {
         }
     }
     table
+}
+
+/// What a version of another log is still good for.
+fn of_another_log(version: &Value) -> String {
+    let whose = version["log_id"].as_str().map_or_else(String::new, |log_id| format!(" ({log_id})"));
+    let so = if version["state"] == "serving" {
+        "it serves until another version has caught up"
+    } else {
+        "nobody fills it, and it cannot serve"
+    };
+    format!(" of another log{whose}, or of one that has lost its end: {so}")
 }
 
 fn comparison(compared: &Value) -> String {
@@ -328,4 +342,24 @@ fn parked_table(parked: &[Value]) -> String {
         );
     }
     if table.is_empty() { "nothing is parked\n".to_owned() } else { table }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_says_of_which_log_a_version_is_that_cannot_serve() {
+        let version = |number: i32, state: &str, is_of_another_log: bool| {
+            json!({ "version": number, "state": state, "log_id": "6f2c", "is_of_another_log": is_of_another_log,
+                    "position": 7, "lag": { "events": 0, "seconds": 0 }, "pace": "up_to_date", "parked_streams": 0 })
+        };
+        let versions =
+            [version(1, "standby", true), version(2, "serving", false), version(3, "serving", true)];
+        let table = table(&[json!({ "name": "stock", "versions": versions })]);
+        let lines: Vec<_> = table.lines().skip(1).collect();
+        assert!(lines[0].contains("of another log (6f2c)") && lines[0].contains("cannot serve"), "{table}");
+        assert!(!lines[1].contains("another log"), "{table}");
+        assert!(lines[2].ends_with("it serves until another version has caught up"), "{table}");
+    }
 }

@@ -92,10 +92,41 @@ async fn stored(connection: &mut PgConnection, share: &Share) -> Result<Option<O
 /// # Errors
 /// When the database does not answer.
 pub async fn try_own(connection: &mut PgConnection, share: &Share) -> Result<bool, sqlx::Error> {
-    let key = format!("emporium projection {}:{}:{}", share.name, share.version, share.shard);
-    sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "is_mine!""#, key)
-        .fetch_one(connection)
-        .await
+    sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "is_mine!""#,
+        lock_of(share)
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// The name of the lock that a share's one runner holds.
+fn lock_of(share: &Share) -> String {
+    format!("emporium projection {}:{}:{}", share.name, share.version, share.shard)
+}
+
+/// Whether any of these shares has a runner now, whoever that is.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn is_any_owned(
+    connection: &mut PgConnection,
+    shares: impl Iterator<Item = Share> + Send,
+) -> Result<bool, sqlx::Error> {
+    let locks: Vec<_> = shares.map(|share| lock_of(&share)).collect();
+    // A lock of one number is shown as its two halves.
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM pg_locks
+               WHERE locktype = 'advisory' AND granted AND objsubid = 1
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND (classid::bigint << 32 | objid::bigint)
+                     IN (SELECT hashtextextended(lock, 0) FROM unnest($1::text[]) AS locks (lock))
+           ) AS "is_owned!""#,
+        &locks
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Moves the checkpoint inside the caller's transaction (or by itself), and announces it on commit.

@@ -1,13 +1,15 @@
 //! Of which log the read models are. A version that was filled from another log is followed no further: another one is
 //! filled alongside, and serves when it has caught up.
 
-use crate::checkpoint::event_at;
+use crate::checkpoint::{event_at, is_any_owned};
 use crate::share::Share;
-use crate::versions::{Version, announce};
+use crate::versions::{Version, VersionState, announce};
 use event_store::{EventStore, EventStoreError, LogId, LogIdentity, Position};
 use futures::{TryStreamExt, pin_mut};
 use sqlx::PgConnection;
+use std::time::Duration;
 use thiserror::Error;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Why it cannot be told.
@@ -145,4 +147,46 @@ pub fn other_history(versions: &[Version], log: &LogIdentity) -> Option<LogId> {
     let logs: Option<Vec<LogId>> = filled.map(|version| version.log_id).collect();
     let logs = logs?;
     if logs.iter().any(|log_id| log.imports().are_of(*log_id)) { None } else { logs.last().copied() }
+}
+
+/// For so long another service must not have been seen before its tables make way. Its workers lose their locks when the
+/// database restarts, and come back within this time.
+const GONE_AFTER: Duration = Duration::from_secs(6);
+
+/// Another service that keeps the tables up to date from another log: two shops have been given one database.
+///
+/// It is there as long as a worker holds the lock of a share that serves. A shop that has moved has no such worker any more,
+/// so its tables make way.
+#[derive(Debug, Default)]
+pub struct OtherShop {
+    /// When it was last seen, and its log.
+    seen: Option<(LogId, Instant)>,
+}
+
+impl OtherShop {
+    /// The log that the other service follows, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn look(
+        &mut self,
+        connection: &mut PgConnection,
+        name: &'static str,
+        versions: &[Version],
+        ours: LogId,
+    ) -> Result<Option<LogId>, sqlx::Error> {
+        let serving = versions.iter().find(|version| version.state == VersionState::Serving);
+        // What has lost its end is of our log, and so is who fills it.
+        let other =
+            serving.and_then(|serving| Some((serving, serving.log_id.filter(|log_id| *log_id != ours)?)));
+        let Some((serving, log_id)) = other else {
+            self.seen = None;
+            return Ok(None);
+        };
+        if is_any_owned(connection, Share::all_of(name, serving.version, serving.shards)).await? {
+            self.seen = Some((log_id, Instant::now()));
+        }
+        let seen = self.seen.filter(|(of, at)| *of == log_id && at.elapsed() < GONE_AFTER);
+        Ok(seen.map(|(log_id, _)| log_id))
+    }
 }

@@ -23,6 +23,11 @@ impl Share {
         Self { name, version, shard: 0, shards: 1 }
     }
 
+    /// All parts of a version.
+    pub(crate) fn all_of(name: &'static str, version: i32, shards: i16) -> impl Iterator<Item = Self> {
+        (0..shards).map(move |shard| Self { name, version, shard, shards })
+    }
+
     /// Whether a stream's events are for this worker.
     #[must_use]
     pub fn has(&self, stream: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::share::Share;
 use api::projections::ProjectionWorker;
-use event_store::Position;
+use event_store::{LogId, Position};
 use serde::Serialize;
 
 /// How a projection is doing.
@@ -43,12 +43,36 @@ pub enum State {
     LogSeemsShort { error: String },
     /// The tables are of another log, and the present one is no copy of it: nothing is filled.
     OfAnotherHistory { error: String },
+    /// Another service keeps the tables up to date from another log: nothing is filled beside its own.
+    OfAnotherShop { error: String },
     /// The event store does not let its user follow the log; it tries again and again.
     EventStoreAccessDenied { error: String },
     /// It has given up. Somebody must look, and start the service again.
     Failed { error: String },
     /// It was told to stop.
     Stopped,
+}
+
+impl State {
+    /// The present log has nothing to do with the read models.
+    pub(crate) fn of_another_history(other: LogId, present: LogId) -> Self {
+        let error = format!(
+            "the read models are of the log {other}, and the present log {present} is no copy of it: import the history \
+             (docs/operations.md, \"Moving to another event store\"), or give the address of the right event store; to start a \
+             new shop with this database, say --replace-read-models (EMPORIUM_REPLACE_READ_MODELS)"
+        );
+        Self::OfAnotherHistory { error }
+    }
+
+    /// Somebody else is at work with this database.
+    pub(crate) fn of_another_shop(other: LogId, present: LogId) -> Self {
+        let error = format!(
+            "another service is at work with this database and fills its read models from the log {other}, and this service \
+             follows the log {present}: give each shop a database of its own (DATABASE_URL), or, if the shop has moved, stop \
+             the service that still follows the old log"
+        );
+        Self::OfAnotherShop { error }
+    }
 }
 
 impl Status {
@@ -82,11 +106,12 @@ impl Status {
         matches!(self.state, State::Failed { .. } | State::Stopped)
     }
 
-    /// Why nothing is filled from the present log, if it is no copy of the one that the tables are of.
+    /// Why nothing is filled from the present log, if it is no copy of the one that the tables are of, or if another service
+    /// keeps them up to date from that one.
     #[must_use]
     pub fn is_of_another_history(&self) -> Option<&str> {
         match &self.state {
-            State::OfAnotherHistory { error } => Some(error),
+            State::OfAnotherHistory { error } | State::OfAnotherShop { error } => Some(error),
             _ => None,
         }
     }
@@ -109,6 +134,7 @@ impl State {
             Self::EventStoreAway { error } => ("event_store_away", Some(error)),
             Self::LogSeemsShort { error } => ("log_seems_short", Some(error)),
             Self::OfAnotherHistory { error } => ("of_another_history", Some(error)),
+            Self::OfAnotherShop { error } => ("of_another_shop", Some(error)),
             Self::EventStoreAccessDenied { error } => ("event_store_access_denied", Some(error)),
             Self::Failed { error } => ("failed", Some(error)),
             Self::Stopped => ("stopped", None),

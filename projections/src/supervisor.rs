@@ -5,7 +5,7 @@ use crate::board::Board;
 use crate::config::ReadModelArgs;
 use crate::fact::stored_position;
 use crate::projection::Projection;
-use crate::provenance;
+use crate::provenance::{self, OtherShop};
 use crate::share::Share;
 use crate::status::{State, Status};
 use crate::versions::{self, NewVersion, Switch, VERSIONS_CHANNEL, Version, VersionError, VersionState};
@@ -59,6 +59,7 @@ impl<P: Projection> Supervisor<P> {
         let mut workers = Workers {
             head: None,
             told_of_log: None,
+            other_shop: OtherShop::default(),
             switching: Backoff::new(LOOK_EVERY, SWITCH_AT_LEAST_EVERY),
             newer: None,
             running: HashMap::new(),
@@ -124,9 +125,14 @@ impl<P: Projection> Supervisor<P> {
         provenance::adopt(connection, P::NAME, &log.identity, log.first_event).await?;
         let log_id = log.identity.id();
         let mut all = versions::list(connection, P::NAME).await?;
+        // Two that replace each other's tables would never end.
+        if let Some(other) = workers.other_shop.look(connection, P::NAME, &all, log_id).await? {
+            self.fills_nothing(State::of_another_shop(other, log_id));
+            return Ok(());
+        }
         let other = provenance::other_history(&all, &log.identity);
         if let Some(other) = other.filter(|_| !self.read_models.replace_read_models) {
-            self.tell_of_another_history(other, log_id);
+            self.fills_nothing(State::of_another_history(other, log_id));
             return Ok(());
         }
         self.tell_of_another_log(&all, log_id, workers);
@@ -206,22 +212,18 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
-    /// Says on the board, and once in the log of this process, that the present log has nothing to do with the read models.
-    fn tell_of_another_history(&self, other: LogId, present: LogId) {
-        let error = format!(
-            "the read models are of the log {other}, and the present log {present} is no copy of it: import the history \
-             (docs/operations.md, \"Moving to another event store\"), or give the address of the right event store; to start a \
-             new shop with this database, say --replace-read-models (EMPORIUM_REPLACE_READ_MODELS)"
-        );
+    /// Says on the board, and once in the log of this process, why the tables are not filled from the present log.
+    fn fills_nothing(&self, why: State) {
         let is_new = self.starting.send_if_modified(|status| {
-            let state = State::OfAnotherHistory { error: error.clone() };
-            let is_new = status.state != state;
-            status.state = state;
+            let is_new = status.state != why;
+            status.state = why;
             is_new
         });
         if is_new {
+            let status = self.starting.subscribe();
+            let error = status.borrow().is_of_another_history().unwrap_or_default().to_owned();
             error!(projection = P::NAME, error, "the tables are not filled from the present log");
-            self.board.add(self.starting.subscribe());
+            self.board.add(status);
         }
     }
 
@@ -233,7 +235,8 @@ impl<P: Projection> Supervisor<P> {
         stop: &CancellationToken,
     ) {
         let mine = all.iter().filter(|version| version.rules == P::VERSION && version.is_of(log_id));
-        let shares: Vec<_> = mine.flat_map(|version| shares(P::NAME, version)).collect();
+        let shares: Vec<_> =
+            mine.flat_map(|version| Share::all_of(P::NAME, version.version, version.shards)).collect();
         workers.running.retain(|share, (_, end)| {
             let stays = shares.contains(share);
             if !stays {
@@ -253,6 +256,10 @@ impl<P: Projection> Supervisor<P> {
             });
         }
         self.board.remove(Share::whole(P::NAME, 0));
+        // Should it happen again, it is told again.
+        self.starting.send_if_modified(|status| {
+            std::mem::replace(&mut status.state, State::Starting) != State::Starting
+        });
     }
 
     /// Says on the board why this program cannot keep the tables up to date, as long as that is so.
@@ -313,17 +320,14 @@ struct Workers {
     head: Option<Position>,
     /// The version of another log of which the log of this process tells.
     told_of_log: Option<i32>,
+    /// Who else keeps the tables up to date, from another log.
+    other_shop: OtherShop,
     /// When to try a switch again that was not possible.
     switching: Backoff,
     /// The version of newer rules of which the board tells.
     newer: Option<i32>,
     running: HashMap<Share, (tokio::task::AbortHandle, CancellationToken)>,
     tasks: JoinSet<()>,
-}
-
-fn shares(name: &'static str, version: &Version) -> impl Iterator<Item = Share> + use<> {
-    let whole = Share { shards: version.shards, ..Share::whole(name, version.version) };
-    (0..version.shards).map(move |shard| Share { shard, ..whole })
 }
 
 /// Whether a version is to serve now. One that was filled from another log makes way for any that has come to the log's

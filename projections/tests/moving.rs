@@ -42,6 +42,11 @@ async fn serving(pool: &PgPool, store: &EventStore) -> ProjectionVersion {
     stock.versions.into_iter().find(|version| version.state == versions::VersionState::Serving).unwrap()
 }
 
+async fn versions(pool: &PgPool) -> Vec<i32> {
+    let all = versions::list(&mut pool.acquire().await.unwrap(), "stock").await.unwrap();
+    all.iter().map(|version| version.version).collect()
+}
+
 async fn differences(pool: &PgPool, log: &Log) -> u64 {
     let database = (*pool.connect_options()).clone();
     compare(Stock, database, log.store.clone(), Wanted::default()).await.unwrap().differences
@@ -133,6 +138,53 @@ async fn a_new_shop_takes_the_database_of_another_if_somebody_says_so(pool: PgPo
     running.stop().await;
     shop.server.stop().await;
     new.server.stop().await;
+}
+
+/// Two shops have been given one database, and one is a copy of the other: each would go on replacing the other's tables.
+#[sqlx::test(migrations = "../migrations")]
+async fn tables_that_another_service_keeps_up_to_date_are_left_to_it(pool: PgPool) {
+    let (first, second) = (Log::open().await, Log::open().await);
+    let events = Shop::after(59, 300).log;
+    first.append(&events).await;
+    let theirs = Running::start(Stock, &first, &pool);
+    theirs.reach(1, &first).await;
+
+    second.append(&events).await;
+    is_a_copy(&second.store, &first.store).await;
+    let (first_id, second_id) =
+        (first.store.log_identity().await.unwrap(), second.store.log_identity().await.unwrap());
+    // Not even a new shop takes a database over in which somebody is at work.
+    let replacing = ReadModelArgs { replace_read_models: true };
+    for read_models in [ReadModelArgs::default(), replacing] {
+        let ours = Running::start_with(Stock, &second, &pool, read_models);
+        let statuses = ours.wait_for(|all| all.iter().any(|one| one.is_of_another_history().is_some())).await;
+        let why = statuses.iter().find_map(Status::is_of_another_history).unwrap();
+        for part in
+            [&first_id.id().to_string(), &second_id.id().to_string(), "another service", "DATABASE_URL"]
+        {
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(statuses.iter().all(|status| !status.is_well()));
+        assert_eq!(versions(&pool).await, [1]);
+        ours.stop().await;
+    }
+    assert!(theirs.board.statuses().iter().all(Status::is_well), "{:?}", theirs.board.statuses());
+
+    // The other one ends: the shop has only moved.
+    let ours = Running::start(Stock, &second, &pool);
+    ours.wait_for(|all| all.iter().any(|one| one.is_of_another_history().is_some())).await;
+    theirs.stop().await;
+    serves::<Stock>(&pool, 2).await;
+    ours.reach(2, &second).await;
+    ours.wait_for(|all| all.iter().all(Status::is_well)).await;
+    // Now it is the other one's turn to leave them alone.
+    let theirs = Running::start(Stock, &first, &pool);
+    theirs.wait_for(|all| all.iter().any(|one| one.is_of_another_history().is_some())).await;
+    assert_eq!(serving(&pool, &second.store).await.version, 2);
+    theirs.stop().await;
+    ours.stop().await;
+    first.server.stop().await;
+    second.server.stop().await;
 }
 
 /// Tables from before logs had ids know the first event, and a copy of the log has that too.

@@ -71,6 +71,16 @@ async fn a_log_gets_one_id_whoever_asks_first() {
     }
 }
 
+/// A process that takes commands alone has no position to keep, and asks nowhere else which log it is.
+#[tokio::test]
+async fn whoever_watches_a_log_knows_which_one_it_is() {
+    let target = target().await;
+    let store = target.store.another();
+    let mut watch = watched(&store);
+    soon(watch.changed()).await.unwrap();
+    assert_eq!(store.known_log_id(), Some(target.store.log_identity().await.unwrap().id()));
+}
+
 #[tokio::test]
 async fn another_log_behind_the_same_address_is_not_read_and_not_written() {
     let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -110,6 +120,61 @@ async fn another_log_behind_the_same_address_is_not_read_and_not_written() {
     soon(watch.wait_for(Option::is_none)).await.unwrap();
     soon(store.head()).await.unwrap();
     server.stop().await;
+}
+
+/// Nobody watches, and nothing was heard of the other log yet: the first append after it has come finds out, and
+/// every read from then on does.
+#[tokio::test]
+async fn what_is_asked_first_of_another_log_is_refused_at_once() {
+    for has_an_id in [false, true] {
+        let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (address, _reserved) = reserved_address();
+        let server = start(ours.path(), address).await;
+        let store = client(address);
+        store.log_identity().await.unwrap();
+        append(&store, "ours-1").await;
+        server.stop().await;
+
+        let other = start(others.path(), address).await;
+        let elsewhere = client(address);
+        if has_an_id {
+            elsewhere.log_identity().await.unwrap();
+        }
+        let refused = soon(store.append("ours-2", ExpectedRevision::NoStream, vec![event()])).await;
+        assert!(refused.unwrap_err().to_string().contains("began with the log"));
+        let not_found = soon(pin!(store.read_stream("ours-1", 0, 1)).next()).await;
+        assert!(not_found.unwrap().unwrap_err().to_string().contains("began with the log"));
+        let theirs = soon(pin!(elsewhere.read_stream("ours-2", 0, 1)).next()).await;
+        assert!(theirs.is_none(), "{theirs:?}");
+        other.stop().await;
+
+        let server = start(ours.path(), address).await;
+        append(&store, "ours-2").await;
+        assert_eq!(
+            soon(pin!(store.read_stream("ours-1", 0, 1)).next()).await.unwrap().unwrap().stream,
+            "ours-1"
+        );
+        server.stop().await;
+    }
+}
+
+/// A process that follows the log hears that its connection has ended, and what it reads next is looked at.
+#[tokio::test]
+async fn what_is_read_first_from_another_log_is_not_taken_for_ours() {
+    let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (address, _reserved) = reserved_address();
+    let server = start(ours.path(), address).await;
+    let store = client(address);
+    store.log_identity().await.unwrap();
+    append(&store, "ours-1").await;
+    let mut items = pin!(store.subscribe_all(None));
+    assert_eq!(next(&mut items).await.unwrap(), "ours-1");
+    server.stop().await;
+    let other = start(others.path(), address).await;
+    while next(&mut items).await.is_ok() {}
+    let not_found = soon(pin!(store.read_stream("ours-1", 0, 1)).next()).await;
+    assert!(not_found.unwrap().unwrap_err().to_string().contains("began with the log"));
+    other.stop().await;
 }
 
 /// A service that begins with it, and one that is at work when the import begins, go on when the import has ended.

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,12 @@ async fn purchases_go_on(pool: &PgPool, how: Fall, drops_requests: bool) {
             while let Ok(before) = acknowledged.try_recv() {
                 orders.push(before);
             }
+            let elected = Instant::now();
             orders.extend(timeout(GOES_ON_WITHIN, acknowledged.recv()).await.expect("purchases go on soon"));
+            println!(
+                "failover: {how:?}, a purchase {:.1} s after the election",
+                elected.elapsed().as_secs_f64()
+            );
         }
         stop.cancel();
     };

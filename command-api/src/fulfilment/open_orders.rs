@@ -163,9 +163,9 @@ impl OpenOrders {
             .entry(order_id)
             .or_insert_with(|| Open { since: Some(recorded_at), ..Open::default() });
         match wait {
-            Wait::ForMoney(seconds) => open.deadline = Some(after(recorded_at.timestamp(), seconds)),
+            Wait::ForMoney(seconds) => open.deadline = Some(after(recorded_by(recorded_at), seconds)),
             Wait::ForPayment(payment_id, seconds) => {
-                let until = after(recorded_at.timestamp(), seconds);
+                let until = after(recorded_by(recorded_at), seconds);
                 let latest = open.deadline.map_or(until, |deadline| after(deadline, seconds));
                 open.paying.said(payment_id, seconds, until.min(latest));
             }
@@ -328,15 +328,25 @@ impl Open {
     }
 }
 
+/// The first whole second by which it was recorded for certain: the event store's client cuts the fraction off, and nobody is to
+/// have less time than was promised.
+fn recorded_by(recorded_at: DateTime<Utc>) -> i64 {
+    recorded_at.timestamp().saturating_add(1)
+}
+
 fn after(moment: i64, seconds: u32) -> i64 {
     moment.saturating_add(i64::from(seconds))
 }
 
 /// From now until then; zero when it is over. The queue takes no more than two years.
 fn from_now(deadline: i64) -> Duration {
-    const LONGEST: u64 = 365 * 24 * 60 * 60;
-    let seconds = deadline.saturating_sub(Utc::now().timestamp());
-    Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(LONGEST))
+    time_left(deadline, Utc::now())
+}
+
+fn time_left(deadline: i64, now: DateTime<Utc>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let left = deadline.saturating_mul(1_000).saturating_sub(now.timestamp_millis());
+    Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(LONGEST)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod another_log;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[allow(dead_code, reason = "other tests use the rest")]

@@ -128,6 +128,22 @@ async fn a_payment_whose_event_was_not_read_yet_is_waited_for() {
     assert_eq!(open.next().await, (ORDER, Alarm::Expire { even_while_paying: true }));
 }
 
+/// The client cuts the fraction of a second off from when the store recorded something.
+#[tokio::test]
+async fn an_order_has_all_of_its_time_and_at_most_a_second_more() {
+    let read = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    for fraction in [0, 1, 500, 999] {
+        let mut open = OpenOrders::default();
+        open.wait(ORDER, read, Wait::ForMoney(30));
+        let promised = read.timestamp_millis() + fraction + 30_000;
+        let late = open.orders[&ORDER].over_at().unwrap() * 1_000 - promised;
+        assert!((0..=1_000).contains(&late), "{late} ms after the time that was promised");
+    }
+    let now = read + chrono::TimeDelta::milliseconds(250);
+    assert_eq!(time_left(read.timestamp() + 1, now), Duration::from_millis(750));
+    assert_eq!(time_left(read.timestamp(), now), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn payments_one_after_the_other_are_waited_for_once() {
     let (mut open, placed_at) = (OpenOrders::default(), Utc::now());
@@ -136,13 +152,13 @@ async fn payments_one_after_the_other_are_waited_for_once() {
     for second in 0..200 {
         open.wait(ORDER, placed_at + chrono::TimeDelta::seconds(second), Wait::ForPayment(PAYMENT, 60));
     }
-    assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 30 + 60));
+    assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 1 + 30 + 60));
     // An order that waits long waits no less for a payment at its beginning.
     let mut open = OpenOrders::default();
     open.wait(ORDER, placed_at, Wait::ForMoney(900));
     open.wait(ORDER, placed_at, Wait::ForPayment(PAYMENT, 60));
     open.settled(ORDER, &paying());
-    assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 900));
+    assert_eq!(open.orders[&ORDER].over_at(), Some(placed_at.timestamp() + 1 + 900));
 }
 
 fn parked(stream: &str) -> Parked {

@@ -107,6 +107,9 @@ fn a_deadline_is_a_time_from_now_or_a_moment_and_what_has_passed_leaves_no_time(
     assert_eq!(time_left(None), None);
     assert_eq!(time_left(duration(3600)), Some(hour));
     assert_eq!(time_left(duration(-1)), Some(Duration::ZERO));
+    let (seconds, nanos) = (1, 500_000_000);
+    let with_a_fraction = Some(DeadlineOption::Deadline(prost_types::Duration { seconds, nanos }));
+    assert_eq!(time_left(with_a_fraction), Some(Duration::from_millis(1_500)));
     assert_eq!(time_left(moment(SystemTime::now() - hour)), Some(Duration::ZERO));
     let left = time_left(moment(SystemTime::now() + hour)).unwrap();
     assert!(left > hour / 2 && left <= hour, "{left:?}");

@@ -1,6 +1,7 @@
 //! Appending, through one batch session that all appends share.
 
 use super::patience::Patience;
+use super::same_log::NotTheSame;
 use super::translate::{is_conflict_of_a_batch, is_denied_in_a_batch, is_exhausted, is_invalid_argument};
 use super::{EventStore, Lost, NO_ANSWER};
 use crate::{AppendError, Appended, EventStoreError, ExpectedRevision, MAX_APPEND_BYTES, NewEvent, Position};
@@ -218,6 +219,19 @@ impl EventStore {
             Ok(Ok(session)) => Arc::new(AppendSession::new(session)),
         };
         self.has_answered(generation, opened.elapsed());
+        // A session is of one store for as long as it lasts, and this one may be of another store than the last one was.
+        match timeout(silence, self.clone().looks_whose_log_it_is()).await {
+            Err(_) => return Err(FailedAppend::silent(generation)),
+            Ok(Err(NotTheSame::Away(error))) => return Err(failed(generation, error.to_string())),
+            Ok(Err(other)) => {
+                let why = match other.why() {
+                    EventStoreError::Unavailable(why) => why,
+                    error => error.to_string(),
+                };
+                return Err(FailedAppend::Refused(AppendError::Unknown(why)));
+            }
+            Ok(Ok(())) => {}
+        }
         let mut connection = self.shared.lock();
         if connection.generation == generation {
             connection.appends = Some(Arc::clone(&session));

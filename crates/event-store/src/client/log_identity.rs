@@ -43,6 +43,10 @@ struct Known {
     wants_whole: bool,
     /// It was seen that no import is under way.
     is_whole: bool,
+    /// How many connections were lost: each time, another store may be at the address afterwards.
+    losses: u64,
+    /// How many had been lost when it was last seen that the log is the same.
+    losses_looked_at: u64,
 }
 
 impl Known {
@@ -86,6 +90,28 @@ impl KnownLog {
             None if known.wants_whole && !known.is_whole => May::NotBeforeALook,
             None => May::Go,
         }
+    }
+
+    /// A connection to the store was lost.
+    pub(super) fn lost_a_connection(&self) {
+        self.lock().losses += 1;
+    }
+
+    /// How many connections were lost so far.
+    pub(super) fn losses(&self) -> u64 {
+        self.lock().losses
+    }
+
+    /// After so many lost connections, the log was the same.
+    pub(super) fn was_the_same_after(&self, losses: u64) {
+        let mut known = self.lock();
+        known.losses_looked_at = known.losses_looked_at.max(losses);
+    }
+
+    /// Whether nobody has looked yet since a connection was lost.
+    pub(super) fn is_to_be_looked_at(&self) -> bool {
+        let known = self.lock();
+        known.identity.is_some() && known.losses > known.losses_looked_at
     }
 
     /// Whether only a log with no import under way may be used.

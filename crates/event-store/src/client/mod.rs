@@ -185,6 +185,7 @@ impl EventStore {
     /// Drops the connection that is lost, unless somebody else did so already, or it may serve yet. The next one goes to
     /// the leader, if it was named, or else looks for it.
     fn discard(&self, generation: u64, lost: Lost, error: &str) {
+        self.shared.log.lost_a_connection();
         let (kept_for, leader) = match lost {
             Lost::Silent => return self.examine(generation),
             Lost::Failed if self.away().is_some() => (KEPT_WHILE_AWAY, None),

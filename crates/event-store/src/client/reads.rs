@@ -143,6 +143,10 @@ impl EventStore {
                 store.may_be_used().await?;
             }
             let Begun { generation, mut events, first } = store.begin(&read).await?;
+            // Behind the same address there may be another log by now.
+            if gate == Gate::OurLogOnly {
+                store.was_of_our_log().await?;
+            }
             let mut next = first;
             while let Some(event) = next {
                 if let Some(event) = translate(event) {

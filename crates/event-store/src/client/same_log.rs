@@ -6,7 +6,8 @@ use super::translate::recorded;
 use crate::imports::IMPORT_HAS_NOT_ENDED;
 use crate::{EventStoreError, Position, RawRecord};
 use eventstore::{ReadAllOptions, StreamPosition};
-use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -76,6 +77,11 @@ impl EventStore {
         let mut told = None;
         loop {
             looks.tick().await;
+            if self.shared.log.identity().is_none() {
+                // For this process it is this log from now on, whether or not anything else asks which one it is. What is wrong
+                // if it cannot be asked is told below, or by the parts that need the store.
+                drop(self.log_identity().await);
+            }
             let trouble = match self.is_the_same_log(self.shared.log.seen(), None).await {
                 Ok(()) => None,
                 // The parts that need the store report that themselves.
@@ -100,6 +106,36 @@ impl EventStore {
                 told = Some(trouble);
             }
         }
+    }
+
+    /// Whether what was just read came from the log that this process began with. That is looked at only if a connection was
+    /// lost since the last look.
+    pub(super) async fn was_of_our_log(&self) -> Result<(), EventStoreError> {
+        if !self.shared.log.is_to_be_looked_at() {
+            return Ok(());
+        }
+        self.clone().looks_whose_log_it_is().await.map_err(NotTheSame::why)
+    }
+
+    /// Whether the store that answers now has the log that this process began with. In a box, because it reads the log itself.
+    pub(super) fn looks_whose_log_it_is(self) -> BoxFuture<'static, Result<(), NotTheSame>> {
+        async move {
+            let losses = self.shared.log.losses();
+            match self.is_the_same_log(None, None).await {
+                Err(away @ NotTheSame::Away(EventStoreError::Unavailable(_))) => return Err(away),
+                Err(other @ (NotTheSame::Another(_) | NotTheSame::LostItsEnd(_))) => {
+                    // Whatever is asked next has to look too.
+                    self.shared.log.lost_a_connection();
+                    return Err(other);
+                }
+                Err(half @ NotTheSame::HalfACopy) if self.shared.log.wants_whole() => return Err(half),
+                // Who may not read the log's id is told so by the parts that need it, and an import reads what it has begun.
+                Ok(()) | Err(NotTheSame::Away(_) | NotTheSame::HalfACopy) => {}
+            }
+            self.shared.log.was_the_same_after(losses);
+            Ok(())
+        }
+        .boxed()
     }
 
     /// Whether the store holds the log that this process began with, no import into it is under way, and an event that was
