@@ -57,7 +57,8 @@ pub fn is_sealed(stream: &str) -> bool {
     stream.split_once('-').is_some_and(|(category, _)| domain::CATEGORIES.contains(&category))
 }
 
-/// Whether a stream holds the metadata of a stream of facts, which can delete it or hide a part of it. The facts stay in the log then, and readers of the stream miss them; no shop does that to facts.
+/// Whether a stream holds the metadata of a stream of facts, which can delete it or hide a part of it. The facts stay in
+/// the log then, and readers of the stream miss them; no shop does that to facts.
 #[must_use]
 pub fn is_about_facts(stream: &str) -> bool {
     stream.strip_prefix("$$").is_some_and(is_sealed)

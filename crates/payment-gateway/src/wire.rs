@@ -191,7 +191,8 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(402, r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"generic_decline","message":"No.","payment_intent":{"id":"pi_1","status":"requires_payment_method","amount":1,"currency":"gbp"}}}"#, "declined pi_1 card_declined")]
+    #[case(402, r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"generic_decline","message":"No.",
+                     "payment_intent":{"id":"pi_1","status":"requires_payment_method","amount":1,"currency":"gbp"}}}"#, "declined pi_1 card_declined")]
     #[case(
         402,
         r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds"}}"#,

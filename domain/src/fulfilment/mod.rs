@@ -92,7 +92,8 @@ pub enum PaymentRequest {
 ///
 /// Every SKU is asked, also after another one has refused: only when all answers are in is the order called off.
 /// A called-off order releases every SKU, also one that refused, so that a reservation that is still on its way
-/// finds itself too late. Of what an order holds only when its money is secured, stock is asked then. Money is taken only when every SKU is held and the total is covered.
+/// finds itself too late. Of what an order holds only when its money is secured, stock is asked then. Money is taken only
+/// when every SKU is held and the total is covered.
 #[must_use]
 pub fn owed(order: &Order) -> Vec<Owed> {
     let Order::Placed(order) = order else { return vec![] };

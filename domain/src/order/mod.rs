@@ -1,7 +1,8 @@
 //! An order: locked lines, what was paid, what stock answered, and where it stands.
 //!
 //! pending → paid → processing → shipped → delivered; cancelled until it ships; refunded when all that was paid
-//! is given back. What has not been sent of a partly shipped order can be given up. Its stream holds the whole story, also what the fulfilment process asked of stock and what
+//! is given back. What has not been sent of a partly shipped order can be given up. Its stream holds the whole story, even
+//! what the fulfilment process asked of stock and what
 //! stock answered, so that a restart needs nothing else. It is paid when every SKU is held *and* the payments
 //! cover the total, in whichever order the two come; processing when stock has committed every SKU to it.
 

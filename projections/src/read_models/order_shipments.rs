@@ -83,7 +83,32 @@ async fn deliver(transaction: &mut PgConnection, facts: &OrderFacts<'_>) -> Resu
             Event::ShipmentDelivered(delivered) => {
                 Some((order_id.0, delivered.shipment_id.0, fact.occurred_at))
             }
-            _ => None,
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::Paid(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::RefundRecorded(_)
+            | Event::RefundFound(_)
+            | Event::RefundFailed(_)
+            | Event::Refunded(_) => None,
         })
         .collect();
     if delivered.is_empty() {

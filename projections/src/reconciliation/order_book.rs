@@ -137,7 +137,26 @@ impl OrderBook {
             Event::Cancelled(_) => self.stage = Stage::Cancelled,
             Event::ShipmentSent(sent) => self.count(&sent.lines, |goods| &mut goods.sent),
             Event::RestCancelled(rest) => self.count(&rest.lines, |goods| &mut goods.given_up),
-            _ => self.sees_money(event),
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::StockCommitted(_)
+            | Event::ShipmentDelivered(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::RefundRecorded(_)
+            | Event::RefundFound(_)
+            | Event::RefundFailed(_)
+            | Event::Refunded(_) => self.sees_money(event),
         }
     }
 

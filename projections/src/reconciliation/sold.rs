@@ -46,7 +46,29 @@ impl SoldIn {
         let is_sale = match event {
             Event::Paid(_) => true,
             Event::RefundRecorded(_) | Event::RefundFound(_) | Event::RefundFailed(_) => self.with_refunds,
-            _ => false,
+            Event::Placed(_)
+            | Event::ReservationsAnswered(_)
+            | Event::PaymentRecorded(_)
+            | Event::PaymentRequested(_)
+            | Event::PaymentStarted(_)
+            | Event::PaymentAuthorized(_)
+            | Event::PaymentDeclined(_)
+            | Event::PaymentCaptured(_)
+            | Event::PaymentVoided(_)
+            | Event::StockCommitted(_)
+            | Event::ProcessingStarted(_)
+            | Event::ShipmentSent(_)
+            | Event::ShipmentDelivered(_)
+            | Event::Shipped(_)
+            | Event::StockShipped(_)
+            | Event::StockParted(_)
+            | Event::RestCancelled(_)
+            | Event::Delivered(_)
+            | Event::Cancelled(_)
+            | Event::StockReleased(_)
+            | Event::RefundRequested(_)
+            | Event::RefundRefused(_)
+            | Event::Refunded(_) => false,
         };
         let is_of_sku = self.sku.as_ref().is_none_or(|sku| skus.is_some_and(|skus| skus.contains(sku)));
         is_sale && (self.from..self.to).contains(&at) && is_of_sku

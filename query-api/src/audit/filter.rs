@@ -142,7 +142,10 @@ mod tests {
     use rstest::rstest;
 
     fn event() -> RecordedEvent {
-        let metadata = r#"{"$correlationId":"00000000-0000-0000-0000-00000000000a","$causationId":"00000000-0000-0000-0000-00000000000b","command_id":"00000000-0000-0000-0000-00000000000b","actor":"shopper","occurred_at":"2011-12-09T12:50:00.000000Z"}"#;
+        let metadata = r#"{"$correlationId":"00000000-0000-0000-0000-00000000000a",
+                           "$causationId":"00000000-0000-0000-0000-00000000000b",
+                           "command_id":"00000000-0000-0000-0000-00000000000b",
+                           "actor":"shopper","occurred_at":"2011-12-09T12:50:00.000000Z"}"#;
         RecordedEvent {
             stream: "order-7".to_owned(),
             revision: 3,
