@@ -135,7 +135,7 @@ async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
     let watching = async {
         let url = loop {
             let line = printed.next_line().await.unwrap().expect("it runs");
-            if line.contains("/products") {
+            if line.contains("/v1/products") {
                 break products_of(&line);
             }
         };
@@ -143,12 +143,12 @@ async fn a_demo_shop_that_cannot_be_filled_is_a_warning() {
         url
     };
     let url = tokio::time::timeout(Duration::from_secs(90), watching).await.expect("it says so in time");
-    assert_eq!(reqwest::get(url.replace("/products", "/livez")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(reqwest::get(url.replace("/v1/products", "/livez")).await.unwrap().status(), StatusCode::OK);
     assert!(child.try_wait().unwrap().is_none());
 }
 
 fn products_of(printed: &str) -> String {
-    let products = printed.split_whitespace().find(|word| word.ends_with("/products"));
+    let products = printed.split_whitespace().find(|word| word.ends_with("/v1/products"));
     products.expect("where to look").to_owned()
 }
 

@@ -117,7 +117,7 @@ problems! {
     CART_EMPTY = 409 "cart-empty", "The cart is empty", "Put something into it first.";
     CART_CHANGED = 409 "cart-changed", "The cart has changed", "Look at the cart and check out again.";
     PRICE_CHANGED = 409 "price-changed", "The total is not what the shopper saw",
-        "Show the new `total`, and check out again with it as `expected_total`.";
+        "Show the new `total`, and check out again with it.";
     LINE_TAKEN = 409 "line-taken", "The line's id is taken", "Use another `line_id`.";
     TOO_MANY_LINES = 409 "too-many-lines", "The cart is full", "Remove a line, or open a second cart.";
     TOO_MANY_CHANGES = 409 "too-many-changes", "The cart takes no more changes", "Check out, or open another cart.";

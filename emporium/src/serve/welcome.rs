@@ -26,7 +26,8 @@ pub fn addresses(
     };
     format!(
         "Emporium runs; Ctrl-C stops it.\n\n  \
-         products         http://{listen}/products\n  \
+         products         http://{listen}/v1/products\n  \
+         all addresses    http://{listen}/v1/docs\n  \
          health           {health}\n  \
          event store      {event_store}\n  \
          payment gateway  {gateway}\n  \

@@ -59,7 +59,7 @@ impl Service {
         let printed = service.read_until(|line| line.contains("operator token")).await;
         let products = printed.iter().find(|line| line.contains("products")).expect("where to look");
         let url = products.split_whitespace().last().unwrap();
-        service.address = url.trim_start_matches("http://").trim_end_matches("/products").to_owned();
+        service.address = url.trim_start_matches("http://").trim_end_matches("/v1/products").to_owned();
         let event_store = printed.iter().find(|line| line.contains("event store")).expect("where it is");
         // A store that was given is not shown: its address may hold a password.
         let url = event_store.split_whitespace().find(|word| word.starts_with("esdb://"));
