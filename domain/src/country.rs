@@ -13,8 +13,8 @@ pub struct CountryCode(&'static str);
 /// It is no country.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{given}` is no country: give its two letters of ISO 3166-1, such as GB or DE, its English name, or ZZ if it is \
-     not known"
+    "`{given}` is not a country: give an ISO 3166-1 code such as GB or DE, an English name, or ZZ if the country is \
+     unknown"
 )]
 pub struct UnknownCountry {
     /// What was given, shortened.

@@ -1,14 +1,14 @@
 //! One readable line for each event, for people who look at a history.
 //!
-//! Every match is exhaustive, so that no new event can be forgotten. A line holds nothing that its reader may not know:
-//! no token of a means of payment.
+//! Every match is exhaustive, so that no new event can be forgotten. A line has nothing that its reader may not know:
+//! no token of a payment method.
 
 use crate::Sku;
 
 /// SKUs that a line names before it only counts the rest.
 const NAMED_SKUS: usize = 3;
 
-/// What can be told in a line.
+/// What can be said in one line.
 pub trait Summary {
     /// What happened, in a few words.
     #[must_use]

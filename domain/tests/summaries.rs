@@ -28,5 +28,5 @@ fn every_event_that_was_ever_written_has_its_line() {
 fn no_line_tells_the_means_of_payment() {
     let payload = br#"{"payment_id":"00000000-0000-0000-0000-000000000001","amount":{"amount":1,"currency":"GBP"},"token":"pm_secret"}"#;
     let event = Event::read("order.payment_requested.v1", payload).expect("a payment can be read");
-    assert_eq!(event.summary(), "Payment of 0.01 GBP asked for");
+    assert_eq!(event.summary(), "Payment of 0.01 GBP requested");
 }

@@ -10,15 +10,15 @@ impl Summary for Event {
                 format!("Opened in {}{}", opened.currency, whose.unwrap_or_default())
             }
             Self::ItemAdded(added) => {
-                let agreed = if added.agreed { ", an agreed price" } else { "" };
+                let agreed = if added.agreed { " (agreed price)" } else { "" };
                 let (units, price) = (counted(added.quantity.units(), "unit"), added.unit_price);
                 format!("{units} of {} added at {price} each{agreed}", added.sku)
             }
             Self::ItemQuantityChanged(changed) => {
                 format!("Line {} changed to {}", changed.line_id, counted(changed.quantity.units(), "unit"))
             }
-            Self::ItemRemoved(removed) => format!("Line {} taken out", removed.line_id),
-            Self::ShippingSet(set) => format!("Sending it costs {}", set.charge),
+            Self::ItemRemoved(removed) => format!("Line {} removed", removed.line_id),
+            Self::ShippingSet(set) => format!("Shipping set to {}", set.charge),
             Self::CheckedOut(checked_out) => {
                 let (lines, total) = (counted(checked_out.lines.len(), "line"), checked_out.total);
                 format!("Checked out: {lines}, {total} to {}", checked_out.country)

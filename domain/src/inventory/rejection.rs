@@ -1,19 +1,19 @@
 use thiserror::Error;
 
-/// Why stock says no.
+/// Why stock rejects a command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// Not enough is available.
-    #[error("{asked} units were asked for and {available} are available")]
+    #[error("{asked} units were requested, but only {available} are available")]
     OutOfStock {
         /// Units that could be reserved.
         available: u64,
         /// Units asked for.
         asked: u32,
     },
-    /// Enough is there, and unpaid orders hold their share of it already.
+    /// Enough is available, but unpaid orders already hold their share of it.
     #[error(
-        "unpaid orders may hold {limit} units together and hold {held}: the {asked} units are held when they are paid for"
+        "unpaid orders hold {held} of the {limit} units that they may hold together: these {asked} units can be held when the order is paid"
     )]
     BeyondShare {
         /// Units that unpaid anonymous orders may hold together now.
@@ -23,13 +23,15 @@ pub enum Rejection {
         /// Units asked for.
         asked: u32,
     },
-    /// The order was settled here before; a late message asks again.
-    #[error("this order was settled and can reserve no more: place a new order")]
+    /// The order is already closed here; a late message asks again.
+    #[error("this order is already closed and cannot reserve stock: place a new order")]
     OrderSettled,
-    /// The order holds another number of units.
-    #[error("this order already holds {held} units and asks for {asked}: an order reserves a SKU once")]
+    /// The order holds a different number of units.
+    #[error(
+        "this order already holds {held} units, so it cannot reserve {asked}: an order reserves each SKU once"
+    )]
     ReservationDiffers {
-        /// Units held.
+        /// Units that it holds.
         held: u32,
         /// Units asked for.
         asked: u32,
@@ -38,18 +40,18 @@ pub enum Rejection {
     #[error("nothing is reserved for this order")]
     NotReserved,
     /// What is held is not paid for yet.
-    #[error("the units are reserved and not committed yet: they ship after payment")]
+    #[error("the units are reserved but not yet committed: they can ship after the order is paid")]
     NotCommitted,
-    /// The units are gone.
-    #[error("the units have been shipped and cannot be released")]
+    /// The units have left.
+    #[error("the units have already been shipped and cannot be released")]
     AlreadyShipped,
-    /// The correction would take what is promised to orders.
+    /// The adjustment would remove what is promised to orders.
     #[error(
-        "a correction by {delta} would take more than the {available} units that are available \
-         ({reserved} more are reserved for orders): cancel orders first"
+        "an adjustment by {delta} would remove more than the {available} available units ({reserved} more are reserved \
+         for orders): cancel orders first"
     )]
     AdjustmentBelowReserved {
-        /// The correction.
+        /// The adjustment.
         delta: i64,
         /// Units that can be reserved.
         available: u64,
@@ -57,22 +59,22 @@ pub enum Rejection {
         reserved: u64,
     },
     /// The receipt's id is taken.
-    #[error("this receipt is already recorded with {recorded} units: use another id for another delivery")]
+    #[error("this receipt is already recorded with {recorded} units: use a new id for a new delivery")]
     ReceiptDiffers {
         /// Units that are recorded.
         recorded: u32,
     },
-    /// The correction's id is taken.
-    #[error("this correction is already recorded as {recorded}: use another id for another correction")]
+    /// The adjustment's id is taken.
+    #[error("this adjustment is already recorded as {recorded}: use a new id for a new adjustment")]
     AdjustmentDiffers {
         /// Units that are recorded.
         recorded: i64,
     },
-    /// A correction by nothing.
-    #[error("a correction by 0 changes nothing: give the number of units found or lost")]
+    /// An adjustment by zero.
+    #[error("an adjustment by 0 changes nothing: give the number of units found (above 0) or lost (below 0)")]
     NothingToAdjust,
-    /// Beyond what is sane.
-    #[error("a SKU holds at most {max} units")]
+    /// Beyond what a SKU can have.
+    #[error("a SKU can have at most {max} units in stock")]
     TooMuchStock {
         /// The limit, in units.
         max: u64,

@@ -8,24 +8,27 @@ impl Summary for Event {
         match self {
             Self::Received(received) => format!("{} received", units(received.quantity)),
             Self::Adjusted(adjusted) => {
-                format!("Count corrected by {:+}: {}", adjusted.delta, adjusted.reason)
+                format!("Stock adjusted by {:+}: {}", adjusted.delta, adjusted.reason)
             }
             Self::Reserved(reserved) => {
                 let what = if reserved.unpaid { "held for unpaid" } else { "held for" };
                 of_order(reserved.quantity, what, reserved.order_id)
             }
             Self::Released(released) => {
-                let what = if released.was_committed { "taken back from paid" } else { "taken back from" };
+                let what = if released.was_committed { "released from paid" } else { "released from" };
                 of_order(released.quantity, what, released.order_id)
             }
-            Self::ReservationClosed(closed) => format!("Nothing more is held for order {}", closed.order_id),
+            Self::ReservationClosed(closed) => {
+                format!("Closed for order {}: it can reserve nothing more", closed.order_id)
+            }
             Self::Committed(committed) => of_order(committed.quantity, "committed to", committed.order_id),
             Self::Shipped(shipped) => of_order(shipped.quantity, "shipped for", shipped.order_id),
             Self::UnitsShipped(shipped) => {
-                of_order(shipped.quantity, "shipped, a part, for", shipped.order_id)
+                format!("{} of the units shipped for order {}", shipped.quantity.units(), shipped.order_id)
             }
             Self::UnitsReleased(released) => {
-                of_order(released.quantity, "taken back, given up by", released.order_id)
+                let units = counted(released.quantity.units(), "unshipped unit");
+                format!("{units} released from order {}", released.order_id)
             }
         }
     }

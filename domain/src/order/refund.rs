@@ -277,7 +277,7 @@ impl PlacedOrder {
         };
         let is_for_money = after.rests.is_empty() || after.lines.iter().any(costs_something);
         let paid = after.paid_amount();
-        let reason = Reason::new("all of its money was given back");
+        let reason = Reason::new("all of its money was refunded");
         match reason {
             Ok(reason) if is_in_the_house && is_for_money && paid > 0 && after.refunded_amount() >= paid => {
                 after.call_off(CancelReason::Requested { reason })

@@ -1,70 +1,70 @@
 use crate::{Currency, LineId, MerchantId, Money};
 use thiserror::Error;
 
-/// Why an order says no.
+/// Why an order rejects a command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// No such order.
     #[error("there is no order with this id")]
     NotFound,
     /// The id belongs to another order.
-    #[error("another order was placed under this id")]
+    #[error("another order already has this id")]
     AlreadyPlaced,
-    /// It does not stand where it must.
-    #[error("the order is {status}: to be {wanted} it must be {needed}")]
+    /// Its status does not allow the command.
+    #[error("the order is {status}: it can be {wanted} only while it is {needed}")]
     WrongStatus {
-        /// Where it stands.
+        /// Its status.
         status: &'static str,
-        /// What was asked for.
+        /// The status that the command leads to.
         wanted: &'static str,
-        /// Where it must stand for that.
+        /// The statuses that allow the command.
         needed: &'static str,
     },
     /// Money in another currency.
-    #[error("the order is in {order}: an amount in {given} cannot be booked on it")]
+    #[error("the order is in {order}: an amount in {given} cannot be recorded for it")]
     CurrencyMismatch {
         /// The order's.
         order: Currency,
         /// The amount's.
         given: Currency,
     },
-    /// More than is owed, or nothing.
-    #[error("{} are due: a payment of {given} cannot be booked", given.currency().written(*due))]
+    /// More than is due, or nothing.
+    #[error("only {} is due: a payment of {given} cannot be recorded", given.currency().written(*due))]
     PaymentNotDue {
-        /// What is owed, in minor units.
+        /// What is due, in minor units.
         due: i64,
-        /// What was given.
+        /// The amount that was given.
         given: Money,
     },
-    /// Less than is owed, from somebody who must pay it at once.
+    /// Less than is due, from somebody who must pay it at once.
     #[error(
-        "{} are due: a payment of {given} is only a part, and this shop takes the whole of it at once",
+        "{} is due: a payment of {given} covers only a part, and this shop takes the whole amount at once",
         given.currency().written(*due)
     )]
     PaymentInPart {
-        /// What is owed, in minor units.
+        /// What is due, in minor units.
         due: i64,
-        /// What was given.
+        /// The amount that was given.
         given: Money,
     },
-    /// It would be due if another payment were not under way.
+    /// It would be due if no other payment were in progress.
     #[error(
-        "{under_way} minor units wait for the payment gateway or the shopper's bank: wait for the outcome, or cancel the order and buy again"
+        "another payment is still in progress: wait for its outcome, or cancel the order and order again"
     )]
     PaymentUnderWay {
-        /// What is under way, in minor units.
+        /// The amount in progress, in minor units.
         under_way: i64,
-        /// What is owed beside it, in minor units.
+        /// What is due in addition to it, in minor units.
         due: i64,
     },
     /// The payment's id is taken.
-    #[error("this payment is already recorded with {recorded}, or with another means of payment")]
+    #[error("this payment id is already used for a payment of {recorded} with other details: use a new id")]
     PaymentDiffers {
         /// What is recorded.
         recorded: Money,
     },
-    /// So many payments through the gateway are nobody's who wants to pay.
-    #[error("an order takes {max} payments through the gateway, and this one had them: place a new order")]
+    /// No real shopper needs more payments through the gateway.
+    #[error("this order has reached the limit of {max} payment attempts: place a new order")]
     TooManyPayments {
         /// The limit.
         max: usize,
@@ -73,26 +73,24 @@ pub enum Rejection {
     #[error("the order has no payment with this id")]
     PaymentNotFound,
     /// A refund through the gateway that nobody asked for.
-    #[error("the order has no refund with this id for this payment: ask for it first")]
+    #[error("the order has no refund with this id for this payment: request it first")]
     RefundNotRequested,
-    /// A part of it left the house.
-    #[error(
-        "a part of the order has been shipped: only what has not been sent can be cancelled, or money refunded"
-    )]
+    /// Part of it has been shipped.
+    #[error("part of the order has been shipped: cancel the unshipped units, or refund money")]
     PartlyShipped,
-    /// Everything of this merchant left already, or nothing in the order is theirs.
-    #[error("the order has nothing left that {merchant_id} could ship")]
+    /// Everything of this merchant is shipped already, or nothing in the order is theirs.
+    #[error("the order has nothing left for {merchant_id} to ship")]
     NothingToShip {
         /// Who.
         merchant_id: MerchantId,
     },
-    /// The same line stands twice in one parcel.
-    #[error("the line {line_id} stands twice in the shipment: give its whole quantity once")]
+    /// The same line appears twice in one shipment.
+    #[error("line {line_id} appears twice: list each line once, with its full quantity")]
     LineTwice {
         /// Which.
         line_id: LineId,
     },
-    /// A line of somebody else, or of no line of the order.
+    /// The line is of another merchant, or of another order.
     #[error("the order has no line {line_id} of {merchant_id}")]
     NotTheirLine {
         /// Which.
@@ -101,7 +99,7 @@ pub enum Rejection {
         merchant_id: MerchantId,
     },
     /// More than is left of a line.
-    #[error("{left} units of the line {line_id} are left to ship, not {given}")]
+    #[error("line {line_id} has {left} units left to ship, not {given}")]
     TooManyUnits {
         /// Which.
         line_id: LineId,
@@ -111,25 +109,25 @@ pub enum Rejection {
         given: u32,
     },
     /// The shipment's id is taken.
-    #[error("this shipment is already recorded with other contents")]
+    #[error("this shipment is already recorded with other contents: use a new id for a new shipment")]
     ShipmentDiffers,
     /// No such shipment.
     #[error("the order has no shipment with this id")]
     ShipmentNotFound,
     /// More than was paid, or nothing.
     #[error(
-        "{} can be given back: a refund of {given} cannot be booked; before anything is sent, all of the money goes back by \
-         cancelling the order",
+        "only {} can be refunded: a refund of {given} cannot be recorded; to refund everything before anything is shipped, \
+         cancel the order",
         given.currency().written(*left)
     )]
     RefundTooLarge {
-        /// What can be given back, in minor units.
+        /// What can be refunded, in minor units.
         left: i64,
-        /// What was given.
+        /// The amount that was given.
         given: Money,
     },
     /// The refund's id is taken.
-    #[error("this refund is already recorded with {recorded}")]
+    #[error("this refund is already recorded with {recorded}: use a new id for a new refund")]
     RefundDiffers {
         /// What is recorded.
         recorded: Money,

@@ -12,7 +12,7 @@ impl Summary for Event {
             }
             Event::ReservationsAnswered(answered) => {
                 let refused = skus(answered.refused.iter().map(|refused| &refused.sku));
-                let at_payment = format!("holds {} when it is paid", skus(&answered.at_payment));
+                let at_payment = format!("will hold {} at payment", skus(&answered.at_payment));
                 let said = [
                     (!answered.held.is_empty()).then(|| format!("holds {}", skus(&answered.held))),
                     (!answered.at_payment.is_empty()).then_some(at_payment),
@@ -24,19 +24,21 @@ impl Summary for Event {
                 let how = format!("by {}, reference {}", payment.method, payment.reference);
                 format!("Payment of {} {how}", payment.amount)
             }
-            Event::PaymentRequested(payment) => format!("Payment of {} asked for", payment.amount),
+            Event::PaymentRequested(payment) => format!("Payment of {} requested", payment.amount),
             Event::PaymentStarted(payment) if payment.redirect_url.is_some() => {
-                format!("The shopper must act on payment {}", payment.intent)
+                format!("Payment {} needs the shopper's approval", payment.intent)
             }
-            Event::PaymentStarted(payment) => format!("The gateway works on payment {}", payment.intent),
-            Event::PaymentAuthorized(payment) => format!("The gateway holds payment {}", payment.intent),
+            Event::PaymentStarted(payment) => {
+                format!("Payment {} in progress at the gateway", payment.intent)
+            }
+            Event::PaymentAuthorized(payment) => format!("Payment {} authorised", payment.intent),
             Event::PaymentDeclined(payment) => {
                 format!("Payment declined ({}): {}", payment.code, payment.message)
             }
             Event::PaymentCaptured(payment) => {
-                format!("Payment of {} taken, {}", payment.amount, payment.intent)
+                format!("Payment of {} captured, {}", payment.amount, payment.intent)
             }
-            Event::PaymentVoided(_) => "Payment let go untaken".to_owned(),
+            Event::PaymentVoided(_) => "Authorisation released".to_owned(),
             Event::Paid(paid) => format!("Paid in full: {}", paid.amount),
             Event::StockCommitted(committed) => format!("Stock committed {}", skus(&committed.skus)),
             Event::ProcessingStarted(_) => "Processing started".to_owned(),
@@ -46,38 +48,38 @@ impl Summary for Event {
                     .tracking
                     .as_ref()
                     .map(|tracking| format!(", {} {}", tracking.carrier, tracking.number));
-                format!("{} sent {}{}", sent.merchant_id, counted(units, "unit"), how.unwrap_or_default())
+                format!("{} shipped {}{}", sent.merchant_id, counted(units, "unit"), how.unwrap_or_default())
             }
-            Event::ShipmentDelivered(_) => "A parcel arrived".to_owned(),
+            Event::ShipmentDelivered(_) => "Shipment delivered".to_owned(),
             Event::Shipped(_) => "Shipped".to_owned(),
-            Event::StockShipped(shipped) => format!("Stock let go of {}", skus(&shipped.skus)),
+            Event::StockShipped(shipped) => format!("Stock shipped {}", skus(&shipped.skus)),
             Event::StockParted(parted) => {
                 let part = |part: &PartedStock| {
-                    format!("{} shipped and {} back of {}", part.shipped, part.released, part.sku)
+                    format!("{} shipped and {} released of {}", part.shipped, part.released, part.sku)
                 };
                 format!("Stock: {}", parted.parts.iter().map(part).collect::<Vec<_>>().join(", "))
             }
             Event::RestCancelled(rest) => {
                 let units: u64 = rest.lines.iter().map(|line| u64::from(line.quantity.units())).sum();
-                let by_hand = rest.by_hand.map(|amount| format!(", of which {amount} by hand"));
-                let (units, refund) = (counted(units, "unit"), rest.refund);
+                let by_hand = rest.by_hand.map(|amount| format!(", {amount} of it by hand"));
+                let (unshipped, refund) = (counted(units, "unshipped unit"), rest.refund);
                 let by_hand = by_hand.unwrap_or_default();
-                format!("{units} given up unsent ({}), {refund} to be given back{by_hand}", rest.reason)
+                format!("{unshipped} cancelled ({}), {refund} to refund{by_hand}", rest.reason)
             }
             Event::Delivered(_) => "Delivered".to_owned(),
             Event::Cancelled(cancelled) => match &cancelled.reason {
                 CancelReason::OutOfStock { refused } => {
                     format!(
-                        "Cancelled: too little stock of {}",
+                        "Cancelled: not enough stock of {}",
                         skus(refused.iter().map(|refused| &refused.sku))
                     )
                 }
-                CancelReason::Expired => "Cancelled: its money did not come in time".to_owned(),
+                CancelReason::Expired => "Cancelled: not paid in time".to_owned(),
                 CancelReason::Requested { reason } => format!("Cancelled: {reason}"),
             },
-            Event::StockReleased(released) => format!("Stock took back {}", skus(&released.skus)),
-            Event::RefundRequested(refund) => format!("Refund of {} asked for", refund.amount),
-            Event::RefundRefused(refund) => format!("The gateway would not refund: {}", refund.message),
+            Event::StockReleased(released) => format!("Stock released {}", skus(&released.skus)),
+            Event::RefundRequested(refund) => format!("Refund of {} requested", refund.amount),
+            Event::RefundRefused(refund) => format!("Refund refused by the gateway: {}", refund.message),
             Event::RefundRecorded(refund) => {
                 format!("Refund of {}, reference {}", refund.amount, refund.reference)
             }
@@ -85,7 +87,7 @@ impl Summary for Event {
                 format!("Refund of {} made at the gateway, {}", refund.amount, refund.reference)
             }
             Event::RefundFailed(refund) => {
-                format!("Refund of {} did not arrive: {}", refund.amount, refund.message)
+                format!("Refund of {} failed: {}", refund.amount, refund.message)
             }
             Event::Refunded(refunded) => format!("Refunded in full: {}", refunded.amount),
         }

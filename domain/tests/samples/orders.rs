@@ -226,7 +226,7 @@ pub fn refund_found(number: u128, payment: u128, amount: i64) -> Event {
 }
 
 pub fn all_went_back() -> Event {
-    let reason = reason("all of its money was given back");
+    let reason = reason("all of its money was refunded");
     Event::Cancelled(Cancelled { reason: CancelReason::Requested { reason } })
 }
 
