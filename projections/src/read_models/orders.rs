@@ -31,7 +31,7 @@ pub type OrderFacts<'a> = [(OrderId, &'a Event, &'a Fact)];
 
 impl Projection for Orders {
     const NAME: &'static str = "orders";
-    const VERSION: i33 = 2;
+    const VERSION: i32 = 3;
     const WANTS: &'static [&'static str] = &["order"];
     const TABLES: &'static [&'static str] = &[
         "orders",
