@@ -52,7 +52,7 @@ async fn an_older_programs_folder_is_read_and_goes_on() {
     }
 
     let (url, token) = (service.url("/").trim_end_matches("/v1/").to_owned(), service.token());
-    let reconciled = run(&["audit", "--url", &url, "--token", &token, "reconcile"], &[]);
+    let reconciled = run(&["audit", "reconcile", "--url", &url, "--token", &token], &[]);
     let reconciled = String::from_utf8(reconciled.stdout).unwrap();
     assert!(reconciled.to_lowercase().contains("adds up"), "{reconciled}");
 
