@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// What a rule refuses, by the rule's own sentence.
-fn refused(kind: ProblemKind, rejection: &impl std::error::Error) -> Problem {
+pub fn refused(kind: ProblemKind, rejection: &impl std::error::Error) -> Problem {
     Problem::new(kind, sentence(rejection))
 }
 
@@ -184,7 +184,7 @@ pub fn key_too_short(min: usize) -> Problem {
 }
 
 /// A command's failure; `of_rule` says what a rule's no is.
-fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) -> Problem) -> Problem {
+pub fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) -> Problem) -> Problem {
     match error {
         ExecuteError::Rejected(rejection) => of_rule(&rejection),
         ExecuteError::KeyReused => key_reused(),

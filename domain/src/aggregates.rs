@@ -1,20 +1,7 @@
-//! The table of aggregates: the only list of them. Whatever has to be known of all of them follows from it.
+//! Whatever has to be known of all aggregates: it follows from the table of them in `lib.rs`.
 
 use crate::stored::{StoredEvent, UnreadableEvent};
 use crate::{Aggregate, Summary};
-
-/// Gives the table to a macro that takes `Name => type` for each aggregate. A new aggregate is a line here.
-#[macro_export]
-macro_rules! with_aggregates {
-    ($define:ident) => {
-        $define! {
-            Product => $crate::product::Product,
-            Inventory => $crate::inventory::Inventory,
-            Cart => $crate::cart::Cart,
-            Order => $crate::order::Order,
-        }
-    };
-}
 
 macro_rules! define {
     ($($name:ident => $aggregate:ty),+ $(,)?) => {

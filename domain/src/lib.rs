@@ -1,12 +1,26 @@
 //! The rules of the shop.
 //!
-//! The aggregates (`aggregates` has the list of them) decide what a command means, and one process
+//! The aggregates (the table is below) decide what a command means, and one process
 //! (`fulfilment`) says what an order still owes. Nothing here reads a clock, draws a random number or does
 //! I/O: times, ids and prices come in with the command, and the same history always gives the same state.
 //!
 //! Every aggregate's folder has the same files in the same order: `mod.rs` (what it is), `command.rs`,
 //! `event.rs`, `state.rs` (how events become state), `decide.rs`, `rejection.rs`, `stored.rs` (its names on
 //! disk), `summary.rs` (its events in words).
+
+/// The table of aggregates, the only list of them: gives it to a macro that takes `Name => type` for each. A new aggregate
+/// is a line here, and its module below.
+#[macro_export]
+macro_rules! with_aggregates {
+    ($define:ident) => {
+        $define! {
+            Product => $crate::product::Product,
+            Inventory => $crate::inventory::Inventory,
+            Cart => $crate::cart::Cart,
+            Order => $crate::order::Order,
+        }
+    };
+}
 
 pub mod aggregate;
 pub mod aggregates;

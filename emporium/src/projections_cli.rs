@@ -1,7 +1,13 @@
 //! `emporium projections`: looking after the read models of a running shop.
 
+use api::NoBody;
+use api::projections::{
+    CompareVersion, Comparison, ParkedAsked, ParkedByProjection, Projection, ProjectionVersion, Rebuild,
+    RollBack, SkipParked, SwitchVersion, VersionChanged, VersionState, WhichVersion,
+};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use shop_client::operator::{OperatorArgs, OperatorError};
 use shop_client::{ShopClient, ShopError};
 use std::time::Duration;
@@ -144,9 +150,9 @@ impl ProjectionsCommand {
             What::Rebuild { name, shards, switch, wait } => {
                 let names = names(&shop, &name).await?;
                 for name in &names {
-                    let body = json!({ "shards": shards, "switch": switch });
-                    let made: Value = shop.order(&["projections", name, "rebuild"], &body).await?;
-                    println!("{name}: version {} is being filled", made["version"]);
+                    let body = Rebuild { shards: Some(shards), switch };
+                    let made: VersionChanged = shop.order(&["projections", name, "rebuild"], &body).await?;
+                    println!("{name}: version {} is being filled", made.version);
                 }
                 if wait {
                     wait_for(&shop, &names, switch).await?;
@@ -155,15 +161,16 @@ impl ProjectionsCommand {
                 }
             }
             What::Abandon { name } => {
-                let gone: Value = shop.order(&["projections", &name, "abandon"], &json!({})).await?;
-                println!("{}: version {} is dropped", text(&gone["name"]), gone["version"]);
+                let path = ["projections", &name, "abandon"];
+                let VersionChanged { name, version } = shop.order(&path, &NoBody {}).await?;
+                println!("{name}: version {version} is dropped");
             }
             What::Compare { name, version, sample } => {
                 let mut differences = 0;
                 for name in names(&shop, &name).await? {
-                    let body = json!({ "version": version, "percent": sample });
-                    let compared: Value = shop.order(&["projections", &name, "compare"], &body).await?;
-                    differences += compared["differences"].as_u64().unwrap_or_default();
+                    let body = CompareVersion { version, percent: sample };
+                    let compared: Comparison = shop.order(&["projections", &name, "compare"], &body).await?;
+                    differences += compared.differences;
                     print!("{}", comparison(&compared));
                 }
                 if differences > 0 {
@@ -171,34 +178,33 @@ impl ProjectionsCommand {
                 }
             }
             What::Switch { name, version, even_with_parked } => {
-                let body = json!({ "version": version, "even_with_parked": even_with_parked });
+                let body = SwitchVersion { version, even_with_parked };
                 serves(&shop.order(&["projections", &name, "switch"], &body).await?);
             }
             What::Rollback { name, even_with_parked } => {
-                let body = json!({ "even_with_parked": even_with_parked });
+                let body = RollBack { even_with_parked };
                 serves(&shop.order(&["projections", &name, "rollback"], &body).await?);
             }
             What::Parked { name } => {
-                let parked: Vec<Value> = shop.get(&["projections", &name, "parked"]).await?;
+                let parked: Vec<ParkedByProjection> = shop.get(&["projections", &name, "parked"]).await?;
                 print!("{}", parked_table(&parked));
             }
             What::Retry { name, stream, version } => {
                 let path = ["projections", &name, "parked", &stream, "retry"];
-                let asked: Value = shop.order(&path, &json!({ "version": version })).await?;
-                println!("{stream} is tried again in version {}", asked["version"]);
+                let asked: ParkedAsked = shop.order(&path, &WhichVersion { version }).await?;
+                println!("{stream} is tried again in version {}", asked.version);
             }
             What::Skip { name, stream, version, revision, reason } => {
                 let path = ["projections", &name, "parked", &stream, "skip"];
-                let body = json!({ "version": version, "revision": revision, "reason": reason });
-                let asked: Value = shop.order(&path, &body).await?;
-                println!("{stream} goes on after revision {revision} in version {}", asked["version"]);
+                let asked: ParkedAsked = shop.order(&path, &SkipParked { version, revision, reason }).await?;
+                println!("{stream} goes on after revision {revision} in version {}", asked.version);
             }
         }
         Ok(())
     }
 }
 
-async fn list(shop: &ShopClient) -> Result<Vec<Value>, ShopError> {
+async fn list(shop: &ShopClient) -> Result<Vec<Projection>, ShopError> {
     shop.get(&["projections"]).await
 }
 
@@ -207,7 +213,7 @@ async fn names(shop: &ShopClient, name: &str) -> Result<Vec<String>, ShopError> 
         return Ok(vec![name.to_owned()]);
     }
     let all = list(shop).await?;
-    Ok(all.iter().filter_map(|projection| projection["name"].as_str().map(str::to_owned)).collect())
+    Ok(all.into_iter().map(|projection| projection.name).collect())
 }
 
 /// Until what is being filled has caught up; if it then serves by itself, until it does.
@@ -225,27 +231,29 @@ async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result
         let all = list(shop).await?;
         let mut is_done = true;
         for (name, bar) in names.iter().zip(&bars) {
-            let projection = all.iter().find(|projection| projection["name"] == name.as_str());
-            let versions = projection.and_then(|projection| projection["versions"].as_array());
-            let building = versions.into_iter().flatten().find(|version| version["state"] == "building");
+            let projection = all.iter().find(|projection| projection.name == *name);
+            let versions = projection.map_or(&[][..], |projection| &projection.versions);
+            let building = versions.iter().find(|version| version.state == VersionState::Building);
             let Some(building) = building else {
                 bar.finish_with_message("serves");
                 continue;
             };
-            let progress = &building["progress"];
-            let percent = progress["percent"].as_f64().unwrap_or_default();
+            let percent = building.progress.map_or(0.0, |progress| progress.percent);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
             bar.set_position(percent as u64);
-            let newly_parked = building["newly_parked"].as_u64().unwrap_or_default();
-            if building["lag"]["events"] == 0 && switches && newly_parked > 0 {
-                return Err(ProjectionsError::HeldBack { name: name.clone(), streams: newly_parked });
+            let has_caught_up = building.lag.events == 0;
+            if has_caught_up && switches && building.newly_parked > 0 {
+                let streams = building.newly_parked.unsigned_abs();
+                return Err(ProjectionsError::HeldBack { name: name.clone(), streams });
             }
-            if building["lag"]["events"] == 0 && !switches {
+            if has_caught_up && !switches {
                 bar.finish_with_message("has caught up");
             } else {
                 is_done = false;
-                let (speed, left) = (&progress["events_per_second"], &progress["seconds_left"]);
-                bar.set_message(format!("{speed} events/s, {left} s left"));
+                if let Some(progress) = building.progress {
+                    let left = progress.seconds_left.map_or("?".to_owned(), |left| left.to_string());
+                    bar.set_message(format!("{} events/s, {left} s left", progress.events_per_second));
+                }
             }
         }
         if is_done {
@@ -255,45 +263,46 @@ async fn wait_for(shop: &ShopClient, names: &[String], switches: bool) -> Result
     }
 }
 
-fn serves(changed: &Value) {
-    println!("{}: version {} serves", text(&changed["name"]), changed["version"]);
+fn serves(VersionChanged { name, version }: &VersionChanged) {
+    println!("{name}: version {version} serves");
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+/// How a value of the contract is called there.
+fn called(value: impl Serialize) -> String {
+    let name = serde_json::to_value(value).ok();
+    name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn table(projections: &[Value]) -> String {
+fn table(projections: &[Projection]) -> String {
     let mut table = format!(
         "{:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {}\n",
         "projection", "v", "state", "position", "behind", "seconds", "pace", "parked", "progress"
     );
-    for projection in projections {
-        for version in projection["versions"].as_array().into_iter().flatten() {
-            let lag = &version["lag"];
-            let about = if lag["is_estimate"] == true { "~" } else { "" };
-            let progress = &version["progress"];
-            let mut progress = match (progress["percent"].as_f64(), progress["seconds_left"].as_u64()) {
-                (Some(percent), Some(left)) => format!("{percent} %, {left} s left"),
-                (Some(percent), None) => format!("{percent} %"),
-                (None, _) => String::new(),
-            };
-            if let Some(held) = version["newly_parked"].as_u64().filter(|held| *held > 0) {
-                progress += &format!(" {held} parked that serve now");
+    for Projection { name, versions, .. } in projections {
+        for version in versions {
+            let lag = version.lag;
+            let about = if lag.is_estimate { "~" } else { "" };
+            let mut progress =
+                match version.progress.map(|progress| (progress.percent, progress.seconds_left)) {
+                    Some((percent, Some(left))) => format!("{percent} %, {left} s left"),
+                    Some((percent, None)) => format!("{percent} %"),
+                    None => String::new(),
+                };
+            if version.newly_parked > 0 {
+                progress += &format!(" {} parked that serve now", version.newly_parked);
             }
-            if version["is_of_another_log"] == true {
+            if version.is_of_another_log {
                 progress += &of_another_log(version);
             }
             table += &format!(
-                "{:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
-                text(&projection["name"]),
-                version["version"].to_string(),
-                text(&version["state"]),
-                version["position"].to_string(),
-                format!("{about}{}", lag["events"]),
-                lag["seconds"].to_string(),
-                text(&version["pace"]),
-                version["parked_streams"].to_string(),
+                "{name:<16} {:>3} {:<9} {:>10} {:>10} {:>8} {:<13} {:>7}  {progress}\n",
+                version.version,
+                called(version.state),
+                version.position.map_or("-".to_owned(), |position| position.to_string()),
+                format!("{about}{}", lag.events),
+                lag.seconds,
+                called(version.pace),
+                version.parked_streams,
             );
         }
     }
@@ -301,9 +310,9 @@ fn table(projections: &[Value]) -> String {
 }
 
 /// What a version of another log is still good for.
-fn of_another_log(version: &Value) -> String {
-    let whose = version["log_id"].as_str().map_or_else(String::new, |log_id| format!(" ({log_id})"));
-    let so = if version["state"] == "serving" {
+fn of_another_log(version: &ProjectionVersion) -> String {
+    let whose = version.log_id.map_or_else(String::new, |log_id| format!(" ({log_id})"));
+    let so = if version.state == VersionState::Serving {
         "it serves until another version has caught up"
     } else {
         "nobody fills it, and it cannot serve"
@@ -311,34 +320,25 @@ fn of_another_log(version: &Value) -> String {
     format!(" of another log{whose}, or of one that has lost its end: {so}")
 }
 
-fn comparison(compared: &Value) -> String {
-    let mut said = format!(
-        "{} version {}: {} events folded, {} rows read, {} differ\n",
-        text(&compared["name"]),
-        compared["version"],
-        compared["events"],
-        compared["rows"],
-        compared["differences"]
-    );
-    for difference in compared["named"].as_array().into_iter().flatten() {
-        said += &format!("  {} {}\n", text(&difference["table"]), difference["key"]);
-        said +=
-            &format!("    stored    {}\n    by events {}\n", difference["stored"], difference["refolded"]);
+fn comparison(compared: &Comparison) -> String {
+    let Comparison { name, version, events, rows, differences, named, .. } = compared;
+    let mut said =
+        format!("{name} version {version}: {events} events folded, {rows} rows read, {differences} differ\n");
+    let row = |row: &Option<Value>| row.as_ref().map_or("null".to_owned(), Value::to_string);
+    for difference in named {
+        said += &format!("  {} {}\n", difference.table, difference.key);
+        let (stored, refolded) = (row(&difference.stored), row(&difference.refolded));
+        said += &format!("    stored    {stored}\n    by events {refolded}\n");
     }
     said
 }
 
-fn parked_table(parked: &[Value]) -> String {
+fn parked_table(parked: &[ParkedByProjection]) -> String {
     let mut table = String::new();
-    for stream in parked {
+    for ParkedByProjection { version, stream, revision, event_type, error, waiting, .. } in parked {
         table += &format!(
-            "{} is parked at revision {} ({}), {} events wait, version {}\n  {}\n",
-            text(&stream["stream"]),
-            stream["revision"],
-            text(&stream["event_type"]),
-            stream["waiting"],
-            stream["version"],
-            text(&stream["error"])
+            "{stream} is parked at revision {revision} ({event_type}), {waiting} events wait, version {version}\n  \
+             {error}\n"
         );
     }
     if table.is_empty() { "nothing is parked\n".to_owned() } else { table }
@@ -347,18 +347,26 @@ fn parked_table(parked: &[Value]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_list_says_of_which_log_a_version_is_that_cannot_serve() {
+        let log_id = uuid::Uuid::nil();
         let version = |number: i32, state: &str, is_of_another_log: bool| {
-            json!({ "version": number, "state": state, "log_id": "6f2c", "is_of_another_log": is_of_another_log,
-                    "position": 7, "lag": { "events": 0, "seconds": 0 }, "pace": "up_to_date", "parked_streams": 0 })
+            json!({ "version": number, "state": state, "log_id": log_id, "is_of_another_log": is_of_another_log,
+                    "rules": 1, "shards": 1, "position": 7, "pace": "idle", "events_applied": 7,
+                    "lag": { "events": 0, "is_estimate": false, "seconds": 0 }, "parked_streams": 0,
+                    "newly_parked": 0, "skipped_events": 0, "switches": false, "progress": null, "workers": [] })
         };
         let versions =
             [version(1, "standby", true), version(2, "serving", false), version(3, "serving", true)];
-        let table = table(&[json!({ "name": "stock", "versions": versions })]);
+        let told = json!([{ "name": "stock", "rules": 1, "versions": versions }]);
+        let table = table(&serde_json::from_value::<Vec<Projection>>(told).unwrap());
         let lines: Vec<_> = table.lines().skip(1).collect();
-        assert!(lines[0].contains("of another log (6f2c)") && lines[0].contains("cannot serve"), "{table}");
+        assert!(
+            lines[0].contains(&format!("of another log ({log_id})")) && lines[0].contains("cannot serve"),
+            "{table}"
+        );
         assert!(!lines[1].contains("another log"), "{table}");
         assert!(lines[2].ends_with("it serves until another version has caught up"), "{table}");
     }

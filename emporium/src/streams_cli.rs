@@ -1,7 +1,10 @@
 //! `emporium streams`: the streams of a running shop that cannot be read.
 
+use api::operations::{
+    EventSkipped, ParkedOrder, ParkedStream, ParkedStreams, PaymentAtStake, SkipEvent, StreamTried,
+};
+use api::{Amount, NoBody};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 use shop_client::ShopError;
 use shop_client::operator::{OperatorArgs, OperatorError};
 use thiserror::Error;
@@ -56,46 +59,33 @@ impl StreamsCommand {
     pub async fn run(self) -> Result<(), StreamsError> {
         let shop = self.operator.client().await?;
         match self.what {
-            What::Parked => print!("{}", table(&shop.get::<Value>(&["parked-streams"]).await?)),
+            What::Parked => print!("{}", table(&shop.get::<ParkedStreams>(&["parked-streams"]).await?)),
             What::Retry { stream } => {
-                let _: Value = shop.order(&["parked-streams", &stream, "retry"], &json!({})).await?;
+                let _: StreamTried = shop.order(&["parked-streams", &stream, "retry"], &NoBody {}).await?;
                 println!("{stream} is read again");
             }
             What::Skip { stream, revision, reason } => {
-                let body = json!({ "revision": revision, "reason": reason });
-                let skipped: Value = shop.order(&["parked-streams", &stream, "skip"], &body).await?;
-                println!("{stream} goes on after revision {revision}: event {} says so", skipped["revision"]);
+                let body = SkipEvent { revision, reason };
+                let skipped: EventSkipped = shop.order(&["parked-streams", &stream, "skip"], &body).await?;
+                println!("{stream} goes on after revision {revision}: event {} says so", skipped.revision);
             }
         }
         Ok(())
     }
 }
 
-fn table(parked: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+fn table(ParkedStreams { streams, orders }: &ParkedStreams) -> String {
     let mut table = String::new();
-    for stream in parked["streams"].as_array().into_iter().flatten() {
-        table += &format!(
-            "{} is parked at revision {} ({}) since {}\n  {}\n",
-            text(&stream["stream"]),
-            stream["revision"],
-            text(&stream["event_type"]),
-            text(&stream["since"]),
-            text(&stream["why"])
-        );
+    for ParkedStream { stream, revision, event_type, why, since } in streams {
+        table +=
+            &format!("{stream} is parked at revision {revision} ({event_type}) since {since}\n  {why}\n");
     }
-    for order in parked["orders"].as_array().into_iter().flatten() {
-        let (order_id, stream) = (text(&order["order_id"]), text(&order["stream"]));
-        table += &format!("order {order_id} waits for {stream}: {}\n", text(&order["why"]));
-        for payment in order["payments"].as_array().into_iter().flatten() {
-            let money = &payment["amount"];
-            table += &format!(
-                "  payment {} is {}: {} {} in its smallest unit\n",
-                text(&payment["payment_id"]),
-                text(&payment["status"]),
-                money["amount"],
-                text(&money["currency"])
-            );
+    for ParkedOrder { order_id, stream, why, payments, .. } in orders {
+        table += &format!("order {order_id} waits for {stream}: {why}\n");
+        for PaymentAtStake { payment_id, status, amount } in payments {
+            let Amount { amount, currency } = amount;
+            table +=
+                &format!("  payment {payment_id} is {status}: {amount} {currency} in its smallest unit\n");
         }
     }
     if table.is_empty() { "nothing is parked\n".to_owned() } else { table }
@@ -104,25 +94,30 @@ fn table(parked: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_is_parked_is_told_line_by_line() {
-        assert_eq!(table(&json!({ "streams": [], "orders": [] })), "nothing is parked\n");
+        let told = |parked: serde_json::Value| table(&serde_json::from_value(parked).unwrap());
+        assert_eq!(told(json!({ "streams": [], "orders": [] })), "nothing is parked\n");
+        let (id, since) = (uuid::Uuid::nil(), "2026-12-01T00:00:00Z");
         let parked = json!({
             "streams": [
-                { "stream": "order-1", "revision": 3, "event_type": "x.v1", "why": "unknown", "since": "today" },
+                { "stream": "order-1", "revision": 3, "event_type": "x.v1", "why": "unknown", "since": since },
             ],
             "orders": [{
-                "order_id": "1", "stream": "order-1", "why": "unknown",
+                "order_id": id, "stream": "order-1", "why": "unknown", "since": since,
                 "payments": [
-                    { "payment_id": "2", "status": "authorized", "amount": { "amount": 1000, "currency": "GBP" } },
+                    { "payment_id": id, "status": "authorized", "amount": { "amount": 1000, "currency": "GBP" } },
                 ],
             }],
         });
         assert_eq!(
-            table(&parked),
-            "order-1 is parked at revision 3 (x.v1) since today\n  unknown\norder 1 waits for order-1: unknown\n  \
-             payment 2 is authorized: 1000 GBP in its smallest unit\n"
+            told(parked),
+            format!(
+                "order-1 is parked at revision 3 (x.v1) since 2026-12-01 00:00:00 UTC\n  unknown\norder {id} waits for \
+                 order-1: unknown\n  payment {id} is authorized: 1000 GBP in its smallest unit\n"
+            )
         );
     }
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+/// The last position of what the pages show.
+const END: u64 = 103;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn fixture(name: &str) -> PathBuf {
@@ -47,26 +49,37 @@ async fn an_older_programs_folder_is_read_and_goes_on() {
         serde_json::from_str(&std::fs::read_to_string(fixture("pages.json")).unwrap()).unwrap();
     assert_eq!(pages.len(), 13);
     for (path, page) in &pages {
-        let now = service.get(&format!("{path}?min-position=head")).await;
+        // What has become of them since has its own events: unpaid orders have run out of their time.
+        let now = service.get(&format!("{path}?as_of=position:{END}")).await;
         assert_eq!(without_summaries(now), without_summaries(page.clone()), "{path}");
     }
 
-    let (url, token) = (service.url("/").trim_end_matches("/v1/").to_owned(), service.token());
+    let (url, token) = (service.url(""), service.token());
     let reconciled = run(&["audit", "reconcile", "--url", &url, "--token", &token], &[]);
     let reconciled = String::from_utf8(reconciled.stdout).unwrap();
     assert!(reconciled.to_lowercase().contains("adds up"), "{reconciled}");
 
-    // The order that nobody has paid goes on where it was.
-    let unpaid =
-        pages.values().find(|page| page["total"]["amount"] == 3000 && page["status"] == "pending").unwrap();
-    let path = format!("/orders/{}", unpaid["order_id"].as_str().unwrap());
-    let payment = json!({ "amount": unpaid["total"], "payment_method": "pm_card_visa" });
-    let (status, paid) = service.post(&format!("{path}/payments"), "an older order", &payment).await.unwrap();
-    assert!(status.is_success(), "{paid}");
-    let processing =
-        async { while service.get(&format!("{path}?min-position=head")).await["status"] != "processing" {} };
-    tokio::time::timeout(DEADLINE, processing).await.expect("it is paid in time");
+    // Fulfilment goes on at the order that nobody has paid, and an operator at the one that is packed.
+    let order = |status: &str, total: i64| {
+        let is_it = |page: &&Value| page["status"] == status && page["total"]["amount"] == total;
+        let page = pages.values().find(is_it).expect("it is among the pages");
+        format!("/orders/{}", page["order_id"].as_str().unwrap())
+    };
+    let (unpaid, packed) = (order("pending", 3000), order("processing", 1000));
+    for command in ["shipment", "delivery"] {
+        let (status, answer) =
+            service.post(&format!("{packed}/{command}"), command, &json!({})).await.unwrap();
+        assert!(status.is_success(), "{answer}");
+    }
+    becomes(&service, &packed, "delivered").await;
+    becomes(&service, &unpaid, "cancelled").await;
     service.terminate().await;
+}
+
+async fn becomes(service: &Service, path: &str, status: &str) {
+    let path = format!("{path}?min-position=head");
+    let changing = async { while service.get(&path).await["status"] != status {} };
+    tokio::time::timeout(DEADLINE, changing).await.unwrap_or_else(|_| panic!("{path} becomes {status}"));
 }
 
 #[test]

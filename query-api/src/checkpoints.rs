@@ -28,51 +28,42 @@ const LAST_RETRY: Duration = Duration::from_secs(2);
 const PING_AFTER: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// A projection whose tables we read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReadModel {
-    Products,
-    Carts,
-    Orders,
-    Stock,
-    Sales,
-    AnalyticsSales,
-    AnalyticsOrders,
-    AnalyticsCarts,
-    AnalyticsStock,
-    Trail,
+macro_rules! read_models {
+    ($($model:ident = $name:literal),+ $(,)?) => {
+        /// A projection whose tables we read.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ReadModel {
+            $($model),+
+        }
+
+        impl ReadModel {
+            const ALL: [Self; [$($name),+].len()] = [$(Self::$model),+];
+
+            /// The projection's name.
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$model => $name,)+
+                }
+            }
+        }
+    };
+}
+
+// Each of them, and its projection's name.
+read_models! {
+    Products = "products",
+    Carts = "carts",
+    Orders = "orders",
+    Stock = "stock",
+    Sales = "sales",
+    AnalyticsSales = "analytics_sales",
+    AnalyticsOrders = "analytics_orders",
+    AnalyticsCarts = "analytics_carts",
+    AnalyticsStock = "analytics_stock",
+    Trail = "trail",
 }
 
 impl ReadModel {
-    const ALL: [Self; 10] = [
-        Self::Products,
-        Self::Carts,
-        Self::Orders,
-        Self::Stock,
-        Self::Sales,
-        Self::AnalyticsSales,
-        Self::AnalyticsOrders,
-        Self::AnalyticsCarts,
-        Self::AnalyticsStock,
-        Self::Trail,
-    ];
-
-    /// The projection's name.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Products => "products",
-            Self::Carts => "carts",
-            Self::Orders => "orders",
-            Self::Stock => "stock",
-            Self::Sales => "sales",
-            Self::AnalyticsSales => "analytics_sales",
-            Self::AnalyticsOrders => "analytics_orders",
-            Self::AnalyticsCarts => "analytics_carts",
-            Self::AnalyticsStock => "analytics_stock",
-            Self::Trail => "trail",
-        }
-    }
-
     fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|model| model.name() == name)
     }

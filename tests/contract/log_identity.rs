@@ -72,6 +72,23 @@ async fn a_log_gets_one_id_whoever_asks_first() {
 }
 
 /// A process that takes commands alone has no position to keep, and asks nowhere else which log it is.
+/// One of them may ask only when another log is at the address: it would take that for its own, and not let go of it.
+#[tokio::test]
+async fn all_connections_of_a_process_know_the_log_that_one_has_asked_for() {
+    let (ours, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let address = reserved_address();
+    let server = start(ours.path(), address).await;
+    let store = client(address);
+    let (early, id) = (store.another(), store.log_identity().await.unwrap().id());
+    server.stop().await;
+    let server = start(empty.path(), address).await;
+    for connection in [early, store.another()] {
+        assert_eq!(connection.log_identity().await.unwrap().id(), id);
+    }
+    assert_eq!(client(address).read_log_identity().await.unwrap(), None, "nothing was written");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn whoever_watches_a_log_knows_which_one_it_is() {
     let target = target().await;

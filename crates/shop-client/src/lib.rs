@@ -278,11 +278,12 @@ impl ShopClient {
 }
 
 /// The whole address of a path such as `/carts?limit=3` at a shop: everything but the operator's probes is below the
-/// version of the contract. A path that has the version already, such as a `Location`, stays as it is.
+/// version of the contract. A path that has the version already, such as a `Location`, stays as it is, and so does the
+/// shop itself.
 #[must_use]
 pub fn address_of(shop: &str, path: &str) -> String {
     let first = path.split(['/', '?']).nth(1).unwrap_or_default();
-    let is_whole = first == VERSION || OPERATIONS.contains(&first);
+    let is_whole = first.is_empty() || first == VERSION || OPERATIONS.contains(&first);
     let version = if is_whole { "" } else { api::PREFIX };
     format!("{}{version}{path}", shop.trim_end_matches('/'))
 }
@@ -321,4 +322,22 @@ fn is_local(base: &Url) -> bool {
 
 fn is_replayed(response: &Response) -> bool {
     response.headers().get(REPLAYED).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address_of;
+
+    #[test]
+    fn everything_but_probes_is_below_the_version() {
+        let shop = "http://127.0.0.1:1/";
+        for (path, address) in [
+            ("/carts?limit=3", "http://127.0.0.1:1/v1/carts?limit=3"),
+            ("/v1/orders/7", "http://127.0.0.1:1/v1/orders/7"),
+            ("/readyz", "http://127.0.0.1:1/readyz"),
+            ("", "http://127.0.0.1:1"),
+        ] {
+            assert_eq!(address_of(shop, path), address);
+        }
+    }
 }

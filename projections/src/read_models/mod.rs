@@ -1,20 +1,29 @@
-//! The read models. Each folds its batch in memory first, down to one change for each row, and then writes all
-//! changes of a kind with one statement.
+//! The read models, one folder or file each, and the only list of them. Each folds its batch in memory first, down to one
+//! change for each row, and then writes all changes of a kind with one statement.
 
-mod analytics;
-mod carts;
-mod order_money;
-mod order_shipments;
-mod orders;
-mod products;
-mod sales;
-mod stock;
-mod trail;
+use crate::catalogue::{Entry, entry};
 
-pub use analytics::{AnalyticsCarts, AnalyticsOrders, AnalyticsSales, AnalyticsStock};
-pub use carts::Carts;
-pub use orders::Orders;
-pub use products::Products;
-pub use sales::Sales;
-pub use stock::Stock;
-pub use trail::Trail;
+macro_rules! read_models {
+    ($($module:ident: $($name:ident),+;)+) => {
+        $(
+            mod $module;
+            pub use $module::{$($name),+};
+        )+
+
+        const COUNT: usize = [$($(stringify!($name)),+),+].len();
+
+        /// All of them.
+        pub const ALL: [Entry; COUNT] = [$($(entry::<$name>()),+),+];
+    };
+}
+
+// Each module, and the projections in it.
+read_models! {
+    products: Products;
+    carts: Carts;
+    orders: Orders;
+    stock: Stock;
+    sales: Sales;
+    trail: Trail;
+    analytics: AnalyticsSales, AnalyticsOrders, AnalyticsCarts, AnalyticsStock;
+}

@@ -57,21 +57,18 @@ impl Books {
         }
         self.events += 1;
         let fact = Fact::read(recorded)?;
-        match &fact.subject {
-            Subject::Inventory(sku, event) => {
-                self.stock.entry(sku.clone()).or_default().sees(event, fact.revision);
-                self.last_recorded.1 = Some(recorded.recorded_at);
+        if let Subject::Inventory(sku, event) = &fact.subject {
+            self.stock.entry(sku.clone()).or_default().sees(event, fact.revision);
+            self.last_recorded.1 = Some(recorded.recorded_at);
+        }
+        if let Subject::Order(id, event) = &fact.subject {
+            if of_order {
+                self.sees_order(id.0, event, &fact, recorded);
+                self.last_recorded.0 = Some(recorded.recorded_at);
             }
-            Subject::Order(id, event) => {
-                if of_order {
-                    self.sees_order(id.0, event, &fact, recorded);
-                    self.last_recorded.0 = Some(recorded.recorded_at);
-                }
-                if of_sale {
-                    self.sees_sale(id.0, event, fact.occurred_at);
-                }
+            if of_sale {
+                self.sees_sale(id.0, event, fact.occurred_at);
             }
-            Subject::Product(..) | Subject::Cart(..) | Subject::Any(..) => {}
         }
         Ok(())
     }

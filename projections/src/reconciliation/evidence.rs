@@ -2,6 +2,7 @@
 
 use super::report::{Evidence, Suspicion};
 use super::sold::{self, SoldIn};
+use crate::catalogue::Entry;
 use api::projections::{Comparison, RowDifference};
 use api::reconciliation::{Check, EventPlace, Finding};
 use event_store::{EventStore, EventStoreError, Position, RecordedEvent};
@@ -12,7 +13,7 @@ use serde_json::Value;
 const MAX_EVENTS: usize = 50;
 
 /// A row that differs, as something to look into.
-pub fn suspicion_of(comparison: &Comparison, difference: &RowDifference) -> Suspicion {
+pub fn suspicion_of(entry: &Entry, comparison: &Comparison, difference: &RowDifference) -> Suspicion {
     let show = |row: &Option<Value>| row.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
     let what = format!(
         "{} {}: the table `{}` has {}, and its events make {}",
@@ -22,12 +23,11 @@ pub fn suspicion_of(comparison: &Comparison, difference: &RowDifference) -> Susp
         show(&difference.stored),
         show(&difference.refolded)
     );
-    Suspicion { check: Check::Row, what, evidence: evidence_of(difference) }
+    Suspicion { check: Check::Row, what, evidence: evidence_of(entry, difference) }
 }
 
-/// What a row is about. Columns of the same name mean something else in another table: a cart has its order's id, and
-/// what is known of sales has no events in the SKU's own streams.
-fn evidence_of(difference: &RowDifference) -> Evidence {
+/// What a row is about: the stream that its projection says, unless its rows add up over streams.
+fn evidence_of(entry: &Entry, difference: &RowDifference) -> Evidence {
     let Some(row) = difference.refolded.as_ref().or(difference.stored.as_ref()) else {
         return Evidence::None;
     };
@@ -35,10 +35,10 @@ fn evidence_of(difference: &RowDifference) -> Evidence {
     let column = |name: &str| row.get(name).and_then(Value::as_str);
     let stream =
         |category: &str, id: &str| Some(Evidence::Streams(vec![format!("{category}-{}", column(id)?)]));
+    if let (Some(category), Some(column)) = (entry.category(), entry.stream_column) {
+        return stream(category, column).unwrap_or(Evidence::None);
+    }
     let evidence = match table {
-        "carts" | "cart_lines" | "analytics_carts" => stream("cart", "cart_id"),
-        "products" => stream("product", "sku"),
-        "stock" | "analytics_stock_levels" | "analytics_stock_outs" => stream("inventory", "sku"),
         "sales" => column("day").and_then(|day| day.get(..10)?.parse().ok()).map(|day| {
             let sku = column("key").filter(|_| column("dimension") == Some("sku"));
             let sku = sku.and_then(|sku| sku.parse().ok());
@@ -51,6 +51,7 @@ fn evidence_of(difference: &RowDifference) -> Evidence {
             let sku = column("sku").and_then(|sku| sku.parse().ok());
             starts.map(|starts| Evidence::Sold(SoldIn::row_of(table, starts, sku)))
         }
+        // What an order will be counted as, once it is paid.
         _ => stream("order", "order_id"),
     };
     evidence.unwrap_or(Evidence::None)
@@ -115,11 +116,15 @@ mod tests {
     use serde_json::json;
 
     fn evidence(table: &'static str, sku: &str) -> Evidence {
+        let entry = catalogue::ALL.into_iter().find(|entry| entry.tables.contains(&table)).unwrap();
         // Every column that any table has: which one counts depends on the table.
         let row = json!({ "order_id": "O", "cart_id": "C", "sku": sku, "position": 7, "revision": 1, "day": "2026-11-21",
                           "dimension": "sku", "key": "MUG", "starts": "2026-11-01T00:00:00+00:00" });
         let refolded = Some(row);
-        evidence_of(&RowDifference { table: table.to_owned(), key: json!(null), stored: None, refolded })
+        evidence_of(
+            &entry,
+            &RowDifference { table: table.to_owned(), key: json!(null), stored: None, refolded },
+        )
     }
 
     fn sold(from: &str, to: &str, sku: Option<&str>, with_refunds: bool) -> Evidence {
@@ -163,6 +168,7 @@ mod tests {
         );
         let difference =
             RowDifference { table: "trail_kinds".to_owned(), key: json!([1]), stored: row, refolded: None };
-        assert_eq!(evidence_of(&difference), Evidence::None);
+        let trail = catalogue::find("trail").unwrap();
+        assert_eq!(evidence_of(&trail, &difference), Evidence::None);
     }
 }

@@ -54,7 +54,7 @@ pub async fn reconcile(
         report.rows += compared.rows;
         report.parked += compared.parked as u64;
         for difference in &compared.named {
-            let suspicion = evidence::suspicion_of(&compared, difference);
+            let suspicion = evidence::suspicion_of(&entry, &compared, difference);
             found.add(suspicion.check, suspicion.what, suspicion.evidence);
         }
         found.add_unnamed(compared.differences - compared.named.len() as u64);

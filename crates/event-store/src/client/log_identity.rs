@@ -17,7 +17,7 @@ use futures::{FutureExt, TryStreamExt};
 use serde::Serialize;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// Who gives a log its id.
@@ -26,6 +26,9 @@ const ACTOR: &str = "event_store";
 #[derive(Default)]
 pub(super) struct KnownLog {
     known: Mutex<Known>,
+    /// Which log it is. All connections of a process know it as soon as one of them has asked: one that asked later could be
+    /// told of another log, and take that for the process's own.
+    identity: Arc<Mutex<Option<LogIdentity>>>,
     /// The largest position that was seen in it.
     seen: AtomicU64,
     /// One asks, or gives it its id, and the others wait: their appends would only get in each other's way.
@@ -34,7 +37,6 @@ pub(super) struct KnownLog {
 
 #[derive(Default)]
 struct Known {
-    identity: Option<LogIdentity>,
     /// Why nothing is read and written any more.
     trouble: Option<String>,
     /// The same, as somebody else has found out who knows more than the log.
@@ -74,7 +76,17 @@ impl KnownLog {
     }
 
     pub(super) fn identity(&self) -> Option<LogIdentity> {
-        self.lock().identity.clone()
+        self.lock_identity().clone()
+    }
+
+    /// For another connection of the same process.
+    pub(super) fn of_another_connection(&self) -> Self {
+        Self { identity: Arc::clone(&self.identity), ..Self::default() }
+    }
+
+    fn lock_identity(&self) -> MutexGuard<'_, Option<LogIdentity>> {
+        // Nothing panics while it holds the lock.
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why nothing may be read or written, if that is so.
@@ -111,7 +123,7 @@ impl KnownLog {
     /// Whether nobody has looked yet since a connection was lost.
     pub(super) fn is_to_be_looked_at(&self) -> bool {
         let known = self.lock();
-        known.identity.is_some() && known.losses > known.losses_looked_at
+        known.losses > known.losses_looked_at && self.lock_identity().is_some()
     }
 
     /// Whether only a log with no import under way may be used.
@@ -126,7 +138,7 @@ impl KnownLog {
 
     /// What the log with the known id says of itself now: perhaps something was imported since.
     pub(super) fn says(&self, found: &LogIdentity) {
-        self.lock().identity = Some(found.clone());
+        *self.lock_identity() = Some(found.clone());
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -199,7 +211,7 @@ impl EventStore {
         if identity.imports().is_one_under_way() {
             return Err(NotTheSame::HalfACopy.why());
         }
-        Ok(self.shared.log.lock().identity.get_or_insert(identity).clone())
+        Ok(self.shared.log.lock_identity().get_or_insert(identity).clone())
     }
 
     /// Which log it is, if this process has asked for it.
@@ -225,7 +237,7 @@ impl EventStore {
             let (stream, found, expected) = self.find_identity().await?;
             match found {
                 Some(now) if now.id() != before.id() => {
-                    self.shared.log.lock().identity = Some(now.clone());
+                    *self.shared.log.lock_identity() = Some(now.clone());
                     return Ok(now.id());
                 }
                 _ => self.give_identity(&stream, expected).await?,

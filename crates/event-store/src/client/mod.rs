@@ -132,21 +132,22 @@ impl EventStore {
     /// # Errors
     /// When the address does not have the form of an EventStoreDB connection string.
     pub fn connect(connection_string: &str) -> Result<Self, InvalidConnectionString> {
-        Ok(Self::with(Address::parse(connection_string)?))
+        Ok(Self::with(Address::parse(connection_string)?, KnownLog::default()))
     }
 
-    /// Another connection to the same event store, which shares nothing with this one: for work in another runtime. It
-    /// uses whole logs only if this one does.
+    /// Another connection to the same event store, for work in another runtime. It shares nothing with this one but which log
+    /// it is, and uses whole logs only if this one does.
     #[must_use]
     pub fn another(&self) -> Self {
-        let another = Self::with(self.shared.address.clone());
+        let log = self.shared.log.of_another_connection();
+        let another = Self::with(self.shared.address.clone(), log);
         if self.shared.log.wants_whole() {
             another.use_whole_logs_only();
         }
         another
     }
 
-    fn with(address: Address) -> Self {
+    fn with(address: Address, log: KnownLog) -> Self {
         Self {
             shared: Arc::new(Shared {
                 nagle: Arc::new(Nagle::of(&address.settings)),
@@ -154,7 +155,7 @@ impl EventStore {
                 connection: Mutex::default(),
                 opening_session: tokio::sync::Mutex::default(),
                 tail: Arc::default(),
-                log: KnownLog::default(),
+                log,
                 breaker: Arc::default(),
                 silent: watch::Sender::default(),
             }),

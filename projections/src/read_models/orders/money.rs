@@ -1,6 +1,6 @@
 //! The payments and refunds of orders.
 
-use super::orders::OrderFacts;
+use super::OrderFacts;
 use crate::fact::Fact;
 use crate::projection::ApplyError;
 use chrono::{DateTime, Utc};

@@ -1,5 +1,9 @@
-use super::order_money::{apply_payments, apply_refunds};
-use super::order_shipments::apply_shipments;
+mod money;
+mod shipments;
+
+use money::{apply_payments, apply_refunds};
+use shipments::apply_shipments;
+
 use crate::fact::{Fact, Subject};
 use crate::projection::{ApplyError, Projection};
 use chrono::{DateTime, Utc};

@@ -1,6 +1,6 @@
 //! The parcels of orders, and what will be in none.
 
-use super::orders::OrderFacts;
+use super::OrderFacts;
 use crate::projection::ApplyError;
 use chrono::{DateTime, Utc};
 use domain::order::Event;
