@@ -58,7 +58,8 @@ fn watched(store: &EventStore) -> watch::Receiver<Option<String>> {
 #[tokio::test]
 async fn a_log_gets_one_id_whoever_asks_first() {
     let target = target().await;
-    let others = [target.store.another(), target.store.another(), target.store.another()];
+    // Each as a process of its own.
+    let others = [(); 3].map(|()| EventStore::connect(&target.url).unwrap());
     let asked = others.iter().map(EventStore::log_identity);
     let ids = soon(futures::future::join_all(asked)).await;
     let ids: Vec<_> = ids.into_iter().map(|identity| identity.unwrap().id()).collect();
@@ -76,7 +77,7 @@ async fn a_log_gets_one_id_whoever_asks_first() {
 #[tokio::test]
 async fn all_connections_of_a_process_know_the_log_that_one_has_asked_for() {
     let (ours, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let address = reserved_address();
+    let (address, _reserved) = reserved_address();
     let server = start(ours.path(), address).await;
     let store = client(address);
     let (early, id) = (store.another(), store.log_identity().await.unwrap().id());
@@ -92,7 +93,7 @@ async fn all_connections_of_a_process_know_the_log_that_one_has_asked_for() {
 #[tokio::test]
 async fn whoever_watches_a_log_knows_which_one_it_is() {
     let target = target().await;
-    let store = target.store.another();
+    let store = EventStore::connect(&target.url).unwrap();
     let mut watch = watched(&store);
     soon(watch.changed()).await.unwrap();
     assert_eq!(store.known_log_id(), Some(target.store.log_identity().await.unwrap().id()));

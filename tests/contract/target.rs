@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// A server, our module and the official client.
 pub struct Target {
+    /// Where it answers.
+    pub url: String,
     pub store: EventStore,
     pub client: Client,
     _embedded: Option<(EmbeddedEventStore, Relay, TempDir)>,
@@ -37,7 +39,8 @@ pub async fn target() -> Target {
 impl Target {
     fn at(url: &str, embedded: Option<(EmbeddedEventStore, Relay, TempDir)>) -> Self {
         let client = Client::new(url.parse().unwrap()).unwrap();
-        Target { store: EventStore::connect(url).unwrap(), client, _embedded: embedded }
+        let store = EventStore::connect(url).unwrap();
+        Target { url: url.to_owned(), store, client, _embedded: embedded }
     }
 
     /// Appends with the official client, whatever the stream's state is.
