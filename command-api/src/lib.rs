@@ -21,7 +21,6 @@ pub use admission::AdmissionArgs;
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
 pub use fulfilment::FulfilmentArgs;
-pub use ids::order_id_of;
 pub use routes::WEBHOOKS;
 pub use sealing::SealingArgs;
 pub use unpaid::UnpaidArgs;

@@ -8,6 +8,7 @@ use crate::fulfilment::refunds;
 use crate::fulfilment::settle::of_command;
 use crate::problems;
 use api::permission::SignedByGateway;
+use api::problem;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{Method, StatusCode};
@@ -58,13 +59,18 @@ async fn take(
     match hear(&shared, gateway, &told, &intent).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error @ (PaymentError::Unknown(_) | PaymentError::NotFoundYet | PaymentError::Record(_))) => {
-            Err(problems::try_webhook_again(&error))
+            Err(try_again(&error))
         }
         Err(error) => {
             tracing::error!(%intent, error = &error as &dyn std::error::Error, "a payment cannot be looked up");
             Err(Problem::internal())
         }
     }
+}
+
+/// The gateway tells it again later.
+fn try_again(error: &PaymentError) -> Problem {
+    Problem::new(problem::PAYMENT_NOT_KNOWN, problems::sentence(error)).retry_after(1)
 }
 
 /// Reads a webhook that the gateway has signed. Its body is not read when its head says already that it is none.
