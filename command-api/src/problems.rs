@@ -1,8 +1,10 @@
 //! One exhaustive match from every failure to its problem document.
 
 mod rules;
+mod unpaid;
 
 pub use rules::{of_cart, of_order, of_product, of_stock};
+pub use unpaid::{too_many_units, too_many_unpaid_orders};
 
 use crate::keys::KeyError;
 use crate::request::EventStoreAway;

@@ -3,9 +3,6 @@
 
 use super::Shared;
 use crate::admission::Class;
-use crate::fulfilment::payments::{self, PaymentError, Which};
-use crate::fulfilment::refunds;
-use crate::fulfilment::settle::of_command;
 use crate::problems;
 use api::permission::SignedByGateway;
 use api::problem;
@@ -16,6 +13,9 @@ use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
 use executor::ViewError;
+use fulfilment::payments::{self, PaymentError, Which};
+use fulfilment::refunds;
+use fulfilment::settle::of_command;
 use http_boundary::{Caller, ClientShare, Problem, body_too_large, unreadable_bytes};
 use http_routes::{Allowed, Routes};
 use payment_gateway::{Gateway, Signature, WebhookEvent, Webhooks};
