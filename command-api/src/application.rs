@@ -1,24 +1,24 @@
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::event_store_report;
-use crate::fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use crate::ids::CartIdSecret;
 use crate::keys::Keys;
 use crate::parked_report;
 use crate::rights;
 use crate::routes::{self, Parts, Shared, WEBHOOKS};
-use crate::sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
-use crate::unpaid::Unpaid;
 use axum::middleware::map_response_with_state;
 use event_store::EventStore;
 use executor::Executor;
+use fulfilment::{FulfilmentRunner, ParkedOrders, Reading};
 use http_boundary::{ClientLimits, Health, ListenError, Listeners, OperatorToken};
 use http_routes::Routes;
 use payment_gateway::{Gateway, InvalidGateway, Webhooks};
+use sealing::{Figures, PART as SEALING, SealingRunner, VerificationRunner};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use unpaid_orders::Unpaid;
 
 /// How it is named in `/readyz` whether the event store still holds the log that it held at the start.
 const LOG_PART: &str = "event log";
@@ -136,7 +136,9 @@ impl Application {
 
     fn sealing_runner(&self) -> SealingRunner {
         let config = self.config.sealing();
-        SealingRunner::new(self.store.clone(), config, self.health.clone(), self.sealing_figures.clone())
+        let figures = self.sealing_figures.clone();
+        let runner = SealingRunner::new(self.store.clone(), config, self.health.clone(), figures);
+        runner.watching_over(vec![fulfilment::CHECKPOINTS])
     }
 
     async fn run_fulfilment(&self, stop: CancellationToken) {

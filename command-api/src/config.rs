@@ -1,15 +1,15 @@
 use crate::admission::AdmissionArgs;
-use crate::fulfilment::FulfilmentArgs;
-use crate::sealing::{SealingArgs, SealingConfig};
-use crate::unpaid::UnpaidArgs;
 use audit_seal::key::SealingKey;
 use clap::Args;
 use event_store::EventStore;
 use executor::Writers;
+use fulfilment::FulfilmentArgs;
 use http_boundary::{ClientLimitArgs, HttpArgs};
 use payment_gateway::{Gateway, GatewayConfig, InvalidGateway};
+use sealing::{SealingArgs, SealingConfig};
 use std::net::SocketAddr;
 use std::time::Duration;
+use unpaid_orders::UnpaidArgs;
 
 /// What command-api needs to run. Every value can be given as an option or in the environment.
 // Not Debug: it holds secrets.

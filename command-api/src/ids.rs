@@ -1,18 +1,12 @@
 //! Ids that are made at the edge.
 
+use crate::keys::{KeyError, MIN_ANONYMOUS_KEY};
 use crate::request::Context;
-use domain::{CartId, OrderId};
+use domain::CartId;
 use hmac::{Hmac, KeyInit, Mac};
-use http_boundary::{Caller, Problem};
+use http_boundary::Caller;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-
-use crate::problems;
-
-/// Characters that an anonymous caller's key must have to be beyond guessing.
-pub const MIN_ANONYMOUS_KEY: usize = 16;
-/// The scope of the ids of orders.
-const ORDERS: Uuid = Uuid::from_u128(0x7a1e_33f0_52c4_4d08_9b0e_51d7_2c86_0b44);
 
 /// The secret from which the ids of carts that are opened with an idempotency key follow. All processes of one
 /// shop share it; when it changes, a repeated request opens another cart.
@@ -33,10 +27,10 @@ impl CartIdSecret {
     ///
     /// # Errors
     /// When an anonymous caller's key is so short that others may use it too.
-    pub fn cart_id(&self, context: &Context) -> Result<CartId, Problem> {
+    pub fn cart_id(&self, context: &Context) -> Result<CartId, KeyError> {
         let Some(key) = &context.idempotency_key else { return Ok(CartId(Uuid::new_v4())) };
         if context.caller == Caller::Shopper && key.len() < MIN_ANONYMOUS_KEY {
-            return Err(problems::key_too_short(MIN_ANONYMOUS_KEY));
+            return Err(KeyError::TooShort { min: MIN_ANONYMOUS_KEY });
         }
         let mut mac = Hmac::<Sha256>::new(&self.0.into());
         mac.update(context.caller.name().as_bytes());
@@ -47,10 +41,4 @@ impl CartIdSecret {
         bytes.copy_from_slice(&digest[..16]);
         Ok(CartId(uuid::Builder::from_custom_bytes(bytes).into_uuid()))
     }
-}
-
-/// The order that a cart becomes: one cart, one order.
-#[must_use]
-pub fn order_id_of(cart_id: CartId) -> OrderId {
-    OrderId(Uuid::new_v5(&ORDERS, cart_id.0.as_bytes()))
 }

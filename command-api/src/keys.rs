@@ -4,22 +4,38 @@
 //! request with the same key is still under way, and that a key was used at another address, whose stream is not read
 //! now. Both are known to this process only, and the second only of the last [`REMEMBERED`] keys.
 
-use crate::problems;
 use axum::extract::Request;
+use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::Response;
-use http_boundary::{Caller, Problem};
+use http_boundary::Caller;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use thiserror::Error;
 use uuid::Uuid;
 
-use crate::request::IDEMPOTENCY_KEY;
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Characters that an anonymous caller's key must have to be beyond guessing.
+pub const MIN_ANONYMOUS_KEY: usize = 16;
 
 /// Keys of accepted requests that are remembered: about 10 MB.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
+
+/// Why a request cannot have its key, or cannot do without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyError {
+    #[error("the request needs an idempotency key")]
+    Missing,
+    #[error("a request with the same key is under way")]
+    InFlight,
+    #[error("the key was used for another request")]
+    Reused,
+    #[error("the key has fewer than {min} characters")]
+    TooShort { min: usize },
+}
 
 /// The keys. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -54,14 +70,14 @@ impl Keys {
     ///
     /// # Errors
     /// When the key is under way already, or was used for another request.
-    pub fn begin(&self, scope: Uuid, fingerprint: &str) -> Result<UnderWay, Problem> {
+    pub fn begin(&self, scope: Uuid, fingerprint: &str) -> Result<UnderWay, KeyError> {
         let mut known = self.lock();
         if known.used.get(&scope).is_some_and(|used| used != fingerprint) {
-            return Err(problems::key_reused());
+            return Err(KeyError::Reused);
         }
         match known.under_way.entry(scope) {
-            Entry::Occupied(other) if other.get() == fingerprint => Err(problems::key_in_flight()),
-            Entry::Occupied(_) => Err(problems::key_reused()),
+            Entry::Occupied(other) if other.get() == fingerprint => Err(KeyError::InFlight),
+            Entry::Occupied(_) => Err(KeyError::Reused),
             Entry::Vacant(place) => {
                 place.insert(fingerprint.to_owned());
                 Ok(UnderWay { keys: self.clone(), scope, fingerprint: fingerprint.to_owned() })
@@ -98,7 +114,7 @@ impl Slot {
 /// The scope of a key: all that the caller does. Those without a token are told apart by their keys alone, so a key of
 /// theirs that can be guessed counts at its address only: one shopper's `1` must not stand in another's way.
 pub fn scope(caller: Caller, command_id: Uuid, key: &str, path: &str) -> Uuid {
-    if caller == Caller::Shopper && key.len() < crate::ids::MIN_ANONYMOUS_KEY {
+    if caller == Caller::Shopper && key.len() < MIN_ANONYMOUS_KEY {
         Uuid::new_v5(&command_id, path.as_bytes())
     } else {
         command_id
@@ -125,19 +141,19 @@ pub async fn watch(mut request: Request, next: Next) -> Response {
 mod tests {
     use super::*;
 
-    fn refusal(answer: Result<UnderWay, Problem>) -> &'static str {
-        answer.err().map_or("none", |problem| problem.id())
+    fn refusal(answer: Result<UnderWay, KeyError>) -> Option<KeyError> {
+        answer.err()
     }
 
     #[test]
     fn a_key_is_busy_while_its_request_is_under_way() {
         let (keys, scope) = (Keys::default(), Uuid::from_u128(1));
         let first = keys.begin(scope, "a").expect("it is free");
-        assert_eq!(refusal(keys.begin(scope, "a")), "idempotency-key-in-flight");
-        assert_eq!(refusal(keys.begin(scope, "b")), "idempotency-key-reused");
-        assert_eq!(refusal(keys.begin(Uuid::from_u128(2), "a")), "none");
+        assert_eq!(refusal(keys.begin(scope, "a")), Some(KeyError::InFlight));
+        assert_eq!(refusal(keys.begin(scope, "b")), Some(KeyError::Reused));
+        assert_eq!(refusal(keys.begin(Uuid::from_u128(2), "a")), None);
         drop(first);
-        assert_eq!(refusal(keys.begin(scope, "b")), "none");
+        assert_eq!(refusal(keys.begin(scope, "b")), None);
     }
 
     #[test]
@@ -145,7 +161,7 @@ mod tests {
         let (keys, scope) = (Keys::default(), Uuid::from_u128(1));
         keys.begin(scope, "refused").expect("it is free");
         keys.begin(scope, "accepted").expect("it is free").is_accepted();
-        assert_eq!(refusal(keys.begin(scope, "refused")), "idempotency-key-reused");
-        assert_eq!(refusal(keys.begin(scope, "accepted")), "none");
+        assert_eq!(refusal(keys.begin(scope, "refused")), Some(KeyError::Reused));
+        assert_eq!(refusal(keys.begin(scope, "accepted")), None);
     }
 }

@@ -4,9 +4,7 @@ mod admission;
 mod answer;
 mod application;
 mod config;
-mod elsewhere;
 mod event_store_report;
-mod fulfilment;
 mod ids;
 mod keys;
 mod parked_report;
@@ -14,17 +12,14 @@ mod problems;
 mod request;
 mod rights;
 mod routes;
-mod sealing;
-mod unpaid;
 
 pub use admission::AdmissionArgs;
 pub use application::{Application, BuildError};
 pub use config::{Config, PaymentConfig};
 pub use fulfilment::FulfilmentArgs;
-pub use ids::order_id_of;
 pub use routes::WEBHOOKS;
 pub use sealing::SealingArgs;
-pub use unpaid::UnpaidArgs;
+pub use unpaid_orders::UnpaidArgs;
 
 /// All routes of the command side.
 #[must_use]

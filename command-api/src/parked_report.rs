@@ -1,8 +1,8 @@
 //! What `/readyz` and `/metrics` say of streams that cannot be read: they keep nobody else from their work, so the process
 //! is ready, and somebody has to look at them.
 
-use crate::fulfilment::ParkedOrders;
 use executor::Executor;
+use fulfilment::ParkedOrders;
 use futures::FutureExt;
 use http_boundary::{Finding, Health};
 use prometheus_client::metrics::gauge::Gauge;

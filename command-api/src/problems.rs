@@ -1,10 +1,13 @@
 //! One exhaustive match from every failure to its problem document.
 
 mod rules;
+mod unpaid;
 
 pub use rules::{of_cart, of_order, of_product, of_stock};
+pub use unpaid::{too_many_units, too_many_unpaid_orders};
 
-use crate::fulfilment::payments::PaymentError;
+use crate::keys::KeyError;
+use crate::request::EventStoreAway;
 use api::problem::{self, ProblemKind};
 use domain::{Currency, Money, OrderId, Sku};
 use event_store::EventStoreError;
@@ -20,7 +23,7 @@ pub fn refused(kind: ProblemKind, rejection: &impl std::error::Error) -> Problem
 }
 
 /// The domain's messages as sentences.
-fn sentence(error: &impl std::error::Error) -> String {
+pub fn sentence(error: &impl std::error::Error) -> String {
     let text = error.to_string();
     let mut characters = text.chars();
     match characters.next() {
@@ -128,19 +131,6 @@ pub fn bad_webhook(error: &InvalidWebhook) -> Problem {
     Problem::new(problem::INVALID_WEBHOOK, sentence(error))
 }
 
-/// The gateway tells it again later.
-pub fn try_webhook_again(error: &PaymentError) -> Problem {
-    Problem::new(problem::PAYMENT_NOT_KNOWN, sentence(error)).retry_after(1)
-}
-
-/// A repetition must be told from a second request.
-pub fn key_missing() -> Problem {
-    Problem::new(
-        problem::KEY_MISSING,
-        "Send an Idempotency-Key header, such as a new UUID, and the same one when you repeat the request.",
-    )
-}
-
 /// An order is to wait for no time, or longer than the caller may let it.
 pub fn hold_too_long(longest: u32, caller: Caller) -> Problem {
     let who = match caller {
@@ -155,39 +145,44 @@ pub fn no_money() -> Problem {
     Problem::invalid("The `amount` must be above 0.")
 }
 
-/// The first request has not been answered.
-pub fn key_in_flight() -> Problem {
-    Problem::new(
-        problem::KEY_IN_FLIGHT,
-        "The same request is still being answered: send it again in a moment, and you get its answer.",
-    )
-    .retry_after(1)
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Missing => Self::new(
+                problem::KEY_MISSING,
+                "Send an Idempotency-Key header, such as a new UUID, and the same one when you repeat the request.",
+            ),
+            KeyError::InFlight => Self::new(
+                problem::KEY_IN_FLIGHT,
+                "The same request is still being answered: send it again in a moment, and you get its answer.",
+            )
+            .retry_after(1),
+            KeyError::Reused => Self::new(
+                problem::KEY_REUSED,
+                "This Idempotency-Key came before with another method, address or body: use a new key.",
+            ),
+            KeyError::TooShort { min } => Self::new(
+                problem::KEY_TOO_SHORT,
+                format!(
+                    "Without a token, the Idempotency-Key is all that tells you from others: use at least {min} random \
+                     characters, such as a UUID."
+                ),
+            ),
+        }
+    }
 }
 
-/// A key is for one request.
-pub fn key_reused() -> Problem {
-    Problem::new(
-        problem::KEY_REUSED,
-        "This Idempotency-Key came before with another method, address or body: use a new key.",
-    )
-}
-
-/// A repetition must prove that it comes from the same caller.
-pub fn key_too_short(min: usize) -> Problem {
-    Problem::new(
-        problem::KEY_TOO_SHORT,
-        format!(
-            "Without a token, the Idempotency-Key is all that tells you from others: use at least {min} random \
-             characters, such as a UUID."
-        ),
-    )
+impl From<EventStoreAway> for Problem {
+    fn from(_: EventStoreAway) -> Self {
+        event_store_unavailable("Nothing was changed: send it again in a moment.")
+    }
 }
 
 /// A command's failure; `of_rule` says what a rule's no is.
 pub fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R) -> Problem) -> Problem {
     match error {
         ExecuteError::Rejected(rejection) => of_rule(&rejection),
-        ExecuteError::KeyReused => key_reused(),
+        ExecuteError::KeyReused => KeyError::Reused.into(),
         ExecuteError::TooLarge => Problem::new(
         problem::TOO_MUCH_AT_ONCE,
             "The request makes more events than can be stored at once: send it in parts.",
@@ -221,11 +216,6 @@ pub fn failure<R: std::error::Error>(error: ExecuteError<R>, of_rule: impl Fn(&R
             Fault::Event(_) | Fault::Metadata(_) | Fault::Deleted => stream_unreadable(&at.stream),
         },
     }
-}
-
-/// The event store has not answered for a while, so the command was not even tried.
-pub fn event_store_away() -> Problem {
-    event_store_unavailable("Nothing was changed: send it again in a moment.")
 }
 
 fn event_store_unavailable(detail: &'static str) -> Problem {

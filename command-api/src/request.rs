@@ -13,15 +13,14 @@ use http_boundary::{
 use http_routes::{Description, Takes};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::admission::{Admission, Class, Place};
-use crate::keys::{self, Keys, Slot};
-use crate::problems;
+use crate::keys::{self, IDEMPOTENCY_KEY, KeyError, Keys, Slot};
 use executor::{Envelope, Fingerprint};
 
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OCCURRED_AT: HeaderName = HeaderName::from_static("emporium-occurred-at");
 const MAX_KEY_CHARACTERS: usize = 255;
 /// The scope of the ids that follow from idempotency keys.
@@ -29,6 +28,11 @@ const KEYS: Uuid = Uuid::from_u128(0x0d5f_1c1e_9a3e_4b1f_8a2c_6b1f_4e2d_7c10);
 
 /// Bytes that the body of an ordinary command has at most: ten times as many as the longest texts make.
 pub const MAX_COMMAND_BYTES: usize = 16 * 1024;
+
+/// The event store has not answered for a while, so the command was not even tried.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the event store does not answer")]
+pub struct EventStoreAway;
 
 /// A command request with its body read, which has at most so many bytes. The operator's has [`MAX_BODY_BYTES`].
 #[derive(Debug)]
@@ -74,8 +78,8 @@ impl Context {
     ///
     /// # Errors
     /// When there is no idempotency key.
-    pub fn require_key(&self) -> Result<(), Problem> {
-        if self.idempotency_key.is_some() { Ok(()) } else { Err(problems::key_missing()) }
+    pub fn require_key(&self) -> Result<(), KeyError> {
+        if self.idempotency_key.is_some() { Ok(()) } else { Err(KeyError::Missing) }
     }
 
     /// A new id that a repetition of the request gets again.
@@ -119,7 +123,7 @@ where
         let bytes = read_bytes(body, max_bytes).await?;
         share.charge_for_body(bytes.len())?;
         if EventStore::from_ref(state).away().is_some() {
-            return Err(problems::event_store_away());
+            return Err(EventStoreAway.into());
         }
         // Only now: a client that is slow to send takes no place from others.
         let place = Admission::from_ref(state).admit(class, caller, client).await?;
@@ -159,7 +163,7 @@ impl Context {
 
 impl Context {
     /// Keeps others from using the key while this request is under way.
-    fn take_key(&self, slot: Option<&Slot>, path: &str, keys: &Keys) -> Result<(), Problem> {
+    fn take_key(&self, slot: Option<&Slot>, path: &str, keys: &Keys) -> Result<(), KeyError> {
         let (Some(key), Some(slot)) = (&self.idempotency_key, slot) else { return Ok(()) };
         let scope = keys::scope(self.caller, self.command_id, key, path);
         slot.keep(keys.begin(scope, self.fingerprint.as_str())?);

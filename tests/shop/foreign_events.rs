@@ -51,7 +51,7 @@ async fn events_with_unknown_metadata_stop_only_their_own_orders() {
     let event = new_event("cart.checked_out.v1", b"{}".to_vec(), b"no JSON".to_vec());
     let position = append(&store, &cart, event).await;
 
-    let (of_order, of_cart) = (order_id.to_string(), command_api::order_id_of(cart_id).to_string());
+    let (of_order, of_cart) = (order_id.to_string(), domain::fulfilment::order_id_of(cart_id).to_string());
     for _ in 0..2 {
         buys(&machine).await;
         let parked = orders_are_parked(&machine, &[(&of_order, &order), (&of_cart, &cart)]).await;

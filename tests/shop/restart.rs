@@ -51,7 +51,7 @@ async fn check_out_without_order(shop: &Shop, cart_id: &str) -> String {
         other => panic!("{other:?}"),
     });
     let line = line.await.unwrap();
-    let order_id = command_api::order_id_of(id);
+    let order_id = domain::fulfilment::order_id_of(id);
     let command = Command::CheckOut {
         order_id,
         country: "GB".parse().unwrap(),

@@ -1,7 +1,6 @@
 use super::Shared;
 use crate::admission::Class;
 use crate::answer::{Answer, Created};
-use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
 use api::carts::{
@@ -13,6 +12,7 @@ use api::{AtMost, NoBody};
 use axum::Extension;
 use axum::extract::State;
 use domain::cart::{Command, NewLine};
+use domain::fulfilment::order_id_of;
 use domain::product::{Definition, Product};
 use domain::{CartId, LineId, Sku};
 use http_boundary::{ClientShare, PathParams, Problem};

@@ -8,16 +8,15 @@ use super::orders::cancel_reason_of;
 use super::payments::check_payable;
 use crate::admission::Class;
 use crate::answer::{Answer, Settling};
-use crate::fulfilment::settle::is_unpaid;
-use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::{CommandRequest, Context};
-use crate::unpaid::{self, TooMany, Whose};
+use ::fulfilment::settle::is_unpaid;
 use api::carts::{CheckOut, CheckedOut};
 use api::permission::Shop;
 use axum::Extension;
 use axum::extract::State;
 use domain::cart::{Cart, Command, OpenCart, PricedLine, Rejection};
+use domain::fulfilment::order_id_of;
 use domain::inventory::Inventory;
 use domain::order::{self, CancelReason, Order, PlacedOrder, RefusedReservation, Status};
 use domain::{Aggregate, CartId, Money, OrderId, Sku, fulfilment};
@@ -30,6 +29,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+use unpaid_orders::{TooMany, Whose};
 
 /// How often a cart is priced again because it changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -242,7 +242,7 @@ impl Shared {
             && let Some(max) = self.unpaid.max_units()
             && let Some((sku, units)) = asked.iter().find(|(_, units)| **units > max)
         {
-            return Err(unpaid::problems::too_many_units(sku, *units, max));
+            return Err(problems::too_many_units(sku, *units, max));
         }
         let is_scarce = self.check_stock(asked).await?;
         let prices = self.price(cart).await?;
@@ -268,9 +268,9 @@ impl Shared {
         match add() {
             Err(too_many) if !too_many.look_at.is_empty() => {
                 self.forget_settled(&too_many).await?;
-                add().map_err(|too_many| unpaid::problems::too_many_unpaid_orders(&too_many))
+                add().map_err(|too_many| problems::too_many_unpaid_orders(&too_many))
             }
-            added => added.map_err(|too_many| unpaid::problems::too_many_unpaid_orders(&too_many)),
+            added => added.map_err(|too_many| problems::too_many_unpaid_orders(&too_many)),
         }
     }
 

@@ -14,10 +14,8 @@ mod webhooks;
 
 use crate::admission::Admission;
 use crate::answer::{LOG, POSITION};
-use crate::fulfilment::ParkedOrders;
 use crate::ids::CartIdSecret;
 use crate::keys::{self, Keys};
-use crate::unpaid::Unpaid;
 use audit_seal::key::PublicKey;
 use axum::extract::{FromRef, Request, State};
 use axum::http::HeaderValue;
@@ -25,11 +23,13 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use event_store::EventStore;
 use executor::{Executor, Reader};
+use fulfilment::ParkedOrders;
 use http_boundary::OperatorToken;
 use http_routes::Routes;
 use payment_gateway::{Gateway, Webhooks};
 use std::ops::Deref;
 use std::sync::Arc;
+use unpaid_orders::Unpaid;
 
 pub use webhooks::WEBHOOKS;
 

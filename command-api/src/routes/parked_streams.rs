@@ -1,13 +1,13 @@
 //! Streams that cannot be read: look at them, have them tried again, or have the event passed over at which one stands.
 
 use super::Shared;
-use crate::ids::order_id_of;
 use crate::problems;
 use crate::request::CommandRequest;
 use api::operations::{EventSkipped, ParkedStream, ParkedStreams, SkipEvent, StreamTried};
 use api::permission::Operate;
 use axum::Json;
 use axum::extract::State;
+use domain::fulfilment::order_id_of;
 use domain::{CartId, OrderId};
 use event_store::check_stream_name;
 use executor::{Described, Envelope};

@@ -3,11 +3,9 @@
 
 use super::Shared;
 use crate::admission::Class;
-use crate::fulfilment::payments::{self, PaymentError, Which};
-use crate::fulfilment::refunds;
-use crate::fulfilment::settle::of_command;
 use crate::problems;
 use api::permission::SignedByGateway;
+use api::problem;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{Method, StatusCode};
@@ -15,6 +13,9 @@ use chrono::Utc;
 use domain::order::{Order, PaymentPhase};
 use domain::{IntentId, OrderId, PaymentId};
 use executor::ViewError;
+use fulfilment::payments::{self, PaymentError, Which};
+use fulfilment::refunds;
+use fulfilment::settle::of_command;
 use http_boundary::{Caller, ClientShare, Problem, body_too_large, unreadable_bytes};
 use http_routes::{Allowed, Routes};
 use payment_gateway::{Gateway, Signature, WebhookEvent, Webhooks};
@@ -58,13 +59,18 @@ async fn take(
     match hear(&shared, gateway, &told, &intent).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(error @ (PaymentError::Unknown(_) | PaymentError::NotFoundYet | PaymentError::Record(_))) => {
-            Err(problems::try_webhook_again(&error))
+            Err(try_again(&error))
         }
         Err(error) => {
             tracing::error!(%intent, error = &error as &dyn std::error::Error, "a payment cannot be looked up");
             Err(Problem::internal())
         }
     }
+}
+
+/// The gateway tells it again later.
+fn try_again(error: &PaymentError) -> Problem {
+    Problem::new(problem::PAYMENT_NOT_KNOWN, problems::sentence(error)).retry_after(1)
 }
 
 /// Reads a webhook that the gateway has signed. Its body is not read when its head says already that it is none.

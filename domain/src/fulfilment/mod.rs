@@ -9,7 +9,11 @@ use crate::cart::{CheckedOutCart, Line, PricedLine};
 use crate::order::{
     Order, OrderLine, PaymentPhase, Placed, PlacedOrder, RefundPhase, Status, Stock, StockPhase,
 };
-use crate::{CartId, IntentId, Money, PaymentId, PaymentToken, Quantity, RefundId, Sku, WebAddress};
+use crate::{CartId, IntentId, Money, OrderId, PaymentId, PaymentToken, Quantity, RefundId, Sku, WebAddress};
+use uuid::Uuid;
+
+/// The scope of the ids of orders.
+const ORDERS: Uuid = Uuid::from_u128(0x7a1e_33f0_52c4_4d08_9b0e_51d7_2c86_0b44);
 
 /// What the process asks on behalf of the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +181,12 @@ pub fn undecided(order: &Order) -> Vec<(PaymentId, IntentId)> {
         .iter()
         .filter_map(|payment| Some((payment.payment_id, intent_of(&payment.phase)?)))
         .collect()
+}
+
+/// The id of the order that a cart becomes: one cart, one order.
+#[must_use]
+pub fn order_id_of(cart_id: CartId) -> OrderId {
+    OrderId(Uuid::new_v5(&ORDERS, cart_id.0.as_bytes()))
 }
 
 /// The order that a checked-out cart becomes.

@@ -3,7 +3,6 @@
 //! Only shoppers are bound by it, whom nobody knows. What an operator orders is the shop's own business.
 
 mod orders;
-pub mod problems;
 
 pub use orders::{TooMany, UnpaidOrders, Whose};
 

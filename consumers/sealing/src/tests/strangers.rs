@@ -1,8 +1,8 @@
 //! A log that somebody has changed, and what others do to the seals.
 
 use super::{DEADLINE, History, Machine, key, pace, raw, sizes};
-use crate::sealing::standing::CannotSeal;
-use crate::sealing::{SealingConfig, SealingRunner};
+use crate::standing::CannotSeal;
+use crate::{SealingConfig, SealingRunner};
 use audit_seal::seal::Seal;
 use audit_seal::verify::Finding;
 use audit_seal::{SEAL_TYPE, SEALS_STREAM};

@@ -94,7 +94,8 @@ impl Elsewhere {
         Self { store, health: health.clone(), work, held, seen, stands_still, figure }
     }
 
-    #[cfg(test)]
+    /// Says at once that another process does not work.
+    #[must_use]
     pub fn without_patience(self) -> Self {
         Self { work: Work { patience: Duration::ZERO, ..self.work }, ..self }
     }

@@ -16,6 +16,7 @@ use audit_seal::{Digest, SEAL_TYPE, is_of_seals};
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
+use consumer_runner::OwnForm;
 use embedded_event_store::{Config, EmbeddedEventStore};
 use event_chains::found_raw;
 use event_store::{EventStore, ExpectedRevision, RawEvent, SubscriptionItem};
@@ -112,6 +113,12 @@ fn is_signed(seal: &Seal) -> bool {
     seal.check(&known).is_ok()
 }
 
+/// What another consumer keeps for itself.
+const FULFILMENT: OwnForm = OwnForm {
+    stream: "process-order_fulfilment",
+    is_ours: |event| event.event_type == "process.checkpoint_recorded.v1",
+};
+
 /// A sealing process on a machine of its own.
 pub struct Machine {
     stop: CancellationToken,
@@ -140,7 +147,8 @@ impl Machine {
         let store = EventStore::connect(&history.server.connection_string()).unwrap();
         let (health, figures) = (Health::default(), Figures::default());
         figures.register(health.metrics());
-        let runner = change(SealingRunner::new(store, config, health.clone(), figures));
+        let runner = SealingRunner::new(store, config, health.clone(), figures);
+        let runner = change(runner.watching_over(vec![FULFILMENT]));
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(runner.run(stop.clone())), stop, health }
     }

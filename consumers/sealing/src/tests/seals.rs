@@ -1,10 +1,10 @@
 //! When seals are made, by whom, and how they go on.
 
 use super::{History, Machine, key, pace, raw, sizes};
-use crate::sealing::SealingConfig;
-use crate::sealing::config::Pace;
-use crate::sealing::leaves::Leaves;
-use crate::sealing::standing::{CannotSeal, is_at};
+use crate::SealingConfig;
+use crate::config::Pace;
+use crate::leaves::Leaves;
+use crate::standing::{CannotSeal, is_at};
 use audit_seal::seal::Seal;
 use audit_seal::{SEAL_TYPE, SEALS_STREAM};
 use bytes::Bytes;

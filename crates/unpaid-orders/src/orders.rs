@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who has unpaid orders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// The address of a [`Client`](http_boundary::Client).
+    /// The address of a client, as the HTTP boundary has it.
     Address(IpAddr),
     /// A customer, as the storefront names them.
     Customer(CustomerId),

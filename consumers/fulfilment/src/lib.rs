@@ -23,7 +23,7 @@ pub mod settle;
 mod stock_turns;
 mod work;
 
-pub use checkpoint::{CHECKPOINTS_STREAM, is_checkpoint};
+pub use checkpoint::CHECKPOINTS;
 pub use parking::ParkedOrders;
 pub use reading::{FulfilmentArgs, Reading};
 pub use runner::FulfilmentRunner;

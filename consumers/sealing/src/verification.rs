@@ -9,12 +9,12 @@ use super::figures::Figures;
 use super::leaves::Leaves;
 use super::run::Run;
 use super::standing::is_at;
-use crate::elsewhere::{self, Elsewhere, Reached};
 use audit_seal::key::{PublicKeys, SealingKey};
 use audit_seal::seal::Seal;
 use audit_seal::verification::Verification;
 use audit_seal::{SEALS_STREAM, VERIFICATIONS_STREAM, VERIFIED_TYPE, is_fact, is_of_seals};
 use chrono::{DateTime, TimeDelta, Utc};
+use consumer_runner::elsewhere::{self, Elsewhere, Reached};
 use event_chains::{self as chains, found_raw};
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent, NotLocked,

@@ -1,6 +1,6 @@
 //! What an event of the log means for the process.
 
-use crate::ids::order_id_of;
+use domain::fulfilment::order_id_of;
 use domain::stored::{COMMAND_NOTED, StoredEvent};
 use domain::{CartId, OrderId, PaymentId, order};
 use event_store::RecordedEvent;

@@ -1,9 +1,9 @@
 //! What a shopper hears who would hold too much without paying.
 
-use super::{TooMany, Whose};
 use api::problem;
 use domain::Sku;
 use http_boundary::Problem;
+use unpaid_orders::{TooMany, Whose};
 
 /// More than one shopper may take off sale before paying.
 pub fn too_many_units(sku: &Sku, asked: u64, max: u64) -> Problem {

@@ -9,8 +9,9 @@
 
 use super::open_orders::Kept;
 use super::work::FEW_OPEN_ORDERS;
-use crate::elsewhere::Reached;
 use chrono::Utc;
+use consumer_runner::OwnForm;
+use consumer_runner::elsewhere::Reached;
 use event_store::{
     AppendError, EventStore, EventStoreError, ExpectedRevision, LogId, LogIdentity, Metadata, NewEvent,
     OwnStream, Position, RecordedEvent,
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 /// The stream of the checkpoints.
 pub const CHECKPOINTS_STREAM: &str = "process-order_fulfilment";
+/// What strangers may not write there.
+pub const CHECKPOINTS: OwnForm = OwnForm { stream: CHECKPOINTS_STREAM, is_ours: is_checkpoint };
 const TYPE: &str = "process.checkpoint_recorded.v1";
 /// Bytes of the orders in a part: an append has at most 900 KiB.
 const BYTES_IN_A_PART: usize = 750_000;
@@ -223,7 +226,7 @@ pub fn reached(event: &RecordedEvent, log: Option<&LogIdentity>) -> Option<Reach
 }
 
 /// Whether the event is a checkpoint, if only of the log that this one was copied from.
-pub fn is_checkpoint(event: &RecordedEvent) -> bool {
+fn is_checkpoint(event: &RecordedEvent) -> bool {
     of_some_log(event).is_some()
 }
 

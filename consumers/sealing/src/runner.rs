@@ -6,12 +6,13 @@ use super::forged::Forged;
 use super::leaves::Leaves;
 use super::own_streams::OwnStreams;
 use super::standing::{CannotSeal, Standing, seal_of};
-use crate::elsewhere::{self, Elsewhere, Reached};
 use audit_seal::seal::Seal;
 use audit_seal::stream::Fault;
 use audit_seal::{Digest, SEAL_TYPE, SEALS_STREAM, is_fact};
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
+use consumer_runner::OwnForm;
+use consumer_runner::elsewhere::{self, Elsewhere, Reached};
 use event_chains::found;
 use event_store::{
     AppendError, Appended, EventStore, EventStoreError, ExpectedRevision, Lock, Metadata, NewEvent,
@@ -68,7 +69,7 @@ impl SealingRunner {
     pub fn new(store: EventStore, config: SealingConfig, health: Health, figures: Figures) -> Self {
         health.is_ill(PART, "it has not begun yet");
         let forged = Forged::new(health.clone(), figures.clone());
-        let own_streams = OwnStreams::new(config.known_keys());
+        let own_streams = OwnStreams::new(config.known_keys(), vec![]);
         let keys = config.known_keys();
         let reached = move |event: &RecordedEvent| {
             let seal = seal_of(event).ok().filter(|seal| seal.check(&keys).is_ok())?;
@@ -87,8 +88,16 @@ impl SealingRunner {
         Self { store, config, health, figures, forged, own_streams, elsewhere }
     }
 
+    /// Tells of strangers' events in the streams that the other consumers keep for themselves too.
+    #[must_use]
+    pub fn watching_over(self, consumers: Vec<OwnForm>) -> Self {
+        let own_streams = OwnStreams::new(self.config.known_keys(), consumers);
+        Self { own_streams, ..self }
+    }
+
     /// Says at once that another process does not work.
     #[cfg(test)]
+    #[must_use]
     pub fn without_patience(self) -> Self {
         Self { elsewhere: self.elsewhere.without_patience(), ..self }
     }

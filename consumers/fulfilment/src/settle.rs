@@ -2,9 +2,9 @@
 //! runner: a gateway may be slow, and stock must not wait for it.
 
 use super::stock_turns::StockTurns;
-use crate::ids::order_id_of;
 use chrono::{DateTime, SubsecRound, Utc};
 use domain::cart::Cart;
+use domain::fulfilment::order_id_of;
 use domain::fulfilment::{Owed, PaymentRequest, StockRequest, order_of, owed, undecided};
 use domain::inventory::Share;
 use domain::order::{self, Order, ReservationAnswer, Status};

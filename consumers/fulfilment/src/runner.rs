@@ -11,9 +11,8 @@ use super::reading::Reading;
 use super::settle::{self, Blocked, SettleError, Trigger};
 use super::stock_turns::StockTurns;
 use super::work::{Settled, Work};
-use crate::elsewhere::{self, Elsewhere};
-use crate::unpaid::Unpaid;
 use backon::{ExponentialBuilder, Retryable};
+use consumer_runner::elsewhere::{self, Elsewhere};
 use domain::OrderId;
 use event_store::{
     AppendError, EVENT_SKIPPED, EventStore, Lock, Metadata, NotLocked, OwnStream, RecordedEvent,
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+use unpaid_orders::Unpaid;
 
 /// The process's name in `/readyz`.
 const PART: &str = "order-fulfilment";

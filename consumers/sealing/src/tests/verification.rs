@@ -1,8 +1,8 @@
 //! The history is verified by the service itself, from where it was verified last.
 
 use super::{DEADLINE, History, Machine, key};
-use crate::sealing::verification::{LOOK_EVERY, VerificationConfig, VerificationRunner};
-use crate::sealing::{Figures, SealingArgs};
+use crate::verification::{LOOK_EVERY, VerificationConfig, VerificationRunner};
+use crate::{Figures, SealingArgs};
 use audit_seal::chain::{self, Linked, START};
 use audit_seal::verification::Verification;
 use audit_seal::{Digest, VERIFICATIONS_STREAM, VERIFIED_TYPE};

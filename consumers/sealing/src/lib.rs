@@ -23,7 +23,7 @@ mod verification;
 pub use config::{SealingArgs, SealingConfig};
 pub use figures::Figures;
 pub use runner::{PART, SealingRunner};
-pub use verification::VerificationRunner;
+pub use verification::{VerificationConfig, VerificationRunner};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
