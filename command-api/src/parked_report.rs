@@ -25,7 +25,7 @@ pub fn report(health: &Health, executor: &Arc<Executor>, orders: &ParkedOrders) 
     // Whoever asks for the health need not know whose they are.
     health.ask(PART, move || {
         let (payments, money) = said_orders.at_stake();
-        let (streams, orders) = (said_executor.parked.len(), said_orders.len());
+        let (streams, orders) = (said_executor.parked.len(), said_orders.count());
         let mut detail = json!({ "streams": streams, "orders": orders });
         if streams + orders > 0 {
             detail["payments_of_parked_orders"] = json!(payments);
@@ -46,7 +46,7 @@ pub fn report(health: &Health, executor: &Arc<Executor>, orders: &ParkedOrders) 
     health.metrics().refresh(move || {
         let of = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauges.streams.set(of(executor.parked.len()));
-        gauges.orders.set(of(orders.len()));
+        gauges.orders.set(of(orders.count()));
         gauges.payments.set(of(orders.at_stake().0));
         async {}.boxed()
     });

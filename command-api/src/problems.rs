@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// What a rule refuses, by the rule's own sentence.
-pub fn refused(kind: ProblemKind, rejection: &impl std::error::Error) -> Problem {
+pub fn refused(kind: &'static ProblemKind, rejection: &impl std::error::Error) -> Problem {
     Problem::new(kind, sentence(rejection))
 }
 

@@ -49,7 +49,10 @@ impl CommandLine {
             Command::Projections(command) => Ok(command.run().await?),
             Command::Streams(command) => Ok(command.run().await?),
             Command::Audit(command) => command.run().await,
-            Command::Openapi => Ok(print!("{}", openapi()?)),
+            Command::Openapi => {
+                print!("{}", openapi()?);
+                Ok(())
+            }
             Command::SandboxGateway(args) => Ok(sandbox::run(args).await?),
         }
     }

@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 /// The last position of what the pages show.
-const END: u64 = 103;
+const END: u64 = 108;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn fixture(name: &str) -> PathBuf {

@@ -1,5 +1,7 @@
 //! The rules of the house that no compiler knows. What is let off is named in [`Exceptions`], and should become less.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

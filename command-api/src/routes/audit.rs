@@ -27,7 +27,7 @@ pub fn routes() -> Routes<Shared> {
 
 async fn key(_: Allowed<Public>, State(shared): State<Shared>) -> Json<AuditKey> {
     let key = shared.audit_key;
-    let (algorithm, name) = ("Ed25519".to_owned(), key.name().to_string());
+    let (algorithm, name) = ("Ed25519".to_owned(), key.name());
     Json(AuditKey { algorithm, name, public_key: key.to_hex() })
 }
 

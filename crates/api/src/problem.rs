@@ -21,12 +21,12 @@ macro_rules! problems {
     ($($name:ident = $status:literal $id:literal, $title:literal, $what_to_do:literal;)*) => {
         $(
             #[doc = concat!("`", $id, "`: ", $title, ".")]
-            pub const $name: ProblemKind =
-                ProblemKind { id: $id, status: $status, title: $title, what_to_do: $what_to_do };
+            pub const $name: &ProblemKind =
+                &ProblemKind { id: $id, status: $status, title: $title, what_to_do: $what_to_do };
         )*
 
         /// All of them.
-        pub const ALL: &[ProblemKind] = &[$($name),*];
+        pub const ALL: &[&ProblemKind] = &[$($name),*];
     };
 }
 

@@ -6,7 +6,7 @@ use connection_limits::Share;
 use std::io;
 use std::net::SocketAddr;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 /// A service cannot answer where it should.
@@ -115,8 +115,16 @@ impl OperationsListener {
     }
 }
 
+/// Connections that the kernel keeps until they are accepted. Those beyond it are tried again by their clients after one, three
+/// and seven seconds, so a stall of some milliseconds must not fill them up.
+const WAITING_CONNECTIONS: u32 = 4096;
+
 async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the standard library has it: a service that starts again gets its port at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(WAITING_CONNECTIONS)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

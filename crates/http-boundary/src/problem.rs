@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// A refusal as a client sees it: RFC 9457, with a `type` that never changes its meaning.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    kind: ProblemKind,
+    kind: &'static ProblemKind,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -16,7 +16,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of this kind: `detail` is a sentence for this case that says what to do.
     #[must_use]
-    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    pub fn new(kind: &'static ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), members: Map::new(), headers: Vec::new() }
     }
 

@@ -2,9 +2,10 @@ use crate::routes::Described;
 use api::PREFIX;
 use api::permission::PermissionInfo;
 use api::problem::{self, Problem};
-use axum::http::Method;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{Method, header};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -95,9 +96,12 @@ fn about_problems() -> String {
 }
 
 /// The description itself, and a page to try it that needs nothing from elsewhere.
-pub(crate) fn routes(description: OpenApi) -> Router {
+pub(crate) fn routes(description: &OpenApi) -> Router {
     let address = format!("{PREFIX}/openapi.json");
+    // Written once: each request would otherwise cost milliseconds of a processor, and hold everybody else up.
+    let json = serde_json::to_vec(description).map(Bytes::from).unwrap_or_default();
+    let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], json.clone()));
     let config = utoipa_swagger_ui::Config::new([address.clone()]).validator_url("none");
     let page = utoipa_swagger_ui::SwaggerUi::new(format!("{PREFIX}/docs")).config(config);
-    Router::new().route(&address, get(async move || Json(description))).merge(page)
+    Router::new().route(&address, get(answer)).merge(page)
 }

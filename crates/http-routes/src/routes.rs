@@ -124,9 +124,8 @@ impl RouteTable {
 
 impl Routes {
     /// Serves them under [`api::PREFIX`], along with their description (`openapi.json`) and a page to try them (`docs`).
-    #[must_use]
     pub fn into_router(self) -> Router {
-        let description = openapi::routes(openapi::describe(self.described));
+        let description = openapi::routes(&openapi::describe(self.described));
         Router::new().nest(PREFIX, self.router).merge(description)
     }
 }

@@ -1,5 +1,7 @@
 //! A table of routes serves its handlers under the prefix, asks for their permissions, and describes them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use api::permission::{ManageStock, Public};
 use axum::Json;
 use axum::body::{Body, to_bytes};

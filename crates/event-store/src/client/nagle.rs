@@ -20,6 +20,9 @@ const SUSPICIOUS: Duration = Duration::from_millis(30);
 /// Slow answers cause one look in so long: a look takes a microsecond or two for each descriptor of the process.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// When nothing was found, it is looked again after so long before anybody is told.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// Sets TCP_NODELAY on the connections to one event store.
 #[derive(Debug)]
 pub(super) struct Nagle {
@@ -50,7 +53,12 @@ impl Nagle {
         }
         let nagle = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = nagle.switch_off().await;
+            let mut outcome = nagle.switch_off().await;
+            if matches!(outcome, Err(NagleError::NotFound { .. })) {
+                // The connection may just be closing, or be one that the client has replaced.
+                tokio::time::sleep(AGAIN_AFTER).await;
+                outcome = nagle.switch_off().await;
+            }
             nagle.tell(&outcome);
         });
     }
