@@ -19,14 +19,15 @@ async fn whoever_does_not_wait_is_told_where_the_outcome_will_be(pool: PgPool) {
     let placed = checkout(&shop).await.json(&body).send().await;
     assert_eq!((placed.status, &placed.preference_applied), (StatusCode::ACCEPTED, &None));
     // At once, however far the read models have come.
-    let order = shop.get(placed.location.as_deref().unwrap()).await.expect(StatusCode::OK);
+    let read = |location: &str| shop.request(Method::GET, location).header("prefer", "wait=25").send();
+    let order = read(placed.location.as_deref().unwrap()).await.expect(StatusCode::OK);
     assert_eq!(order["order_id"], placed.body["order_id"]);
 
     let path = format!("/orders/{}/payments", order["order_id"].as_str().unwrap());
     let body = json!({ "amount": gbp(1000), "payment_method": "pm_sandbox_never_answers" });
     let paying = shop.request(Method::POST, &path).new_key().json(&body).send().await;
     assert_eq!((paying.status, &paying.preference_applied), (StatusCode::ACCEPTED, &None));
-    let order = shop.get(paying.location.as_deref().unwrap()).await.expect(StatusCode::OK);
+    let order = read(paying.location.as_deref().unwrap()).await.expect(StatusCode::OK);
     assert_eq!(order["payments"][0]["payment_id"], paying.body["payment_id"]);
 }
 

@@ -98,7 +98,7 @@ async fn a_busy_or_absent_service_is_asked_again_with_the_same_key() {
     let seen = script.seen();
     assert_eq!(seen.len(), 4);
     for (uri, headers) in seen {
-        assert_eq!(uri, "/stock/BANK%20CHARGES%2F%C3%84/receipts");
+        assert_eq!(uri, "/v1/stock/BANK%20CHARGES%2F%C3%84/receipts");
         assert_eq!(headers["idempotency-key"], "a/key");
         assert_eq!(headers["emporium-occurred-at"], "2010-12-01T08:26:00Z");
         assert_eq!(headers["prefer"], "wait=30");
